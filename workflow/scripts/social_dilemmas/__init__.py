@@ -1,0 +1,1 @@
+"""Training and evaluating language-model agents in iterated social dilemmas."""
