@@ -1,0 +1,119 @@
+"""What every game is: rules that start matches, and matches that ask for replies until they end.
+
+A game knows nothing of models or players. It tells each seat in words what it may know, takes replies as text,
+and keeps what happened. Two players sit in seats 0 and 1; rounds count from 0; the players are never told how
+many rounds there are.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+from social_dilemmas.games.grammar import Grammar
+
+SEATS = (0, 1)
+
+
+class Round(Protocol):
+    """What happened in a finished round; every game adds its own facts."""
+
+    @property
+    def rewards(self) -> tuple[float, float]: ...
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A reply that is wanted now.
+
+    `prompt` holds everything that this seat is told since its last reply; `step` names the kind of decision.
+    """
+
+    match: "Match"
+    seat: int
+    step: str
+    prompt: str
+    grammar: Grammar
+
+    @property
+    def view(self) -> Any:
+        """The facts that this seat may know, for players that don't read prompts."""
+        return self.match.view(self.seat)
+
+
+@dataclass(kw_only=True)
+class Match(ABC):
+    """One match in progress. `history` holds the finished rounds, `invalid` counts forfeited replies by seat."""
+
+    seed: int
+    history: list[Any] = field(default_factory=list)
+    invalid: list[int] = field(default_factory=lambda: [0, 0])
+
+    @property
+    @abstractmethod
+    def finished(self) -> bool:
+        """Whether all rounds are played."""
+
+    @abstractmethod
+    def turns(self) -> tuple[Turn, ...]:
+        """The turns that can be taken now, all at the same time; empty when finished."""
+
+    @abstractmethod
+    def view(self, seat: int) -> Any:
+        """The facts that a seat may know now."""
+
+    @abstractmethod
+    def forfeit(self, turn: Turn) -> dict[str, str]:
+        """What an invalid reply counts as: the values that claim least."""
+
+    @abstractmethod
+    def advance(self, values: Mapping[int, Mapping[str, str]]) -> None:
+        """Go on with the parsed replies of all current turns, by seat."""
+
+    def take(self, replies: Mapping[int, str]) -> None:
+        """Take the replies to all current turns, by seat. Replies that don't parse are forfeited and counted."""
+        values = {}
+        for turn in self.turns():
+            parsed = turn.grammar.parse(replies[turn.seat])
+            if parsed is None:
+                self.invalid[turn.seat] += 1
+                parsed = self.forfeit(turn)
+            values[turn.seat] = parsed
+        self.advance(values)
+
+    def rewards(self, seat: int) -> list[float]:
+        """Points of a seat in every finished round."""
+        return [finished.rewards[seat] for finished in self.history]
+
+
+class Game(ABC):
+    """Rules of a game. Constructed from the entry in the config: `rounds` and the mapping `rules`."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    behaviours: ClassVar[Mapping[str, str]]  # quantity observed in play -> what it says, in words
+    varying: tuple[str, ...] = ()  # phrases that vary inside otherwise constant sentences
+
+    def __init__(self, rounds: int) -> None:
+        self.rounds = rounds
+
+    @abstractmethod
+    def start(self, seed: int) -> Match:
+        """A new match; all of its chance events are drawn from the seed."""
+
+    @property
+    @abstractmethod
+    def reward_bounds(self) -> tuple[float, float]:
+        """The least and the most points that a seat can get in a round."""
+
+    @abstractmethod
+    def welfare_optimum(self, match: Match) -> float:
+        """The largest sum of both seats' points over the whole match that its chance events allow."""
+
+    @abstractmethod
+    def observe(self, match: Match, seat: int) -> Iterator[tuple[str, float]]:
+        """What this seat did, as (name in `behaviours`, value) pairs, one for each time that it was observed."""
+
+    @abstractmethod
+    def grammars(self) -> Iterable[Grammar]:
+        """Every grammar that a turn of this game may carry."""

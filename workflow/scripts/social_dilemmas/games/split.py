@@ -1,0 +1,206 @@
+"""Split: divide three kinds of items every round, with public values and no communication."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from social_dilemmas.errors import UserError
+from social_dilemmas.games.game import SEATS, Game, Match, Turn
+from social_dilemmas.games.grammar import Choice, Grammar
+from social_dilemmas.games.sharing import share
+from social_dilemmas.randomness import stream
+
+Values = tuple[int, ...]  # points a unit, one for each kind
+Claims = tuple[int, ...]  # units asked for, one for each kind
+
+
+@dataclass(frozen=True)
+class SplitRound:
+    """Values, claims and points of both seats."""
+
+    values: tuple[Values, Values]
+    claims: tuple[Claims, Claims]
+    rewards: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class SplitView:
+    """What a seat knows before it claims. `past` holds (own values, other's values, own claims, other's claims)."""
+
+    quantity: int
+    values: Values
+    other_values: Values
+    past: tuple[tuple[Values, Values, Claims, Claims], ...]
+
+
+class Split(Game):
+    """`quantity` units of each of the `kinds`; a unit is worth one of `unit_values`, drawn anew every round."""
+
+    name = "split"
+    title = "Split"
+    behaviours = {
+        "claim_preferred": "units asked of what it values more",
+        "claim_other": "units asked of what the other values more",
+        "claim_other_at_start": "... in the first round",
+        "claim_other_after_fair": "... after the other left it what it values more",
+        "claim_other_after_grab": "... after the other grabbed what it values more",
+    }
+
+    def __init__(
+        self,
+        rounds: int,
+        kinds: Sequence[str] = ("hats", "books", "balls"),
+        quantity: int = 10,
+        unit_values: Sequence[int] = (1, 10),
+    ) -> None:
+        """Raises UserError if no values could be drawn that differ and have the same sum."""
+        super().__init__(rounds)
+        if len(set(unit_values)) < 2 or len(kinds) < 2:
+            raise UserError("split: rules need at least two kinds and two different unit_values")
+        self.kinds = tuple(kinds)
+        self.quantity = quantity
+        self.unit_values = tuple(unit_values)
+        self.claim_grammar = Grammar(
+            tuple(
+                Choice(kind, tuple(map(str, range(quantity + 1))), "<", f" {kind}>")
+                for kind in self.kinds
+            )
+        )
+        self.varying = tuple(
+            self._value_phrase(kind, value) for kind in self.kinds for value in self.unit_values
+        )
+
+    def start(self, seed: int) -> "SplitMatch":
+        random = stream("split", seed)
+        values = [self.draw_values(random) for _ in range(self.rounds)]
+        return SplitMatch(seed=seed, game=self, values=values)
+
+    def draw_values(self, random: Random) -> tuple[Values, Values]:
+        """Values of both seats: drawn until they differ somewhere and have the same sum."""
+        while True:
+            first, second = (
+                tuple(random.choices(self.unit_values, k=len(self.kinds))) for _ in SEATS
+            )
+            if first != second and sum(first) == sum(second):
+                return first, second
+
+    def rewards(
+        self, values: tuple[Values, Values], claims: tuple[Claims, Claims]
+    ) -> tuple[float, float]:
+        """Points of both seats: what each gets of every kind, times its own value."""
+        first, second = (
+            sum(
+                value * share(claim, other_claim, self.quantity)
+                for value, claim, other_claim in zip(
+                    values[seat], claims[seat], claims[1 - seat], strict=True
+                )
+            )
+            for seat in SEATS
+        )
+        return first, second
+
+    @property
+    def reward_bounds(self) -> tuple[float, float]:
+        return 0, self.quantity * len(self.kinds) * max(self.unit_values)
+
+    def welfare_optimum(self, match: Match) -> float:
+        return sum(
+            self.quantity * max(pair)
+            for finished in match.history
+            for pair in zip(*finished.values, strict=True)
+        )
+
+    def observe(self, match: Match, seat: int) -> Iterator[tuple[str, float]]:
+        treatment = "at_start"
+        for finished in match.history:
+            own, other = finished.values[seat], finished.values[1 - seat]
+            kinds = range(len(own))
+            for kind in kinds:
+                if own[kind] > other[kind]:
+                    yield "claim_preferred", finished.claims[seat][kind]
+                if own[kind] < other[kind]:
+                    yield "claim_other", finished.claims[seat][kind]
+                    yield f"claim_other_{treatment}", finished.claims[seat][kind]
+            grabbed = [finished.claims[1 - seat][kind] for kind in kinds if own[kind] > other[kind]]
+            fair = sum(grabbed) < self.quantity / 2 * len(grabbed)
+            treatment = "after_fair" if fair else "after_grab"
+
+    def grammars(self) -> Iterable[Grammar]:
+        return (self.claim_grammar,)
+
+    def rules(self) -> str:
+        """The rules in words, as they stand in the first user turn."""
+        form = self.claim_grammar.write(dict.fromkeys(self.kinds, "n"))
+        return (
+            f"You and another player divide {self.quantity} {f' and {self.quantity} '.join(self.kinds)} "
+            "in every round, for many rounds. What a unit is worth to each of you changes from round to round, "
+            "and both of you know both values. At the same time you each ask for a number of units of every kind. "
+            f"If together you ask for more than {self.quantity} units of a kind, they are shared in proportion to "
+            "what each asked for. Your points are the units that you get times what they are worth to you. "
+            "Your aim is to collect as many points as you can over all rounds. "
+            f"Reply in the form {form} and nothing else, where each n is a number from 0 to {self.quantity}. "
+        )
+
+    def _value_phrase(self, kind: str, value: int) -> str:
+        return f" and {kind} at {value}" if kind == self.kinds[-1] else f" {kind} at {value},"
+
+    def describe_values(self, values: Values, other_values: Values) -> str:
+        """The values of a round in words."""
+        own, other = (
+            "".join(self._value_phrase(*pair) for pair in zip(self.kinds, both, strict=True))
+            for both in (values, other_values)
+        )
+        return f"You value{own}. The other player values{other}."
+
+    def write_claims(self, claims: Claims) -> str:
+        """Claims as a reply."""
+        return self.claim_grammar.write(dict(zip(self.kinds, claims, strict=True)))
+
+
+@dataclass(kw_only=True)
+class SplitMatch(Match):
+    """Both seats claim at once in every round; `values` are drawn beforehand for all rounds."""
+
+    game: Split
+    values: list[tuple[Values, Values]]
+
+    @property
+    def finished(self) -> bool:
+        return len(self.history) == self.game.rounds
+
+    def turns(self) -> tuple[Turn, ...]:
+        if self.finished:
+            return ()
+        grammar = self.game.claim_grammar
+        return tuple(Turn(self, seat, "proposal", self._prompt(seat), grammar) for seat in SEATS)
+
+    def _prompt(self, seat: int) -> str:
+        values = self.values[len(self.history)]
+        described = self.game.describe_values(values[seat], values[1 - seat])
+        if not self.history:
+            return self.game.rules() + described
+        last = self.game.write_claims(self.history[-1].claims[1 - seat])
+        return f"The other player asked for {last}. {described}"
+
+    def view(self, seat: int) -> SplitView:
+        values = self.values[len(self.history)]
+        return SplitView(
+            quantity=self.game.quantity,
+            values=values[seat],
+            other_values=values[1 - seat],
+            past=tuple(
+                (r.values[seat], r.values[1 - seat], r.claims[seat], r.claims[1 - seat])
+                for r in self.history
+            ),
+        )
+
+    def forfeit(self, turn: Turn) -> dict[str, str]:
+        return dict.fromkeys(self.game.kinds, "0")
+
+    def advance(self, values: Mapping[int, Mapping[str, str]]) -> None:
+        first, second = (
+            tuple(int(values[seat][kind]) for kind in self.game.kinds) for seat in SEATS
+        )
+        drawn = self.values[len(self.history)]
+        rewards = self.game.rewards(drawn, (first, second))
+        self.history.append(SplitRound(drawn, (first, second), rewards))

@@ -1,0 +1,1 @@
+"""Learning from played matches: credit, loss, opponents and the training loop."""

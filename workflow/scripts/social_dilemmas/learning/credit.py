@@ -1,0 +1,167 @@
+"""Credit: how good a player's move was, from the rewards of its match and of its group.
+
+Pure functions on float tensors of shape (matches, rounds). They work in the dtype and on the device of
+their input, can be differentiated, and raise ValueError for shapes that don't fit together.
+
+Rewards become returns, returns become advantages (against the rest of the group, or against a critic), and
+the advantages of both players become the credit that weighs the log-probability of every move:
+
+    own, other = (leave_one_out(discounted_returns(r, discount), groups) for r in (rewards, rewards_of_other))
+    credit = CREDITS["advantage_alignment"](own, other, beta=beta, discount=discount)
+    loss = -(credit.detach() * log_probabilities).sum() / moves
+
+Sources: Learning Robust Social Strategies with Large Language Models (arXiv 2511.19405) for the whole;
+each function names its own.
+"""
+
+from functools import partial
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Credit(Protocol):
+    """From the advantages of a player and of the other one to the player's credit; all (matches, rounds)."""
+
+    def __call__(self, own: Tensor, other: Tensor, *, beta: float, discount: float) -> Tensor: ...
+
+
+def discounted_returns(rewards: Tensor, discount: float) -> Tensor:
+    """Rewards still to come: ``returns[t] = sum_{s>=t} discount^(s-t) * rewards[s]``; (matches, rounds)."""
+    _check_rounds("rewards", rewards)
+    return _decayed_sums(rewards.flip(1), discount).flip(1)
+
+
+def leave_one_out(values: Tensor, groups: Tensor) -> Tensor:
+    """Values minus the mean of the other members of the group at the same round.
+
+    The baseline never sees the match that it is taken from, so it lowers the variance of a policy gradient
+    without moving its mean. Equal values within a group give exactly zero.
+
+    Args:
+        values: (matches, rounds), for instance returns.
+        groups: (matches,) integer ids, in any order, of any value; matches with the same id form a group.
+
+    Raises:
+        ValueError: a group has one member only (there is nobody to compare it with).
+
+    Source: Kool et al. 2019 (Buy 4 REINFORCE samples, get a baseline for free!); Ahmadian et al. 2024
+    (RLOO, arXiv 2402.14740).
+    """
+    _check_rounds("values", values)
+    if groups.shape != values.shape[:1] or groups.is_floating_point():
+        raise ValueError(
+            f"groups must hold one integer id for each of the {len(values)} matches, "
+            f"not {groups.dtype} of shape {tuple(groups.shape)}"
+        )
+    ids, index, sizes = torch.unique(groups, return_inverse=True, return_counts=True)
+    if (sizes == 1).any():
+        lonely = ids[sizes == 1].tolist()
+        raise ValueError(f"each group needs at least two matches, but these have one: {lonely}")
+
+    # Measured from the group's lowest value, equal values leave no rounding error behind.
+    shape = (len(ids), values.shape[1])  # (groups, rounds)
+    rows = index[:, None].expand_as(values)
+    lowest = values.new_full(shape, torch.inf).scatter_reduce(0, rows, values.detach(), "amin")
+    heights = values - lowest[index]
+    of_others = values.new_zeros(shape).index_add(0, index, heights)[index] - heights
+    return heights - of_others / (sizes[index, None] - 1)
+
+
+def generalized_advantages(
+    rewards: Tensor, values: Tensor, discount: float, trace_decay: float
+) -> Tensor:
+    """Generalised advantage estimation, for training with a learned critic in place of groups.
+
+    ``advantages[t] = sum_{s>=t} (discount * trace_decay)^(s-t) * error[s]`` with the one-step error
+    ``error[s] = rewards[s] + discount * values[s+1] - values[s]``.
+
+    Args:
+        rewards: (matches, rounds).
+        values: (matches, rounds + 1), what the critic expects before each round; the last column stands for
+            what follows the last round, zero where the match ends there.
+        discount: weight of the next round against this one.
+        trace_decay: 0 trusts the critic after one step, 1 uses the whole return.
+
+    Source: Schulman et al. 2015 (arXiv 1506.02438).
+    """
+    _check_rounds("rewards", rewards)
+    if values.shape != (rewards.shape[0], rewards.shape[1] + 1):
+        raise ValueError(
+            f"values must have one column more than rewards {tuple(rewards.shape)}, "
+            f"not shape {tuple(values.shape)}"
+        )
+    errors = rewards + discount * values[:, 1:] - values[:, :-1]
+    return discounted_returns(errors, discount * trace_decay)
+
+
+def naive(own: Tensor, other: Tensor, *, beta: float, discount: float) -> Tensor:
+    """Each player for itself: the own advantage; (matches, rounds)."""
+    _check_same(own, other)
+    return own
+
+
+def sum_of_rewards(own: Tensor, other: Tensor, *, beta: float, discount: float) -> Tensor:
+    """Both players for both: the advantage of the summed rewards; (matches, rounds)."""
+    _check_same(own, other)
+    return own + other
+
+
+def advantage_alignment(
+    own: Tensor, other: Tensor, *, beta: float, discount: float, include_current: bool = False
+) -> Tensor:
+    """Own advantage, and the other's advantage weighed by how well the match went for oneself so far.
+
+    ``own[t] + beta * discount * (sum_{k<t} discount^(t-k) * own[k]) * other[t]``: to be kind where the past
+    was good and unkind where it was bad teaches a learning opponent to treat one well. The first round has
+    no past, hence no such term, and the round before weighs discount^2. With ``include_current``,
+    ``own[t] + beta * (sum_{k<=t} discount^(t-k) * own[k]) * other[t]``.
+
+    Args:
+        own, other: advantages of the player and of the other one, (matches, rounds).
+        beta: weight of the alignment term; it multiplies a product of two advantages, so its meaning
+            depends on the scale of the rewards.
+
+    Source: Duque et al. 2024, Advantage Alignment Algorithms (arXiv 2406.14662), as in arXiv 2511.19405.
+    """
+    _check_same(own, other)
+    so_far = _decayed_sums(own, discount)  # sum_{k<=t} discount^(t-k) * own[k]
+    if include_current:
+        return own + beta * so_far * other
+    before = torch.cat((torch.zeros_like(own[:, :1]), discount * so_far[:, :-1]), dim=1)
+    return own + beta * discount * before * other
+
+
+CREDITS: dict[str, Credit] = {
+    "naive": naive,
+    "sum_of_rewards": sum_of_rewards,
+    "advantage_alignment": advantage_alignment,
+    "advantage_alignment_current": partial(advantage_alignment, include_current=True),
+}
+"""Credit by the name that the config gives it; a new algorithm is one more entry."""
+
+
+def _decayed_sums(values: Tensor, decay: float) -> Tensor:
+    """``sums[t] = sum_{k<=t} decay^(t-k) * values[k]``; (matches, rounds)."""
+    sums = [values[:, 0]]
+    for round_values in values.unbind(1)[1:]:
+        sums.append(decay * sums[-1] + round_values)
+    return torch.stack(sums, dim=1)
+
+
+def _check_rounds(name: str, values: Tensor) -> None:
+    if values.dim() != 2 or values.shape[1] == 0 or not values.is_floating_point():
+        raise ValueError(
+            f"{name} must be a float tensor of shape (matches, rounds) with at least one round, "
+            f"not {values.dtype} of shape {tuple(values.shape)}"
+        )
+
+
+def _check_same(own: Tensor, other: Tensor) -> None:
+    _check_rounds("own", own)
+    _check_rounds("other", other)
+    if own.shape != other.shape:
+        raise ValueError(
+            f"own and other must have the same shape, not {tuple(own.shape)} and {tuple(other.shape)}"
+        )
