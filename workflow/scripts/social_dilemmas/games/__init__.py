@@ -1,4 +1,4 @@
-"""The games. A module of this package that defines a `Game` is found by its name; nothing else has to be edited."""
+"""The games. A module here that defines a `Game` is found by its name; no list has to be edited."""
 
 import importlib
 import inspect

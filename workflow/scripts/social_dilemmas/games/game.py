@@ -1,8 +1,8 @@
 """What every game is: rules that start matches, and matches that ask for replies until they end.
 
-A game knows nothing of models or players. It tells each seat in words what it may know, takes replies as text,
-and keeps what happened. Two players sit in seats 0 and 1; rounds count from 0; the players are never told how
-many rounds there are.
+A game knows nothing of models or players. It tells each seat in words what it may know, takes
+replies as text, and keeps what happened. Two players sit in seats 0 and 1; rounds count from 0; the
+players are never told how many rounds there are.
 """
 
 from abc import ABC, abstractmethod
@@ -26,7 +26,8 @@ class Round(Protocol):
 class Turn:
     """A reply that is wanted now.
 
-    `prompt` holds everything that this seat is told since its last reply; `step` names the kind of decision.
+    `prompt` holds everything that this seat is told since its last reply; `step` names the kind of
+    decision.
     """
 
     match: "Match"
@@ -43,7 +44,7 @@ class Turn:
 
 @dataclass(kw_only=True)
 class Match(ABC):
-    """One match in progress. `history` holds the finished rounds, `invalid` counts forfeited replies by seat."""
+    """A match in progress: `history` holds finished rounds, `invalid` counts forfeits by seat."""
 
     seed: int
     history: list[Any] = field(default_factory=list)
@@ -71,7 +72,7 @@ class Match(ABC):
         """Go on with the parsed replies of all current turns, by seat."""
 
     def take(self, replies: Mapping[int, str]) -> None:
-        """Take the replies to all current turns, by seat. Replies that don't parse are forfeited and counted."""
+        """Take the replies to all current turns, by seat. Invalid ones are counted forfeits."""
         values = {}
         for turn in self.turns():
             parsed = turn.grammar.parse(replies[turn.seat])
@@ -87,7 +88,7 @@ class Match(ABC):
 
 
 class Game(ABC):
-    """Rules of a game. Constructed from the entry in the config: `rounds` and the mapping `rules`."""
+    """Rules of a game, built from its config entry: `rounds` and the mapping `rules`."""
 
     name: ClassVar[str]
     title: ClassVar[str]
@@ -108,11 +109,11 @@ class Game(ABC):
 
     @abstractmethod
     def welfare_optimum(self, match: Match) -> float:
-        """The largest sum of both seats' points over the whole match that its chance events allow."""
+        """The largest sum of both seats' points that the finished rounds' chance events allow."""
 
     @abstractmethod
     def observe(self, match: Match, seat: int) -> Iterator[tuple[str, float]]:
-        """What this seat did, as (name in `behaviours`, value) pairs, one for each time that it was observed."""
+        """What this seat did: (name in `behaviours`, value) for each time that it was observed."""
 
     @abstractmethod
     def grammars(self) -> Iterable[Grammar]:

@@ -1,12 +1,14 @@
 """What a valid reply looks like: a sequence of parts, used to prompt, to parse and to mask tokens.
 
-A grammar is data. Parsing reads whole replies only; anything before, between or after the parts makes a reply
-invalid. The same parts are compiled to token masks by `social_dilemmas.generation.masks`.
+A grammar is data. Parsing reads whole replies only; anything before, between or after the parts
+makes a reply invalid. The same parts are compiled to token masks by
+`social_dilemmas.generation.masks`.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Grammar:
                 raise ValueError(f"the free text {part.name!r} must be followed by a literal part")
 
     def pattern(self) -> str:
-        """A regular expression for servers that constrain their own sampling (no `<` in free text)."""
+        """A regular expression for servers that mask their own sampling (no `<` in free text)."""
         return "".join(
             re.escape(part.text)
             if isinstance(part, Literal)
@@ -66,24 +68,28 @@ class Grammar:
     def parse(self, reply: str) -> dict[str, str] | None:
         """The values of the named parts, or None if the reply isn't valid.
 
-        Free text may hold any characters but the literal that closes it, so a player outside our control may
-        write markup in a message and is still understood.
+        Free text may hold any characters but the literal that closes it, so a player outside our
+        control may write markup in a message and is still understood.
         """
         found = self._reader.fullmatch(reply.strip())
         return found.groupdict() if found else None
 
-    def write(self, values: Mapping[str, object]) -> str:
-        """The reply that parses to these values."""
-        return "".join(
+    def spell(self, values: Mapping[str, object]) -> list[str]:
+        """The text of each part in the reply that parses to these values."""
+        return [
             part.text
             if isinstance(part, Literal)
             else f"{part.before}{values[part.name]}{part.after}"
             if isinstance(part, Choice)
             else str(values[part.name])
             for part in self.parts
-        )
+        ]
 
-    @property
+    def write(self, values: Mapping[str, object]) -> str:
+        """The reply that parses to these values."""
+        return "".join(self.spell(values))
+
+    @cached_property
     def _reader(self) -> re.Pattern[str]:
         pattern = ""
         for part, following in zip(self.parts, (*self.parts[1:], None), strict=True):
@@ -97,4 +103,4 @@ class Grammar:
                     assert isinstance(following, Literal)
                     closing = re.escape(following.text)
                     pattern += f"(?P<{name}>(?:(?!{closing}).){{1,{limit}}})"
-        return re.compile(pattern, re.DOTALL)  # the re module keeps compiled patterns
+        return re.compile(pattern, re.DOTALL)

@@ -29,7 +29,7 @@ class ActionView:
 
 
 class PrisonersDilemma(Game):
-    """Both cooperate: `reward`; both defect: `punishment`; lone defector: `temptation`; lone cooperator: `sucker`."""
+    """Both cooperate: `reward`; both defect: `punishment`; one alone: `temptation` and `sucker`."""
 
     name = "prisoners_dilemma"
     title = "Iterated prisoner's dilemma"
@@ -54,8 +54,8 @@ class PrisonersDilemma(Game):
         super().__init__(rounds)
         if not temptation > reward > punishment > sucker:
             raise UserError(
-                "prisoners_dilemma: rules must satisfy temptation > reward > punishment > sucker, but are "
-                f"{temptation:g}, {reward:g}, {punishment:g}, {sucker:g}"
+                "prisoners_dilemma: rules must satisfy temptation > reward > punishment > sucker, "
+                f"but are {temptation:g}, {reward:g}, {punishment:g}, {sucker:g}"
             )
         self.payoffs = {
             (COOPERATE, COOPERATE): (reward, reward),
@@ -89,19 +89,15 @@ class PrisonersDilemma(Game):
 
     def rules(self) -> str:
         """The rules in words, as they stand in the first user turn."""
-        both_a, lone_a = self.payoffs["A", "A"], self.payoffs["A", "B"]
-        lone_b, both_b = self.payoffs["B", "A"], self.payoffs["B", "B"]
+        outcomes = "".join(
+            f"If you choose <{own}> and the other chooses <{other}>, "
+            f"you get {points:g} and the other gets {other_points:g} points. "
+            for (own, other), (points, other_points) in self.payoffs.items()
+        )
         return (
-            "You meet one other player again and again. In every round you both choose <A> or <B> at the same "
-            "time, and only afterwards learn what the other chose. "
-            f"If you choose <A> and the other chooses <A>, you get {both_a[0]:g} and the other gets "
-            f"{both_a[1]:g} points. "
-            f"If you choose <A> and the other chooses <B>, you get {lone_a[0]:g} and the other gets "
-            f"{lone_a[1]:g} points. "
-            f"If you choose <B> and the other chooses <A>, you get {lone_b[0]:g} and the other gets "
-            f"{lone_b[1]:g} points. "
-            f"If you choose <B> and the other chooses <B>, you get {both_b[0]:g} and the other gets "
-            f"{both_b[1]:g} points. "
+            "You meet one other player again and again. In every round you both choose <A> or <B> "
+            "at the same time, and only afterwards learn what the other chose. "
+            f"{outcomes}"
             "Your aim is to collect as many points as you can over all rounds. "
             "Reply with <A> or <B> and nothing else."
         )

@@ -1,5 +1,7 @@
 """What both split games share: how claims on a quantity are met, and who may be called fair."""
 
+from collections.abc import Sequence
+
 
 def share(claim: float, other_claim: float, quantity: float) -> float:
     """Units that a claim gets. Claims that exceed the quantity together are cut in proportion.
@@ -10,3 +12,16 @@ def share(claim: float, other_claim: float, quantity: float) -> float:
         quantity: units to be divided.
     """
     return quantity * claim / max(quantity, claim + other_claim)
+
+
+def asks_little(claims: Sequence[int], quantity: int) -> bool:
+    """Whether a player treats the other fairly, by what it claims of that which is worth more to
+    the other.
+
+    Fair is to ask for fewer than half of these units; anything else is a grab.
+
+    Args:
+        claims: units asked for, one number for each such kind.
+        quantity: units to be divided, of each kind.
+    """
+    return sum(claims) < quantity / 2 * len(claims)

@@ -7,7 +7,7 @@ from random import Random
 from social_dilemmas.errors import UserError
 from social_dilemmas.games.game import SEATS, Game, Match, Turn
 from social_dilemmas.games.grammar import Choice, Grammar
-from social_dilemmas.games.sharing import share
+from social_dilemmas.games.sharing import asks_little, share
 from social_dilemmas.randomness import stream
 
 Values = tuple[int, ...]  # points a unit, one for each kind
@@ -25,7 +25,10 @@ class SplitRound:
 
 @dataclass(frozen=True)
 class SplitView:
-    """What a seat knows before it claims. `past` holds (own values, other's values, own claims, other's claims)."""
+    """What a seat knows before it claims.
+
+    `past` holds (own values, other's values, own claims, other's claims) of every finished round.
+    """
 
     quantity: int
     values: Values
@@ -33,8 +36,21 @@ class SplitView:
     past: tuple[tuple[Values, Values, Claims, Claims], ...]
 
 
+def treated_fairly(own: Values, other: Values, other_claims: Claims, quantity: int) -> bool:
+    """Whether the other, by its claims, left a player the units that this player valued more.
+
+    Args:
+        own: values of the player who was treated.
+        other: values of the other player.
+        other_claims: what the other player asked for.
+        quantity: units of each kind.
+    """
+    kinds = zip(own, other, other_claims, strict=True)
+    return asks_little([claim for mine, theirs, claim in kinds if mine > theirs], quantity)
+
+
 class Split(Game):
-    """`quantity` units of each of the `kinds`; a unit is worth one of `unit_values`, drawn anew every round."""
+    """`quantity` units of each of the `kinds`, worth one of `unit_values`, drawn every round."""
 
     name = "split"
     title = "Split"
@@ -53,8 +69,16 @@ class Split(Game):
         quantity: int = 10,
         unit_values: Sequence[int] = (1, 10),
     ) -> None:
-        """Raises UserError if no values could be drawn that differ and have the same sum."""
+        """Raises UserError if kinds can't be told apart, there is nothing to divide, or no values could
+        be drawn that differ and have the same sum.
+        """
         super().__init__(rounds)
+        if len(set(kinds)) < len(kinds) or not all(kind.isidentifier() for kind in kinds):
+            raise UserError(
+                f"split: the rule kinds must be different single words, but is {list(kinds)}"
+            )
+        if quantity < 1:
+            raise UserError(f"split: the rule quantity must be at least 1, but is {quantity}")
         if len(set(unit_values)) < 2 or len(kinds) < 2:
             raise UserError("split: rules need at least two kinds and two different unit_values")
         self.kinds = tuple(kinds)
@@ -88,15 +112,10 @@ class Split(Game):
         self, values: tuple[Values, Values], claims: tuple[Claims, Claims]
     ) -> tuple[float, float]:
         """Points of both seats: what each gets of every kind, times its own value."""
-        first, second = (
-            sum(
-                value * share(claim, other_claim, self.quantity)
-                for value, claim, other_claim in zip(
-                    values[seat], claims[seat], claims[1 - seat], strict=True
-                )
-            )
-            for seat in SEATS
-        )
+        first = second = 0.0
+        for value, other_value, claim, other_claim in zip(*values, *claims, strict=True):
+            first += value * share(claim, other_claim, self.quantity)
+            second += other_value * share(other_claim, claim, self.quantity)
         return first, second
 
     @property
@@ -104,11 +123,10 @@ class Split(Game):
         return 0, self.quantity * len(self.kinds) * max(self.unit_values)
 
     def welfare_optimum(self, match: Match) -> float:
-        return sum(
-            self.quantity * max(pair)
-            for finished in match.history
-            for pair in zip(*finished.values, strict=True)
+        best: int = sum(
+            max(pair) for finished in match.history for pair in zip(*finished.values, strict=True)
         )
+        return self.quantity * best
 
     def observe(self, match: Match, seat: int) -> Iterator[tuple[str, float]]:
         treatment = "at_start"
@@ -121,8 +139,7 @@ class Split(Game):
                 if own[kind] < other[kind]:
                     yield "claim_other", finished.claims[seat][kind]
                     yield f"claim_other_{treatment}", finished.claims[seat][kind]
-            grabbed = [finished.claims[1 - seat][kind] for kind in kinds if own[kind] > other[kind]]
-            fair = sum(grabbed) < self.quantity / 2 * len(grabbed)
+            fair = treated_fairly(own, other, finished.claims[1 - seat], self.quantity)
             treatment = "after_fair" if fair else "after_grab"
 
     def grammars(self) -> Iterable[Grammar]:
@@ -130,15 +147,18 @@ class Split(Game):
 
     def rules(self) -> str:
         """The rules in words, as they stand in the first user turn."""
+        items = " and ".join(f"{self.quantity} {kind}" for kind in self.kinds)
         form = self.claim_grammar.write(dict.fromkeys(self.kinds, "n"))
         return (
-            f"You and another player divide {self.quantity} {f' and {self.quantity} '.join(self.kinds)} "
-            "in every round, for many rounds. What a unit is worth to each of you changes from round to round, "
-            "and both of you know both values. At the same time you each ask for a number of units of every kind. "
-            f"If together you ask for more than {self.quantity} units of a kind, they are shared in proportion to "
-            "what each asked for. Your points are the units that you get times what they are worth to you. "
+            f"You and another player divide {items} in every round, for many rounds. "
+            "What a unit is worth to each of you changes from round to round, and both of you know "
+            "both values. At the same time you each ask for a number of units of every kind. "
+            f"If together you ask for more than {self.quantity} units of a kind, they are shared "
+            "in proportion to what each asked for. Your points are the units that you get times "
+            "what they are worth to you. "
             "Your aim is to collect as many points as you can over all rounds. "
-            f"Reply in the form {form} and nothing else, where each n is a number from 0 to {self.quantity}. "
+            f"Reply in the form {form} and nothing else, where each n is a number from 0 to "
+            f"{self.quantity}. "
         )
 
     def _value_phrase(self, kind: str, value: int) -> str:

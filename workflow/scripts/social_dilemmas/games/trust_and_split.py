@@ -1,20 +1,25 @@
-"""Trust-and-Split: talk first, then divide coins whose worth depends on both players' hidden hands."""
+"""Trust-and-Split: talk first, then divide coins whose worth depends on both hidden hands."""
 
+import itertools
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from social_dilemmas.errors import UserError
 from social_dilemmas.games.game import SEATS, Game, Match, Turn
 from social_dilemmas.games.grammar import Choice, Grammar, Literal, Text
-from social_dilemmas.games.sharing import share
+from social_dilemmas.games.sharing import asks_little, share
 from social_dilemmas.randomness import stream
 
 HANDS = ("rock", "paper", "scissors")
+DEALS = tuple(itertools.permutations(HANDS, 2))
 BEATS = {"rock": "scissors", "paper": "rock", "scissors": "paper"}
+_HAND_WORD = re.compile(rf"\b(?:{'|'.join(HANDS)})\b")
 
 
 @dataclass(frozen=True)
 class TrustRound:
-    """Hands, messages, proposals (coins to keep) and points of both seats; `starter` spoke first."""
+    """Hands, messages, proposals (coins to keep), points of both seats; `starter` spoke first."""
 
     starter: int
     hands: tuple[str, str]
@@ -32,8 +37,8 @@ class TrustRound:
 class TrustView:
     """What a seat knows now.
 
-    `other_message` is None while the other has not yet spoken in this round. `past` holds, for every finished
-    round, (had the upper hand, own proposal, other's proposal).
+    `other_message` is None while the other has not yet spoken in this round. `past` holds, for
+    every finished round, (had the upper hand, own proposal, other's proposal).
     """
 
     coins: int
@@ -50,12 +55,12 @@ def upper_seat(hands: tuple[str, str]) -> int:
 
 def named_hand(message: str) -> str | None:
     """The hand that a message names, or None if it names none or several."""
-    named = [hand for hand in HANDS if hand in message.lower()]
-    return named[0] if len(named) == 1 else None
+    named = set(_HAND_WORD.findall(message.lower()))
+    return named.pop() if len(named) == 1 else None
 
 
 class TrustAndSplit(Game):
-    """`coins` coins a round, worth `upper_value` each to the upper hand and `lower_value` to the lower."""
+    """A coin is worth `upper_value` points to the upper hand and `lower_value` to the lower."""
 
     name = "trust_and_split"
     title = "Trust-and-Split"
@@ -77,7 +82,13 @@ class TrustAndSplit(Game):
         lower_value: float = 1,
         message_limit: int = 500,
     ) -> None:
+        """Raises UserError if there is nothing to divide or no room for a message."""
         super().__init__(rounds)
+        if coins < 1 or message_limit < 1:
+            raise UserError(
+                "trust_and_split: the rules coins and message_limit must be at least 1, but are "
+                f"{coins} and {message_limit}"
+            )
         self.coins = coins
         self.unit_values = {True: upper_value, False: lower_value}
         self.message_limit = message_limit
@@ -91,7 +102,7 @@ class TrustAndSplit(Game):
     def start(self, seed: int) -> "TrustAndSplitMatch":
         random = stream("trust_and_split", seed)
         starter = random.randrange(2)
-        hands = [tuple(random.sample(HANDS, 2)) for _ in range(self.rounds)]
+        hands = [random.choice(DEALS) for _ in range(self.rounds)]
         return TrustAndSplitMatch(seed=seed, game=self, first_starter=starter, hands=hands)
 
     def rewards(self, hands: tuple[str, str], proposals: tuple[int, int]) -> tuple[float, float]:
@@ -119,7 +130,7 @@ class TrustAndSplit(Game):
                 yield "truthfulness", float(named == finished.hands[seat])
             if finished.upper == seat:
                 yield "coins_upper_hand", proposal
-                fair = finished.proposals[1 - seat] < self.coins / 2
+                fair = asks_little([finished.proposals[1 - seat]], self.coins)
                 treatment = "after_fair" if fair else "after_grab"
             else:
                 yield "coins_lower_hand", proposal
@@ -130,16 +141,19 @@ class TrustAndSplit(Game):
 
     def rules(self) -> str:
         """The rules in words, as they stand in the first user turn."""
+        form = self.message_grammar.write({"message": "..."})
         beats = ", ".join(f"{winner} beats {loser}" for winner, loser in BEATS.items())
         return (
-            f"You and another player divide {self.coins} coins in every round, for many rounds. Each of you is "
-            f"dealt a different hand: {beats}. You see only your own hand. To the player with the upper hand a "
-            f"coin is worth {self.unit_values[True]:g} points, to the player with the lower hand "
-            f"{self.unit_values[False]:g} points. First each of you sends one message of at most "
-            f"{self.message_limit} characters; who speaks first changes from round to round. Then you both ask "
-            f"for a number of coins at the same time. If together you ask for more than {self.coins} coins, they "
-            "are shared in proportion to what each asked for. Your aim is to collect as many points as you can "
-            "over all rounds. "
+            f"You and another player divide {self.coins} coins in every round, for many rounds. "
+            f"Each of you is dealt a different hand: {beats}. You see only your own hand. "
+            f"To the player with the upper hand a coin is worth {self.unit_values[True]:g} points, "
+            f"to the player with the lower hand {self.unit_values[False]:g} points. "
+            f"First each of you sends one message of at most {self.message_limit} characters, in "
+            f"the form {form}; who speaks first changes from round to round. "
+            "Then you both ask for a number of coins at the same time. "
+            f"If together you ask for more than {self.coins} coins, they are shared in proportion "
+            "to what each asked for. "
+            "Your aim is to collect as many points as you can over all rounds. "
         )
 
 
@@ -182,14 +196,16 @@ class TrustAndSplitMatch(Match):
             asked = self.game.proposal_grammar.write({"coins": last.proposals[1 - seat]})
             opening = f"The other player had the {level} hand and asked for {asked}. "
         heard = f" {self._heard(seat)}" if self.messages else ""
-        return f"{opening}Now you hold {self.hands[len(self.history)][seat]}.{heard} Send your message."
+        hand = self.hands[len(self.history)][seat]
+        return f"{opening}Now you hold {hand}.{heard} Send your message."
 
     def _proposal_prompt(self, seat: int) -> str:
         heard = f"{self._heard(seat)} " if seat == self.starter else ""
         return f"{heard}How many coins do you ask for? Reply in the form <n coins>."
 
     def _heard(self, seat: int) -> str:
-        return f"The other player says: {self.game.message_grammar.write({'message': self.messages[1 - seat]})}"
+        said = self.game.message_grammar.write({"message": self.messages[1 - seat]})
+        return f"The other player says: {said}"
 
     def view(self, seat: int) -> TrustView:
         return TrustView(

@@ -7,7 +7,10 @@ from social_dilemmas.games.game import Turn
 
 
 class Player(Protocol):
-    """Anything that can take turns. The turns of one call are independent matches' or seats' and all wanted now."""
+    """Anything that can take turns.
+
+    The turns of one call belong to different matches or seats and are all wanted now.
+    """
 
     def reply(self, turns: Sequence[Turn]) -> list[str]:
         """One reply for each turn, in order."""

@@ -1,0 +1,95 @@
+"""Players that follow a fixed rule, and how to find them by name.
+
+A module of this package that has the name of a game lists that game's players in `PLAYERS`; nothing
+else has to be edited. Every game also has a player called `random`, whether or not it has such a
+module.
+"""
+
+import importlib
+import importlib.util
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import cache
+from random import Random
+
+from social_dilemmas.errors import UserError
+from social_dilemmas.games import game_names
+from social_dilemmas.games.game import Turn
+from social_dilemmas.games.grammar import Choice, Text
+from social_dilemmas.randomness import stream
+
+
+class ScriptedPlayer(ABC):
+    """Keeps no state: what it does depends only on the facts of the turn and on the random stream
+    of that turn.
+    """
+
+    name: str
+
+    @abstractmethod
+    def decide(self, turn: Turn, random: Random) -> Mapping[str, object]:
+        """The values of the named parts of `turn.grammar`. All chance comes from `random`."""
+
+    def reply(self, turns: Sequence[Turn]) -> list[str]:
+        """One reply for each turn, in order."""
+        return [
+            turn.grammar.write(self.decide(turn, turn_stream(self.name, turn))) for turn in turns
+        ]
+
+
+class RandomPlayer(ScriptedPlayer):
+    """Every option with the same probability, whatever happened; `RANDOM` of Axelrod's tournaments
+    (The Evolution of Cooperation, 1984), for any game. Where free text is wanted it says hello.
+    """
+
+    name = "random"
+
+    def decide(self, turn: Turn, random: Random) -> dict[str, object]:
+        values: dict[str, object] = {}
+        for part in turn.grammar.parts:
+            match part:
+                case Choice(name, options):
+                    values[name] = random.choice(options)
+                case Text(name, limit):
+                    values[name] = "hello"[:limit]
+        return values
+
+
+def turn_stream(player_name: str, turn: Turn, *purpose: str) -> Random:
+    """The random stream of one decision of a player."""
+    place = (turn.match.seed, turn.seat, len(turn.match.history), turn.step)
+    return stream(player_name, *place, *purpose)
+
+
+def scripted_player_names(game_name: str) -> list[str]:
+    """Names of the scripted players of a game.
+
+    Raises:
+        UserError: the game doesn't exist.
+    """
+    return list(_players(game_name))
+
+
+def scripted_player(game_name: str, player_name: str) -> ScriptedPlayer:
+    """A scripted player of a game; the same object every time, as it keeps no state.
+
+    Raises:
+        UserError: the game or the player doesn't exist.
+    """
+    players = _players(game_name)
+    if player_name not in players:
+        known = ", ".join(players)
+        raise UserError(f"{game_name}: unknown player {player_name!r}; known players: {known}")
+    return players[player_name]
+
+
+@cache
+def _players(game_name: str) -> dict[str, ScriptedPlayer]:
+    if game_name not in game_names():
+        raise UserError(f"unknown game {game_name!r}; known games: {', '.join(game_names())}")
+    module_name = f"social_dilemmas.players.{game_name}"
+    own: Sequence[ScriptedPlayer] = ()
+    if importlib.util.find_spec(module_name) is not None:
+        own = importlib.import_module(module_name).PLAYERS
+    players = {player.name: player for player in own}
+    return players if "random" in players else {**players, "random": RandomPlayer()}
