@@ -19,17 +19,24 @@ def build_game(name: str, rounds: int, rules: Mapping[str, Any] | None = None) -
     """The game of a config entry.
 
     Raises:
-        UserError: the game doesn't exist, or its rules hold something that it doesn't know.
+        UserError: the game doesn't exist, or its rules lack something, hold something that it
+            doesn't know, or make no sense.
     """
     if not name.isidentifier() or name not in game_names():
         raise UserError(f"unknown game {name!r}; known games: {', '.join(game_names())}")
     game_class = _game_class(name)
     assert game_class is not None
-    allowed = [key for key in inspect.signature(game_class).parameters if key != "rounds"]
-    for key in rules or {}:
-        if key not in allowed:
-            raise UserError(f"{name}: unknown rule {key!r}; its rules are: {', '.join(allowed)}")
-    return game_class(rounds, **(rules or {}))
+    rules = rules or {}
+    parameters = dict(inspect.signature(game_class).parameters)
+    del parameters["rounds"]
+    for key in rules:
+        if key not in parameters:
+            known = ", ".join(parameters)
+            raise UserError(f"{name}: unknown rule {key!r}; its rules are: {known}")
+    for key, parameter in parameters.items():
+        if parameter.default is parameter.empty and key not in rules:
+            raise UserError(f"{name}: the rule {key!r} is missing")
+    return game_class(rounds, **rules)
 
 
 def _game_class(name: str) -> type[Game] | None:

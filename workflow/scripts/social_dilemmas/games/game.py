@@ -10,9 +10,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
+from social_dilemmas.errors import UserError
 from social_dilemmas.games.grammar import Grammar
 
 SEATS = (0, 1)
+
+
+def in_figures(number: float) -> str:
+    """A number as prompts tell it: exactly, and a whole number without `.0`."""
+    return str(number).removesuffix(".0")
 
 
 class Round(Protocol):
@@ -42,7 +48,7 @@ class Turn:
         return self.match.view(self.seat)
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Match(ABC):
     """A match in progress: `history` holds finished rounds, `invalid` counts forfeits by seat."""
 
@@ -96,6 +102,9 @@ class Game(ABC):
     varying: tuple[str, ...] = ()  # phrases that vary inside otherwise constant sentences
 
     def __init__(self, rounds: int) -> None:
+        """Raises UserError if there would be no round."""
+        if rounds < 1:
+            raise UserError(f"{self.name}: rounds must be at least 1, but is {rounds}")
         self.rounds = rounds
 
     @abstractmethod

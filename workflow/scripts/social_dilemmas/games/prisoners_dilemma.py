@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from social_dilemmas.errors import UserError
-from social_dilemmas.games.game import SEATS, Game, Match, Turn
+from social_dilemmas.games.game import SEATS, Game, Match, Turn, in_figures
 from social_dilemmas.games.grammar import Choice, Grammar
 
 COOPERATE, DEFECT = "A", "B"
@@ -33,7 +34,7 @@ class PrisonersDilemma(Game):
 
     name = "prisoners_dilemma"
     title = "Iterated prisoner's dilemma"
-    behaviours = {
+    behaviours: ClassVar[Mapping[str, str]] = {
         "cooperation": "cooperates",
         "cooperation_at_start": "cooperates in the first round",
         "cooperation_after_CC": "cooperates after both cooperated",
@@ -55,7 +56,7 @@ class PrisonersDilemma(Game):
         if not temptation > reward > punishment > sucker:
             raise UserError(
                 "prisoners_dilemma: rules must satisfy temptation > reward > punishment > sucker, "
-                f"but are {temptation:g}, {reward:g}, {punishment:g}, {sucker:g}"
+                f"but are {temptation}, {reward}, {punishment}, {sucker}"
             )
         self.payoffs = {
             (COOPERATE, COOPERATE): (reward, reward),
@@ -91,7 +92,7 @@ class PrisonersDilemma(Game):
         """The rules in words, as they stand in the first user turn."""
         outcomes = "".join(
             f"If you choose <{own}> and the other chooses <{other}>, "
-            f"you get {points:g} and the other gets {other_points:g} points. "
+            f"you get {in_figures(points)} and the other gets {in_figures(other_points)} points. "
             for (own, other), (points, other_points) in self.payoffs.items()
         )
         return (
@@ -103,7 +104,7 @@ class PrisonersDilemma(Game):
         )
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class PrisonersDilemmaMatch(Match):
     """Both seats act at once in every round."""
 

@@ -14,6 +14,11 @@ def share(claim: float, other_claim: float, quantity: float) -> float:
     return quantity * claim / max(quantity, claim + other_claim)
 
 
+def half(quantity: int) -> int:
+    """Half of the units; the larger half if odd, so that two halves leave nothing over."""
+    return (quantity + 1) // 2
+
+
 def asks_little(claims: Sequence[int], quantity: int) -> bool:
     """Whether a player treats the other fairly, by what it claims of that which is worth more to
     the other.

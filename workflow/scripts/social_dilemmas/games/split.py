@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from random import Random
+from typing import ClassVar
 
 from social_dilemmas.errors import UserError
-from social_dilemmas.games.game import SEATS, Game, Match, Turn
+from social_dilemmas.games.game import SEATS, Game, Match, Turn, in_figures
 from social_dilemmas.games.grammar import Choice, Grammar
 from social_dilemmas.games.sharing import asks_little, share
 from social_dilemmas.randomness import stream
@@ -49,12 +51,28 @@ def treated_fairly(own: Values, other: Values, other_claims: Claims, quantity: i
     return asks_little([claim for mine, theirs, claim in kinds if mine > theirs], quantity)
 
 
+def value_phrase(kinds: tuple[str, ...], kind: str, value: int) -> str:
+    """What a unit of one kind is worth, as it stands in the list of all kinds."""
+    worth = f"{kind} at {in_figures(value)}"
+    return f" and {worth}" if kind == kinds[-1] else f" {worth},"
+
+
+@cache
+def describe_values(kinds: tuple[str, ...], values: Values, other_values: Values) -> str:
+    """The values of a round in words."""
+    own, other = (
+        "".join(value_phrase(kinds, *pair) for pair in zip(kinds, both, strict=True))
+        for both in (values, other_values)
+    )
+    return f"You value{own}. The other player values{other}."
+
+
 class Split(Game):
     """`quantity` units of each of the `kinds`, worth one of `unit_values`, drawn every round."""
 
     name = "split"
     title = "Split"
-    behaviours = {
+    behaviours: ClassVar[Mapping[str, str]] = {
         "claim_preferred": "units asked of what it values more",
         "claim_other": "units asked of what the other values more",
         "claim_other_at_start": "... in the first round",
@@ -69,18 +87,20 @@ class Split(Game):
         quantity: int = 10,
         unit_values: Sequence[int] = (1, 10),
     ) -> None:
-        """Raises UserError if kinds can't be told apart, there is nothing to divide, or no values could
-        be drawn that differ and have the same sum.
+        """Raises UserError if kinds can't be told apart, there is nothing to divide, or no values
+        could be drawn that differ and have the same sum.
         """
         super().__init__(rounds)
         if len(set(kinds)) < len(kinds) or not all(kind.isidentifier() for kind in kinds):
             raise UserError(
-                f"split: the rule kinds must be different single words, but is {list(kinds)}"
+                f"split: the rule kinds must be different single words, but is {[*kinds]}"
             )
         if quantity < 1:
             raise UserError(f"split: the rule quantity must be at least 1, but is {quantity}")
         if len(set(unit_values)) < 2 or len(kinds) < 2:
             raise UserError("split: rules need at least two kinds and two different unit_values")
+        if min(unit_values) < 0:
+            raise UserError(f"split: no unit_values may be negative, but they are {[*unit_values]}")
         self.kinds = tuple(kinds)
         self.quantity = quantity
         self.unit_values = tuple(unit_values)
@@ -91,7 +111,9 @@ class Split(Game):
             )
         )
         self.varying = tuple(
-            self._value_phrase(kind, value) for kind in self.kinds for value in self.unit_values
+            value_phrase(self.kinds, kind, value)
+            for kind in self.kinds
+            for value in self.unit_values
         )
 
     def start(self, seed: int) -> "SplitMatch":
@@ -161,23 +183,12 @@ class Split(Game):
             f"{self.quantity}. "
         )
 
-    def _value_phrase(self, kind: str, value: int) -> str:
-        return f" and {kind} at {value}" if kind == self.kinds[-1] else f" {kind} at {value},"
-
-    def describe_values(self, values: Values, other_values: Values) -> str:
-        """The values of a round in words."""
-        own, other = (
-            "".join(self._value_phrase(*pair) for pair in zip(self.kinds, both, strict=True))
-            for both in (values, other_values)
-        )
-        return f"You value{own}. The other player values{other}."
-
     def write_claims(self, claims: Claims) -> str:
         """Claims as a reply."""
         return self.claim_grammar.write(dict(zip(self.kinds, claims, strict=True)))
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class SplitMatch(Match):
     """Both seats claim at once in every round; `values` are drawn beforehand for all rounds."""
 
@@ -196,7 +207,7 @@ class SplitMatch(Match):
 
     def _prompt(self, seat: int) -> str:
         values = self.values[len(self.history)]
-        described = self.game.describe_values(values[seat], values[1 - seat])
+        described = describe_values(self.game.kinds, values[seat], values[1 - seat])
         if not self.history:
             return self.game.rules() + described
         last = self.game.write_claims(self.history[-1].claims[1 - seat])

@@ -4,9 +4,10 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from social_dilemmas.errors import UserError
-from social_dilemmas.games.game import SEATS, Game, Match, Turn
+from social_dilemmas.games.game import SEATS, Game, Match, Turn, in_figures
 from social_dilemmas.games.grammar import Choice, Grammar, Literal, Text
 from social_dilemmas.games.sharing import asks_little, share
 from social_dilemmas.randomness import stream
@@ -64,7 +65,7 @@ class TrustAndSplit(Game):
 
     name = "trust_and_split"
     title = "Trust-and-Split"
-    behaviours = {
+    behaviours: ClassVar[Mapping[str, str]] = {
         "coins_upper_hand": "coins asked with the upper hand",
         "coins_lower_hand": "coins asked with the lower hand",
         "coins_lower_at_start": "... before it was ever treated in any way",
@@ -82,12 +83,17 @@ class TrustAndSplit(Game):
         lower_value: float = 1,
         message_limit: int = 500,
     ) -> None:
-        """Raises UserError if there is nothing to divide or no room for a message."""
+        """Raises UserError if there is nothing to divide, no dilemma, or no room for a message."""
         super().__init__(rounds)
         if coins < 1 or message_limit < 1:
             raise UserError(
                 "trust_and_split: the rules coins and message_limit must be at least 1, but are "
                 f"{coins} and {message_limit}"
+            )
+        if not upper_value > lower_value >= 0:
+            raise UserError(
+                "trust_and_split: rules must satisfy upper_value > lower_value >= 0, but are "
+                f"{upper_value} and {lower_value}"
             )
         self.coins = coins
         self.unit_values = {True: upper_value, False: lower_value}
@@ -141,13 +147,14 @@ class TrustAndSplit(Game):
 
     def rules(self) -> str:
         """The rules in words, as they stand in the first user turn."""
+        upper, lower = (in_figures(self.unit_values[level]) for level in (True, False))
         form = self.message_grammar.write({"message": "..."})
         beats = ", ".join(f"{winner} beats {loser}" for winner, loser in BEATS.items())
         return (
             f"You and another player divide {self.coins} coins in every round, for many rounds. "
             f"Each of you is dealt a different hand: {beats}. You see only your own hand. "
-            f"To the player with the upper hand a coin is worth {self.unit_values[True]:g} points, "
-            f"to the player with the lower hand {self.unit_values[False]:g} points. "
+            f"To the player with the upper hand a coin is worth {upper} points, "
+            f"to the player with the lower hand {lower} points. "
             f"First each of you sends one message of at most {self.message_limit} characters, in "
             f"the form {form}; who speaks first changes from round to round. "
             "Then you both ask for a number of coins at the same time. "
@@ -157,7 +164,7 @@ class TrustAndSplit(Game):
         )
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class TrustAndSplitMatch(Match):
     """One seat speaks, the other answers, then both propose; the starter changes every round."""
 

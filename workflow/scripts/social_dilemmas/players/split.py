@@ -5,6 +5,7 @@ from random import Random
 
 from social_dilemmas.games.game import Turn
 from social_dilemmas.games.grammar import Choice
+from social_dilemmas.games.sharing import half
 from social_dilemmas.games.split import Claims, SplitView, treated_fairly
 from social_dilemmas.players.scripted import ScriptedPlayer
 
@@ -43,7 +44,7 @@ class WelfareMaximising(ClaimPlayer):
 
     def claim(self, view: SplitView) -> Claims:
         return tuple(
-            view.quantity if own > other else 0 if own < other else view.quantity // 2
+            view.quantity if own > other else 0 if own < other else half(view.quantity)
             for own, other in zip(view.values, view.other_values, strict=True)
         )
 
@@ -57,7 +58,7 @@ class FairHalf(ClaimPlayer):
     name = "fair_half"
 
     def claim(self, view: SplitView) -> Claims:
-        return (view.quantity // 2,) * len(view.values)
+        return (half(view.quantity),) * len(view.values)
 
 
 class Reciprocator(ClaimPlayer):

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from random import Random
 
 from social_dilemmas.games.game import Turn
-from social_dilemmas.games.sharing import asks_little
+from social_dilemmas.games.sharing import asks_little, half
 from social_dilemmas.games.trust_and_split import BEATS, TrustView, named_hand
 from social_dilemmas.players.scripted import ScriptedPlayer
 
@@ -86,7 +86,7 @@ class WelfareMaximising(Rule):
     def coins(self, view: TrustView, random: Random) -> int:
         named = named_hand(view.other_message or "")
         if named is None or named == view.hand:
-            return view.coins // 2
+            return half(view.coins)
         return view.coins if BEATS[view.hand] == named else 0
 
 
@@ -99,7 +99,7 @@ class FairHalf(Rule):
     name = "fair_half"
 
     def coins(self, view: TrustView, random: Random) -> int:
-        return view.coins // 2
+        return half(view.coins)
 
 
 class Reciprocator(Rule):
