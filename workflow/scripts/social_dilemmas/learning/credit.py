@@ -1,17 +1,18 @@
 """Credit: how good a player's move was, from the rewards of its match and of its group.
 
-Pure functions on float tensors of shape (matches, rounds). They work in the dtype and on the device of
-their input, can be differentiated, and raise ValueError for shapes that don't fit together.
+Pure functions on float tensors of shape (matches, rounds). They work in the dtype and on the device
+of their input, can be differentiated, and raise ValueError for shapes that don't fit together.
 
-Rewards become returns, returns become advantages (against the rest of the group, or against a critic), and
-the advantages of both players become the credit that weighs the log-probability of every move:
+Rewards become returns, returns become advantages (against the rest of the group, or against a
+critic), and the advantages of both players become the credit that weighs each move:
 
-    own, other = (leave_one_out(discounted_returns(r, discount), groups) for r in (rewards, rewards_of_other))
+    own = leave_one_out(discounted_returns(rewards, discount), groups)
+    other = leave_one_out(discounted_returns(rewards_of_other, discount), groups)
     credit = CREDITS["advantage_alignment"](own, other, beta=beta, discount=discount)
     loss = -(credit.detach() * log_probabilities).sum() / moves
 
-Sources: Learning Robust Social Strategies with Large Language Models (arXiv 2511.19405) for the whole;
-each function names its own.
+Source of the whole: Learning Robust Social Strategies with Large Language Models
+(arXiv 2511.19405). Each function names its own.
 """
 
 from functools import partial
@@ -22,13 +23,17 @@ from torch import Tensor
 
 
 class Credit(Protocol):
-    """From the advantages of a player and of the other one to the player's credit; all (matches, rounds)."""
+    """A player's credit from its own and the other's advantages; all (matches, rounds)."""
 
     def __call__(self, own: Tensor, other: Tensor, *, beta: float, discount: float) -> Tensor: ...
 
 
 def discounted_returns(rewards: Tensor, discount: float) -> Tensor:
-    """Rewards still to come: ``returns[t] = sum_{s>=t} discount^(s-t) * rewards[s]``; (matches, rounds)."""
+    """Rewards still to come: ``returns[t] = sum_{s>=t} discount^(s-t) * rewards[s]``.
+
+    There is no factor ``discount^t`` in front: late rounds count as much as early ones.
+    Takes and returns (matches, rounds).
+    """
     _check_rounds("rewards", rewards)
     return _decayed_sums(rewards.flip(1), discount).flip(1)
 
@@ -36,18 +41,18 @@ def discounted_returns(rewards: Tensor, discount: float) -> Tensor:
 def leave_one_out(values: Tensor, groups: Tensor) -> Tensor:
     """Values minus the mean of the other members of the group at the same round.
 
-    The baseline never sees the match that it is taken from, so it lowers the variance of a policy gradient
-    without moving its mean. Equal values within a group give exactly zero.
+    The baseline never sees the match that it is taken from, so it lowers the variance of a policy
+    gradient without moving its mean. Equal values within a group give exactly zero.
 
     Args:
         values: (matches, rounds), for instance returns.
-        groups: (matches,) integer ids, in any order, of any value; matches with the same id form a group.
+        groups: (matches,) integer ids of any value, in any order; equal ids make a group.
 
     Raises:
         ValueError: a group has one member only (there is nobody to compare it with).
 
-    Source: Kool et al. 2019 (Buy 4 REINFORCE samples, get a baseline for free!); Ahmadian et al. 2024
-    (RLOO, arXiv 2402.14740).
+    Source: Kool et al. 2019, Buy 4 REINFORCE samples, get a baseline for free!; Ahmadian et al.
+    2024 (RLOO, arXiv 2402.14740).
     """
     _check_rounds("values", values)
     if groups.shape != values.shape[:1] or groups.is_floating_point():
@@ -66,7 +71,8 @@ def leave_one_out(values: Tensor, groups: Tensor) -> Tensor:
     lowest = values.new_full(shape, torch.inf).scatter_reduce(0, rows, values.detach(), "amin")
     heights = values - lowest[index]
     of_others = values.new_zeros(shape).index_add(0, index, heights)[index] - heights
-    return heights - of_others / (sizes[index, None] - 1)
+    baseline: Tensor = of_others / (sizes[index, None] - 1)
+    return heights - baseline
 
 
 def generalized_advantages(
@@ -79,8 +85,8 @@ def generalized_advantages(
 
     Args:
         rewards: (matches, rounds).
-        values: (matches, rounds + 1), what the critic expects before each round; the last column stands for
-            what follows the last round, zero where the match ends there.
+        values: (matches, rounds + 1), what the critic expects before each round; the last column is
+            what it expects after the last round, zero where the match ends there.
         discount: weight of the next round against this one.
         trace_decay: 0 trusts the critic after one step, 1 uses the whole return.
 
@@ -111,19 +117,19 @@ def sum_of_rewards(own: Tensor, other: Tensor, *, beta: float, discount: float) 
 def advantage_alignment(
     own: Tensor, other: Tensor, *, beta: float, discount: float, include_current: bool = False
 ) -> Tensor:
-    """Own advantage, and the other's advantage weighed by how well the match went for oneself so far.
+    """Own advantage, plus the other's weighed by how well the match went for oneself so far.
 
-    ``own[t] + beta * discount * (sum_{k<t} discount^(t-k) * own[k]) * other[t]``: to be kind where the past
-    was good and unkind where it was bad teaches a learning opponent to treat one well. The first round has
-    no past, hence no such term, and the round before weighs discount^2. With ``include_current``,
-    ``own[t] + beta * (sum_{k<=t} discount^(t-k) * own[k]) * other[t]``.
+    ``own[t] + beta * discount * (sum_{k<t} discount^(t-k) * own[k]) * other[t]``: kind where the
+    past was good, unkind where it was bad, so that a learning opponent learns to treat one well.
+    The first round has no past, hence no such term, and the round before weighs discount^2.
+    With ``include_current``: ``own[t] + beta * (sum_{k<=t} discount^(t-k) * own[k]) * other[t]``.
 
     Args:
         own, other: advantages of the player and of the other one, (matches, rounds).
-        beta: weight of the alignment term; it multiplies a product of two advantages, so its meaning
-            depends on the scale of the rewards.
+        beta: weight of the alignment term, a product of two advantages, hence in units of one over
+            the scale of the rewards.
 
-    Source: Duque et al. 2024, Advantage Alignment Algorithms (arXiv 2406.14662), as in arXiv 2511.19405.
+    Source: Duque et al. 2024, Advantage Alignment Algorithms (arXiv 2406.14662); arXiv 2511.19405.
     """
     _check_same(own, other)
     so_far = _decayed_sums(own, discount)  # sum_{k<=t} discount^(t-k) * own[k]
@@ -163,5 +169,6 @@ def _check_same(own: Tensor, other: Tensor) -> None:
     _check_rounds("other", other)
     if own.shape != other.shape:
         raise ValueError(
-            f"own and other must have the same shape, not {tuple(own.shape)} and {tuple(other.shape)}"
+            f"own and other must have the same shape, "
+            f"not {tuple(own.shape)} and {tuple(other.shape)}"
         )
