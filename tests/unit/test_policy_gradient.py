@@ -28,7 +28,7 @@ probability, and by sampling, where every coordinate must lie in its confidence 
 intervals are narrow enough to notice a mistake is checked on estimators that are wrong on purpose.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from statistics import NormalDist
 from typing import Any
@@ -207,6 +207,15 @@ def furthest(gradients: Tensor, exact: Tensor) -> float:
 def bound(coordinates: int) -> float:
     """Exceeded once in ten thousand right estimates by any of their coordinates (Bonferroni)."""
     return NormalDist().inv_cdf(1 - 1e-4 / (2 * coordinates))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Sums in one order, and no waiting for busy cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
