@@ -1,0 +1,65 @@
+# make help says what can be asked for. Options, given as make results NAME=value:
+#   SCALE        the config: laptop (default) or the name of another file in config/, such as smoke
+#   PYTHON       the interpreter (3.11 or newer) for .venv; default: the first suitable on the path
+#   TORCH_INDEX  an additional package index for torch; default auto: PyTorch's CPU builds, on Linux
+#                without an NVIDIA GPU and if that index answers; empty: the ordinary index only
+#   PYTEST_OPTIONS  for make test, such as --numprocesses 2 --dist loadfile
+
+SCALE ?= laptop
+scales := laptop $(filter-out config,$(basename $(notdir $(wildcard config/*.yaml))))
+ifeq ($(filter $(SCALE),$(scales)),)
+$(error SCALE=$(SCALE) is unknown; choose one of: $(scales))
+endif
+
+snakemake := .venv/bin/snakemake --cores all
+ifneq ($(SCALE),laptop)
+snakemake += --configfile config/$(SCALE).yaml
+endif
+user_path := $(PATH)
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help results report test bench lint format lock
+
+help:  ## say what can be asked for
+	@sed -n 's/^\([a-z]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r call what; do \
+		printf '%-14s %s\n' "$$call" "$$what"; done
+
+results: .venv/.ready  ## train, evaluate and draw everything (SCALE=smoke: a quick trial run)
+	$(snakemake)
+
+report: results  ## put figures and tables into results/<scale>/report.zip
+	$(snakemake) --report results/$(SCALE)/report.zip
+
+test: .venv/.ready  ## run all tests
+	.venv/bin/pytest $(PYTEST_OPTIONS)
+
+bench: .venv/.ready  ## measure speed and memory
+	PYTHONPATH=workflow/scripts .venv/bin/python tests/benchmarks/run.py
+
+lint: .venv/.ready  ## check style, types and the workflow's rules
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/snakefmt --check Snakefile workflow/rules
+	.venv/bin/snakemake --lint
+	.venv/bin/mypy
+
+format: .venv/.ready  ## put all source files into the project's style
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+	.venv/bin/snakefmt Snakefile workflow/rules
+
+lock: .venv/.ready  ## after editing requirements.txt: install it and write requirements.lock
+	.venv/bin/pip install --requirement requirements.txt
+	{ sed -n '/^#/p' requirements.lock; .venv/bin/pip freeze --all | \
+		sed -e 's/^\(torch==[^+]*\)+.*/\1/' -e '/^\(pip\|triton\)==/d' -e '/^\(nvidia\|cuda\)-/d'; \
+	} > requirements.lock.new
+	mv requirements.lock.new requirements.lock
+
+# The stamp is written last, so a set-up that broke off is done anew; so is one in a moved folder.
+ifneq ($(shell test -x .venv/bin/python && cat .venv/.ready 2>/dev/null),$(CURDIR))
+.PHONY: .venv/.ready
+endif
+.venv/.ready: export PATH := $(user_path)
+.venv/.ready: requirements.lock tools/setup.sh
+	@sh tools/setup.sh

@@ -1,0 +1,109 @@
+"""One set of versions for pip and conda users alike."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CONDA_FILES = ["environment.yml", *sorted(f"envs/{f.name}" for f in (ROOT / "envs").glob("*.yaml"))]
+
+# conda-forge's name -> PyPI's name, where they differ
+PYPI_NAMES = {
+    "matplotlib-base": "matplotlib",
+    "pytorch": "torch",
+    "seaborn-base": "seaborn",
+    "snakemake-minimal": "snakemake",
+}
+# What only the launcher has, as only conda users on a cluster need it.
+ONLY_CONDA = {"conda", "snakemake-executor-plugin-slurm"}
+
+
+def normalized(name: str) -> str:
+    """Return a package's name as PyPI compares it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pip_pins(text: str) -> dict[str, str]:
+    """Return {package: version} of a requirements file; ValueError on an inexact version."""
+    pins = {}
+    for line in text.splitlines():
+        requirement = line.split("#")[0].strip()
+        if not requirement:
+            continue
+        match = re.fullmatch(r"([\w.-]+)==([\w.!]+)", requirement)
+        if match is None:
+            raise ValueError(f"not an exact version of the public index: {requirement}")
+        pins[normalized(match[1])] = match[2]
+    return pins
+
+
+def conda_pins(text: str) -> dict[str, str]:
+    """Return {PyPI name: version} of a conda environment; ValueError on an inexact version."""
+    pins = {}
+    for dependency in yaml.safe_load(text)["dependencies"]:
+        name = re.split(r"[=<>]", dependency)[0]
+        if name in ONLY_CONDA:
+            continue
+        match = re.fullmatch(r"([\w.-]+)=([\w.]+)", dependency)
+        if match is None:
+            raise ValueError(f"not an exact version: {dependency}")
+        pins[normalized(PYPI_NAMES.get(name, name))] = match[2]
+    return pins
+
+
+def differences(
+    pins: dict[str, str], reference: dict[str, str]
+) -> dict[str, tuple[str, str | None]]:
+    """Return {package: (version, version in the reference or None)} where the two disagree."""
+    return {n: (v, reference.get(n)) for n, v in pins.items() if reference.get(n) != v}
+
+
+@pytest.fixture(scope="module")
+def direct() -> dict[str, str]:
+    return pip_pins((ROOT / "requirements.txt").read_text())
+
+
+@pytest.fixture(scope="module")
+def lock() -> dict[str, str]:
+    return pip_pins((ROOT / "requirements.lock").read_text())
+
+
+def test_lock_holds_every_direct_requirement(direct: dict[str, str], lock: dict[str, str]) -> None:
+    assert differences(direct, lock) == {}
+    assert len(lock) > len(direct)
+
+
+@pytest.mark.parametrize("file", CONDA_FILES)
+def test_conda_has_the_versions_of_pip(file: str, direct: dict[str, str]) -> None:
+    pins = conda_pins((ROOT / file).read_text())
+    assert pins.pop("python") == "3.11"
+    assert pins, f"{file} names no package"
+    assert differences(pins, direct) == {}
+
+
+def test_only_training_needs_torch() -> None:
+    with_torch = [f for f in CONDA_FILES if "torch" in conda_pins((ROOT / f).read_text())]
+    assert with_torch == ["envs/train.yaml"]
+
+
+@pytest.mark.parametrize("file", CONDA_FILES)
+def test_conda_channels(file: str) -> None:
+    channels = yaml.safe_load((ROOT / file).read_text())["channels"]
+    assert channels[0] == "conda-forge"
+    assert "defaults" not in channels
+
+
+@pytest.mark.parametrize("line", ["torch", "torch>=2.13.0", "torch==2.13.0+cpu", "torch==2.*"])
+def test_inexact_pip_requirements_are_refused(line: str) -> None:
+    with pytest.raises(ValueError, match="torch"):
+        pip_pins(line)
+
+
+def test_drift_is_seen() -> None:
+    conda = conda_pins("dependencies: [pytorch=2.12.0, pyyaml=6.0.3, xyz=1.0]")
+    pip = pip_pins("torch==2.13.0\nPyYAML==6.0.3")
+    assert differences(conda, pip) == {"torch": ("2.12.0", "2.13.0"), "xyz": ("1.0", None)}
+    with pytest.raises(ValueError, match="pandas"):
+        conda_pins("dependencies: [pandas]")

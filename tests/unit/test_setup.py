@@ -1,0 +1,300 @@
+"""Setting up .venv: done once, redone after breaking off, one sentence when it can't be done.
+
+A small stand-in takes the interpreter's place, so that nothing is downloaded; the test of the dead
+network uses the real one.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BASE_PYTHON = Path(sys.base_prefix) / "bin" / "python3"
+TOOLS = [
+    *("cat", "cmp", "cp", "date", "dirname", "env", "grep", "head", "make", "mkdir", "rm", "sed"),
+    *("sh", "sleep", "touch", "uname"),
+]
+
+# Answers the probe with its own path, "makes" an environment by copying itself, notes each call of
+# pip, and can be told how pip shall end.
+STAND_IN = """#!/bin/sh
+case "$*" in
+    "-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+    "-m pip --version") ;;
+    "-m pip install"*)
+        echo "$*" >>pip_calls
+        [ -z "$PIP_SAYS" ] || { echo "$PIP_SAYS"; exit 1; }
+        [ -z "$PIP_HANGS" ] || { echo $$ >pip_process; exec sleep 30; } ;;
+    "-V") echo "Python 3.11.0" ;;
+    "-c "*_base_executable*) echo "path $0" ;;
+    "-c "*urlopen*) exit ${TORCH_INDEX_IS_DOWN:-0} ;;
+esac
+"""
+
+
+class Folder:
+    """A copy of what the set-up consists of, with a search path of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        (path / "tools").mkdir(parents=True)
+        (path / "config").mkdir()
+        (path / "config" / "smoke.yaml").touch()
+        for name in ["Makefile", "requirements.lock", "tools/setup.sh"]:
+            shutil.copy(ROOT / name, path / name)
+        self.programs = path / "programs"
+        self.programs.mkdir()
+        for tool in TOOLS:
+            if found := shutil.which(tool):
+                (self.programs / tool).symlink_to(found)
+
+    def add_program(self, name: str, text: str) -> Path:
+        program = self.programs / name
+        program.write_text(text)
+        program.chmod(0o755)
+        return program
+
+    def environment(self, **more: str) -> dict[str, str]:
+        return {"PATH": str(self.programs), "HOME": str(self.path), **more}
+
+    def make(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["make", *arguments],
+            cwd=self.path,
+            env=self.environment(**environment),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    def set_up(self, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self.make(".venv/.ready", **environment)
+
+    def is_ready(self) -> bool:
+        return (self.path / ".venv" / ".ready").exists()
+
+    def pip_calls(self) -> list[str]:
+        calls = self.path / "pip_calls"
+        return calls.read_text().splitlines() if calls.exists() else []
+
+
+def complaint(result: subprocess.CompletedProcess[str]) -> str:
+    """Return the one sentence of a failed set-up; there must be nothing but that sentence."""
+    assert result.returncode != 0, result.stdout
+    lines = [line for line in result.stderr.splitlines() if line and not line.startswith("make")]
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("Set-up stopped: ")
+    return lines[0]
+
+
+def start_hanging(folder: Folder) -> tuple[subprocess.Popen[bytes], int]:
+    """Start a set-up whose pip never ends; return it and pip's process id."""
+    process = subprocess.Popen(
+        ["sh", "tools/setup.sh"],
+        cwd=folder.path,
+        env=folder.environment(PIP_HANGS="1"),
+        stdout=subprocess.DEVNULL,
+    )
+    pip_process = folder.path / "pip_process"
+    deadline = time.monotonic() + 20
+    while not (pip_process.exists() and pip_process.read_text()):
+        assert time.monotonic() < deadline, "pip was never called"
+        time.sleep(0.05)
+    return process, int(pip_process.read_text())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path / "a folder")
+
+
+@pytest.fixture
+def equipped(folder: Folder) -> Folder:
+    """A folder where python3 is the stand-in."""
+    folder.add_program("python3", STAND_IN)
+    return folder
+
+
+def test_second_call_does_nothing(equipped: Folder) -> None:
+    first = equipped.set_up()
+    assert first.returncode == 0, first.stderr
+    assert equipped.is_ready()
+    calls = equipped.pip_calls()
+    assert len(calls) == 2
+    assert "torch==2.13.0" in calls[0]
+    assert calls[1].endswith("--requirement requirements.lock")
+
+    second = equipped.set_up()
+    assert "up to date" in second.stdout
+    assert equipped.pip_calls() == calls
+
+
+def test_only_a_changed_lock_installs_again(equipped: Folder) -> None:
+    equipped.set_up()
+    lock = equipped.path / "requirements.lock"
+    later = time.time() + 10
+    os.utime(lock, (later, later))
+    assert equipped.set_up().returncode == 0
+    assert len(equipped.pip_calls()) == 2
+
+    lock.write_text(lock.read_text() + "one-more==1.0\n")
+    os.utime(lock, (later + 10, later + 10))
+    assert equipped.set_up().returncode == 0
+    assert len(equipped.pip_calls()) == 4
+    assert (equipped.path / ".venv" / "requirements.lock").read_text() == lock.read_text()
+
+
+def test_environment_of_another_folder_is_made_anew(equipped: Folder, tmp_path: Path) -> None:
+    equipped.set_up()
+    left_over = equipped.path / ".venv" / "left_over"
+    left_over.touch()
+    moved = Folder(tmp_path / "moved")
+    moved.add_program("python3", STAND_IN)
+    shutil.copytree(equipped.path / ".venv", moved.path / ".venv")
+    assert moved.set_up().returncode == 0
+    assert len(moved.pip_calls()) == 2
+    assert not (moved.path / ".venv" / "left_over").exists()
+
+
+def test_killed_set_up_is_done_anew(equipped: Folder) -> None:
+    process, pip = start_hanging(equipped)
+
+    assert "another set-up" in complaint(equipped.set_up())
+    process.kill()
+    process.wait()
+    os.kill(pip, signal.SIGKILL)
+    assert not equipped.is_ready()
+    half = equipped.path / ".venv" / "half_installed"
+    half.touch()
+
+    assert equipped.set_up().returncode == 0
+    assert equipped.is_ready()
+    assert not half.exists()
+
+
+def test_interrupt_stops_pip_too(equipped: Folder) -> None:
+    process, pip = start_hanging(equipped)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) == 130
+    assert not equipped.is_ready()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pip, 0)
+
+
+def test_no_python(folder: Folder) -> None:
+    assert "python3 is not installed" in complaint(folder.set_up())
+    assert not (folder.path / ".venv").exists()
+
+
+def test_named_python_does_not_exist(equipped: Folder) -> None:
+    assert "PYTHON=no-such-python" in complaint(equipped.set_up(PYTHON="no-such-python"))
+
+
+def test_old_python(folder: Folder) -> None:
+    pretend = "import sys; code = sys.argv[-1]; sys.version_info = (3, 9, 1); exec(code)"
+    folder.add_program("python3", f"#!/bin/sh\nexec '{BASE_PYTHON}' -c '{pretend}' \"$2\"\n")
+    message = complaint(folder.set_up())
+    assert "python3 is Python 3.9" in message
+    assert "3.11 or newer" in message
+
+
+def test_python_without_venv(folder: Folder) -> None:
+    pretend = 'import sys; code = sys.argv[-1]; sys.modules["ensurepip"] = None; exec(code)'
+    folder.add_program("python3", f"#!/bin/sh\nexec '{BASE_PYTHON}' -c '{pretend}' \"$2\"\n")
+    message = complaint(folder.set_up())
+    assert "no venv module" in message
+    assert f"apt install python{sys.version_info[0]}.{sys.version_info[1]}-venv" in message
+
+
+@pytest.mark.parametrize(
+    ("pip_says", "sentence"),
+    [
+        (
+            "WARNING: Retrying after connection broken by 'NewConnectionError'",
+            "could not be reached",
+        ),
+        ("ERROR: Could not install packages: [Errno 28] No space left on device", "disk is full"),
+        (
+            "ERROR: No matching distribution found for torch==2.13.0",
+            "has torch==2.13.0 for Python 3",
+        ),
+        ("Collecting connection_pool\nERROR: something unheard of", "the reason is at the end"),
+    ],
+)
+def test_pip_fails(equipped: Folder, pip_says: str, sentence: str) -> None:
+    message = complaint(equipped.set_up(PIP_SAYS=pip_says))
+    assert sentence in message
+    assert ".venv/setup.log" in message
+    assert pip_says in (equipped.path / ".venv" / "setup.log").read_text()
+    assert not equipped.is_ready()
+    assert equipped.set_up().returncode == 0
+
+
+@pytest.mark.slow
+def test_dead_network(folder: Folder) -> None:
+    result = folder.set_up(
+        PYTHON=str(BASE_PYTHON),
+        PIP_CONFIG_FILE=os.devnull,
+        PIP_INDEX_URL="http://127.0.0.1:9/simple",
+        TORCH_INDEX="",
+    )
+    assert "index could not be reached" in complaint(result)
+    assert not folder.is_ready()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the ordinary index has CPU builds")
+@pytest.mark.parametrize(
+    ("environment", "index"),
+    [
+        ({}, "https://download.pytorch.org/whl/cpu"),
+        ({"TORCH_INDEX_IS_DOWN": "1"}, None),
+        ({"TORCH_INDEX": ""}, None),
+        ({"TORCH_INDEX": "https://example.org/torch"}, "https://example.org/torch"),
+    ],
+)
+def test_index_for_torch(equipped: Folder, environment: dict[str, str], index: str | None) -> None:
+    assert equipped.set_up(**environment).returncode == 0
+    torch, others = equipped.pip_calls()
+    assert ("--extra-index-url" in torch) == (index is not None)
+    assert index is None or f"--extra-index-url {index} " in torch
+    assert "--extra-index-url" not in others
+
+
+def test_gpu_gets_the_ordinary_build(equipped: Folder) -> None:
+    equipped.add_program("nvidia-smi", "#!/bin/sh\n")
+    assert equipped.set_up().returncode == 0
+    assert "--extra-index-url" not in equipped.pip_calls()[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (["results"], ".venv/bin/snakemake --cores all"),
+        (
+            ["results", "SCALE=smoke"],
+            ".venv/bin/snakemake --cores all --configfile config/smoke.yaml",
+        ),
+        (["report"], ".venv/bin/snakemake --cores all --report results/laptop/report.zip"),
+    ],
+)
+def test_commands(equipped: Folder, arguments: list[str], command: str) -> None:
+    equipped.set_up()
+    assert command in equipped.make("--dry-run", *arguments).stdout.splitlines()
+
+
+def test_unknown_scale(equipped: Folder) -> None:
+    result = equipped.make("results", "SCALE=smok")
+    assert result.returncode != 0
+    assert "SCALE=smok is unknown; choose one of: laptop smoke" in result.stderr
+
+
+def test_help_is_the_default_and_names_every_target(folder: Folder) -> None:
+    lines = folder.make().stdout.splitlines()
+    targets = [line.split()[1] for line in lines]
+    assert targets == ["help", "results", "report", "test", "bench", "lint", "format", "lock"]
