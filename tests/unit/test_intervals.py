@@ -1,0 +1,117 @@
+"""Intervals: known cases, missing values, determinism, and what coverage they really have."""
+
+import numpy as np
+import pytest
+
+from social_dilemmas.evaluation.intervals import (
+    Sample,
+    bootstrap_interval,
+    bootstrap_intervals,
+)
+
+
+def test_a_constant_sample_has_an_interval_of_no_width() -> None:
+    interval = bootstrap_interval({seed: [0.1] * 64 for seed in (0, 42, 1337)})
+    assert (interval.mean, interval.low, interval.high) == (0.1, 0.1, 0.1)
+    assert (interval.runs, interval.matches, interval.missing) == (3, 192, 0)
+
+
+def test_matches_without_noise_leave_the_range_of_three_seeds() -> None:
+    interval = bootstrap_interval({0: [1.0] * 8, 42: [2.0] * 8, 1337: [6.0] * 8})
+    assert (interval.mean, interval.low, interval.high) == (3, 1, 6)
+    assert interval.over_runs
+
+
+def test_the_mean_is_over_seeds_however_many_matches_each_has() -> None:
+    assert bootstrap_interval({0: [0.0] * 30, 1: [1.0] * 10}).mean == 0.5
+
+
+def test_a_single_seed_falls_back_to_matches_and_says_so() -> None:
+    values = np.random.default_rng(0).normal(size=400)
+    interval = bootstrap_interval({0: values})
+    assert not interval.over_runs
+    assert interval.high - interval.low == pytest.approx(2 * 1.96 / 20, rel=0.15)
+
+
+def test_missing_values_are_dropped_and_counted() -> None:
+    interval = bootstrap_interval({0: [1.0, np.nan, 3.0], 1: [np.nan, np.nan], 2: [2.0]})
+    assert interval.mean == 2
+    assert (interval.runs, interval.matches, interval.missing) == (2, 3, 3)
+    assert interval.low <= 2 <= interval.high
+
+
+@pytest.mark.parametrize("values", [{}, {0: []}, {0: [np.nan], 1: [np.nan]}])
+def test_nothing_observed_gives_nan(values: dict[int, list[float]]) -> None:
+    interval = bootstrap_interval(values)
+    assert np.isnan([interval.mean, interval.low, interval.high]).all()
+    assert interval.matches == interval.runs == 0
+
+
+def test_equal_streams_give_equal_intervals_and_others_differ() -> None:
+    values = {seed: np.random.default_rng(seed).normal(size=20) for seed in range(3)}
+    first, again = (bootstrap_interval(values, stream=("a", 1)) for _ in range(2))
+    other = bootstrap_interval(values, stream=("a", 2))
+    assert first == again
+    assert first.mean == other.mean
+    assert first.low != other.low
+
+
+def test_observations_are_weighted_within_a_run() -> None:
+    sums, counts = np.array([[1.0], [9.0]]), np.array([[1.0], [9.0]])
+    never = np.array([[0.0], [0.0]]), np.array([[4.0], [6.0]])
+    intervals = bootstrap_intervals(
+        [Sample((("naive", 0),), sums, counts), Sample((("naive", 1),), *never)]
+    )
+    assert intervals[0].mean == 0.5
+    assert (intervals[0].matches, intervals[0].observations) == (4, 20)
+
+
+def test_runs_of_both_players_are_resampled() -> None:
+    """Here payoffs depend on the opponent's run only."""
+    samples = [
+        Sample(
+            (("naive", agent), ("alignment", opponent)),
+            np.full((8, 1), float(opponent)),
+            np.ones((8, 1)),
+        )
+        for agent in range(3)
+        for opponent in range(3)
+    ]
+    interval = bootstrap_intervals(samples)[0]
+    assert (interval.mean, interval.low, interval.high) == (1, 0, 2)
+    assert interval.runs == 6
+
+
+def test_fixed_players_leave_matches_only() -> None:
+    sample = Sample((), np.array([[1.0], [2.0]]), np.ones((2, 1)))
+    interval = bootstrap_intervals([sample])[0]
+    assert (interval.mean, interval.low, interval.high) == (1.5, 1, 2)
+    assert not interval.over_runs
+    assert interval.runs == 0
+
+
+def coverage(seeds: int, spread_of_seeds: float, repetitions: int = 300) -> float:
+    """Share of simulated experiments whose interval holds the true mean, 0."""
+    random = np.random.default_rng(7)
+    covered = 0
+    for repetition in range(repetitions):
+        means = spread_of_seeds * random.normal(size=seeds)
+        values = {seed: mean + random.normal(size=16) for seed, mean in enumerate(means)}
+        interval = bootstrap_interval(values, draws=400, stream=(repetition,))
+        covered += interval.low <= 0 <= interval.high
+    return covered / repetitions
+
+
+@pytest.mark.parametrize(
+    ("seeds", "spread_of_seeds", "least", "most"),
+    [
+        (3, 0.0, 0.93, 1.0),  # seeds don't matter: resampling them as well is careful
+        (3, 10.0, 0.68, 0.82),  # seeds are all that matters: 3/4, as the module says
+        (20, 10.0, 0.88, 0.98),
+        (1, 0.0, 0.85, 0.98),  # matches only
+    ],
+)
+def test_coverage_is_what_the_module_says(
+    seeds: int, spread_of_seeds: float, least: float, most: float
+) -> None:
+    assert least <= coverage(seeds, spread_of_seeds) <= most
