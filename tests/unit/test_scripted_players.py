@@ -494,7 +494,7 @@ def test_noise_replaces_choices_as_often_as_it_says(probability: float, expected
 
 def test_noise_has_a_random_stream_of_its_own() -> None:
     """Drawn from the stream of a random player, it would strike one action more than the other."""
-    matches = trembling("prisoners_dilemma", "random", 0.5)
+    matches = trembling("prisoners_dilemma", "random", 0.25)
     actions = [action for match in matches for turn in match.history for action in turn.actions]
     assert abs(actions.count("A") / len(actions) - 0.5) < 2.5 / len(actions) ** 0.5
 
