@@ -375,7 +375,7 @@ def test_dilemma_pays_what_it_tells(dilemma: Game, own: str, other: str) -> None
     match = dilemma.start(0)
     for turn in match.turns():
         told = re.findall(
-            r"If you choose <(.)> and the other chooses <(.)>, "
+            r"If you choose (.) and the other chooses (.), "
             r"you get (\S+) and the other gets (\S+) points\.",
             turn.prompt,
         )

@@ -91,12 +91,12 @@ class PrisonersDilemma(Game):
     def rules(self) -> str:
         """The rules in words, as they stand in the first user turn."""
         outcomes = "".join(
-            f"If you choose <{own}> and the other chooses <{other}>, "
+            f"If you choose {own} and the other chooses {other}, "
             f"you get {in_figures(points)} and the other gets {in_figures(other_points)} points. "
             for (own, other), (points, other_points) in self.payoffs.items()
         )
         return (
-            "You meet one other player again and again. In every round you both choose <A> or <B> "
+            "You meet one other player again and again. In every round you both choose A or B "
             "at the same time, and only afterwards learn what the other chose. "
             f"{outcomes}"
             "Your aim is to collect as many points as you can over all rounds. "

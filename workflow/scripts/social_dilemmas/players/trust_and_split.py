@@ -9,7 +9,7 @@ from random import Random
 
 from social_dilemmas.games.game import Turn
 from social_dilemmas.games.sharing import asks_little, half
-from social_dilemmas.games.trust_and_split import BEATS, TrustView, named_hand
+from social_dilemmas.games.trust_and_split import BEATS, TrustView, claim, named_hand
 from social_dilemmas.players.scripted import ScriptedPlayer
 
 BEATEN_BY = {loser: winner for winner, loser in BEATS.items()}
@@ -140,7 +140,7 @@ class TrustPlayer(ScriptedPlayer):
 
     def decide(self, turn: Turn, random: Random) -> dict[str, object]:
         if turn.step == "message":
-            return {"message": f"I have {self.sender.hand(turn.view)}"}
+            return {"message": claim(self.sender.hand(turn.view))}
         return {"coins": self.rule.coins(turn.view, random)}
 
 

@@ -1,0 +1,85 @@
+"""A key-value cache in which every conversation has its own length.
+
+Rows of a batch take turns at different times. Each row writes at its own position, and what it wrote beyond its
+length (padding) is overwritten by its next turn, so that the cache of a row is exactly its conversation.
+"""
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache, CacheLayerMixin
+
+
+class RaggedLayer(CacheLayerMixin):
+    """Keys and values of one layer: (rows, heads, capacity, head size), growing when needed."""
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        rows, heads, _, size = key_states.shape
+        self.keys = key_states.new_zeros(rows, heads, 0, size)
+        self.values = value_states.new_zeros(rows, heads, 0, size)
+        self.is_initialized = True
+
+    def write(
+        self, key_states: Tensor, value_states: Tensor, rows: slice, positions: Tensor, length: int
+    ) -> tuple[Tensor, Tensor]:
+        """Store (rows, heads, width, size) at (rows, width) positions; return all up to `length` columns."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        assert self.keys is not None and self.values is not None
+        self.keys = _grown(self.keys, rows.stop, length)
+        self.values = _grown(self.values, rows.stop, length)
+        index = positions[:, None, :, None].expand_as(key_states)  # (rows, heads, width, size)
+        keys = self.keys[rows].scatter_(2, index, key_states)
+        values = self.values[rows].scatter_(2, index, value_states)
+        return keys[:, :, :length], values[:, :, :length]
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object):  # type: ignore[no-untyped-def]
+        raise TypeError("a ragged layer is written through RaggedCache.update")
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        return self.get_seq_length() + query_length, 0
+
+    def get_seq_length(self) -> int:
+        return 0 if self.keys is None else self.keys.shape[2]
+
+    def get_max_length(self) -> int:
+        return -1
+
+
+def _grown(stored: Tensor, rows: int, length: int) -> Tensor:
+    """The same tensor with room for so many rows and columns; grows in steps, so that it seldom copies."""
+    if rows <= stored.shape[0] and length <= stored.shape[2]:
+        return stored
+    _, heads, capacity, size = stored.shape
+    if length > capacity:
+        capacity = max(length + 32, capacity * 3 // 2)
+    grown = stored.new_zeros(max(rows, stored.shape[0]), heads, capacity, size)
+    grown[: stored.shape[0], :, : stored.shape[2]] = stored
+    return grown
+
+
+class RaggedCache(Cache):
+    """Set `place` before each forward pass: the rows that it covers and where they write."""
+
+    def __init__(self, layers: int) -> None:
+        super().__init__(layers=[RaggedLayer() for _ in range(layers)])
+        self._place = (slice(0, 0), torch.empty(0), 0)
+
+    def place(self, rows: slice, positions: Tensor) -> Tensor:
+        """Say where the next forward pass writes.
+
+        Args:
+            rows: the rows of the pass.
+            positions: (rows, width) the columns to write.
+
+        Returns:
+            (rows, 1, width, columns) bool mask: each token sees what stands at or before its position.
+        """
+        length = int(positions.max()) + 1
+        self._place = (rows, positions, length)
+        columns = torch.arange(length, device=positions.device)  # (columns,)
+        return columns <= positions[:, None, :, None]  # (rows, 1, width, columns)
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: object, **kwargs: object
+    ) -> tuple[Tensor, Tensor]:
+        return self.layers[layer_idx].write(key_states, value_states, *self._place)

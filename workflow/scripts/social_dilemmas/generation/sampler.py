@@ -1,0 +1,158 @@
+"""Language-model players: many conversations sampled together, whatever adapter each of them runs under."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from social_dilemmas.games.game import Match, Turn
+from social_dilemmas.generation.cache import RaggedCache
+from social_dilemmas.generation.chat import ChatFormat
+from social_dilemmas.generation.masks import DONE, TokenMasks
+from social_dilemmas.generation.transcript import Transcript
+
+
+@dataclass
+class Conversation:
+    """A seat's conversation in progress: its transcript, how much of it the cache holds, its mask state."""
+
+    row: int
+    adapter: str | None
+    transcript: Transcript = field(default_factory=Transcript)
+    cached: int = 0
+    state: int = DONE
+    reply_start: int = 0
+    round: int = 0
+
+    @property
+    def reply_length(self) -> int:
+        return len(self.transcript.tokens) - self.reply_start
+
+
+class LanguageModelPlayer:
+    """Plays any number of seats with one model; turns only append to the key-value cache.
+
+    Conversations get rows of the cache in the order in which they first speak, so that seats which act at the
+    same time lie next to each other and a forward pass covers little else.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        chat: ChatFormat,
+        masks: TokenMasks,
+        generator: torch.Generator,
+        *,
+        temperature: float = 1.0,
+        max_new_tokens: int = 400,
+        adapter_of: Callable[[Turn], str] | None = None,
+    ) -> None:
+        """A player for new matches.
+
+        Args:
+            model: a causal language model, with or without PEFT adapters.
+            chat: how turns are framed for this model.
+            masks: the reply grammars of the game, compiled for this tokenizer.
+            generator: the random stream of all replies.
+            temperature: divides the logits before sampling.
+            max_new_tokens: limit of a reply; free text is closed in time, so that every reply stays valid.
+            adapter_of: names the adapter under which a seat plays ("__base__" for none); it is carried with the
+                conversation. None: whatever is active in the model.
+        """
+        self._model = model
+        self._chat = chat
+        self._masks = masks
+        self._generator = generator
+        self._temperature = temperature
+        self._max_new_tokens = max_new_tokens
+        self._adapter_of = adapter_of
+        self._conversations: dict[tuple[Match, int], Conversation] = {}
+        self._by_row: list[Conversation] = []
+        self._cache = RaggedCache(model.config.num_hidden_layers)
+
+    def transcript(self, match: Match, seat: int) -> Transcript:
+        """The conversation of a seat so far."""
+        return self._conversations[match, seat].transcript
+
+    @torch.inference_mode()
+    def reply(self, turns: Sequence[Turn]) -> list[str]:
+        """Sampled replies, valid by construction."""
+        asked = [self._ask(turn) for turn in turns]
+        while speaking := [conversation for conversation in asked if conversation.state != DONE]:
+            logits = self._next_logits(speaking)  # (speaking, vocabulary)
+            for conversation in speaking:
+                if conversation.reply_length >= self._max_new_tokens:
+                    conversation.state = self._masks.closing(conversation.state)
+            for conversation, token in zip(speaking, self._draw(speaking, logits), strict=True):
+                self._choose(conversation, token)
+        return [self._text(conversation) for conversation in asked]
+
+    def _ask(self, turn: Turn) -> Conversation:
+        key = (turn.match, turn.seat)
+        if key not in self._conversations:
+            adapter = self._adapter_of(turn) if self._adapter_of else None
+            self._conversations[key] = Conversation(row=len(self._by_row), adapter=adapter)
+            self._by_row.append(self._conversations[key])
+        conversation = self._conversations[key]
+        conversation.transcript.ask(turn, self._chat)
+        conversation.reply_start = len(conversation.transcript.tokens)
+        conversation.round = len(turn.match.history)
+        self._enter(conversation, self._masks.start(turn.grammar))
+        return conversation
+
+    def _enter(self, conversation: Conversation, state: int) -> None:
+        """Go to a mask state, and on along all tokens that are forced from there."""
+        while state != DONE and (token := self._masks.forced[state]) is not None:
+            conversation.transcript.tokens.append(token)
+            state = self._masks.step(state, token)
+        conversation.state = state
+
+    def _choose(self, conversation: Conversation, token: int) -> None:
+        state = conversation.state
+        if self._masks.forced[state] is None:
+            conversation.transcript.choose(token, state, conversation.round)
+        else:  # free text that had to be closed
+            conversation.transcript.tokens.append(token)
+        self._enter(conversation, self._masks.step(state, token))
+
+    def _next_logits(self, speaking: Sequence[Conversation]) -> Tensor:
+        """Read what the cache doesn't hold yet; (speaking, vocabulary) float32 logits of the next tokens."""
+        first = min(conversation.row for conversation in speaking)
+        covered = slice(first, max(conversation.row for conversation in speaking) + 1)
+        device = self._model.device
+        chunks: list[list[int]] = [[] for _ in self._by_row[covered]]
+        for conversation in speaking:
+            chunks[conversation.row - first] = conversation.transcript.tokens[conversation.cached :]
+        width = max(map(len, chunks))
+        tokens = torch.tensor(  # padding is overwritten in the cache by the row's next turn
+            [chunk + [0] * (width - len(chunk)) for chunk in chunks], device=device
+        )  # (rows, width)
+        starts = torch.tensor([c.cached for c in self._by_row[covered]], device=device)
+        positions = starts[:, None] + torch.arange(width, device=device)  # (rows, width)
+        adapters = [conversation.adapter for conversation in self._by_row[covered]]
+        hidden = self._model.base_model(
+            input_ids=tokens,
+            attention_mask=self._cache.place(covered, positions),
+            position_ids=positions,
+            past_key_values=self._cache,
+            use_cache=True,
+            **({"adapter_names": adapters} if self._adapter_of else {}),
+        ).last_hidden_state  # (rows, width, hidden)
+        rows = torch.tensor([c.row - first for c in speaking], device=device)
+        last = torch.tensor([len(chunks[c.row - first]) - 1 for c in speaking], device=device)
+        for conversation in speaking:
+            conversation.cached = len(conversation.transcript.tokens)
+        return self._model.lm_head(hidden[rows, last]).float()
+
+    def _draw(self, speaking: Sequence[Conversation], logits: Tensor) -> list[int]:
+        states = torch.tensor([conversation.state for conversation in speaking])  # (speaking,)
+        allowed = self._masks.allowed[states].to(logits.device)  # (speaking, vocabulary)
+        scores = (logits / self._temperature).masked_fill(~allowed, -torch.inf)
+        probabilities = scores.softmax(-1)  # (speaking, vocabulary)
+        return torch.multinomial(probabilities, 1, generator=self._generator)[:, 0].tolist()
+
+    def _text(self, conversation: Conversation) -> str:
+        tokens = conversation.transcript.tokens[conversation.reply_start : -1]  # without the end token
+        return self._chat.decode(tuple(tokens))

@@ -1,0 +1,87 @@
+"""Conversations as token ids, with the places where a token was chosen rather than given or forced."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from social_dilemmas.games.game import Turn
+from social_dilemmas.generation.chat import ChatFormat
+from social_dilemmas.generation.masks import TokenMasks
+
+
+@dataclass
+class Transcript:
+    """One seat's conversation.
+
+    Attributes:
+        tokens: the whole conversation.
+        positions: places in `tokens` of the chosen tokens.
+        states: for each chosen token, the mask state in which it was chosen.
+        rounds: for each chosen token, the round in which it was chosen.
+    """
+
+    tokens: list[int] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
+    states: list[int] = field(default_factory=list)
+    rounds: list[int] = field(default_factory=list)
+
+    def ask(self, turn: Turn, chat: ChatFormat) -> None:
+        """Append the framed prompt of a turn."""
+        self.tokens += chat.following(turn.prompt) if self.tokens else chat.opening(turn.prompt)
+
+    def choose(self, token: int, state: int, round_index: int) -> None:
+        """Append a token that was chosen in a mask state."""
+        self.positions.append(len(self.tokens))
+        self.states.append(state)
+        self.rounds.append(round_index)
+        self.tokens.append(token)
+
+    def answer(self, turn: Turn, reply: str, masks: TokenMasks) -> None:
+        """Append a reply given as text, marking as chosen what the masks leave open."""
+        state = masks.start(turn.grammar)
+        for token in masks.encode(turn.grammar, reply):
+            if masks.forced[state] is None:
+                self.choose(token, state, len(turn.match.history))
+            else:
+                self.tokens.append(token)
+            state = int(masks.following[state, token])
+
+
+@dataclass(frozen=True)
+class TranscriptBatch:
+    """Transcripts as tensors: conversations padded on the right, chosen tokens flattened.
+
+    Attributes:
+        tokens: (conversations, length) token ids.
+        conversation, position, state, round, target: (chosen,) for every chosen token its conversation's row, its
+            place there, mask state, round and token id.
+    """
+
+    tokens: Tensor
+    conversation: Tensor
+    position: Tensor
+    state: Tensor
+    round: Tensor
+    target: Tensor
+
+    @property
+    def size(self) -> int:
+        """Number of chosen tokens."""
+        return len(self.target)
+
+
+def collate(transcripts: Sequence[Transcript], padding: int) -> TranscriptBatch:
+    """Transcripts as one batch. Under causal attention the padding on the right is never seen."""
+    length = max(len(transcript.tokens) for transcript in transcripts)
+    rows = [t.tokens + [padding] * (length - len(t.tokens)) for t in transcripts]
+    tokens = torch.tensor(rows)  # (conversations, length)
+    counts = torch.tensor([len(t.positions) for t in transcripts])  # (conversations,)
+    conversation = torch.repeat_interleave(torch.arange(len(transcripts)), counts)  # (chosen,)
+    position, state, round_index = (
+        torch.tensor([value for t in transcripts for value in getattr(t, name)], dtype=torch.long)
+        for name in ("positions", "states", "rounds")
+    )
+    target = tokens[conversation, position]  # (chosen,)
+    return TranscriptBatch(tokens, conversation, position, state, round_index, target)
