@@ -619,6 +619,7 @@ def test_trust_pays_what_it_tells(trust: TrustAndSplit, seed: int) -> None:
     lower = float(re.search(r"lower hand (\S+) points", opening)[1])  # type: ignore[index]
     limit = int(re.search(r"at most (\d+) characters", opening)[1])  # type: ignore[index]
     assert "in the form <message>...</message>;" in opening
+    assert "in the form <n coins>" in opening
     beats = dict(re.findall(r"(rock|paper|scissors) beats (rock|paper|scissors)", opening))
     assert len(beats) == 3
     starters = []
@@ -647,7 +648,7 @@ def test_trust_pays_what_it_tells(trust: TrustAndSplit, seed: int) -> None:
         for turn in turns:
             heard = f"The other player says: <message>{said[1 - turn.seat]}</message>"
             assert (heard in turn.prompt) == (turn.seat == starters[-1])
-            assert turn.prompt.endswith("Reply in the form <n coins>.")
+            assert turn.prompt.endswith("How many coins do you ask for?")
         asked_for = {seat: random.randint(0, coins) for seat in SEATS}
         match.take({seat: f"<{asked_for[seat]} coins>" for seat in SEATS})
         assert hands[0] != hands[1]
