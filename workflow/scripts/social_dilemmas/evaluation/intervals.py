@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 Run = tuple[str, int]  # (algorithm, seed): something that was trained
 
 CONFIDENCE = 0.95
-DRAWS = 2000
+DRAWS = 1000
 DIGITS = 12  # results are rounded, so that equal values give an interval of no width at all
 
 

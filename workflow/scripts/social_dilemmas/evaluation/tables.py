@@ -178,9 +178,10 @@ def _samples(
     keys = [frame[name] for name in (*PAIR, "match")]
     sums = (values * counts).fillna(0.0).groupby(keys, observed=True).sum()
     counts = counts.groupby(keys, observed=True).sum()
-    pairs = sums.index.to_frame(index=False)
+    pairs = sums.index.to_frame(index=False)[PAIR]
+    names = pairs.to_numpy(object)
     for places in pairs.groupby(PAIR).indices.values():
-        agent, agent_seed, opponent, opponent_seed = pairs.loc[places[0], PAIR]
+        agent, agent_seed, opponent, opponent_seed = names[places[0]]
         runs = _runs((agent, agent_seed), (opponent, opponent_seed))
         sample = Sample(runs, sums.to_numpy()[places], counts.to_numpy()[places])
         yield (agent, int(agent_seed), opponent, int(opponent_seed)), sample

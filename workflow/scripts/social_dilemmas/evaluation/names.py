@@ -1,0 +1,64 @@
+"""Names as people read them, and the order in which agents are listed."""
+
+from collections.abc import Iterable
+
+from social_dilemmas.games import build_game
+
+AGENTS = {
+    "warm_start": "Warm start",
+    "naive": "Naive RL",
+    "sum_of_rewards": "Sum of rewards",
+    "advantage_alignment": "Advantage Alignment",
+    "always_a": "Always-cooperate",
+    "always_b": "Always-defect",
+    "tit_for_tat": "Tit for tat",
+    "win_stay_lose_shift": "Win-stay, lose-shift",
+    "grim": "Grim",
+    "greedy": "Greedy",
+    "greedy_lying": "Greedy, lying",
+    "welfare_maximising": "Cooperator",
+    "welfare_maximising_lying": "Cooperator, lying",
+    "reciprocator": "Reciprocator",
+    "reciprocator_lying": "Reciprocator, lying",
+    "fair_half": "Half of everything",
+    "fair_half_lying": "Half of everything, lying",
+    "random": "Random",
+    "everyone": "Everyone",
+}
+"""Agents in the order of all tables and figures; others follow in alphabetical order."""
+
+QUANTITIES = {
+    "payoff": "points a round",
+    "payoff_opponent": "points a round that the other gets",
+    "welfare_share": "share of the welfare-optimal payoff",
+}
+"""Quantities of every game; what else is observed brings its words along in the game."""
+
+
+def readable(agent: str) -> str:
+    """The name of an agent for a label."""
+    return AGENTS.get(agent) or agent.replace("_", " ").capitalize()
+
+
+def in_order(agents: Iterable[str]) -> list[str]:
+    """The agents, each once, as they are listed everywhere."""
+    places = {name: place for place, name in enumerate(AGENTS)}
+    return sorted(set(agents), key=lambda name: (places.get(name, len(places)), name))
+
+
+def game_title(game: str) -> str:
+    """The title of a game."""
+    return build_game(game, 1).title
+
+
+def quantity_words(game: str, quantity: str) -> str:
+    """What a quantity says, in words that stand by themselves.
+
+    A game's words that open with dots continue those of the quantity before; they are put together.
+    """
+    words = ""
+    for name, own in {**QUANTITIES, **build_game(game, 1).behaviours}.items():
+        words = f"{words.split(',')[0]}, {own[4:]}" if own.startswith("... ") else own
+        if name == quantity:
+            return words
+    return quantity.replace("_", " ")
