@@ -129,8 +129,7 @@ if [ "$index" = auto ]; then
     fi
 fi
 torch=$(grep '^torch==' requirements.lock)
-step "torch" pip_install ${index:+--extra-index-url "$index"} \
-    --constraint requirements.lock "$torch" || explain_pip
+step "torch" pip_install --no-deps ${index:+--extra-index-url "$index"} "$torch" || explain_pip
 step "the other packages" pip_install --requirement requirements.lock || explain_pip
 step "first import" env -u PYTHONDONTWRITEBYTECODE "$venv/bin/python" -c '
 import matplotlib.pyplot, pandas, peft, pyarrow.parquet, scipy.stats, seaborn, snakemake.cli, torch
