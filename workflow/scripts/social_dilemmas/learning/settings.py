@@ -1,4 +1,4 @@
-"""Settings as a stage sees them: the configuration's defaults, then the game's own keys, then the algorithm's."""
+"""Settings as a stage sees them: general defaults, then the game's own, then the algorithm's."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,7 +24,7 @@ def warm_start_settings(config: Entry, game_name: str) -> dict[str, Any]:
 
 
 def training_settings(config: Entry, game_name: str, algorithm_name: str) -> dict[str, Any]:
-    """Settings of the training of an algorithm in a game; `credit` and its options come from the algorithm."""
+    """Settings of an algorithm's training in a game, with the algorithm's own keys (`credit`)."""
     game = named(config["games"], game_name)
     algorithm = dict(named(config["algorithms"], algorithm_name))
     del algorithm["name"]

@@ -1,0 +1,73 @@
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: f"{workflow.basedir}/config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+
+
+rule all:
+    input:
+        expand("<results>/figures/{figure}.pdf", figure=FIGURES),
+        expand("<results>/tables/{table}.csv", table=TABLES),
+    message:
+        "Everything is there"
+
+
+include: "workflow/rules/base.smk"
+include: "workflow/rules/warm_start.smk"
+include: "workflow/rules/training.smk"
+include: "workflow/rules/cross_play.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
+
+
+rule base:
+    input:
+        expand("<results>/base/{model}", model=MODELS),
+    message:
+        "The base models are there"
+
+
+rule warm_start:
+    input:
+        expand("<results>/warm_start/{game}/{model}/model", game=GAMES, model=MODELS),
+    message:
+        "The warm-started models are there"
+
+
+rule training:
+    input:
+        expand(
+            "<results>/training/{game}/{model}/{algorithm}/seed-{seed}/adapter",
+            game=GAMES,
+            model=MODELS,
+            algorithm=ALGORITHMS,
+            seed=SEEDS,
+        ),
+    message:
+        "The agents are trained"
+
+
+rule cross_play:
+    input:
+        expand("<results>/cross_play/{game}/{model}/matches.parquet", game=GAMES, model=MODELS),
+    message:
+        "The cross-play matches are there"
+
+
+rule tables:
+    input:
+        expand("<results>/tables/{table}.csv", table=TABLES),
+    message:
+        "The tables are there"
+
+
+rule figures:
+    input:
+        expand("<results>/figures/{figure}.pdf", figure=FIGURES),
+    message:
+        "The figures are there"

@@ -1,0 +1,101 @@
+rule table_learning_curves:
+    input:
+        expand(
+            "<results>/training/{game}/{model}/{algorithm}/seed-{seed}/metrics.csv",
+            game=GAMES,
+            model=MODELS,
+            algorithm=ALGORITHMS,
+            seed=SEEDS,
+        ),
+    output:
+        "<results>/tables/learning_curves.csv",
+    log:
+        "<logs>/tables/learning_curves.log",
+    benchmark:
+        "<benchmarks>/tables/learning_curves.tsv"
+    conda:
+        "../../envs/plot.yaml"
+    params:
+        runs=list(product(GAMES, MODELS, ALGORITHMS, SEEDS)),
+        code=code_hash("table_learning_curves.py"),
+    message:
+        "Table of the learning curves"
+    script:
+        "../scripts/table_learning_curves.py"
+
+
+rule table_cross_play:
+    input:
+        expand(
+            "<results>/cross_play/{game}/{model}/matches.parquet",
+            game=GAMES,
+            model=MODELS,
+        ),
+    output:
+        "<results>/tables/cross_play.csv",
+    log:
+        "<logs>/tables/cross_play.log",
+    benchmark:
+        "<benchmarks>/tables/cross_play.tsv"
+    conda:
+        "../../envs/plot.yaml"
+    params:
+        sources=list(product(GAMES, MODELS)),
+        code=code_hash("table_cross_play.py"),
+    message:
+        "Table of the payoffs in cross-play"
+    script:
+        "../scripts/table_cross_play.py"
+
+
+rule table_fingerprints:
+    input:
+        expand(
+            "<results>/cross_play/{game}/{model}/matches.parquet",
+            game=GAMES,
+            model=MODELS,
+        ),
+    output:
+        "<results>/tables/fingerprints.csv",
+    log:
+        "<logs>/tables/fingerprints.log",
+    benchmark:
+        "<benchmarks>/tables/fingerprints.tsv"
+    conda:
+        "../../envs/plot.yaml"
+    params:
+        sources=list(product(GAMES, MODELS)),
+        code=code_hash("table_fingerprints.py"),
+    message:
+        "Table of what each agent does after what"
+    script:
+        "../scripts/table_fingerprints.py"
+
+
+rule claims:
+    input:
+        cross_play="<results>/tables/cross_play.csv",
+        fingerprints="<results>/tables/fingerprints.csv",
+    output:
+        table=report(
+            "<results>/tables/claims.csv",
+            caption="../report/claims.rst",
+            category="Claims",
+        ),
+        text="<results>/tables/claims.txt",
+    log:
+        "<logs>/tables/claims.log",
+    benchmark:
+        "<benchmarks>/tables/claims.tsv"
+    conda:
+        "../../envs/plot.yaml"
+    params:
+        code=code_hash("claims.py", *modules_of(*GAMES)),
+    message:
+        "The paper's claims, and whether they hold here"
+    script:
+        "../scripts/claims.py"
+
+
+onsuccess:
+    closing_words(workflow)

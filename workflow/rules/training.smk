@@ -1,0 +1,26 @@
+rule train:
+    input:
+        "<results>/warm_start/{game}/{model}/model",
+    output:
+        adapter=directory("<results>/training/{game}/{model}/{algorithm}/seed-{seed}/adapter"),
+        metrics="<results>/training/{game}/{model}/{algorithm}/seed-{seed}/metrics.csv",
+        settings="<results>/training/{game}/{model}/{algorithm}/seed-{seed}/config.yaml",
+    log:
+        "<logs>/training/{game}/{model}/{algorithm}/seed-{seed}.log",
+    benchmark:
+        "<benchmarks>/training/{game}/{model}/{algorithm}/seed-{seed}.tsv"
+    priority: priority(first=0)
+    conda:
+        "../../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=120,
+    params:
+        game=lambda wildcards: game_entry(wildcards.game),
+        settings=lambda wildcards: training_settings(config, wildcards.game, wildcards.algorithm),
+        code=code_of_game("train.py"),
+    message:
+        "Training {wildcards.algorithm} in {wildcards.game}, {wildcards.model}, seed {wildcards.seed}"
+    script:
+        "../scripts/train.py"

@@ -1,0 +1,17 @@
+"""Draw a figure, and write down the numbers that it shows."""
+
+from importlib import import_module
+from pathlib import Path
+
+from social_dilemmas.jobs import job
+
+with job() as snakemake:
+    import pandas as pd
+
+    from social_dilemmas.figures.style import save
+
+    figure = import_module(f"social_dilemmas.figures.{snakemake.params.figure}")
+    table = figure.table(pd.read_csv(snakemake.input[0]), **snakemake.params.arguments)
+    table.to_csv(snakemake.output.numbers, index=False)
+    pictures = [Path(path) for path in snakemake.output if path != snakemake.output.numbers]
+    save(figure.draw(table), pictures)

@@ -1,0 +1,12 @@
+"""Put the behaviour of every agent with every opponent into one table, with intervals."""
+
+from pathlib import Path
+
+from social_dilemmas.jobs import job
+
+with job() as snakemake:
+    from social_dilemmas.evaluation.tables import fingerprints
+
+    matches = zip(snakemake.params.sources, snakemake.input, strict=True)
+    table = fingerprints({source: Path(path) for source, path in matches})
+    table.to_csv(snakemake.output[0], index=False)

@@ -1,0 +1,16 @@
+"""Train an agent by reinforcement learning, from the warm-started model of its game."""
+
+from pathlib import Path
+
+from social_dilemmas.jobs import job
+
+with job() as snakemake:
+    from social_dilemmas.learning.trainer import train
+
+    train(
+        model=Path(snakemake.input[0]),
+        game=snakemake.params.game,
+        settings=snakemake.params.settings,
+        seed=int(snakemake.wildcards.seed),
+        output=Path(snakemake.output.adapter).parent,
+    )
