@@ -11,7 +11,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     PreTrainedModel,
-    PreTrainedTokenizerFast,
+    PreTrainedTokenizerBase,
     Qwen2Config,
     Qwen2ForCausalLM,
 )
@@ -32,7 +32,7 @@ class LanguageModel:
     path: Path
 
     @property
-    def tokenizer(self) -> PreTrainedTokenizerFast:
+    def tokenizer(self) -> PreTrainedTokenizerBase:
         return self.chat.tokenizer
 
     @property
@@ -52,7 +52,7 @@ class LanguageModel:
 
 
 def build_embedded_model(
-    tokenizer: PreTrainedTokenizerFast,
+    tokenizer: PreTrainedTokenizerBase,
     *,
     seed: int,
     hidden_size: int,

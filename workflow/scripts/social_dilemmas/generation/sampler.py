@@ -132,19 +132,21 @@ class LanguageModelPlayer:
         starts = torch.tensor([c.cached for c in self._by_row[covered]], device=device)
         positions = starts[:, None] + torch.arange(width, device=device)  # (rows, width)
         adapters = [conversation.adapter for conversation in self._by_row[covered]]
-        hidden = self._model.base_model(
+        last = torch.tensor([len(chunks[c.row - first]) - 1 for c in speaking], device=device)
+        kept, column = last.unique(return_inverse=True)
+        logits = self._model(
             input_ids=tokens,
             attention_mask=self._cache.place(covered, positions),
             position_ids=positions,
             past_key_values=self._cache,
             use_cache=True,
+            logits_to_keep=kept,
             **({"adapter_names": adapters} if self._adapter_of else {}),
-        ).last_hidden_state  # (rows, width, hidden)
+        ).logits  # (rows, kept, vocabulary)
         rows = torch.tensor([c.row - first for c in speaking], device=device)
-        last = torch.tensor([len(chunks[c.row - first]) - 1 for c in speaking], device=device)
         for conversation in speaking:
             conversation.cached = len(conversation.transcript.tokens)
-        return self._model.lm_head(hidden[rows, last]).float()
+        return logits[rows, column].float()
 
     def _draw(self, speaking: Sequence[Conversation], logits: Tensor) -> list[int]:
         states = torch.tensor([conversation.state for conversation in speaking])  # (speaking,)

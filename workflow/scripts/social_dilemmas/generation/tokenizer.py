@@ -1,15 +1,19 @@
 """The embedded model's tokenizer: whole sentences of the games are single tokens.
 
-On a CPU the number of tokens is what costs. A pre-tokenizer sets apart only what varies (tags such as `<A>`,
-numbers, and phrases that the games name); what stands between is constant, and each such segment becomes one
-entry of the vocabulary. Any other text is still encoded, by byte-level BPE merges learned from the same words.
+On a CPU the number of tokens is what costs. What varies in the games' text (tags such as `<A>`, numbers, and phrases
+that the games name) is set apart; what stands between is constant, and each such segment is one entry of the
+vocabulary, matched before anything else. Any other text is encoded by byte-level BPE trained on the same words.
+
+The segments are added tokens of an ordinary `Qwen2Tokenizer`, not the work of a pre-tokenizer of our own:
+`AutoTokenizer` gives every model of type qwen2 that class, which would silently put its own pre-tokenizer in place.
 """
 
+import json
 import re
 from collections.abc import Iterable
 
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast
+from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, trainers
+from transformers import Qwen2Tokenizer
 
 USER, ASSISTANT, END, PAD = "<|user|>", "<|assistant|>", "<|end|>", "<|pad|>"
 
@@ -26,9 +30,7 @@ CHAT_TEMPLATE = (
 )
 
 
-def train_tokenizer(
-    corpus: Iterable[str], varying: Iterable[str], merges: int = 128
-) -> PreTrainedTokenizerFast:
+def train_tokenizer(corpus: Iterable[str], varying: Iterable[str], merges: int) -> Qwen2Tokenizer:
     """A tokenizer for this text.
 
     Args:
@@ -37,47 +39,35 @@ def train_tokenizer(
         merges: number of byte-level merges for text outside the corpus.
     """
     phrases = sorted(set(varying), key=lambda phrase: (-len(phrase), phrase))
-    varies = "|".join([r"<[^<>]*>", *map(re.escape, phrases), r"[0-9]+"])
-    segmenter = pre_tokenizers.Split(Regex(varies), "isolated")
-    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-
-    segments: dict[str, int] = {}  # how often each was seen, in order of first appearance
+    varies = re.compile("|".join([r"<[^<>]*>", *map(re.escape, phrases), r"[0-9]+"]))
+    segments: dict[str, None] = {}  # in order of first appearance
     for text in corpus:
-        for segment, _ in segmenter.pre_tokenize_str(text):
-            segments[segment] = segments.get(segment, 0) + 1
+        segments |= dict.fromkeys(varies.findall(text) + varies.split(text))
+    vocabulary, learned = _train_bpe(segments, merges)
+    tokenizer = Qwen2Tokenizer(
+        vocab=vocabulary,
+        merges=learned,
+        unk_token=None,
+        eos_token=END,
+        pad_token=PAD,
+        extra_special_tokens=[USER, ASSISTANT],
+        chat_template=CHAT_TEMPLATE,
+    )
+    entries = [segment for segment in segments if len(segment) > 1]
+    tokenizer.add_tokens([AddedToken(segment, normalized=False) for segment in entries])
+    return tokenizer
 
+
+def _train_bpe(
+    texts: Iterable[str], merges: int
+) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Vocabulary and merges of a byte-level BPE model."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    words = Tokenizer(models.BPE())
-    words.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     trainer = trainers.BpeTrainer(
         vocab_size=len(alphabet) + merges, initial_alphabet=alphabet, show_progress=False
     )
-    words.train_from_iterator(segments, trainer)
-
-    vocabulary = dict.fromkeys((PAD, END, USER, ASSISTANT))
-    vocabulary |= dict.fromkeys(sorted(words.get_vocab(), key=words.get_vocab().__getitem__))
-    vocabulary |= dict.fromkeys(byte_level.pre_tokenize_str(segment)[0][0] for segment in segments)
-    tokenizer = Tokenizer(
-        models.BPE(
-            vocab={token: index for index, token in enumerate(vocabulary)},
-            merges=_merges_of(words),
-            ignore_merges=True,  # a segment that is an entry of its own is taken whole
-        )
-    )
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([segmenter, byte_level])
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([AddedToken(token, special=True) for token in (PAD, END, USER, ASSISTANT)])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token=PAD,
-        eos_token=END,
-        extra_special_tokens=[USER, ASSISTANT],
-        chat_template=CHAT_TEMPLATE,
-        clean_up_tokenization_spaces=False,
-    )
-
-
-def _merges_of(tokenizer: Tokenizer) -> list[tuple[str, str]]:
-    import json
-
-    return [tuple(pair) for pair in json.loads(tokenizer.to_str())["model"]["merges"]]
+    tokenizer.train_from_iterator(texts, trainer)
+    model = json.loads(tokenizer.to_str())["model"]
+    return model["vocab"], [tuple(pair) for pair in model["merges"]]

@@ -5,23 +5,35 @@ for all algorithms and seeds of a game. The loss is on the players' own choices 
 as in play.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
+from peft import PeftModel
 from torch import Tensor
+from transformers import PreTrainedModel
 
+from social_dilemmas.games import build_game
 from social_dilemmas.games.game import Game, Match, Turn
 from social_dilemmas.generation.chat import ChatFormat
 from social_dilemmas.generation.masks import TokenMasks
-from social_dilemmas.generation.transcript import Transcript
+from social_dilemmas.generation.model import LanguageModel, load_model
+from social_dilemmas.generation.sampler import LanguageModelPlayer
+from social_dilemmas.generation.transcript import Transcript, collate
+from social_dilemmas.learning.adapters import attach_learner
 from social_dilemmas.learning.log_probabilities import chosen_log_probabilities
+from social_dilemmas.learning.metrics import MetricsFile
+from social_dilemmas.learning.rollout import summarise
 from social_dilemmas.players.noise import Noisy
 from social_dilemmas.players.play import play
 from social_dilemmas.players.player import Player
 from social_dilemmas.players.scripted import scripted_player
+from social_dilemmas.progress import Progress
 from social_dilemmas.randomness import derive_seed, stream
+
+EVALUATED_EVERY = 25  # steps
 
 
 class Recorder:
@@ -76,3 +88,85 @@ class Population:
         for recorder in self._recorders:
             recorder.transcripts.clear()
         return found
+
+
+def run_warm_start(
+    *,
+    base: Path,
+    game: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    output: Path,
+    metrics: Path,
+    behaviour: Path,
+) -> None:
+    """Train a model on the population's transcripts and save it as an ordinary model directory.
+
+    Args:
+        base: directory of the base model.
+        game: the game's entry in the config.
+        settings: merged `warm_start` settings. With `method: lora` an adapter is trained and merged into the model
+            at the end, so that everything downstream sees a plain model either way.
+        output: directory for the model.
+        metrics: CSV with the loss of every step, and on held-out transcripts now and then.
+        behaviour: CSV with what the model does when it plays itself, and the population for comparison.
+
+    Raises:
+        UserError: the base model isn't there, or the population names an unknown player.
+    """
+    language_model = load_model(base)
+    rules = build_game(game["name"], game["rounds"], game["rules"])
+    masks = language_model.masks(rules)
+    population = Population(
+        rules, settings["population"], settings["noise"], language_model.chat, masks
+    )
+    model: PreTrainedModel | PeftModel = language_model.model
+    if settings["method"] == "lora":
+        model = attach_learner(
+            language_model,
+            rank=settings["lora_rank"],
+            alpha=settings["lora_alpha"],
+            seed=derive_seed("warm start adapter"),
+        )
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=settings["learning_rate"], weight_decay=0.01)
+
+    def negative_log_likelihood(transcripts: Sequence[Transcript]) -> Tensor:
+        batch = collate(transcripts, language_model.padding)
+        return -chosen_log_probabilities(model, batch, masks.allowed)[0].mean()
+
+    held_out = population.transcripts(settings["matches"], "held out")
+    rows = MetricsFile(metrics)
+    steps = settings["steps"]
+    with Progress(steps, f"{game['name']}, warm start") as progress:
+        for step in range(steps):
+            for group in optimizer.param_groups:
+                group["lr"] = settings["learning_rate"] * schedule(step, steps)
+            loss = negative_log_likelihood(population.transcripts(settings["matches"], "step", step))
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(trained, 1.0)
+            optimizer.step()
+            held_out_loss = float("nan")
+            if (step + 1) % EVALUATED_EVERY == 0 or step + 1 == steps:
+                with torch.no_grad():
+                    held_out_loss = negative_log_likelihood(held_out).item()
+            rows.append({"step": step, "loss": loss.item(), "held_out_loss": held_out_loss})
+            progress.advance(f"loss {loss.item():.3f}")
+    if isinstance(model, PeftModel):
+        model = model.merge_and_unload()
+    LanguageModel(model, language_model.chat, output).save(output)
+
+    generator = torch.Generator(model.device)
+    generator.manual_seed(derive_seed("warm start behaviour"))
+    player = LanguageModelPlayer(model, language_model.chat, masks, generator, max_new_tokens=settings["max_new_tokens"])
+    matches = [rules.start(derive_seed("warm start behaviour", index)) for index in range(settings["evaluation_matches"])]
+    play(matches, [(player, player)] * len(matches))
+    summary = summarise(rules, [(match, seat) for match in matches for seat in (0, 1)])
+    pd.DataFrame(summary.items(), columns=["quantity", "value"]).to_csv(behaviour, index=False)
+
+
+def schedule(step: int, steps: int) -> float:
+    """Share of the learning rate: a short linear rise, then a plateau, then a linear fall over the last 40 %."""
+    rise = min(1.0, (step + 1) / 20)
+    fall = min(1.0, (steps - step) / (0.4 * steps))
+    return rise * max(fall, 0.05)

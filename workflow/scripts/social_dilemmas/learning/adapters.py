@@ -1,0 +1,67 @@
+"""LoRA adapters of a model: making, saving, loading, and telling which base model they belong to."""
+
+import json
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
+from torch import Tensor
+
+from social_dilemmas.errors import UserError
+from social_dilemmas.generation.model import LanguageModel, model_fingerprint
+
+LEARNER = "default"  # PEFT's own name for an adapter that is saved at the top of its directory
+NO_ADAPTER = "__base__"  # PEFT's name for rows of a batch that run without one
+BASE_RECORD = "base_model.json"
+
+
+def attach_learner(language_model: LanguageModel, *, rank: int, alpha: int, seed: int) -> PeftModel:
+    """Put a fresh adapter on all linear layers of a model; nothing else is trained.
+
+    Args:
+        rank: rank of the low-rank update.
+        alpha: the update is scaled by alpha / rank.
+        seed: seed of the initial weights; the policy begins as the base model's whatever the seed.
+    """
+    torch.manual_seed(seed)
+    config = LoraConfig(
+        r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
+    )
+    return get_peft_model(language_model.model, config, adapter_name=LEARNER).eval()
+
+
+def adapter_weights(model: PeftModel, name: str = LEARNER) -> dict[str, Tensor]:
+    """A copy of an adapter's weights."""
+    weights = get_peft_model_state_dict(model, adapter_name=name)
+    return {key: value.detach().clone() for key, value in weights.items()}
+
+
+def put_adapter(model: PeftModel, weights: dict[str, Tensor], name: str) -> None:
+    """Give the model a frozen adapter of this name with these weights, replacing one that it has."""
+    if name not in model.peft_config:
+        model.add_adapter(name, model.peft_config[LEARNER])
+        for key, parameter in model.named_parameters():
+            if f".{name}." in key:
+                parameter.requires_grad_(False)
+    set_peft_model_state_dict(model, dict(weights), adapter_name=name)
+
+
+def save_adapter(model: PeftModel, base: Path, output: Path) -> None:
+    """Write the learner as a standard PEFT directory, with a record of the base model that it belongs to."""
+    model.save_pretrained(output, selected_adapters=[LEARNER])
+    (output / BASE_RECORD).write_text(json.dumps({"fingerprint": model_fingerprint(base)}) + "\n")
+
+
+def check_adapter(adapter: Path, base: Path) -> None:
+    """Refuse an adapter that can't run on this base model.
+
+    Raises:
+        UserError: it isn't an adapter directory, or was trained for another base model.
+    """
+    for name in ("adapter_config.json", "adapter_model.safetensors", BASE_RECORD):
+        if not (adapter / name).is_file():
+            raise UserError(f"{adapter}: not an adapter directory, {name} is missing")
+    recorded = json.loads((adapter / BASE_RECORD).read_text())["fingerprint"]
+    if recorded != model_fingerprint(base):
+        raise UserError(f"{adapter}: this adapter was trained for another base model than {base}")

@@ -1,0 +1,123 @@
+"""Checkpoints of a training run: complete or not there, and verified before they are used.
+
+A checkpoint is a directory that is written under another name and renamed when it is complete. It is stamped with
+a hash of the run's settings and holds a checksum of each of its files. Random states need not be stored.
+"""
+
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+logger = logging.getLogger(__name__)
+KEPT = 2  # complete checkpoints that are kept: the latest, and one in case it is damaged
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """State of a run after `iteration` iterations. `past_agents` holds adapter weights by iteration."""
+
+    iteration: int
+    learner: dict[str, Tensor]
+    optimizer: dict[str, Tensor]
+    past_agents: dict[int, dict[str, Tensor]]
+    metrics: str
+
+
+class CheckpointFolder:
+    """The checkpoints of one run.
+
+    Args:
+        folder: where they are; made when needed.
+        settings: everything that the run depends on; checkpoints of other settings are never used.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+        self._folder = folder
+        text = json.dumps(settings, sort_keys=True, default=str)
+        self._stamp = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint; older ones but for the last are removed."""
+        agents = self._folder / "past-agents"
+        agents.mkdir(parents=True, exist_ok=True)
+        for iteration, weights in checkpoint.past_agents.items():  # written once, shared by all checkpoints
+            path = agents / f"{self._stamp}-{iteration}.safetensors"
+            if not path.exists():
+                save_file(weights, path.with_suffix(".partial"))
+                path.with_suffix(".partial").rename(path)
+        final = self._folder / f"iteration-{checkpoint.iteration:06d}"
+        partial = self._folder / f"{final.name}.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        save_file(checkpoint.learner, partial / "learner.safetensors")
+        save_file(checkpoint.optimizer, partial / "optimizer.safetensors")
+        (partial / "metrics.csv").write_text(checkpoint.metrics)
+        state = {
+            "settings": self._stamp,
+            "iteration": checkpoint.iteration,
+            "past_agents": {
+                str(iteration): _checksum(agents / f"{self._stamp}-{iteration}.safetensors")
+                for iteration in checkpoint.past_agents
+            },
+            "files": {path.name: _checksum(path) for path in sorted(partial.iterdir())},
+        }
+        (partial / "state.json").write_text(json.dumps(state, indent=1) + "\n")
+        shutil.rmtree(final, ignore_errors=True)
+        partial.rename(final)
+        for old in self._found()[KEPT:]:
+            shutil.rmtree(old)
+
+    def latest(self) -> Checkpoint | None:
+        """The newest checkpoint that is whole and belongs to these settings, if there is one.
+
+        A damaged one is passed over with a warning, and one of other settings with a remark.
+        """
+        for path in self._found():
+            try:
+                state = json.loads((path / "state.json").read_text())
+                if state["settings"] != self._stamp:
+                    logger.warning("%s: belongs to other settings and isn't used", path)
+                    continue
+                return self._load(path, state)
+            except (OSError, ValueError, KeyError) as error:
+                logger.warning("%s: damaged checkpoint, trying the one before it (%s)", path, error)
+        return None
+
+    def _load(self, path: Path, state: Mapping[str, Any]) -> Checkpoint:
+        for name, checksum in state["files"].items():
+            _verify(path / name, checksum)
+        past_agents = {}
+        for iteration, checksum in state["past_agents"].items():
+            weights = self._folder / "past-agents" / f"{self._stamp}-{iteration}.safetensors"
+            _verify(weights, checksum)
+            past_agents[int(iteration)] = load_file(weights)
+        return Checkpoint(
+            iteration=state["iteration"],
+            learner=load_file(path / "learner.safetensors"),
+            optimizer=load_file(path / "optimizer.safetensors"),
+            past_agents=past_agents,
+            metrics=(path / "metrics.csv").read_text(),
+        )
+
+    def _found(self) -> list[Path]:
+        """Complete checkpoints, newest first."""
+        complete = self._folder.glob("iteration-??????")
+        return sorted(complete, reverse=True)
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()
+
+
+def _verify(path: Path, checksum: str) -> None:
+    if _checksum(path) != checksum:
+        raise ValueError(f"{path.name} is not what was written")
