@@ -216,5 +216,5 @@ def draw_reference(axis: Axes, value: float, words: str, *, above: bool) -> None
         verticalalignment="bottom" if above else "top",
         color=GREY,
         fontsize=6.5,
-        path_effects=[withStroke(linewidth=2, foreground="white")],
+        path_effects=[withStroke(linewidth=1.5, foreground="white", alpha=0.7)],
     )
