@@ -198,11 +198,12 @@ def test_saving_again_gives_the_same_bytes(
         assert len(first) > 5000
 
 
-@pytest.mark.parametrize("name", DRAW)
+@pytest.mark.parametrize("name", [*DRAW, "fingerprints, backwards"])
 def test_no_text_lies_over_other_text_or_leaves_the_figure(
     name: str, shown: dict[str, pd.DataFrame]
 ) -> None:
-    figure = DRAW[name](shown[name])
+    name, _, backwards = name.partition(", ")
+    figure = DRAW[name](shown[name][::-1] if backwards else shown[name])
     renderer = FigureCanvasAgg(figure).get_renderer()
     boxes = {text: text.get_window_extent(renderer) for text in texts_of(figure)}
     for text, box in boxes.items():

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from social_dilemmas.figures.style import colours
 
@@ -53,5 +54,6 @@ def draw_curves(axis: Axes, table: pd.DataFrame, algorithms: Sequence[str]) -> N
             axis.plot(lines.index, lines[name], color=colour[algorithm], alpha=0.35, linewidth=0.5)
         axis.plot(lines.index, lines[MEAN], color=colour[algorithm])
     axis.set_xlabel("Training iteration")
+    axis.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
     axis.margins(x=0)
     axis.grid(axis="y")

@@ -56,7 +56,7 @@ def draw(table: pd.DataFrame) -> Figure:
             label, end = AXES.get(game, ("Mean", 0.0))
             axis.set_xlabel(label)
             axis.set_xlim(0, max(end, part["high"].max()))
-            style.title(axis, game, model, models)
+            style.title(axis, game, model, models, x=-0.8)
     style.legend(figure, agents)
     return figure
 

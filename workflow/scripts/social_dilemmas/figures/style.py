@@ -111,9 +111,13 @@ def panel_keys(table: pd.DataFrame) -> tuple[list[str], list[str]]:
     return list(table["model"].unique()), list(table["game"].unique())
 
 
-def title(axis: Axes, game: str, model: str, models: Sequence[str]) -> None:
-    """Name a panel after its game, and after its model where there are several."""
-    axis.set_title(game_title(game) + (f"\n{model}" if len(models) > 1 else ""), loc="left")
+def title(axis: Axes, game: str, model: str, models: Sequence[str], x: float = 0) -> None:
+    """Name a panel after its game, and after its model where there are several.
+
+    The title begins at `x`, where 0 is the left and 1 the right end of the axis.
+    """
+    of_model = f"\n{model}" if len(models) > 1 else ""
+    axis.set_title(game_title(game) + of_model, loc="left", x=x)
 
 
 def _styles(agents: Iterable[str]) -> Mapping[str, tuple[str, str]]:
