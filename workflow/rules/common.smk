@@ -78,6 +78,12 @@ def code_of_figure(figure):
     return code_hash("draw_figure.py", f"figures/{figure}.py", *modules_of(*GAMES))
 
 
+def frozen_opponent(wildcards):
+    """The adapter that a run learns against, if there is one."""
+    settings = training_settings(config, wildcards.game, wildcards.algorithm)
+    return settings["opponent"].get("adapter", [])
+
+
 def length(game):
     """Grows with the time that a training in this game takes."""
     entry = named(config["games"], game)

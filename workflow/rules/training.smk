@@ -1,6 +1,7 @@
 rule train:
     input:
-        "<results>/warm_start/{game}/{model}/model",
+        model="<results>/warm_start/{game}/{model}/model",
+        opponent=frozen_opponent,
     output:
         adapter=directory("<results>/training/{game}/{model}/{algorithm}/seed-{seed}/adapter"),
         metrics="<results>/training/{game}/{model}/{algorithm}/seed-{seed}/metrics.csv",

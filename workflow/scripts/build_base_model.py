@@ -5,8 +5,8 @@ from pathlib import Path
 from social_dilemmas.jobs import job
 
 with job() as snakemake:
-    from social_dilemmas.learning.corpus import game_texts
     from social_dilemmas.generation.model import write_base_model
+    from social_dilemmas.learning.corpus import game_texts
 
     corpus, varying = game_texts()
     write_base_model(snakemake.params.model, corpus, varying, Path(snakemake.output[0]))

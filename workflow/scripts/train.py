@@ -8,7 +8,7 @@ with job() as snakemake:
     from social_dilemmas.learning.trainer import train
 
     train(
-        model=Path(snakemake.input[0]),
+        model=Path(snakemake.input.model),
         game=snakemake.params.game,
         settings=snakemake.params.settings,
         seed=int(snakemake.wildcards.seed),

@@ -5,6 +5,7 @@ names refer to something and that numbers go together.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from os.path import relpath
 from pathlib import Path
 from typing import Any
@@ -62,70 +63,99 @@ def _mistakes(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[
     """Mistakes in the order of the checks, each of which relies on the ones before it."""
     yield from schema_mistakes(config, schema)
     for section in ("models", "games", "algorithms"):
-        yield from _repeated_names(section, config[section])
+        names = [entry["name"] for entry in config[section]]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                place: Place = (section, index, "name")
+                yield Mistake(place, f"{section} has two entries with the name {name!r}")
+    for index, model in enumerate(config["models"]):
+        yield from _model_mistakes(("models", index), model, config)
     for index, game in enumerate(config["games"]):
         yield from _game_mistakes(("games", index), game, config)
-        yield from _settings_mistakes(("games", index), game, config, schema)
+        yield from _missing_settings(("games", index), game, config, schema)
+        for algorithm in config["algorithms"]:
+            settings = training_settings(config, game["name"], algorithm["name"])
+            yield from _training_mistakes(("games", index, "training"), game, settings, config)
 
 
-def _repeated_names(section: str, entries: Sequence[Mapping[str, Any]]) -> Iterator[Mistake]:
-    names = [entry["name"] for entry in entries]
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            yield Mistake((section, index, "name"), f"{section} holds the name {name!r} twice")
+def _model_mistakes(
+    place: Place, model: Mapping[str, Any], config: Mapping[str, Any]
+) -> Iterator[Mistake]:
+    if model["kind"] == "embedded" and model["hidden_size"] % (2 * model["heads"]):
+        key = words((*place, "hidden_size"), config)
+        sizes = f"{model['hidden_size']} with {model['heads']} heads"
+        yield Mistake(place, f"{key} must be a multiple of twice the heads, but is {sizes}")
 
 
 def _game_mistakes(
     place: Place, game: Mapping[str, Any], config: Mapping[str, Any]
 ) -> Iterator[Mistake]:
-    """What refers to a game, a scripted player or an algorithm that doesn't exist."""
+    """A game that doesn't exist, rules that it doesn't have, and names that refer to nothing."""
     try:
         build_game(game["name"], game["rounds"], game["rules"])
     except UserError as error:
-        yield Mistake(place, str(error))
+        yield Mistake((*place, "name"), str(error))
     except (TypeError, ValueError) as error:
         yield Mistake((*place, "rules"), f"{words((*place, 'rules'), config)}: {error}")
     players = scripted_player_names(game["name"])
-    for name in game["warm_start"]["population"]:
-        if name not in players:
-            yield unknown((*place, "warm_start", "population"), "player", name, players)
-    for name in game["evaluation"]["opponents"]:
-        if name not in players:
-            yield unknown((*place, "evaluation", "opponents"), "player", name, players)
     algorithms = [algorithm["name"] for algorithm in config["algorithms"]]
+    for inside, names, what, known in (
+        (("warm_start", "population"), game["warm_start"]["population"], "player", players),
+        (("evaluation", "opponents"), game["evaluation"]["opponents"], "player", players),
+        (("training_by_algorithm",), game["training_by_algorithm"], "algorithm", algorithms),
+    ):
+        for name in names:
+            if name not in known:
+                where = (*place, *inside)
+                yield unknown(where, what, name, known, words(where, config))
     for name in algorithms:
         if name in (*players, WARM_START):
-            yield Mistake(
-                ("algorithms",), f"an algorithm may not have the name {name!r} of a player"
-            )
-    for name in game["training_by_algorithm"]:
-        if name not in algorithms:
-            yield unknown((*place, "training_by_algorithm"), "algorithm", name, algorithms)
+            yield Mistake(("algorithms",), f"algorithms: {name!r} already is another agent's name")
 
 
-def _settings_mistakes(
+def _missing_settings(
     place: Place, game: Mapping[str, Any], config: Mapping[str, Any], schema: Mapping[str, Any]
 ) -> Iterator[Mistake]:
-    """What is wrong with settings once all their layers are put together."""
-    in_words = words(place, config)
-    warm_start = warm_start_settings(config, game["name"])
-    for key in schema["$defs"]["warm_start"]["properties"]:
-        if key not in warm_start:
-            yield Mistake(place, f"the key {in_words}.warm_start.{key} is missing")
-    for algorithm in config["algorithms"]:
-        settings = training_settings(config, game["name"], algorithm["name"])
-        for key in schema["$defs"]["training"]["properties"]:
+    """Settings that neither a game nor the defaults hold."""
+    given = {"warm_start": warm_start_settings(config, game["name"])}
+    given |= {"training": merge(config["training"], game["training"])}
+    for section, settings in given.items():
+        for key in schema["$defs"][section]["properties"]:
             if key not in settings:
-                yield Mistake(place, f"the key {in_words}.training.{key} is missing")
-        if settings["matches"] % settings["group_size"]:
-            yield Mistake(
-                (*place, "training"),
-                f"{in_words}.training.matches must be a multiple of group_size, "
-                f"but is {settings['matches']} with a group_size of {settings['group_size']}",
-            )
-        opponent = settings["opponent"]
-        players = scripted_player_names(game["name"])
-        if len(opponent) > 1:
-            yield Mistake(place, f"{in_words}.training.opponent has both a player and an adapter")
-        if "player" in opponent and opponent["player"] not in players:
-            yield unknown((*place, "training"), "player", opponent["player"], players)
+                missing = words((*place, section, key), config)
+                yield Mistake((*place, section), f"the key {missing} is missing")
+
+
+def _training_mistakes(
+    place: Place, game: Mapping[str, Any], settings: Mapping[str, Any], config: Mapping[str, Any]
+) -> Iterator[Mistake]:
+    """Settings of a run that don't go together, or that refer to nothing."""
+    where = words(place, config)
+    matches, group_size, opponent = (settings[key] for key in ("matches", "group_size", "opponent"))
+    if matches % group_size:
+        yield Mistake(
+            place,
+            f"{where}.matches must be a multiple of group_size, but is {matches}, "
+            f"and group_size is {group_size}",
+        )
+    if len(opponent) > 1:
+        yield Mistake(place, f"{where}.opponent must have a player or an adapter, but has both")
+    players = scripted_player_names(game["name"])
+    if "player" in opponent and opponent["player"] not in players:
+        yield unknown(place, "player", opponent["player"], players, f"{where}.opponent")
+    if "adapter" in opponent and not _will_exist(opponent["adapter"], game["name"], config):
+        yield Mistake(
+            place,
+            f"{where}.opponent.adapter must be a folder that exists or that this configuration "
+            f"makes for this game, but is {opponent['adapter']!r}",
+        )
+
+
+def _will_exist(adapter: str, game: str, config: Mapping[str, Any]) -> bool:
+    """Whether there is such an adapter, or will be once the game's agents are trained."""
+    names = [[entry["name"] for entry in config[section]] for section in ("models", "algorithms")]
+    runs = {
+        f"results/{config['scale']}/training/{game}/{model}/{algorithm}/seed-{seed}/adapter"
+        for model, algorithm, seed in product(*names, config["seeds"])
+    }
+    return adapter in runs or Path(adapter).is_dir()

@@ -24,7 +24,7 @@ def job() -> Iterator[Any]:
     """
     snakemake = vars(sys.modules["__main__"])["snakemake"]  # put there by the directive `script:`
     os.environ.update(dict.fromkeys(THREAD_LIMITS, str(snakemake.threads)))
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    os.environ.update(TOKENIZERS_PARALLELISM="false", TQDM_DISABLE="1")
     log = Path(snakemake.log[0])
     terminal = _divert_output(log)
     logger = _logger(terminal)

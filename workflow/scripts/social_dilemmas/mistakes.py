@@ -35,9 +35,12 @@ def schema_mistakes(config: Mapping[str, Any], schema: Mapping[str, Any]) -> lis
     return [_mistake(error, config) for error in ordered]
 
 
-def unknown(place: Place, what: str, name: str, known: Iterable[str]) -> Mistake:
-    """A name that refers to nothing."""
-    return Mistake(place, f"unknown {what} {name!r}{_allowed(name, known)}")
+def unknown(place: Place, what: str, name: str, known: Iterable[str], where: str) -> Mistake:
+    """A name that refers to nothing; `what` and `where` it is, in words."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    guess = f", did you mean {close[0]!r}?" if close else ";"
+    return Mistake(place, f"unknown {what} {name!r} in {where}{guess} allowed: {', '.join(known)}")
 
 
 def words(place: Place, config: Any) -> str:
@@ -74,8 +77,8 @@ def _mistake(error: jsonschema.ValidationError, config: Mapping[str, Any]) -> Mi
         case "additionalProperties":
             known = list(error.schema["properties"])
             key = next(key for key in value if key not in known)
-            section = f" in {words(place, config)}" if place else ""
-            return unknown((*place, key), f"key{section}", str(key), known)
+            where = words(place, config) or "the configuration"
+            return unknown((*place, key), "key", str(key), known, where)
         case "required":
             missing = next(key for key in limit if key not in value)
             return Mistake(place, f"the key {words((*place, missing), config)} is missing")
@@ -100,13 +103,6 @@ def _mistake(error: jsonschema.ValidationError, config: Mapping[str, Any]) -> Mi
         case _:
             raise AssertionError(f"the schema uses {error.validator}, which has no words yet")
     return Mistake(place, f"{words(place, config)} {must}, but is {_shown(value)}")
-
-
-def _allowed(name: str, known: Iterable[str]) -> str:
-    known = list(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    guess = f", did you mean {close[0]!r}?" if close else ";"
-    return f"{guess} allowed: {', '.join(known)}"
 
 
 def _shown(value: Any) -> str:

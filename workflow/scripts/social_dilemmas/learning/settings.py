@@ -24,12 +24,18 @@ def warm_start_settings(config: Entry, game_name: str) -> dict[str, Any]:
 
 
 def training_settings(config: Entry, game_name: str, algorithm_name: str) -> dict[str, Any]:
-    """Settings of an algorithm's training in a game, with the algorithm's own keys (`credit`)."""
+    """Settings of an algorithm's training in a game, with the algorithm's own keys (`credit`).
+
+    `beta` is 0 where the credit has no use for it, so that a change of it is no change there.
+    """
     game = named(config["games"], game_name)
     algorithm = dict(named(config["algorithms"], algorithm_name))
     del algorithm["name"]
     by_algorithm = game["training_by_algorithm"].get(algorithm_name, {})
-    return merge(config["training"], game["training"], by_algorithm, algorithm)
+    settings = merge(config["training"], game["training"], by_algorithm, algorithm)
+    if algorithm["credit"] in ("naive", "sum_of_rewards"):
+        settings["beta"] = 0.0
+    return settings
 
 
 def merge(*layers: Entry) -> dict[str, Any]:

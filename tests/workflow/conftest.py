@@ -1,0 +1,114 @@
+"""Runs of Snakemake in copies of the workflow, where files may be edited."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).parents[2]
+SOURCES = ("Snakefile", "config", "envs", "profiles", "workflow")
+
+
+class Workflow:
+    """A copy of the workflow, or the repository itself for dry runs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.said = ""  # by the run that made it, if any
+
+    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Call Snakemake in the folder; what it says is in `stdout`."""
+        command = [sys.executable, "-m", "snakemake", "--nocolor", *arguments]
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        environment.pop("PYTHONPATH", None)
+        run = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        assert not check or run.returncode == 0, run.stdout
+        return run
+
+    def planned(self, *arguments: str) -> dict[str, int]:
+        """How many jobs of each rule would run."""
+        said = self.run("--dry-run", *arguments).stdout
+        if "Nothing to be done" in said:
+            return {}
+        table = said.split("Job stats:")[1].split("total")[0]
+        return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.M)}
+
+    def planned_jobs(self, *arguments: str) -> list[str]:
+        """What the jobs that would run say of themselves."""
+        said = self.run("--dry-run", *arguments).stdout
+        return re.findall(r"^Job \d+: (.*)$", said, re.M)
+
+    def config(self) -> dict[str, Any]:
+        """What `config/config.yaml` holds."""
+        return yaml.safe_load((self.folder / "config" / "config.yaml").read_text())
+
+    def configure(self, config: dict[str, Any]) -> None:
+        """Replace `config/config.yaml`."""
+        (self.folder / "config" / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replace a text that a file holds."""
+        file = self.folder / path
+        text = file.read_text()
+        assert old in text, f"{path} doesn't hold {old!r}"
+        file.write_text(text.replace(old, new))
+
+
+def copy_workflow(folder: Path) -> Workflow:
+    for name in SOURCES:
+        source = REPOSITORY / name
+        if source.is_dir():
+            shutil.copytree(
+                source,
+                folder / name,
+                ignore=shutil.ignore_patterns("__pycache__"),
+                copy_function=shutil.copy2,
+            )
+        else:
+            shutil.copy2(source, folder / name)
+    return Workflow(folder)
+
+
+@pytest.fixture(scope="session")
+def repository() -> Workflow:
+    return Workflow(REPOSITORY)
+
+
+@pytest.fixture
+def workflow(tmp_path: Path) -> Workflow:
+    """A copy of the workflow in which nothing has run."""
+    return copy_workflow(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+    """A small complete run: the smoke scale with two games, two algorithms and one seed."""
+    finished = copy_workflow(tmp_path_factory.mktemp("finished"))
+    config = yaml.safe_load((REPOSITORY / "config" / "smoke.yaml").read_text())
+    config["seeds"] = config["seeds"][:1]
+    config["games"] = config["games"][:2]
+    config["algorithms"] = [config["algorithms"][0], config["algorithms"][2]]
+    finished.configure(config)
+    finished.said = finished.run("--cores", "2").stdout
+    return finished
+
+
+@pytest.fixture
+def finished(finished_run: Workflow, tmp_path: Path) -> Workflow:
+    """A copy of the complete run, to be edited."""
+    shutil.copytree(finished_run.folder, tmp_path / "finished")
+    return Workflow(tmp_path / "finished")

@@ -1,0 +1,183 @@
+"""Mistakes in the configuration are told in one sentence, before anything runs."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.workflow.conftest import REPOSITORY, Workflow
+
+from social_dilemmas.configuration import check, with_defaults
+from social_dilemmas.errors import UserError
+from social_dilemmas.learning.settings import training_settings
+
+Config = dict[str, Any]
+SCHEMA = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text())
+SCALES = [path.stem for path in (REPOSITORY / "config").glob("*.yaml")]
+
+
+def load(scale: str) -> Config:
+    return yaml.safe_load((REPOSITORY / "config" / f"{scale}.yaml").read_text())
+
+
+def put(*place: str | int, value: Any) -> Callable[[Config], None]:
+    """An edit: a value at a place."""
+
+    def edit(config: Config) -> None:
+        for step in place[:-1]:
+            config = config[step]  # type: ignore[index]
+        config[place[-1]] = value  # type: ignore[index]
+
+    return edit
+
+
+def remove(*place: str | int) -> Callable[[Config], None]:
+    """An edit: nothing at a place."""
+
+    def edit(config: Config) -> None:
+        for step in place[:-1]:
+            config = config[step]  # type: ignore[index]
+        del config[place[-1]]  # type: ignore[arg-type]
+
+    return edit
+
+
+SPLIT = ("games", 1)
+MISTAKES: list[tuple[Callable[[Config], None], list[str]]] = [
+    # typos
+    (put("seed", value=[0]), ["unknown key 'seed'", "did you mean 'seeds'", "games"]),
+    (put("training", "lerning_rate", value=0.1), ["'lerning_rate' in training", "'learning_rate'"]),
+    (put(*SPLIT, "round", value=3), ["'round' in games[split]", "'rounds'"]),
+    (put(*SPLIT, "training", "betta", value=3), ["'betta' in games[split].training", "'beta'"]),
+    (
+        put(*SPLIT, "training_by_algorithm", value={"naive": {"betta": 1}}),
+        ["'betta' in games[split].training_by_algorithm.naive"],
+    ),
+    (put(*SPLIT, "rules", "kind", value=["hats"]), ["split", "'kind'", "kinds"]),
+    (put("models", 0, "layer", value=1), ["'layer' in models[embedded]", "'layers'"]),
+    (put("training", "buffer", "sise", value=1), ["'sise' in training.buffer", "'size'"]),
+    # names of nothing
+    (put(*SPLIT, "name", value="chess"), ["unknown game 'chess'", "trust_and_split"]),
+    (put("algorithms", 0, "credit", value="greedy"), ["algorithms[naive].credit", "naive, sum_of"]),
+    (put("models", 0, "kind", value="magic"), ["models[embedded].kind", "embedded, hub"]),
+    (
+        put(*SPLIT, "evaluation", "opponents", value=["greedi"]),
+        ["unknown player 'greedi' in games[split].evaluation.opponents", "'greedy'"],
+    ),
+    (put(*SPLIT, "warm_start", "population", value={"grim": 1}), ["unknown player 'grim'"]),
+    (put(*SPLIT, "training_by_algorithm", value={"naif": {}}), ["unknown algorithm 'naif'"]),
+    (put("training", "opponent", value={"player": "nobody"}), ["unknown player 'nobody'"]),
+    (put("training", "opponent", value={"adapter": "no/where"}), ["opponent.adapter", "no/where"]),
+    # what is missing
+    (remove("seeds"), ["the key seeds is missing"]),
+    (remove(*SPLIT, "rounds"), ["the key games[split].rounds is missing"]),
+    (remove(*SPLIT, "training", "discount"), ["games[split].training.discount is missing"]),
+    (remove(*SPLIT, "warm_start", "steps"), ["games[split].warm_start.steps is missing"]),
+    (remove("models", 0, "layers"), ["models[embedded].layers is missing"]),
+    # empty, repeated
+    (put("seeds", value=[]), ["seeds must not be empty"]),
+    (put("games", value=[]), ["games must not be empty"]),
+    (put(*SPLIT, "warm_start", "population", value={}), ["population must not be empty"]),
+    (put("seeds", value=[1, 1]), ["seeds must not hold anything twice", "[1, 1]"]),
+    (put("algorithms", 1, "name", value="naive"), ["algorithms has two entries", "'naive'"]),
+    (put("algorithms", 1, "name", value="greedy"), ["algorithms", "'greedy'"]),
+    (put("training", "opponent", value={"player": "a", "adapter": "b"}), ["training.opponent"]),
+    # numbers and types
+    (put("seeds", value=[-1]), ["seeds[0] must be at least 0", "-1"]),
+    (put("seeds", value=3), ["seeds must be a list", "3"]),
+    (put("training", "learning_rate", value=-0.1), ["must be greater than 0", "-0.1"]),
+    (put("training", "learning_rate", value="3e-6"), ["must be a number", "1.0e-3 for a number"]),
+    (put(*SPLIT, "rounds", value=2.5), ["games[split].rounds must be a whole number"]),
+    (put(*SPLIT, "rounds", value=0), ["games[split].rounds must be at least 1"]),
+    (put(*SPLIT, "warm_start", "noise", value=1.5), ["noise must be at most 1"]),
+    (put(*SPLIT, "rules", "quantity", value=-1), ["quantity", "-1"]),
+    (put(*SPLIT, "rules", "quantity", value="ten"), ["games[split].rules"]),
+    (put("games", 0, "rules", "reward", value=9), ["prisoners_dilemma", "temptation > reward"]),
+    (put(*SPLIT, "training", "group_size", value=1), ["group_size must be at least 2"]),
+    (put(*SPLIT, "training", "group_size", value=7), ["must be a multiple of group_size", "7"]),
+    (
+        put(*SPLIT, "training_by_algorithm", value={"naive": {"group_size": 7}}),
+        ["must be a multiple of group_size", "7"],
+    ),
+    (put("models", 0, "heads", value=3), ["hidden_size must be a multiple of twice the heads"]),
+    (put("scale", value="My Scale"), ["scale must consist of lower-case letters"]),
+    (put("training", value=None), ["training must be a mapping", "None"]),
+    (put("training", "kl_estimator", value="k1"), ["must be one of forward, reverse", "'k1'"]),
+]
+
+
+@pytest.mark.parametrize(("edit", "parts"), MISTAKES, ids=[parts[0] for _, parts in MISTAKES])
+def test_a_mistake_is_told_in_one_sentence(
+    edit: Callable[[Config], None], parts: list[str], tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = load("config")
+    edit(config)
+    file = tmp_path / "my.yaml"
+    file.write_text(yaml.safe_dump(config))
+    with pytest.raises(UserError) as caught:
+        check(with_defaults(config, SCHEMA), SCHEMA, [file])
+    sentence = str(caught.value)
+    assert sentence.startswith("my.yaml: ")
+    assert "\n" not in sentence
+    for part in parts:
+        assert part in sentence
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_scales_are_right(scale: str) -> None:
+    check(with_defaults(load(scale), SCHEMA), SCHEMA, [])
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_nothing_of_the_laptop_scale_shows_through(scale: str) -> None:
+    """Snakemake merges a configuration file into config.yaml, mapping by mapping."""
+    default, own = load("config"), load(scale)
+    assert default.keys() == own.keys()
+    for section in ("warm_start", "training"):
+        assert default[section].keys() == own[section].keys()
+        assert default[section].get("buffer", {}).keys() == own[section].get("buffer", {}).keys()
+
+
+def test_a_short_file_is_completed_by_the_defaults() -> None:
+    config = load("config")
+    del config["training"]["temperature"], config["warm_start"]
+    completed = with_defaults(config, SCHEMA)
+    check(completed, SCHEMA, [])
+    assert completed["training"]["temperature"] == 1.0
+    assert completed["warm_start"]["method"] == "full"
+
+
+def test_the_file_that_holds_the_mistake_is_named(workflow: Workflow) -> None:
+    (workflow.folder / "mine.yaml").write_text("training: {temperature: -1}\n")
+    run = workflow.run("--dry-run", "--configfile", "mine.yaml", check=False)
+    assert run.returncode != 0
+    assert run.stdout.splitlines()[-1] == (
+        "mine.yaml: training.temperature must be greater than 0, but is -1"
+    )
+    run = workflow.run("--dry-run", "--config", "seeds=[]", check=False)
+    assert run.stdout.splitlines()[-1] == "--config: seeds must not be empty, but is []"
+    workflow.edit("config/config.yaml", "scale: laptop", "scale: laptop\nsales: 3")
+    run = workflow.run("--dry-run", "--configfile", "mine.yaml", check=False)
+    assert run.stdout.splitlines()[-1].startswith("config/config.yaml: unknown key 'sales'")
+    assert not (workflow.folder / "results").exists()
+
+
+def test_settings_of_an_algorithm_win() -> None:
+    config = load("config")
+    config["training"]["iterations"] = 1
+    config["games"][1]["training"].update(iterations=2, buffer={"size": 5})
+    config["games"][1]["training_by_algorithm"] = {"naive": {"iterations": 3}}
+    naive = training_settings(config, "split", "naive")
+    alignment = training_settings(config, "split", "advantage_alignment")
+    assert (naive["iterations"], alignment["iterations"]) == (3, 2)
+    assert naive["buffer"] == {**config["training"]["buffer"], "size": 5}
+    assert naive["credit"] == "naive"
+    assert (naive["beta"], alignment["beta"]) == (0, 1)
+
+
+def test_every_credit_can_be_configured() -> None:
+    from social_dilemmas.learning.credit import CREDITS
+
+    assert SCHEMA["$defs"]["algorithm"]["properties"]["credit"]["enum"] == list(CREDITS)

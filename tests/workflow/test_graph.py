@@ -1,0 +1,102 @@
+"""The job graph: what there is to do at each scale, for each target, and from any folder."""
+
+from pathlib import Path
+
+import pytest
+from tests.workflow.conftest import Workflow
+
+TABLES_AND_FIGURES = {
+    "table_learning_curves": 1,
+    "table_cross_play": 1,
+    "table_fingerprints": 1,
+    "claims": 1,
+    "fig_learning_curves": 1,
+    "fig_cross_play": 1,
+    "fig_fingerprints": 1,
+    "fig_proposals": 1,
+    "fig_truthfulness": 1,
+}
+SCALES: dict[str, tuple[str, ...]] = {"laptop": (), "smoke": ("--configfile", "config/smoke.yaml")}
+SEEDS = {"laptop": 3, "smoke": 2}
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_everything(workflow: Workflow, scale: str) -> None:
+    assert workflow.planned(*SCALES[scale]) == {
+        "all": 1,
+        "build_base_model": 1,
+        "warm_start_model": 3,
+        "train": 3 * 3 * SEEDS[scale],
+        "play_cross_play": 3,
+        **TABLES_AND_FIGURES,
+    }
+
+
+@pytest.mark.parametrize(
+    ("target", "jobs"),
+    [
+        ("base", {"build_base_model": 1}),
+        ("warm_start", {"build_base_model": 1, "warm_start_model": 3}),
+        ("training", {"build_base_model": 1, "warm_start_model": 3, "train": 27}),
+        ("cross_play", {"train": 27, "play_cross_play": 3}),
+        ("tables", {"train": 27, "play_cross_play": 3, "claims": 1}),
+        ("figures", {"play_cross_play": 3, "fig_truthfulness": 1}),
+    ],
+)
+def test_stages(workflow: Workflow, target: str, jobs: dict[str, int]) -> None:
+    planned = workflow.planned(target)
+    assert planned[target] == 1
+    assert jobs.items() <= planned.items()
+    if target in ("base", "warm_start", "training"):
+        assert planned == {**jobs, target: 1}
+
+
+@pytest.mark.parametrize("figure", [name for name in TABLES_AND_FIGURES if name[:4] == "fig_"])
+def test_each_figure_by_name(workflow: Workflow, figure: str) -> None:
+    planned = workflow.planned(figure)
+    assert [name for name in planned if name.startswith("fig_")] == [figure]
+    assert "all" not in planned
+
+
+def test_only_figures_of_games_that_are_played(workflow: Workflow) -> None:
+    config = workflow.config()
+    config["games"] = config["games"][:1]
+    workflow.configure(config)
+    planned = workflow.planned()
+    assert planned["warm_start_model"] == 1
+    assert "fig_cross_play" in planned
+    assert "fig_proposals" not in planned
+
+
+def test_profile_is_found_from_here_and_from_elsewhere(
+    workflow: Workflow, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    here = workflow.run("--dry-run").stdout
+    there = workflow.run("--dry-run", "--directory", str(elsewhere)).stdout
+    snakefile = str(workflow.folder / "Snakefile")
+    from_there = Workflow(elsewhere).run("--dry-run", "--snakefile", snakefile).stdout
+    for said in (here, there, from_there):
+        assert "Using workflow specific profile" in said
+        assert "Reason:" not in said  # one of its settings
+
+
+def test_a_frozen_opponent_is_trained_first(workflow: Workflow) -> None:
+    adapter = "results/laptop/training/split/embedded/advantage_alignment/seed-0/adapter"
+    config = workflow.config()
+    config["games"] = [game for game in config["games"] if game["name"] == "split"]
+    config["games"][0]["training_by_algorithm"] = {"naive": {"opponent": {"adapter": adapter}}}
+    workflow.configure(config)
+    naive = adapter.replace("advantage_alignment", "naive")
+    assert workflow.planned(naive)["train"] == 2
+
+
+def test_lint(workflow: Workflow) -> None:
+    assert "your workflow is in a good condition" in workflow.run("--lint").stdout
+
+
+def test_results_are_no_files_of_the_repository(repository: Workflow) -> None:
+    """A job's inputs are results: else checking out files again would rerun jobs."""
+    said = repository.run("--summary").stdout
+    outputs = [line.split("\t")[0] for line in said.splitlines() if "\t" in line]
+    assert all(Path(output).parts[0] == "results" for output in outputs[1:])
