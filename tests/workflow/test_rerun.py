@@ -91,13 +91,6 @@ def test_a_figure_is_redrawn_alone(finished: Workflow) -> None:
     assert finished.planned() == {"fig_cross_play": 1, "all": 1}
 
 
-def test_code_of_a_game_reruns_that_game(finished: Workflow) -> None:
-    """Even of the base model nothing else is made anew, as long as the games' text stays the same."""
-    change_code(finished.folder / LIBRARY / "players/split.py")
-    assert "Base model embedded" in finished.planned_jobs("base")
-    ...
-
-
 def test_training_s_code_reruns_training(finished: Workflow) -> None:
     change_code(finished.folder / LIBRARY / "learning/credit.py")
     planned = finished.planned()
