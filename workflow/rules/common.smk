@@ -13,7 +13,12 @@ from social_dilemmas.code_hash import code_hash
 from social_dilemmas.configuration import check, with_defaults
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game, game_names
-from social_dilemmas.learning.settings import named, training_settings, warm_start_settings
+from social_dilemmas.learning.settings import (
+    evaluation_settings,
+    named,
+    training_settings,
+    warm_start_settings,
+)
 
 
 def checked(config):

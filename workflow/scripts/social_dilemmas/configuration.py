@@ -14,7 +14,12 @@ import yaml
 
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game
-from social_dilemmas.learning.settings import merge, training_settings, warm_start_settings
+from social_dilemmas.learning.settings import (
+    evaluation_settings,
+    merge,
+    training_settings,
+    warm_start_settings,
+)
 from social_dilemmas.mistakes import Mistake, Place, look_up, schema_mistakes, unknown, words
 from social_dilemmas.players.scripted import scripted_player_names
 
@@ -24,7 +29,7 @@ WARM_START = "warm_start"  # what cross-play calls the agent that all training s
 def with_defaults(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration completed by the schema's defaults, mistakes and all."""
     completed = dict(config)
-    for section in ("warm_start", "training"):
+    for section in ("warm_start", "training", "evaluation"):
         if isinstance(given := config.get(section, {}), Mapping):
             completed[section] = merge(_defaults(schema["$defs"][section]), given)
     return completed
@@ -119,6 +124,7 @@ def _missing_settings(
     """Settings that neither a game nor the defaults hold."""
     given = {"warm_start": warm_start_settings(config, game["name"])}
     given |= {"training": merge(config["training"], game["training"])}
+    given |= {"evaluation": evaluation_settings(config, game["name"])}
     for section, settings in given.items():
         for key in schema["$defs"][section]["properties"]:
             if key not in settings:

@@ -19,18 +19,33 @@ class RaggedLayer(CacheLayerMixin):
         self.is_initialized = True
 
     def write(
-        self, key_states: Tensor, value_states: Tensor, rows: slice, positions: Tensor, length: int
+        self,
+        key_states: Tensor,
+        value_states: Tensor,
+        rows: slice,
+        positions: Tensor,
+        length: int,
+        columns: slice | None,
     ) -> tuple[Tensor, Tensor]:
-        """Store (rows, heads, width, size) at (rows, width) positions; return all up to `length` columns."""
+        """Store (rows, heads, width, size) at (rows, width) positions; return all up to `length`.
+
+        `columns` are the positions where they are the same in all rows.
+        """
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        assert self.keys is not None and self.values is not None
+        assert self.keys is not None
+        assert self.values is not None
         self.keys = _grown(self.keys, rows.stop, length)
         self.values = _grown(self.values, rows.stop, length)
-        index = positions[:, None, :, None].expand_as(key_states)  # (rows, heads, width, size)
-        keys = self.keys[rows].scatter_(2, index, key_states)
-        values = self.values[rows].scatter_(2, index, value_states)
-        return keys[:, :, :length], values[:, :, :length]
+        keys, values = self.keys[rows, :, :length], self.values[rows, :, :length]
+        if columns is None:
+            index = positions[:, None, :, None].expand_as(key_states)  # (rows, heads, width, size)
+            keys.scatter_(2, index, key_states)
+            values.scatter_(2, index, value_states)
+        else:
+            keys[:, :, columns] = key_states
+            values[:, :, columns] = value_states
+        return keys, values
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object):  # type: ignore[no-untyped-def]
         raise TypeError("a ragged layer is written through RaggedCache.update")
@@ -62,7 +77,7 @@ class RaggedCache(Cache):
 
     def __init__(self, layers: int) -> None:
         super().__init__(layers=[RaggedLayer() for _ in range(layers)])
-        self._place = (slice(0, 0), torch.empty(0), 0)
+        self._place: tuple[slice, Tensor, int, slice | None] = (slice(0), torch.empty(0), 0, None)
 
     def place(self, rows: slice, positions: Tensor) -> Tensor:
         """Say where the next forward pass writes.
@@ -75,11 +90,18 @@ class RaggedCache(Cache):
             (rows, 1, width, columns) bool mask: each token sees what stands at or before its position.
         """
         length = int(positions.max()) + 1
-        self._place = (rows, positions, length)
+        starts = positions[:, 0].unique()
+        same = slice(int(starts[0]), length) if len(starts) == 1 else None
+        self._place = (rows, positions, length, same)
         columns = torch.arange(length, device=positions.device)  # (columns,)
         return columns <= positions[:, None, :, None]  # (rows, 1, width, columns)
 
     def update(
-        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: object, **kwargs: object
+        self,
+        key_states: Tensor,
+        value_states: Tensor,
+        layer_idx: int,
+        *args: object,
+        **kwargs: object,
     ) -> tuple[Tensor, Tensor]:
         return self.layers[layer_idx].write(key_states, value_states, *self._place)

@@ -29,7 +29,9 @@ class TokenMasks:
         self._chat = chat
         self._edges: list[dict[int, int]] = []  # state -> {token: next state}, but for free text
         self._text_left: dict[int, int] = {}  # free-text state -> characters that may still follow
-        self._closing: dict[int, int] = {}  # free-text state -> state in which the text must be closed
+        self._closing: dict[
+            int, int
+        ] = {}  # free-text state -> state in which the text must be closed
         self._starts = {grammar: self._compile(grammar) for grammar in grammars}
         self.allowed, self.following = self._tables(vocabulary_size)
         only = self.allowed.int().argmax(1).tolist()

@@ -156,5 +156,7 @@ class LanguageModelPlayer:
         return torch.multinomial(probabilities, 1, generator=self._generator)[:, 0].tolist()
 
     def _text(self, conversation: Conversation) -> str:
-        tokens = conversation.transcript.tokens[conversation.reply_start : -1]  # without the end token
+        tokens = conversation.transcript.tokens[
+            conversation.reply_start : -1
+        ]  # without the end token
         return self._chat.decode(tuple(tokens))

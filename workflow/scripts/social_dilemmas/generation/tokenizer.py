@@ -58,9 +58,7 @@ def train_tokenizer(corpus: Iterable[str], varying: Iterable[str], merges: int) 
     return tokenizer
 
 
-def _train_bpe(
-    texts: Iterable[str], merges: int
-) -> tuple[dict[str, int], list[tuple[str, str]]]:
+def _train_bpe(texts: Iterable[str], merges: int) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """Vocabulary and merges of a byte-level BPE model."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE())

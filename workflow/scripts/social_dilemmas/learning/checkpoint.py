@@ -48,7 +48,10 @@ class CheckpointFolder:
         """Write a checkpoint; older ones but for the last are removed."""
         agents = self._folder / "past-agents"
         agents.mkdir(parents=True, exist_ok=True)
-        for iteration, weights in checkpoint.past_agents.items():  # written once, shared by all checkpoints
+        for (
+            iteration,
+            weights,
+        ) in checkpoint.past_agents.items():  # written once, shared by all checkpoints
             path = agents / f"{self._stamp}-{iteration}.safetensors"
             if not path.exists():
                 save_file(weights, path.with_suffix(".partial"))

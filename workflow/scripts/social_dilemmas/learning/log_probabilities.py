@@ -26,7 +26,9 @@ def chosen_log_probabilities(
     before = hidden[batch.conversation, batch.position - 1]  # (chosen, hidden)
     logits = model.get_output_embeddings()(before).float() / temperature  # (chosen, vocabulary)
     masked = ~allowed[batch.state]  # (chosen, vocabulary)
-    log_probabilities = logits.masked_fill(masked, -torch.inf).log_softmax(-1)  # (chosen, vocabulary)
+    log_probabilities = logits.masked_fill(masked, -torch.inf).log_softmax(
+        -1
+    )  # (chosen, vocabulary)
     finite = log_probabilities.masked_fill(masked, 0.0)
     entropies = -(finite.exp() * finite).masked_fill(masked, 0.0).sum(-1)  # (chosen,)
     chosen = log_probabilities.gather(-1, batch.target[:, None])[:, 0]  # (chosen,)

@@ -54,7 +54,9 @@ class PastAgents:
     With some probability the opponent is one of them, else the live learner. One seat of every match learns.
     """
 
-    def __init__(self, *, seed: int, probability: float, size: int, per_match: bool = False) -> None:
+    def __init__(
+        self, *, seed: int, probability: float, size: int, per_match: bool = False
+    ) -> None:
         """An empty buffer.
 
         Args:

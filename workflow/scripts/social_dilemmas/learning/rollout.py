@@ -68,24 +68,27 @@ def seat_learner(
     return seatings
 
 
-def play_seatings(
-    seatings: Sequence[Seating],
-    language_player: Callable[[Callable[[Turn], str] | None], LanguageModelPlayer],
-) -> Experience:
-    """Play all matches to their end, all seats that run on the model in one batch.
+def runs_on_learner_alone(seatings: Sequence[Seating]) -> bool:
+    """Whether no seat runs on an adapter other than the learner's."""
+    names = {
+        player for seating in seatings for player in seating.players if isinstance(player, str)
+    }
+    return names == {LEARNER}
 
-    Args:
-        language_player: makes the player of all adapters; gets the function that names a seat's adapter, or None
-            if all run under the learner.
-    """
-    adapters: dict[tuple[Match, int], str] = {
+
+def adapter_names(seatings: Sequence[Seating]) -> Callable[[Turn], str]:
+    """Tells for a turn which adapter its seat runs on."""
+    names = {
         (seating.match, seat): player
         for seating in seatings
         for seat, player in enumerate(seating.players)
         if isinstance(player, str)
     }
-    mixed = set(adapters.values()) != {LEARNER}
-    model_player = language_player((lambda turn: adapters[turn.match, turn.seat]) if mixed else None)
+    return lambda turn: names[turn.match, turn.seat]
+
+
+def play_seatings(seatings: Sequence[Seating], model_player: LanguageModelPlayer) -> Experience:
+    """Play all matches to their end; all seats that run on the model are played in one batch."""
 
     def seated(player: Opponent) -> Player:
         return model_player if isinstance(player, str) else player

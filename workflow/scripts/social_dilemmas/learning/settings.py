@@ -38,6 +38,11 @@ def training_settings(config: Entry, game_name: str, algorithm_name: str) -> dic
     return settings
 
 
+def evaluation_settings(config: Entry, game_name: str) -> dict[str, Any]:
+    """Settings of a game's cross-play."""
+    return merge(config["evaluation"], named(config["games"], game_name)["evaluation"])
+
+
 def merge(*layers: Entry) -> dict[str, Any]:
     """One mapping out of several: later ones win, key by key, also in mappings within."""
     merged: dict[str, Any] = {}

@@ -17,7 +17,6 @@ from peft import PeftModel
 from peft.utils import load_peft_weights
 from torch import Tensor
 
-from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game
 from social_dilemmas.games.game import Game
 from social_dilemmas.generation.model import LanguageModel, load_model, model_fingerprint
@@ -28,6 +27,7 @@ from social_dilemmas.learning.adapters import (
     adapter_weights,
     attach_learner,
     check_adapter,
+    folded,
     put_adapter,
     save_adapter,
 )
@@ -43,7 +43,14 @@ from social_dilemmas.learning.opponents import (
     SelfPlay,
     past_agent,
 )
-from social_dilemmas.learning.rollout import Experience, play_seatings, seat_learner, summarise
+from social_dilemmas.learning.rollout import (
+    Experience,
+    adapter_names,
+    play_seatings,
+    runs_on_learner_alone,
+    seat_learner,
+    summarise,
+)
 from social_dilemmas.players.scripted import scripted_player
 from social_dilemmas.progress import Progress
 from social_dilemmas.randomness import derive_seed
@@ -71,9 +78,12 @@ def train(
     trainer = Trainer(model, game, settings, seed, output)
     trainer.run()
     save_adapter(trainer.model, model, output / "adapter")
-    resolved = {"seed": seed, "model": str(model), "game": dict(game), "settings": dict(settings)}
-    for key in ("warm_start", "training", "training_by_algorithm", "evaluation"):
-        resolved["game"].pop(key, None)
+    resolved = {
+        "seed": seed,
+        "model": str(model),
+        "game": {key: game[key] for key in ("name", "rounds", "rules")},
+        "settings": dict(settings),
+    }
     (output / "config.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False))
 
 
@@ -160,18 +170,19 @@ class Trainer:
         )
         generator = torch.Generator(self.model.device)
         generator.manual_seed(derive_seed(self._seed, iteration, "sampling"))
-        return play_seatings(
-            seatings,
-            lambda adapter_of: LanguageModelPlayer(
-                self.model,
-                self._language_model.chat,
-                self._masks,
-                generator,
-                temperature=self._settings["temperature"],
-                max_new_tokens=self._settings["max_new_tokens"],
-                adapter_of=adapter_of,
-            ),
+        player = partial(
+            LanguageModelPlayer,
+            self.model,
+            self._language_model.chat,
+            self._masks,
+            generator,
+            temperature=self._settings["temperature"],
+            max_new_tokens=self._settings["max_new_tokens"],
         )
+        if runs_on_learner_alone(seatings):
+            with torch.no_grad(), folded(self.model, self._settings["fold_adapter"]):
+                return play_seatings(seatings, player())
+        return play_seatings(seatings, player(adapter_of=adapter_names(seatings)))
 
     def _credit_of(self, experience: Experience) -> Tensor:
         """(rows, rounds) credit of every learning seat."""
@@ -206,11 +217,14 @@ class Trainer:
                 temperature=settings["temperature"],
             )
             reference = None
-            if settings["kl_coefficient"] > 0 or first == 0:  # else one micro-batch tells how far it went
+            if (
+                settings["kl_coefficient"] > 0 or first == 0
+            ):  # else one micro-batch tells how far it went
                 with torch.no_grad(), self.model.disable_adapter():
                     reference, _ = scored(self.model)
                 kl_tokens += batch.size
-            log_probabilities, entropies = scored(self.model)
+            with folded(self.model, settings["fold_adapter"]):
+                log_probabilities, entropies = scored(self.model)
             terms = loss_terms(
                 log_probabilities,
                 entropies,
@@ -261,7 +275,10 @@ class Trainer:
 
     def _remember(self, iteration: int) -> None:
         """Put the learner into the buffer of past agents, if it is time."""
-        if isinstance(self._opponents, PastAgents) and iteration % self._settings["buffer"]["every"] == 0:
+        if (
+            isinstance(self._opponents, PastAgents)
+            and iteration % self._settings["buffer"]["every"] == 0
+        ):
             self._add_past_agent(iteration, adapter_weights(self.model))
 
     def _add_past_agent(self, iteration: int, weights: dict[str, Tensor]) -> None:
@@ -280,7 +297,9 @@ class Trainer:
             for key, value in self._optimizer.state[parameter].items()
         }
         self._checkpoints.save(
-            Checkpoint(iteration, adapter_weights(self.model), moments, self._past_agents, metrics.text)
+            Checkpoint(
+                iteration, adapter_weights(self.model), moments, self._past_agents, metrics.text
+            )
         )
 
     def _resume(self) -> tuple[int, MetricsFile]:
@@ -292,7 +311,8 @@ class Trainer:
         put_adapter(self.model, checkpoint.learner, LEARNER)
         for name, parameter in self._trained.items():
             self._optimizer.state[parameter] = {
-                key: checkpoint.optimizer[f"{name}/{key}"] for key in ("step", "exp_avg", "exp_avg_sq")
+                key: checkpoint.optimizer[f"{name}/{key}"]
+                for key in ("step", "exp_avg", "exp_avg_sq")
             }
         for iteration, weights in checkpoint.past_agents.items():
             self._add_past_agent(iteration, weights)

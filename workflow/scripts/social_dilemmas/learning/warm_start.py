@@ -64,19 +64,26 @@ class Population:
     """
 
     def __init__(
-        self, game: Game, population: Mapping[str, float], noise: float, chat: ChatFormat, masks: TokenMasks
+        self,
+        game: Game,
+        population: Mapping[str, float],
+        noise: float,
+        chat: ChatFormat,
+        masks: TokenMasks,
     ) -> None:
         self._game = game
         self._weights = list(population.values())
         self._recorders = [
-            Recorder(Noisy(scripted_player(game.name, name), noise), chat, masks) for name in population
+            Recorder(Noisy(scripted_player(game.name, name), noise), chat, masks)
+            for name in population
         ]
 
     def transcripts(self, count: int, *purpose: object) -> list[Transcript]:
         """Both seats' transcripts of `count` new matches; the same purpose gives the same matches."""
         random = stream("population", *purpose)
         matches = [
-            self._game.start(derive_seed("warm start match", *purpose, index)) for index in range(count)
+            self._game.start(derive_seed("warm start match", *purpose, index))
+            for index in range(count)
         ]
         pairs = [random.choices(self._recorders, self._weights, k=2) for _ in matches]
         play(matches, [(first, second) for first, second in pairs])
@@ -141,7 +148,9 @@ def run_warm_start(
         for step in range(steps):
             for group in optimizer.param_groups:
                 group["lr"] = settings["learning_rate"] * schedule(step, steps)
-            loss = negative_log_likelihood(population.transcripts(settings["matches"], "step", step))
+            loss = negative_log_likelihood(
+                population.transcripts(settings["matches"], "step", step)
+            )
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(trained, 1.0)
@@ -158,8 +167,13 @@ def run_warm_start(
 
     generator = torch.Generator(model.device)
     generator.manual_seed(derive_seed("warm start behaviour"))
-    player = LanguageModelPlayer(model, language_model.chat, masks, generator, max_new_tokens=settings["max_new_tokens"])
-    matches = [rules.start(derive_seed("warm start behaviour", index)) for index in range(settings["evaluation_matches"])]
+    player = LanguageModelPlayer(
+        model, language_model.chat, masks, generator, max_new_tokens=settings["max_new_tokens"]
+    )
+    matches = [
+        rules.start(derive_seed("warm start behaviour", index))
+        for index in range(settings["evaluation_matches"])
+    ]
     play(matches, [(player, player)] * len(matches))
     summary = summarise(rules, [(match, seat) for match in matches for seat in (0, 1)])
     pd.DataFrame(summary.items(), columns=["quantity", "value"]).to_csv(behaviour, index=False)
