@@ -74,6 +74,8 @@ MISTAKES: list[tuple[Callable[[Config], None], list[str]]] = [
     (remove(*SPLIT, "rounds"), ["the key games[split].rounds is missing"]),
     (remove(*SPLIT, "training", "discount"), ["games[split].training.discount is missing"]),
     (remove(*SPLIT, "warm_start", "steps"), ["games[split].warm_start.steps is missing"]),
+    (remove(*SPLIT, "evaluation", "opponents"), ["games[split].evaluation.opponents is missing"]),
+    (put("evaluation", "matches", value=3), ["evaluation.matches must be a multiple of 2"]),
     (remove("models", 0, "layers"), ["models[embedded].layers is missing"]),
     # empty, repeated
     (put("seeds", value=[]), ["seeds must not be empty"]),
@@ -135,7 +137,7 @@ def test_nothing_of_the_laptop_scale_shows_through(scale: str) -> None:
     """Snakemake merges a configuration file into config.yaml, mapping by mapping."""
     default, own = load("config"), load(scale)
     assert default.keys() == own.keys()
-    for section in ("warm_start", "training"):
+    for section in ("warm_start", "training", "evaluation"):
         assert default[section].keys() == own[section].keys()
         assert default[section].get("buffer", {}).keys() == own[section].get("buffer", {}).keys()
 

@@ -27,7 +27,7 @@ def described_keys(schema: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def rows() -> Iterator[list[str]]:
     """Cells of the README's tables of keys, without the heads."""
-    for table in re.findall(r"^\| key .*\n\|[-|]+\n((?:\|.*\n)+)", README, re.M):
+    for table in re.findall(r"^\| key .*\n\|[-|]+\n((?:\|.*\n)+)", README + "\n", re.M):
         for line in table.splitlines():
             yield [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
 
@@ -38,7 +38,7 @@ def test_every_key_is_explained_and_no_other() -> None:
 
 
 def test_defaults_are_the_schema_s() -> None:
-    for name in ("warm_start", "training"):
+    for name in ("warm_start", "training", "evaluation"):
         properties = SCHEMA["$defs"][name]["properties"]
         text = README.split(f"\n## `{name}`\n")[1].split("\n## ")[0].split("\n`opponent` holds")[0]
         for key, default in re.findall(r"^\| `(\w+)` \|.*\| ([^|]*) ?\|$", text, re.M):
@@ -48,7 +48,7 @@ def test_defaults_are_the_schema_s() -> None:
 
 @pytest.mark.parametrize("game", game_names())
 def test_every_rule_of_a_game_is_explained_with_its_default(game: str) -> None:
-    table = README.split("### `rules`")[1].split("###")[0]
+    table = README.split("### `rules`")[1].split("\n## ")[0]
     explained: dict[str, str] = {}
     current = ""
     for line in table.splitlines()[4:]:

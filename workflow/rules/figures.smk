@@ -99,6 +99,7 @@ use rule fig_learning_curves as fig_proposals with:
 
 use rule fig_learning_curves as fig_truthfulness with:
     input:
+        "<results>/tables/learning_curves.csv",
         "<results>/tables/fingerprints.csv",
     output:
         report(

@@ -11,7 +11,8 @@ with job() as snakemake:
     from social_dilemmas.figures.style import save
 
     figure = import_module(f"social_dilemmas.figures.{snakemake.params.figure}")
-    table = figure.table(pd.read_csv(snakemake.input[0]), **snakemake.params.arguments)
+    tables = [pd.read_csv(path) for path in snakemake.input]
+    table = figure.table(*tables, **snakemake.params.arguments)
     table.to_csv(snakemake.output.numbers, index=False)
     pictures = [Path(path) for path in snakemake.output if path != snakemake.output.numbers]
     save(figure.draw(table), pictures)

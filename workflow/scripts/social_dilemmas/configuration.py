@@ -23,13 +23,14 @@ from social_dilemmas.learning.settings import (
 from social_dilemmas.mistakes import Mistake, Place, look_up, schema_mistakes, unknown, words
 from social_dilemmas.players.scripted import scripted_player_names
 
+SECTIONS = ("warm_start", "training", "evaluation")  # they have defaults for all games
 WARM_START = "warm_start"  # what cross-play calls the agent that all training starts from
 
 
 def with_defaults(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration completed by the schema's defaults, mistakes and all."""
     completed = dict(config)
-    for section in ("warm_start", "training", "evaluation"):
+    for section in SECTIONS:
         if isinstance(given := config.get(section, {}), Mapping):
             completed[section] = merge(_defaults(schema["$defs"][section]), given)
     return completed
@@ -76,8 +77,8 @@ def _mistakes(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[
     for index, model in enumerate(config["models"]):
         yield from _model_mistakes(("models", index), model, config)
     for index, game in enumerate(config["games"]):
-        yield from _game_mistakes(("games", index), game, config)
         yield from _missing_settings(("games", index), game, config, schema)
+        yield from _game_mistakes(("games", index), game, config)
         for algorithm in config["algorithms"]:
             settings = training_settings(config, game["name"], algorithm["name"])
             yield from _training_mistakes(("games", index, "training"), game, settings, config)
@@ -103,10 +104,12 @@ def _game_mistakes(
     except (TypeError, ValueError) as error:
         yield Mistake((*place, "rules"), f"{words((*place, 'rules'), config)}: {error}")
     players = scripted_player_names(game["name"])
+    population = warm_start_settings(config, game["name"])["population"]
+    opponents = evaluation_settings(config, game["name"])["opponents"]
     algorithms = [algorithm["name"] for algorithm in config["algorithms"]]
     for inside, names, what, known in (
-        (("warm_start", "population"), game["warm_start"]["population"], "player", players),
-        (("evaluation", "opponents"), game["evaluation"]["opponents"], "player", players),
+        (("warm_start", "population"), population, "player", players),
+        (("evaluation", "opponents"), opponents, "player", players),
         (("training_by_algorithm",), game["training_by_algorithm"], "algorithm", algorithms),
     ):
         for name in names:
@@ -122,10 +125,8 @@ def _missing_settings(
     place: Place, game: Mapping[str, Any], config: Mapping[str, Any], schema: Mapping[str, Any]
 ) -> Iterator[Mistake]:
     """Settings that neither a game nor the defaults hold."""
-    given = {"warm_start": warm_start_settings(config, game["name"])}
-    given |= {"training": merge(config["training"], game["training"])}
-    given |= {"evaluation": evaluation_settings(config, game["name"])}
-    for section, settings in given.items():
+    for section in SECTIONS:
+        settings = merge(config[section], game[section])
         for key in schema["$defs"][section]["properties"]:
             if key not in settings:
                 missing = words((*place, section, key), config)

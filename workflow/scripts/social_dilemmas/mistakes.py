@@ -88,6 +88,8 @@ def _mistake(error: jsonschema.ValidationError, config: Mapping[str, Any]) -> Mi
             must = f"must be {TYPES[limit]}"
         case "minimum":
             must = f"must be at least {limit}"
+        case "multipleOf":
+            must = f"must be a multiple of {limit}"
         case "maximum":
             must = f"must be at most {limit}"
         case "exclusiveMinimum":
