@@ -95,20 +95,45 @@ def workflow(tmp_path: Path) -> Workflow:
 
 
 @pytest.fixture(scope="session")
-def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+def real_run(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
     """A small complete run: the smoke scale with two games, two algorithms and one seed."""
-    finished = copy_workflow(tmp_path_factory.mktemp("finished"))
+    run = copy_workflow(tmp_path_factory.mktemp("real"))
     config = yaml.safe_load((REPOSITORY / "config" / "smoke.yaml").read_text())
     config["seeds"] = config["seeds"][:1]
     config["games"] = config["games"][:2]
     config["algorithms"] = [config["algorithms"][0], config["algorithms"][2]]
-    finished.configure(config)
-    finished.said = finished.run("--cores", "2").stdout
-    return finished
+    run.configure(config)
+    run.said = run.run("--cores", "2").stdout
+    return run
+
+
+PRETEND = """
+import sys
+from pathlib import Path
+
+for path in map(Path, snakemake.output):
+    path.touch() if path.suffix else path.mkdir(exist_ok=True)
+Path(snakemake.log[0]).touch()
+sys.exit()
+"""
+
+
+@pytest.fixture(scope="session")
+def pretended_run(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+    """A complete run of the smoke scale on one core, whose scripts only make empty outputs.
+
+    Each script goes on as before after that, so that its code's hash covers the same modules.
+    """
+    run = copy_workflow(tmp_path_factory.mktemp("pretended"))
+    run.configure(yaml.safe_load((REPOSITORY / "config" / "smoke.yaml").read_text()))
+    for script in (run.folder / "workflow" / "scripts").glob("*.py"):
+        script.write_text(PRETEND + script.read_text())
+    run.said = run.run("--cores", "1").stdout
+    return run
 
 
 @pytest.fixture
-def finished(finished_run: Workflow, tmp_path: Path) -> Workflow:
+def finished(pretended_run: Workflow, tmp_path: Path) -> Workflow:
     """A copy of the complete run, to be edited."""
-    shutil.copytree(finished_run.folder, tmp_path / "finished")
+    shutil.copytree(pretended_run.folder, tmp_path / "finished")
     return Workflow(tmp_path / "finished")

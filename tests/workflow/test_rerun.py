@@ -7,40 +7,19 @@ from tests.workflow.conftest import Workflow
 
 LIBRARY = "workflow/scripts/social_dilemmas"
 COMPUTED = {"table_learning_curves", "table_cross_play", "table_fingerprints", "claims"}
-DRAWN = {"fig_learning_curves", "fig_cross_play", "fig_fingerprints"}
+DRAWN = {f"fig_{name}" for name in ("learning_curves", "cross_play", "fingerprints")}
+DRAWN |= {"fig_proposals", "fig_truthfulness"}
 
 
 def test_a_complete_run_leaves_nothing_to_do(finished: Workflow) -> None:
     assert finished.planned() == {}
 
 
-def test_everything_is_there(finished_run: Workflow) -> None:
-    results = finished_run.folder / "results" / "smoke"
-    run = results / "training/split/embedded/naive/seed-0"
-    for path in ("adapter/adapter_model.safetensors", "metrics.csv", "config.yaml"):
-        assert (run / path).is_file()
-    for stage in ("base", "warm_start", "training", "cross_play", "tables", "figures"):
-        made, logged, measured = (results / place / stage for place in (".", "logs", "benchmarks"))
-        assert made.is_dir()
-        assert list(logged.rglob("*.log"))
-        assert len(list(logged.rglob("*.log"))) == len(list(measured.rglob("*.tsv")))
-    for figure in DRAWN:
-        for suffix in ("pdf", "svg", "png", "csv"):
-            name = figure.removeprefix("fig_")
-            assert (results / "figures" / f"{name}.{suffix}").stat().st_size > 0
-
-
-def test_longer_jobs_come_first(finished_run: Workflow) -> None:
-    said = finished_run.said
-    for stage in ("Warm start of embedded", "Training naive"):
-        assert said.index(f"{stage} in split") < said.index(f"{stage} in prisoners_dilemma")
-
-
-def test_the_claims_are_told_at_the_end(finished_run: Workflow) -> None:
-    results = finished_run.folder / "results" / "smoke"
-    end = finished_run.said[finished_run.said.index("(100%) done") :]
-    assert (results / "tables" / "claims.txt").read_text() in end
-    assert "results/smoke/figures" in end
+def test_longer_jobs_come_first(pretended_run: Workflow) -> None:
+    games = ("trust_and_split", "split", "prisoners_dilemma")
+    for stage in ("Warm start of embedded", "Training naive", "Cross-play"):
+        places = [pretended_run.said.index(f"{stage} in {game}") for game in games]
+        assert places == sorted(places)
 
 
 def test_touching_everything_changes_nothing(finished: Workflow) -> None:
@@ -60,19 +39,18 @@ def test_payoffs_of_a_game_rerun_that_game(finished: Workflow) -> None:
     config = finished.config()
     config["games"][0]["rules"]["reward"] = 4
     finished.configure(config)
-    jobs = finished.planned_jobs()
-    assert len(jobs) > 4
-    assert not [job for job in jobs if "split" in job]
-    assert finished.planned().keys() == (
-        {"warm_start_model", "train", "play_cross_play", "all"} | COMPUTED | DRAWN
-    )
+    assert finished.planned() == {
+        **dict.fromkeys({"warm_start_model", "play_cross_play", "all"} | COMPUTED | DRAWN, 1),
+        "train": 6,
+    }
+    assert not [job for job in finished.planned_jobs() if "in split" in job or "in trust" in job]
 
 
 def test_settings_of_an_algorithm_rerun_that_algorithm(finished: Workflow) -> None:
     config = finished.config()
     config["games"][0]["training"]["beta"] = 0.7
     finished.configure(config)
-    assert finished.planned("training") == {"train": 1, "training": 1}
+    assert finished.planned("training") == {"train": 2, "training": 1}
     assert (
         "Training advantage_alignment in prisoners_dilemma" in finished.planned_jobs("training")[0]
     )
@@ -82,7 +60,7 @@ def test_one_more_seed_trains_one_more_seed(finished: Workflow) -> None:
     config = finished.config()
     config["seeds"].append(7)
     finished.configure(config)
-    assert finished.planned("training")["train"] == 4
+    assert finished.planned("training")["train"] == 9
     assert all("seed 7" in job for job in finished.planned_jobs("training")[:-1])
 
 
@@ -91,10 +69,20 @@ def test_a_figure_is_redrawn_alone(finished: Workflow) -> None:
     assert finished.planned() == {"fig_cross_play": 1, "all": 1}
 
 
+def test_code_of_a_game_reruns_its_jobs_and_the_tokenizer(finished: Workflow) -> None:
+    """The tokenizer learns from the text of all games, and all else follows from it."""
+    change_code(finished.folder / LIBRARY / "players/split.py")
+    assert finished.planned("warm_start") == {
+        "build_base_model": 1,
+        "warm_start_model": 3,
+        "warm_start": 1,
+    }
+
+
 def test_training_s_code_reruns_training(finished: Workflow) -> None:
     change_code(finished.folder / LIBRARY / "learning/credit.py")
     planned = finished.planned()
-    assert planned["train"] == 4
+    assert planned["train"] == 18
     assert "warm_start_model" not in planned
 
 

@@ -1,0 +1,47 @@
+"""Where heavy libraries are not needed, they are not imported: environments without them suffice."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.workflow.conftest import REPOSITORY
+
+SCRIPTS = REPOSITORY / "workflow" / "scripts"
+HEAVY = ("torch", "transformers", "peft")
+DRAWING = ("claims.py", "draw_figure.py", "table_*.py")
+
+
+def imports(text: str) -> Iterator[str]:
+    """The import statements of a source text."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield ast.unparse(node)
+
+
+def run_without(libraries: tuple[str, ...], statements: list[str]) -> str:
+    """What goes wrong if statements run where these libraries are missing."""
+    missing = [f"sys.modules[{name!r}] = None" for name in libraries]
+    code = "\n".join(["import sys", f"sys.path.insert(0, {str(SCRIPTS)!r})", *missing, *statements])
+    return subprocess.run([sys.executable, "-c", code], text=True, capture_output=True).stderr
+
+
+def test_the_launcher_needs_no_scientific_library() -> None:
+    rules = (REPOSITORY / "workflow/rules/common.smk").read_text()
+    head = rules[: rules.index("\ndef ")].replace("workflow.basedir", "''")
+    statements = list(imports(head))
+    assert any("social_dilemmas" in statement for statement in statements)
+    assert run_without((*HEAVY, "numpy", "pandas", "scipy", "matplotlib"), statements) == ""
+
+
+@pytest.mark.parametrize(
+    "script", [path for pattern in DRAWING for path in SCRIPTS.glob(pattern)], ids=lambda p: p.stem
+)
+def test_tables_and_figures_need_no_torch(script: Path) -> None:
+    statements = list(imports(script.read_text()))
+    if script.name == "draw_figure.py":
+        figures = (SCRIPTS / "social_dilemmas" / "figures").glob("[!_]*.py")
+        statements += [f"import social_dilemmas.figures.{path.stem}" for path in figures]
+    assert run_without(HEAVY, statements) == ""

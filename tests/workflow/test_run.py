@@ -1,0 +1,41 @@
+"""A small run that really computes everything."""
+
+import zipfile
+
+from tests.workflow.conftest import Workflow
+
+FIGURES = ("learning_curves", "cross_play", "fingerprints")
+
+
+def test_everything_is_there(real_run: Workflow) -> None:
+    results = real_run.folder / "results" / "smoke"
+    run = results / "training/split/embedded/naive/seed-0"
+    for path in ("adapter/adapter_model.safetensors", "metrics.csv", "config.yaml"):
+        assert (run / path).is_file()
+    for stage in ("base", "warm_start", "training", "cross_play", "tables", "figures"):
+        made, logged, measured = (results / place / stage for place in (".", "logs", "benchmarks"))
+        assert made.is_dir()
+        assert list(logged.rglob("*.log"))
+        assert len(list(logged.rglob("*.log"))) == len(list(measured.rglob("*.tsv")))
+    for figure in FIGURES:
+        for suffix in ("pdf", "svg", "png", "csv"):
+            assert (results / "figures" / f"{figure}.{suffix}").stat().st_size > 0
+
+
+def test_the_claims_are_told_at_the_end(real_run: Workflow) -> None:
+    results = real_run.folder / "results" / "smoke"
+    end = real_run.said[real_run.said.index("(100%) done") :]
+    assert (results / "tables" / "claims.txt").read_text() in end
+    assert "results/smoke/figures" in end
+
+
+def test_a_second_run_has_nothing_to_do(real_run: Workflow) -> None:
+    assert real_run.planned() == {}
+
+
+def test_the_report_holds_figures_and_claims(real_run: Workflow) -> None:
+    real_run.run("--report", "report.zip")
+    names = zipfile.ZipFile(real_run.folder / "report.zip").namelist()
+    results = [name for name in names if name.endswith((".png", ".csv"))]
+    assert len(results) == len(FIGURES) + 1
+    assert not [name for name in names if "adapter" in name]
