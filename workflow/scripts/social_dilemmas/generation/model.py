@@ -1,12 +1,15 @@
 """Building, loading and identifying causal language models; everything downstream only knows a path or hub name."""
 
 import hashlib
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -21,6 +24,14 @@ from social_dilemmas.games.game import Game
 from social_dilemmas.generation.chat import ChatFormat
 from social_dilemmas.generation.masks import TokenMasks
 from social_dilemmas.generation.tokenizer import train_tokenizer
+
+HUB_FILES = [
+    "*.json",
+    "*.safetensors",
+    "*.jinja",
+    "*.txt",
+    "*.model",
+]  # no pickled weights, no code
 
 
 @dataclass(frozen=True)
@@ -84,12 +95,36 @@ def build_embedded_model(
 def write_base_model(
     entry: Mapping[str, Any], corpus: Iterable[str], varying: Iterable[str], output: Path
 ) -> None:
-    """Build the embedded model of a config entry and save it as an ordinary model directory."""
+    """Write the base model of a config entry as an ordinary model directory.
+
+    An embedded model is built here; one from the hub is downloaded, one from a local directory copied.
+
+    Raises:
+        UserError: the model can't be had.
+    """
+    if entry["kind"] == "hub":
+        _fetch_model(entry["source"], entry.get("revision"), output)
+        return
     shape = ("seed", "hidden_size", "layers", "heads", "feed_forward_size")
     tokenizer = train_tokenizer(corpus, varying, entry["merges"])
     model = build_embedded_model(tokenizer, **{key: entry[key] for key in shape})
     model.save_pretrained(output)
     tokenizer.save_pretrained(output)
+
+
+def _fetch_model(source: str, revision: str | None, output: Path) -> None:
+    if Path(source).is_dir():
+        shutil.copytree(source, output, ignore=shutil.ignore_patterns(".*"))
+    else:
+        try:
+            snapshot_download(source, revision=revision, local_dir=output, allow_patterns=HUB_FILES)
+        except (OSError, ValueError, HfHubHTTPError) as error:
+            where = f"{source}, revision {revision}" if revision else source
+            raise UserError(
+                f"models: {where} is no local directory and can't be downloaded from the hub "
+                f"({_first_line(error)})"
+            ) from error
+    load_model(output, device="cpu")  # a directory that isn't complete is refused here
 
 
 def load_model(path: Path | str, device: str = "auto") -> LanguageModel:
