@@ -51,8 +51,8 @@ class TokenMasks:
         return self._edges[state][token]
 
     def closing(self, state: int) -> int:
-        """The state in which free text is closed at once; the same state where there is no free text."""
-        return self._closing.get(state, state)
+        """The state in which free text is closed at once; the same state where it can't be closed."""
+        return self._closing[state] if self._edges[state] and state in self._closing else state
 
     def encode(self, grammar: Grammar, reply: str) -> list[int]:
         """The tokens of a reply given as text, part by part as the masks have them, with its end token.
