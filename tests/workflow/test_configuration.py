@@ -114,7 +114,7 @@ def test_a_mistake_is_told_in_one_sentence(
     edit: Callable[[Config], None], parts: list[str], tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    config = load("config")
+    config = load("smoke")
     edit(config)
     file = tmp_path / "my.yaml"
     file.write_text(yaml.safe_dump(config))
@@ -167,7 +167,7 @@ def test_the_file_that_holds_the_mistake_is_named(workflow: Workflow) -> None:
 
 
 def test_settings_of_an_algorithm_win() -> None:
-    config = load("config")
+    config = load("smoke")
     config["training"]["iterations"] = 1
     config["games"][1]["training"].update(iterations=2, buffer={"size": 5})
     config["games"][1]["training_by_algorithm"] = {"naive": {"iterations": 3}}
