@@ -18,6 +18,7 @@ class ChatFormat:
     """How user turns and replies are framed by a tokenizer's chat template.
 
     Attributes:
+        control_tokens: ids of all control tokens by how they are written, those without a role of their own included.
         end_token: id of the control token that ends a reply; it belongs to the reply.
 
     Raises:
@@ -28,8 +29,13 @@ class ChatFormat:
         if not tokenizer.chat_template:
             raise UserError(f"the tokenizer at {tokenizer.name_or_path} has no chat template")
         self.tokenizer = tokenizer
-        special = sorted(map(re.escape, tokenizer.all_special_tokens), key=len, reverse=True)
-        self._special = re.compile(f"({'|'.join(special)})")
+        self.control_tokens: dict[str, int] = {
+            entry.content: token
+            for token, entry in tokenizer.added_tokens_decoder.items()
+            if entry.special
+        } | dict(zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True))
+        control = sorted(map(re.escape, self.control_tokens), key=len, reverse=True)
+        self._control = re.compile(f"({'|'.join(control)})")
         opening = self._render([_FIRST])
         whole = self._render([_FIRST, _REPLY, _SECOND])
         if not whole.startswith(opening + _REPLY):
@@ -39,7 +45,7 @@ class ChatFormat:
         self._opening = opening
         between = whole.removeprefix(opening + _REPLY)
         end, self._following = self._split_end(between)
-        self.end_token: int = tokenizer.convert_tokens_to_ids(end)
+        self.end_token = self.control_tokens[end]
         self.encode_text = cache(self._encode_text)
         self.opening = cache(self._opening_tokens)
         self.following = cache(self._following_tokens)
@@ -55,7 +61,7 @@ class ChatFormat:
         return rendered
 
     def _split_end(self, between: str) -> tuple[str, str]:
-        found = self._special.match(between)
+        found = self._control.match(between)
         if not found:
             raise UserError(
                 f"the chat template of {self.tokenizer.name_or_path} doesn't end a reply with a control token"
@@ -74,9 +80,9 @@ class ChatFormat:
 
     def _frame(self, template: str, placeholder: str, text: str) -> tuple[int, ...]:
         tokens: list[int] = []
-        for piece in self._special.split(template):
-            if self._special.fullmatch(piece):
-                tokens.append(self.tokenizer.convert_tokens_to_ids(piece))
+        for piece in self._control.split(template):
+            if piece in self.control_tokens:
+                tokens.append(self.control_tokens[piece])
             elif piece:
                 tokens.extend(self.encode_text(piece.replace(placeholder, text)))
         return tuple(tokens)

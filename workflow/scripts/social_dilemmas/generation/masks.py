@@ -124,10 +124,10 @@ class TokenMasks:
     def _text_lengths(self, vocabulary_size: int) -> Tensor:
         """(vocabulary,) characters of each token that may stand in free text, 0 for all others."""
         tokenizer = self._chat.tokenizer
-        special = set(tokenizer.all_special_ids)
+        control = set(self._chat.control_tokens.values())
         lengths = torch.zeros(vocabulary_size, dtype=torch.long)
         for token in range(min(len(tokenizer), vocabulary_size)):
-            text = "" if token in special else tokenizer.decode([token])
+            text = "" if token in control else tokenizer.decode([token])
             if "<" not in text and "\ufffd" not in text:
                 lengths[token] = len(text)
         return lengths
