@@ -1,0 +1,153 @@
+"""A tiny model for all tests that need one; torch keeps to one thread.
+
+Torch is only imported by tests that use it: those of the workflow don't, and start at once.
+"""
+
+import sys
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+from social_dilemmas.games import build_game
+from social_dilemmas.games.game import Game
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from social_dilemmas.generation.chat import ChatFormat
+    from social_dilemmas.generation.masks import TokenMasks
+    from social_dilemmas.generation.model import LanguageModel
+
+TINY: dict[str, Any] = {
+    "kind": "embedded",
+    "seed": 0,
+    "hidden_size": 16,
+    "layers": 2,
+    "heads": 2,
+    "feed_forward_size": 32,
+    "merges": 64,
+}
+
+
+class MakeGame(Protocol):
+    """Builds a game of that name under its default rules."""
+
+    def __call__(self, name: str, rounds: int = 10) -> Game: ...
+
+
+class MasksOf(Protocol):
+    """Compiles a game's grammars for the tiny model."""
+
+    def __call__(self, name: str) -> "TokenMasks": ...
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def base_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An embedded model of random weights, as a model directory."""
+    from social_dilemmas.generation.model import write_base_model
+    from social_dilemmas.learning.corpus import game_texts
+
+    path = tmp_path_factory.mktemp("model") / "base"
+    write_base_model(TINY, *game_texts(), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny(base_model: Path) -> "LanguageModel":
+    """The same model, loaded; tests leave it as it is."""
+    from social_dilemmas.generation.model import load_model
+
+    return load_model(base_model, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def chat(tiny: "LanguageModel") -> "ChatFormat":
+    return tiny.chat
+
+
+@pytest.fixture(scope="session")
+def masks_of(tiny: "LanguageModel") -> MasksOf:
+    @cache
+    def compiled(name: str) -> "TokenMasks":
+        return tiny.masks(build_game(name, 10))
+
+    return compiled
+
+
+# Templates in the styles of well-known chat models; tokens of theirs that mark turns.
+FOREIGN = {
+    "chatml": (
+        "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}"
+        "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
+        ["<|im_start|>", "<|im_end|>"],
+    ),
+    "headers": (
+        "{{ bos_token }}{% for m in messages %}{{ '<|start_header_id|>' + m.role + "
+        "'<|end_header_id|>\n\n' + m.content + '<|eot_id|>' }}{% endfor %}"
+        "{% if add_generation_prompt %}"
+        "{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}",
+        ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"],
+    ),
+    "turns": (
+        "{{ bos_token }}{% for m in messages %}{{ '<start_of_turn>' + "
+        "('model' if m.role == 'assistant' else m.role) + '\n' + m.content | trim + "
+        "'<end_of_turn>\n' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}",
+        ["<start_of_turn>", "<end_of_turn>"],
+    ),
+}
+
+
+class MakeTokenizer(Protocol):
+    """Builds a small byte-level tokenizer with such a chat template."""
+
+    def __call__(self, template: str | None, marks: Sequence[str]) -> "PreTrainedTokenizerBase": ...
+
+
+@pytest.fixture(scope="session")
+def make_tokenizer() -> MakeTokenizer:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    def make(template: str | None, marks: Sequence[str]) -> "PreTrainedTokenizerBase":
+        backend = Tokenizer(models.BPE())
+        backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        backend.decoder = decoders.ByteLevel()
+        trainer = trainers.BpeTrainer(
+            vocab_size=400,
+            initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+            show_progress=False,
+        )
+        text = "You ask for <3 coins>. The other player says: <message>I have rock</message>"
+        backend.train_from_iterator([text] * 3, trainer)
+        # As with real models, only the first and the last token have a role that has a name.
+        backend.add_special_tokens(["<bos>", "<eos>", *marks])
+        return PreTrainedTokenizerFast(
+            tokenizer_object=backend,
+            bos_token="<bos>",
+            eos_token="<eos>",
+            chat_template=template,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session", params=["embedded", *FOREIGN])
+def any_chat(
+    request: pytest.FixtureRequest, tiny: "LanguageModel", make_tokenizer: MakeTokenizer
+) -> "ChatFormat":
+    """The chat format of the embedded model, and of tokenizers in other styles."""
+    from social_dilemmas.generation.chat import ChatFormat
+
+    if request.param == "embedded":
+        return tiny.chat
+    return ChatFormat(make_tokenizer(*FOREIGN[request.param]))

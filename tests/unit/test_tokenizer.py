@@ -1,0 +1,112 @@
+"""The embedded tokenizer: few tokens for what the games say, and any other text as it is."""
+
+import unicodedata
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from social_dilemmas.games import build_game, game_names
+from social_dilemmas.games.trust_and_split import HANDS, claim, dealt
+from social_dilemmas.generation.model import LanguageModel
+from social_dilemmas.generation.tokenizer import ASSISTANT, END, PAD, USER, train_tokenizer
+from social_dilemmas.learning.warm_start import Recorder
+from social_dilemmas.players.play import play
+from social_dilemmas.players.scripted import scripted_player, scripted_player_names
+
+CONTROL = (USER, ASSISTANT, END, PAD)
+LONGEST = {"prisoners_dilemma": 95, "split": 215, "trust_and_split": 230}  # tokens of ten rounds
+
+
+@pytest.fixture(scope="module")
+def trained() -> PreTrainedTokenizerBase:
+    return train_tokenizer(
+        ["You have rock. Take 10 of <A> now.", "Take 2."], ["You have rock."], merges=8
+    )
+
+
+def token_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    ids: list[int] = tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
+    return ids
+
+
+@pytest.mark.parametrize("name", game_names())
+def test_a_conversation_of_ten_rounds_is_short(tiny: LanguageModel, name: str) -> None:
+    game, masks = build_game(name, 10), tiny.masks(build_game(name, 10))
+    for player_name in scripted_player_names(name):
+        players = [
+            Recorder(scripted_player(name, who), tiny.chat, masks) for who in (player_name, "random")
+        ]
+        matches = [game.start(seed) for seed in range(1000, 1004)]  # none of them in the corpus
+        play(matches, [(players[0], players[1]), (players[1], players[0])] * 2)
+        transcripts = [t for player in players for t in player.transcripts.values()]
+        assert len(transcripts) == 8
+        assert max(len(transcript.tokens) for transcript in transcripts) <= LONGEST[name]
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
+def test_any_text_comes_back(tiny: LanguageModel, text: str) -> None:
+    tokens = tiny.chat.encode_text(text)
+    assert tiny.chat.decode(tokens) == unicodedata.normalize("NFC", text)
+
+
+@given(st.lists(st.sampled_from([*CONTROL, "<|im_end|>", " ", "I have rock", "<A>", "a"])))
+def test_control_tokens_spelled_out_stay_text(tiny: LanguageModel, pieces: list[str]) -> None:
+    text = "".join(pieces)
+    tokens = tiny.chat.encode_text(text)
+    assert not {*tokens} & {*tiny.tokenizer.all_special_ids}
+    assert tiny.chat.decode(tokens) == text
+
+
+def test_control_tokens_are_the_special_ones(tiny: LanguageModel) -> None:
+    ids = [tiny.tokenizer.convert_tokens_to_ids(token) for token in CONTROL]
+    assert {*tiny.tokenizer.all_special_ids} == {*ids}
+    assert tiny.tokenizer.eos_token == END
+    assert tiny.padding == tiny.tokenizer.convert_tokens_to_ids(PAD)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("<A>", "<B>", "<message>", "</message>", "<10 coins>", "<0 hats>", "<7 balls>"),
+        *(sentence(hand) for sentence in (dealt, claim) for hand in HANDS),
+    ],
+)
+def test_what_varies_is_one_token_wherever_it_stands(tiny: LanguageModel, text: str) -> None:
+    (token,) = tiny.chat.encode_text(text)
+    assert token in tiny.chat.encode_text(f"The other player says: {text} Send your message.")
+
+
+def test_segments_are_tokens(trained: PreTrainedTokenizerBase) -> None:
+    tokens = token_ids(trained, "You have rock. Take 10 of <A> now.")
+    assert [trained.decode([token]) for token in tokens] == [
+        *("You have rock.", " Take ", "10", " of ", "<A>", " now.")
+    ]
+    assert len(token_ids(trained, "Take 10.")) == 3  # its pieces "Take ", "10", "." stand alone
+
+
+def test_what_was_never_seen_is_spelled_by_bytes(trained: PreTrainedTokenizerBase) -> None:
+    assert trained.decode(token_ids(trained, "石\n\t ünd")) == "石\n\t ünd"
+
+
+def test_training_is_deterministic(trained: PreTrainedTokenizerBase) -> None:
+    again = train_tokenizer(
+        ["You have rock. Take 10 of <A> now.", "Take 2."], ["You have rock."], merges=8
+    )
+    assert again.get_vocab() == trained.get_vocab()
+
+
+def test_a_saved_tokenizer_encodes_the_same(tiny: LanguageModel, base_model: Path) -> None:
+    loaded = AutoTokenizer.from_pretrained(base_model)
+    game = build_game("trust_and_split", 3)
+    prompt = game.start(0).turns()[0].prompt
+    for text in (prompt, "<|end|> <3 coins>", "石 never seen", *HANDS):
+        assert tuple(token_ids(loaded, text)) == tiny.chat.encode_text(text)
+    assert loaded.chat_template == tiny.tokenizer.chat_template
+
+
+def test_other_roles_are_refused(tiny: LanguageModel) -> None:
+    with pytest.raises(Exception, match="roles user and assistant only"):
+        tiny.tokenizer.apply_chat_template([{"role": "system", "content": "x"}], tokenize=False)
