@@ -13,4 +13,5 @@ with job() as snakemake:
         settings=snakemake.params.settings,
         seed=int(snakemake.wildcards.seed),
         output=Path(snakemake.output.adapter).parent,
+        code=snakemake.params.code,
     )

@@ -94,6 +94,10 @@ class CheckpointFolder:
                 logger.warning("%s: damaged checkpoint, trying the one before it (%s)", path, error)
         return None
 
+    def remove(self) -> None:
+        """Remove all checkpoints."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
     def _load(self, path: Path, state: Mapping[str, Any]) -> Checkpoint:
         for name, checksum in state["files"].items():
             _verify(path / name, checksum)

@@ -59,7 +59,13 @@ logger = logging.getLogger(__name__)
 
 
 def train(
-    *, model: Path, game: Mapping[str, Any], settings: Mapping[str, Any], seed: int, output: Path
+    *,
+    model: Path,
+    game: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    seed: int,
+    output: Path,
+    code: str = "",
 ) -> None:
     """Train an adapter and write `adapter/`, `metrics.csv` and `config.yaml` below `output`.
 
@@ -70,12 +76,13 @@ def train(
         game: the game's entry in the config.
         settings: merged settings of the run, see `social_dilemmas.learning.settings`.
         seed: seed of the run.
+        code: tells versions of the code apart; a checkpoint that another version wrote isn't used.
 
     Raises:
         UserError: the model or an opponent's adapter isn't there or doesn't fit.
     """
     output.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(model, game, settings, seed, output)
+    trainer = Trainer(model, game, settings, seed, output, code)
     trainer.run()
     save_adapter(trainer.model, model, output / "adapter")
     resolved = {
@@ -85,6 +92,7 @@ def train(
         "settings": dict(settings),
     }
     (output / "config.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False))
+    trainer.forget_checkpoints()
 
 
 class Trainer:
@@ -97,6 +105,7 @@ class Trainer:
         settings: Mapping[str, Any],
         seed: int,
         output: Path,
+        code: str = "",
     ) -> None:
         self._settings = settings
         self._seed = seed
@@ -124,6 +133,7 @@ class Trainer:
                 "game": {key: game[key] for key in ("name", "rounds", "rules")},
                 "settings": settings,
                 "seed": seed,
+                "code": code,
             },
         )
         self._metrics_path = output / "metrics.csv"
@@ -141,6 +151,10 @@ class Trainer:
                 if done % self._settings["checkpoint_every"] == 0 and done < iterations:
                     self._save_checkpoint(done, metrics)
                 progress.advance(f"{row['payoff']:.3g} points a round")
+
+    def forget_checkpoints(self) -> None:
+        """Remove the checkpoints of a run whose results are written."""
+        self._checkpoints.remove()
 
     def _iterate(self, iteration: int) -> dict[str, float | int]:
         started = time.perf_counter()
