@@ -15,10 +15,12 @@ from torch.nn.functional import linear
 
 from social_dilemmas.errors import UserError
 from social_dilemmas.generation.model import LanguageModel, model_fingerprint
+from social_dilemmas.learning.checksum import checksum
 
 LEARNER = "default"  # PEFT's own name for an adapter that is saved at the top of its directory
 NO_ADAPTER = "__base__"  # PEFT's name for rows of a batch that run without one
 BASE_RECORD = "base_model.json"
+FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 def attach_learner(language_model: LanguageModel, *, rank: int, alpha: int, seed: int) -> PeftModel:
@@ -57,22 +59,33 @@ def put_adapter(model: PeftModel, weights: dict[str, Tensor], name: str) -> None
 
 
 def save_adapter(model: PeftModel, base: Path, output: Path) -> None:
-    """Write the learner as a standard PEFT directory, with a record of the base model that it belongs to."""
+    """Write the learner as a standard PEFT directory, with a record of its files and of the base model."""
     model.save_pretrained(output, selected_adapters=[LEARNER])
-    (output / BASE_RECORD).write_text(json.dumps({"fingerprint": model_fingerprint(base)}) + "\n")
+    files = {name: checksum(output / name) for name in FILES}
+    record = {"fingerprint": model_fingerprint(base), "files": files}
+    (output / BASE_RECORD).write_text(json.dumps(record, indent=1) + "\n")
 
 
 def check_adapter(adapter: Path, base: Path) -> None:
     """Refuse an adapter that can't run on this base model.
 
+    PEFT itself only warns where weights are missing.
+
     Raises:
-        UserError: it isn't an adapter directory, or was trained for another base model.
+        UserError: it isn't an adapter directory, is damaged, or was trained for another base model.
     """
-    for name in ("adapter_config.json", "adapter_model.safetensors", BASE_RECORD):
+    for name in (*FILES, BASE_RECORD):
         if not (adapter / name).is_file():
             raise UserError(f"{adapter}: not an adapter directory, {name} is missing")
-    recorded = json.loads((adapter / BASE_RECORD).read_text())["fingerprint"]
-    if recorded != model_fingerprint(base):
+    try:
+        record = json.loads((adapter / BASE_RECORD).read_text())
+        fingerprint, files = record["fingerprint"], record["files"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{adapter}: {BASE_RECORD} is damaged") from error
+    for name in FILES:
+        if files.get(name) != checksum(adapter / name):
+            raise UserError(f"{adapter}: {name} is damaged, it isn't what was written")
+    if fingerprint != model_fingerprint(base):
         raise UserError(f"{adapter}: this adapter was trained for another base model than {base}")
 
 

@@ -16,6 +16,8 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from social_dilemmas.learning.checksum import checksum
+
 logger = logging.getLogger(__name__)
 KEPT = 2  # complete checkpoints that are kept: the latest, and one in case it is damaged
 
@@ -43,19 +45,18 @@ class CheckpointFolder:
         self._folder = folder
         text = json.dumps(settings, sort_keys=True, default=str)
         self._stamp = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        self._written: set[int] = set()  # past agents, by iteration
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint; older ones but for the last are removed."""
         agents = self._folder / "past-agents"
         agents.mkdir(parents=True, exist_ok=True)
-        for (
-            iteration,
-            weights,
-        ) in checkpoint.past_agents.items():  # written once, shared by all checkpoints
+        # Shared by all checkpoints. Written once by every process: what an earlier one left may be damaged.
+        for iteration in checkpoint.past_agents.keys() - self._written:
             path = agents / f"{self._stamp}-{iteration}.safetensors"
-            if not path.exists():
-                save_file(weights, path.with_suffix(".partial"))
-                path.with_suffix(".partial").rename(path)
+            save_file(checkpoint.past_agents[iteration], path.with_suffix(".partial"))
+            path.with_suffix(".partial").rename(path)
+            self._written.add(iteration)
         final = self._folder / f"iteration-{checkpoint.iteration:06d}"
         partial = self._folder / f"{final.name}.partial"
         shutil.rmtree(partial, ignore_errors=True)
@@ -67,10 +68,10 @@ class CheckpointFolder:
             "settings": self._stamp,
             "iteration": checkpoint.iteration,
             "past_agents": {
-                str(iteration): _checksum(agents / f"{self._stamp}-{iteration}.safetensors")
+                str(iteration): checksum(agents / f"{self._stamp}-{iteration}.safetensors")
                 for iteration in checkpoint.past_agents
             },
-            "files": {path.name: _checksum(path) for path in sorted(partial.iterdir())},
+            "files": {path.name: checksum(path) for path in sorted(partial.iterdir())},
         }
         (partial / "state.json").write_text(json.dumps(state, indent=1) + "\n")
         shutil.rmtree(final, ignore_errors=True)
@@ -90,7 +91,7 @@ class CheckpointFolder:
                     logger.warning("%s: belongs to other settings and isn't used", path)
                     continue
                 return self._load(path, state)
-            except (OSError, ValueError, KeyError) as error:
+            except (OSError, ValueError, KeyError, TypeError) as error:
                 logger.warning("%s: damaged checkpoint, trying the one before it (%s)", path, error)
         return None
 
@@ -99,12 +100,12 @@ class CheckpointFolder:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _load(self, path: Path, state: Mapping[str, Any]) -> Checkpoint:
-        for name, checksum in state["files"].items():
-            _verify(path / name, checksum)
+        for name, expected in state["files"].items():
+            _verify(path / name, expected)
         past_agents = {}
-        for iteration, checksum in state["past_agents"].items():
+        for iteration, expected in state["past_agents"].items():
             weights = self._folder / "past-agents" / f"{self._stamp}-{iteration}.safetensors"
-            _verify(weights, checksum)
+            _verify(weights, expected)
             past_agents[int(iteration)] = load_file(weights)
         return Checkpoint(
             iteration=state["iteration"],
@@ -120,11 +121,6 @@ class CheckpointFolder:
         return sorted(complete, reverse=True)
 
 
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "blake2b").hexdigest()
-
-
-def _verify(path: Path, checksum: str) -> None:
-    if _checksum(path) != checksum:
+def _verify(path: Path, expected: str) -> None:
+    if checksum(path) != expected:
         raise ValueError(f"{path.name} is not what was written")

@@ -1,0 +1,10 @@
+"""Checksums of files."""
+
+import hashlib
+from pathlib import Path
+
+
+def checksum(path: Path) -> str:
+    """A hash of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()
