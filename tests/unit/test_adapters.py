@@ -1,0 +1,197 @@
+"""Adapters: saved so that plain PEFT loads them, bound to their base model, and all that is trained."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from peft.utils import load_peft_weights
+from torch import Tensor
+from transformers import AutoModelForCausalLM
+
+from social_dilemmas.errors import UserError
+from social_dilemmas.generation.model import LanguageModel, load_model
+from social_dilemmas.learning.adapters import (
+    BASE_RECORD,
+    LEARNER,
+    adapter_weights,
+    attach_learner,
+    check_adapter,
+    put_adapter,
+    save_adapter,
+)
+
+TOKENS = torch.tensor([[3, 14, 15, 9, 2, 6]])
+
+
+def with_learner(base: Path, seed: int = 0) -> PeftModel:
+    return attach_learner(load_model(base, "cpu"), rank=2, alpha=8, seed=seed)
+
+
+def random_weights(model: PeftModel, seed: int = 0) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        key: torch.randn(value.shape, generator=generator) * 0.3
+        for key, value in adapter_weights(model).items()
+    }
+
+
+def logits(model: torch.nn.Module) -> Tensor:
+    with torch.no_grad():
+        found: Tensor = model(TOKENS).logits
+        return found
+
+
+@pytest.fixture
+def model(base_model: Path) -> PeftModel:
+    found = with_learner(base_model)
+    put_adapter(found, random_weights(found), LEARNER)
+    return found
+
+
+@pytest.fixture
+def saved(model: PeftModel, base_model: Path, tmp_path: Path) -> Path:
+    save_adapter(model, base_model, tmp_path / "adapter")
+    return tmp_path / "adapter"
+
+
+def test_a_fresh_adapter_changes_nothing(base_model: Path, tiny: LanguageModel) -> None:
+    fresh = with_learner(base_model)
+    assert torch.equal(logits(fresh), logits(tiny.model))
+    assert not fresh.training
+
+
+def test_the_seed_decides_the_first_weights(base_model: Path) -> None:
+    first, again, other = (adapter_weights(with_learner(base_model, s)) for s in (0, 0, 1))
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert any(not torch.equal(first[key], other[key]) for key in first)
+
+
+def test_all_linear_layers_and_nothing_else_are_trained(model: PeftModel) -> None:
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    projections = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+    assert len(trained) == 2 * 2 * len(projections)  # two layers, two matrices each
+    for layer in (0, 1):
+        for projection in projections:
+            for matrix in "AB":
+                ending = f"{projection}.lora_{matrix}.{LEARNER}.weight"
+                assert any(f"layers.{layer}." in n and n.endswith(ending) for n in trained)
+
+
+def test_a_step_changes_the_adapter_only(model: PeftModel) -> None:
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    optimizer = torch.optim.Adam(trained.values(), lr=0.01)
+    model(TOKENS).logits.square().mean().backward()
+    optimizer.step()
+    for name, parameter in model.named_parameters():
+        assert torch.equal(parameter, before[name]) == (name not in trained), name
+
+
+def test_plain_peft_loads_what_was_saved(
+    model: PeftModel, saved: Path, base_model: Path, tiny: LanguageModel
+) -> None:
+    plain = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base_model), str(saved))
+    assert torch.equal(logits(plain), logits(model))
+    assert (logits(plain) - logits(tiny.model)).abs().max() > 0.1
+    assert {path.suffix for path in saved.iterdir()} <= {".json", ".safetensors", ".md"}
+
+
+def test_only_the_learner_is_saved(model: PeftModel, base_model: Path, tmp_path: Path) -> None:
+    expected = adapter_weights(model)
+    put_adapter(model, random_weights(model, seed=1), "past")
+    save_adapter(model, base_model, tmp_path)
+    found = load_peft_weights(str(tmp_path))
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[key], expected[key]) for key in found)
+    assert not (tmp_path / "past").exists()
+
+
+def test_a_put_adapter_is_frozen_and_leaves_the_learner_alone(model: PeftModel) -> None:
+    before, learner = logits(model), adapter_weights(model)
+    weights = random_weights(model, seed=1)
+    put_adapter(model, weights, "past")
+    assert torch.equal(logits(model), before)
+    assert all(torch.equal(value, learner[key]) for key, value in adapter_weights(model).items())
+    for name, parameter in model.named_parameters():
+        assert parameter.requires_grad == (f".{LEARNER}." in name), name
+    stored = adapter_weights(model, "past")
+    assert all(torch.equal(stored[key], weights[key]) for key in weights)
+    model.set_adapter("past")
+    assert (logits(model) - before).abs().max() > 0.1
+
+
+def test_putting_an_adapter_again_replaces_its_weights(model: PeftModel) -> None:
+    put_adapter(model, random_weights(model, seed=1), "past")
+    weights = random_weights(model, seed=2)
+    put_adapter(model, weights, "past")
+    stored = adapter_weights(model, "past")
+    assert all(torch.equal(stored[key], weights[key]) for key in weights)
+
+
+def test_copied_weights_don_t_follow_the_model(model: PeftModel) -> None:
+    copied = adapter_weights(model)
+    kept = {key: value.clone() for key, value in copied.items()}
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(1)
+    assert all(torch.equal(copied[key], kept[key]) for key in kept)
+
+
+def test_its_own_base_model_is_accepted(saved: Path, base_model: Path, tmp_path: Path) -> None:
+    check_adapter(saved, base_model)
+    shutil.copytree(base_model, tmp_path / "elsewhere")
+    check_adapter(saved, tmp_path / "elsewhere")  # the same model in another place
+
+
+def test_another_base_model_is_refused(saved: Path, base_model: Path, tmp_path: Path) -> None:
+    language_model = load_model(base_model, "cpu")
+    with torch.no_grad():
+        next(language_model.model.parameters()).mul_(1.01)
+    language_model.save(tmp_path / "other")
+    with pytest.raises(UserError, match="trained for another base model than") as caught:
+        check_adapter(saved, tmp_path / "other")
+    assert str(saved) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "missing", ["adapter_config.json", "adapter_model.safetensors", BASE_RECORD]
+)
+def test_a_missing_file_is_named(saved: Path, base_model: Path, missing: str) -> None:
+    (saved / missing).unlink()
+    with pytest.raises(UserError, match=f"not an adapter directory, {missing} is missing"):
+        check_adapter(saved, base_model)
+
+
+def test_a_missing_directory_is_refused(base_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not an adapter directory"):
+        check_adapter(tmp_path / "nowhere", base_model)
+
+
+@pytest.mark.parametrize("name", ["adapter_model.safetensors", "adapter_config.json", BASE_RECORD])
+@pytest.mark.parametrize("kept", [0, 0.5])
+def test_a_truncated_file_is_refused(
+    saved: Path, base_model: Path, name: str, kept: float
+) -> None:
+    content = (saved / name).read_bytes()
+    (saved / name).write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(UserError, match=f"{name} is damaged"):
+        check_adapter(saved, base_model)
+
+
+def test_an_adapter_that_lacks_weights_is_refused(saved: Path, base_model: Path) -> None:
+    """PEFT would only warn, and leave layers without an adapter."""
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(saved / "adapter_model.safetensors")
+    weights.pop(next(iter(weights)))
+    save_file(weights, saved / "adapter_model.safetensors")
+    with pytest.raises(UserError, match=r"adapter_model\.safetensors is damaged"):
+        check_adapter(saved, base_model)
+
+
+def test_the_record_is_plain(saved: Path) -> None:
+    assert isinstance(json.loads((saved / BASE_RECORD).read_text())["fingerprint"], str)

@@ -1,0 +1,277 @@
+"""Sampling with a kept cache: the same distribution as reading every conversation anew."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from torch import Tensor
+
+from social_dilemmas.games import build_game, game_names
+from social_dilemmas.games.game import Match, Turn
+from social_dilemmas.generation.chat import ChatFormat
+from social_dilemmas.generation.masks import TokenMasks
+from social_dilemmas.generation.model import LanguageModel, load_model
+from social_dilemmas.generation.sampler import Conversation, LanguageModelPlayer
+from social_dilemmas.generation.transcript import Transcript
+from social_dilemmas.learning.adapters import (
+    LEARNER,
+    NO_ADAPTER,
+    adapter_weights,
+    attach_learner,
+    put_adapter,
+)
+from social_dilemmas.players.play import play
+
+MASKS: dict[tuple[int, str], TokenMasks] = {}
+ADAPTERS = (LEARNER, "second", NO_ADAPTER)
+
+
+class Witness(LanguageModelPlayer):
+    """Writes down prompts, replies, and the logits from which every token was drawn."""
+
+    def __init__(self, *arguments: object, **options: object) -> None:
+        super().__init__(*arguments, **options)  # type: ignore[arg-type]
+        self.seen: list[tuple[Transcript, str | None, int, Tensor]] = []
+        self.said: dict[tuple[Match, int], list[tuple[str, str]]] = {}
+
+    def reply(self, turns: Sequence[Turn]) -> list[str]:
+        replies = super().reply(turns)
+        for turn, reply in zip(turns, replies, strict=True):
+            self.said.setdefault((turn.match, turn.seat), []).append((turn.prompt, reply))
+        return replies
+
+    def _next_logits(self, speaking: Sequence[Conversation]) -> Tensor:
+        logits = super()._next_logits(speaking)
+        for conversation, row in zip(speaking, logits, strict=True):
+            length = len(conversation.transcript.tokens)
+            self.seen.append((conversation.transcript, conversation.adapter, length, row.clone()))
+        return logits
+
+
+def witness(
+    language_model: LanguageModel,
+    name: str,
+    *,
+    seed: int = 0,
+    temperature: float = 1.0,
+    limit: int = 12,
+    adapter_of: Callable[[Turn], str] | None = None,
+) -> Witness:
+    key = (id(language_model), name)
+    if key not in MASKS:
+        MASKS[key] = language_model.masks(build_game(name, 1))
+    return Witness(
+        language_model.model,
+        language_model.chat,
+        MASKS[key],
+        torch.Generator().manual_seed(seed),
+        temperature=temperature,
+        max_new_tokens=limit,
+        adapter_of=adapter_of,
+    )
+
+
+def played(player: LanguageModelPlayer, name: str, rounds: Sequence[int] = (4, 4, 2, 3)) -> list[Match]:
+    """Matches of these lengths in which the player sits in both seats."""
+    matches = [build_game(name, count).start(seed) for seed, count in enumerate(rounds)]
+    play(matches, [(player, player)] * len(matches))
+    return matches
+
+
+def transcripts(player: LanguageModelPlayer, matches: Sequence[Match]) -> list[Transcript]:
+    return [player.transcript(match, seat) for match in matches for seat in (0, 1)]
+
+
+@pytest.fixture(scope="module")
+def mixed(base_model: Path) -> LanguageModel:
+    """The tiny model with two adapters that change what it says, in double precision."""
+    language_model = load_model(base_model, "cpu")
+    model = attach_learner(language_model, rank=2, alpha=8, seed=0)
+    generator = torch.Generator().manual_seed(1)
+    for name in ("second", LEARNER):
+        weights = {
+            key: torch.randn(value.shape, generator=generator) * 0.3
+            for key, value in adapter_weights(model).items()
+        }
+        put_adapter(model, weights, name)
+    return LanguageModel(model.double(), language_model.chat, base_model)
+
+
+def adapter_by_place(turn: Turn) -> str:
+    return ADAPTERS[(turn.match.seed + turn.seat) % 3]
+
+
+def logits_read_anew(model: PeftModel, adapter: str | None, tokens: list[int]) -> Tensor:
+    """Logits after the last of these tokens, in a pass of their own."""
+    with torch.no_grad():
+        if adapter == NO_ADAPTER:
+            with model.disable_adapter():
+                return model(torch.tensor([tokens])).logits[0, -1]
+        if adapter is not None:
+            model.set_adapter(adapter)
+        logits: Tensor = model(torch.tensor([tokens])).logits[0, -1]
+        if adapter is not None:
+            model.set_adapter(LEARNER)
+        return logits
+
+
+@pytest.mark.parametrize("name", game_names())
+@pytest.mark.parametrize("limit", [1, 5, 400])
+def test_every_reply_is_valid(tiny: LanguageModel, name: str, limit: int) -> None:
+    player = witness(tiny, name, limit=limit)
+    for match in played(player, name):
+        assert match.invalid == [0, 0]
+
+
+def test_a_message_is_closed_in_time(tiny: LanguageModel) -> None:
+    player = witness(tiny, "trust_and_split", limit=6)
+    matches = played(player, "trust_and_split", rounds=(3,) * 6)
+    replies = [
+        tiny.chat.encode_text(reply)
+        for said in player.said.values()
+        for prompt, reply in said
+        if "Send your message" in prompt
+    ]
+    assert len(replies) == 2 * 3 * len(matches)
+    closing = "</message>"
+    for transcript in transcripts(player, matches):
+        text = tiny.chat.decode(tuple(transcript.tokens))
+        assert text.count(closing) >= 3
+        for position, state in zip(transcript.positions, transcript.states, strict=True):
+            assert player._masks.forced[state] is None
+            assert player._masks.allowed[state, transcript.tokens[position]]
+    # without a limit the untrained model goes on for longer
+    free = witness(tiny, "trust_and_split", limit=400)
+    longer = played(free, "trust_and_split", rounds=(3,) * 6)
+    assert max(len(t.tokens) for t in transcripts(free, longer)) > 1.5 * max(
+        len(t.tokens) for t in transcripts(player, matches)
+    )
+
+
+@pytest.mark.parametrize("name", game_names())
+def test_logits_with_the_cache_are_those_of_a_pass_of_its_own(
+    tiny: LanguageModel, name: str
+) -> None:
+    player = witness(tiny, name)
+    matches = played(player, name)
+    assert len({len(t.tokens) for t in transcripts(player, matches)}) > 1
+    assert len(player.seen) > 20
+    for transcript, _, length, logits in player.seen:
+        anew = logits_read_anew(tiny.model, None, transcript.tokens[:length])
+        torch.testing.assert_close(logits, anew, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", game_names())
+def test_mixed_adapters_are_each_a_pass_of_its_own(mixed: LanguageModel, name: str) -> None:
+    player = witness(mixed, name, adapter_of=adapter_by_place)
+    played(player, name)
+    assert {adapter for _, adapter, _, _ in player.seen} == {*ADAPTERS}
+    for transcript, adapter, length, logits in player.seen:
+        anew = logits_read_anew(mixed.model, adapter, transcript.tokens[:length])
+        torch.testing.assert_close(logits, anew.float(), atol=1e-5, rtol=0)
+
+
+def test_the_adapters_differ(mixed: LanguageModel) -> None:
+    tokens = [*mixed.chat.opening("Reply with <A> or <B> and nothing else.")]
+    logits = [logits_read_anew(mixed.model, adapter, tokens) for adapter in ADAPTERS]
+    assert min((logits[i] - logits[j]).abs().max() for i, j in ((0, 1), (0, 2), (1, 2))) > 0.05
+
+
+@pytest.mark.parametrize("name", game_names())
+def test_a_mixed_batch_says_what_separate_matches_say(mixed: LanguageModel, name: str) -> None:
+    """At a temperature near zero, where chance plays no part."""
+    together = witness(mixed, name, temperature=1e-4, adapter_of=adapter_by_place)
+    expected = transcripts(together, played(together, name))
+    found = []
+    for seed, rounds in enumerate((4, 4, 2, 3)):
+        alone = witness(mixed, name, temperature=1e-4, adapter_of=adapter_by_place)
+        match = build_game(name, rounds).start(seed)
+        play([match], [(alone, alone)])
+        found += transcripts(alone, [match])
+    assert found == expected
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.5, 2.0])
+def test_frequencies_are_the_probabilities(tiny: LanguageModel, temperature: float) -> None:
+    """Chi-square of the first number of a claim; 29.6 is exceeded once in a thousand seeds."""
+    match = build_game("split", 1).start(3)
+    player = witness(tiny, "split", temperature=temperature)
+    same = [build_game("split", 1).start(3) for _ in range(1500)]
+    play(same, [(player, player)] * len(same))
+    state = player._masks.start(match.turns()[0].grammar)
+    options = player._masks.allowed[state]
+    opening = [*tiny.chat.opening(match.turns()[0].prompt)]
+    scores = logits_read_anew(tiny.model, None, opening) / temperature
+    expected = scores.masked_fill(~options, -torch.inf).softmax(-1) * len(same)
+    drawn = Counter(player.transcript(m, 0).tokens[len(opening)] for m in same)
+    tokens = options.nonzero()[:, 0].tolist()
+    assert {*drawn} <= {*tokens}
+    frequent = [token for token in tokens if expected[token] >= 5]
+    assert len(frequent) > 3
+    chi_square = sum(
+        (drawn[token] - expected[token].item()) ** 2 / expected[token].item() for token in frequent
+    )
+    assert chi_square < 29.6
+
+
+@pytest.mark.parametrize("name", game_names())
+def test_the_seed_decides_all(tiny: LanguageModel, name: str) -> None:
+    def sampled(seed: int) -> list[Transcript]:
+        player = witness(tiny, name, seed=seed)
+        return transcripts(player, played(player, name))
+
+    assert sampled(0) == sampled(0)
+    assert sampled(0) != sampled(1)
+
+
+@pytest.mark.parametrize("name", game_names())
+def test_a_transcript_is_what_was_said_framed_as_a_chat(
+    tiny: LanguageModel, chat: ChatFormat, name: str
+) -> None:
+    player = witness(tiny, name)
+    for match in played(player, name):
+        for seat in (0, 1):
+            tokens = tuple(player.transcript(match, seat).tokens)
+            begin = 0
+            for index, (prompt, reply) in enumerate(player.said[match, seat]):
+                frame = chat.following(prompt) if index else chat.opening(prompt)
+                assert tokens[begin : begin + len(frame)] == frame
+                begin += len(frame)
+                end = tokens.index(chat.end_token, begin)
+                assert chat.decode(tokens[begin:end]) == reply
+                begin = end + 1
+            assert begin == len(tokens)
+
+
+@pytest.mark.parametrize("name", game_names())
+def test_choices_are_marked_with_their_rounds(tiny: LanguageModel, name: str) -> None:
+    player = witness(tiny, name)
+    for match in played(player, name):
+        for seat in (0, 1):
+            transcript = player.transcript(match, seat)
+            assert sorted({*transcript.rounds}) == [*range(len(match.history))]
+            assert transcript.rounds == sorted(transcript.rounds)
+            assert transcript.positions == sorted(transcript.positions)
+            # a free choice in every round for every part of a reply that isn't fixed
+            least = {"prisoners_dilemma": 1, "split": 3, "trust_and_split": 2}[name]
+            assert min(Counter(transcript.rounds).values()) >= least
+
+
+def test_a_cached_token_is_read_once(tiny: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache is kept over turns: about as many tokens go in as the conversations hold."""
+    read = 0
+    forward = tiny.model.forward
+
+    def counting(*arguments: object, input_ids: Tensor, **options: object) -> object:
+        nonlocal read
+        read += input_ids.numel()
+        return forward(*arguments, input_ids=input_ids, **options)
+
+    monkeypatch.setattr(tiny.model, "forward", counting)
+    player = witness(tiny, "split")
+    matches = played(player, "split", rounds=(10,) * 4)
+    held = sum(len(transcript.tokens) for transcript in transcripts(player, matches))
+    assert held - 4 * 2 * 2 <= read <= 1.1 * held
