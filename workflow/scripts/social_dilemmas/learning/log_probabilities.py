@@ -22,14 +22,17 @@ def chosen_log_probabilities(
     Returns:
         (chosen,) log-probabilities and (chosen,) entropies in nats.
     """
-    hidden = model.get_decoder()(input_ids=batch.tokens, use_cache=False).last_hidden_state
+    device = model.device
+    hidden = model.get_decoder()(
+        input_ids=batch.tokens.to(device), use_cache=False
+    ).last_hidden_state
     before = hidden[batch.conversation, batch.position - 1]  # (chosen, hidden)
     logits = model.get_output_embeddings()(before).float() / temperature  # (chosen, vocabulary)
-    masked = ~allowed[batch.state]  # (chosen, vocabulary)
+    masked = ~allowed[batch.state].to(device)  # (chosen, vocabulary)
     log_probabilities = logits.masked_fill(masked, -torch.inf).log_softmax(
         -1
     )  # (chosen, vocabulary)
     finite = log_probabilities.masked_fill(masked, 0.0)
     entropies = -(finite.exp() * finite).masked_fill(masked, 0.0).sum(-1)  # (chosen,)
-    chosen = log_probabilities.gather(-1, batch.target[:, None])[:, 0]  # (chosen,)
+    chosen = log_probabilities.gather(-1, batch.target[:, None].to(device))[:, 0]  # (chosen,)
     return chosen, entropies

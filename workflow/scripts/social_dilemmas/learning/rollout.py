@@ -100,8 +100,10 @@ def play_seatings(seatings: Sequence[Seating], model_player: LanguageModelPlayer
     rows = [(seating, seat) for seating in seatings for seat in seating.learning_seats]
     return Experience(
         transcripts=[model_player.transcript(seating.match, seat) for seating, seat in rows],
-        rewards=torch.tensor([seating.match.rewards(seat) for seating, seat in rows]),
-        other_rewards=torch.tensor([seating.match.rewards(1 - seat) for seating, seat in rows]),
+        rewards=torch.tensor([s.match.rewards(seat) for s, seat in rows], dtype=torch.float),
+        other_rewards=torch.tensor(
+            [s.match.rewards(1 - seat) for s, seat in rows], dtype=torch.float
+        ),
         groups=torch.tensor([2 * seating.group + seat for seating, seat in rows]),
         seats=[(seating.match, seat) for seating, seat in rows],
     )

@@ -14,15 +14,16 @@ from typing import Any
 import torch
 import yaml
 from peft import PeftModel
-from peft.utils import load_peft_weights
 from torch import Tensor
 
+from social_dilemmas.code_hash import LIBRARY, SCRIPTS, code_hash
 from social_dilemmas.games import build_game
 from social_dilemmas.games.game import Game
 from social_dilemmas.generation.model import LanguageModel, load_model, model_fingerprint
 from social_dilemmas.generation.sampler import LanguageModelPlayer
 from social_dilemmas.generation.transcript import collate
 from social_dilemmas.learning.adapters import (
+    BASE_RECORD,
     LEARNER,
     adapter_weights,
     attach_learner,
@@ -242,7 +243,7 @@ class Trainer:
             terms = loss_terms(
                 log_probabilities,
                 entropies,
-                credit[rows][batch.conversation, batch.round],
+                credit[rows][batch.conversation, batch.round].to(log_probabilities.device),
                 reference=reference,
                 kl_estimator=settings["kl_estimator"],
             )
@@ -276,7 +277,7 @@ class Trainer:
         if "adapter" in opponent:
             adapter = Path(opponent["adapter"])
             check_adapter(adapter, base)
-            put_adapter(self.model, load_peft_weights(str(adapter)), "opponent")
+            self.model.load_adapter(str(adapter), "opponent")  # with its own rank and scale
             return FixedOpponent("opponent")
         if buffer["size"] > 0:
             return PastAgents(
@@ -286,6 +287,19 @@ class Trainer:
                 per_match=buffer["draw"] == "match",
             )
         return SelfPlay()
+
+    def _opponent_record(self) -> str:
+        """Tells the frozen opponent's adapter from another one in the same place."""
+        if "adapter" not in self._settings["opponent"]:
+            return ""
+        return (Path(self._settings["opponent"]["adapter"]) / BASE_RECORD).read_text()
+
+    def _code_hash(self) -> str:
+        """Tells the code of this run from edited code, whose runs start anew."""
+        by_name = (f"{room}/{self._game.name}.py" for room in ("games", "players"))
+        library = SCRIPTS / LIBRARY
+        found = [path for path in by_name if (library / path).is_file()]
+        return code_hash(f"{LIBRARY}/learning/trainer.py", *found)
 
     def _remember(self, iteration: int) -> None:
         """Put the learner into the buffer of past agents, if it is time."""
