@@ -173,9 +173,7 @@ def test_a_missing_directory_is_refused(base_model: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", ["adapter_model.safetensors", "adapter_config.json", BASE_RECORD])
 @pytest.mark.parametrize("kept", [0, 0.5])
-def test_a_truncated_file_is_refused(
-    saved: Path, base_model: Path, name: str, kept: float
-) -> None:
+def test_a_truncated_file_is_refused(saved: Path, base_model: Path, name: str, kept: float) -> None:
     content = (saved / name).read_bytes()
     (saved / name).write_bytes(content[: int(kept * len(content))])
     with pytest.raises(UserError, match=f"{name} is damaged"):

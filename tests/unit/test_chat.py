@@ -8,9 +8,8 @@ from social_dilemmas.errors import UserError
 from social_dilemmas.generation.chat import ChatFormat
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
     from tests.conftest import MakeTokenizer
+    from transformers import PreTrainedTokenizerBase
 
 PROMPTS = ("You ask for a number.", "The other player asked for <3 coins>.", "Go on\n\nplease: 10")
 REPLIES = ("<3 coins>", "<message>I have rock</message>", "<A>")
@@ -94,6 +93,9 @@ def test_a_template_that_rewrites_earlier_turns_is_refused(make_tokenizer: "Make
 
 
 def test_a_reply_must_be_ended_by_a_control_token(make_tokenizer: "MakeTokenizer") -> None:
-    plain = "{% for m in messages %}{{ m.role + ': ' + m.content + '\n' }}{% endfor %}{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
+    plain = (
+        "{% for m in messages %}{{ m.role + ': ' + m.content + '\n' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
+    )
     with pytest.raises(UserError, match="doesn't end a reply with a control token"):
         ChatFormat(make_tokenizer(plain, ["<|im_end|>"]))

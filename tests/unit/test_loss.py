@@ -111,13 +111,13 @@ def test_importance_ratio_by_hand_capped_and_without_gradient() -> None:
 
 def test_ratio_weighs_the_kl_term_too() -> None:
     log_probabilities = torch.tensor([math.log(0.3)])
-    arguments = {"reference": torch.tensor([math.log(0.6)])}
-    plain = loss_terms(log_probabilities, torch.zeros(1), torch.zeros(1), **arguments)
+    reference = torch.tensor([math.log(0.6)])
+    plain = loss_terms(log_probabilities, torch.zeros(1), torch.zeros(1), reference=reference)
     weighed = loss_terms(
         log_probabilities,
         torch.zeros(1),
         torch.zeros(1),
         sampled=torch.tensor([math.log(0.6)]),
-        **arguments,
+        reference=reference,
     )
     assert weighed.kl.item() == pytest.approx(plain.kl.item() / 2)

@@ -95,7 +95,9 @@ def test_both_tables_agree_with_stepping(tiny_masks: TokenMasks, name: str) -> N
     for grammar in build_game(name, 1).grammars():
         for seed in range(3):
             tokens, states = walk(tiny_masks, grammar, Random(seed))
-            following = [int(tiny_masks.following[s, t]) for s, t in zip(states, tokens, strict=True)]
+            following = [
+                int(tiny_masks.following[s, t]) for s, t in zip(states, tokens, strict=True)
+            ]
             assert following == [*states[1:], DONE]
             assert all(tiny_masks.allowed[states, tokens])
 
@@ -142,7 +144,9 @@ def test_a_message_of_the_games_gets_through(chat: ChatFormat, tiny_masks: Token
         assert chat.decode(tuple(tokens[:-1])) == f"<message>{said}</message>"
 
 
-@pytest.mark.parametrize("reply", ["", "<11 coins>", "<message></message>", "<message>x</message>."])
+@pytest.mark.parametrize(
+    "reply", ["", "<11 coins>", "<message></message>", "<message>x</message>."]
+)
 def test_invalid_replies_have_no_tokens(tiny_masks: TokenMasks, reply: str) -> None:
     for grammar in build_game("trust_and_split", 1).grammars():
         with pytest.raises(ValueError, match="not a valid reply"):

@@ -7,7 +7,13 @@ import pytest
 
 from social_dilemmas.games import build_game
 from social_dilemmas.learning.adapters import LEARNER
-from social_dilemmas.learning.opponents import FixedOpponent, PastAgents, SelfPlay, past_agent
+from social_dilemmas.learning.opponents import (
+    FixedOpponent,
+    Opponents,
+    PastAgents,
+    SelfPlay,
+    past_agent,
+)
 from social_dilemmas.learning.rollout import runs_on_learner_alone, seat_learner
 from social_dilemmas.players.scripted import scripted_player
 
@@ -52,7 +58,9 @@ def test_the_buffer_forgets_the_oldest() -> None:
 
 def test_half_of_the_groups_meet_a_past_agent_all_alike_likely() -> None:
     buffer = filled()
-    drawn = Counter(buffer.draw(iteration, group, 0) for iteration in range(250) for group in range(16))
+    drawn = Counter(
+        buffer.draw(iteration, group, 0) for iteration in range(250) for group in range(16)
+    )
     total = 4000
     assert drawn[LEARNER] / total == pytest.approx(0.5, abs=4 * (0.25 / total) ** 0.5)
     past = [drawn[past_agent(iteration)] for iteration in range(10, 110, 10)]
@@ -90,11 +98,12 @@ def test_drawing_per_match_mixes_opponents_inside_a_group() -> None:
 @pytest.mark.parametrize("kind", ["past agents", "scripted", "adapter"])
 def test_the_learner_has_one_seat_that_alternates(kind: str) -> None:
     player = scripted_player("prisoners_dilemma", "always_a")
-    opponents = {
+    all_opponents: dict[str, Opponents] = {
         "past agents": filled(),
         "scripted": FixedOpponent(player),
         "adapter": FixedOpponent("opponent"),
-    }[kind]
+    }
+    opponents = all_opponents[kind]
     seats: dict[tuple[int, int], set[int]] = {}
     for iteration in (0, 1):
         seatings = seat_learner(

@@ -74,7 +74,9 @@ def witness(
     )
 
 
-def played(player: LanguageModelPlayer, name: str, rounds: Sequence[int] = (4, 4, 2, 3)) -> list[Match]:
+def played(
+    player: LanguageModelPlayer, name: str, rounds: Sequence[int] = (4, 4, 2, 3)
+) -> list[Match]:
     """Matches of these lengths in which the player sits in both seats."""
     matches = [build_game(name, count).start(seed) for seed, count in enumerate(rounds)]
     play(matches, [(player, player)] * len(matches))

@@ -37,7 +37,8 @@ def test_a_conversation_of_ten_rounds_is_short(tiny: LanguageModel, name: str) -
     game, masks = build_game(name, 10), tiny.masks(build_game(name, 10))
     for player_name in scripted_player_names(name):
         players = [
-            Recorder(scripted_player(name, who), tiny.chat, masks) for who in (player_name, "random")
+            Recorder(scripted_player(name, who), tiny.chat, masks)
+            for who in (player_name, "random")
         ]
         matches = [game.start(seed) for seed in range(1000, 1004)]  # none of them in the corpus
         play(matches, [(players[0], players[1]), (players[1], players[0])] * 2)
