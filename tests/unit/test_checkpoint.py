@@ -70,6 +70,35 @@ def test_two_are_kept(folder: Path) -> None:
     ]
 
 
+def test_those_of_other_settings_make_room(folder: Path) -> None:
+    """Though their iterations are higher, they must not push out what the run writes now."""
+    other = {**SETTINGS, "seed": 1}
+    CheckpointFolder(folder, other).save(checkpoint(10))
+    assert same(CheckpointFolder(folder, other).latest(), checkpoint(10))
+    assert [path.name for path in folder.glob("iteration-*")] == ["iteration-000010"]
+
+
+def test_a_damaged_one_makes_room(folder: Path) -> None:
+    truncate(folder / "iteration-000030" / "state.json")
+    checkpoints = CheckpointFolder(folder, SETTINGS)
+    checkpoints.save(checkpoint(25, past=(10, 20)))
+    assert same(checkpoints.latest(), checkpoint(25, past=(10, 20)))
+    assert not (folder / "iteration-000030").exists()
+
+
+def test_past_agents_are_kept_as_long_as_they_are_needed(folder: Path) -> None:
+    def agents() -> set[str]:
+        return {path.stem.split("-")[1] for path in (folder / "past-agents").iterdir()}
+
+    assert agents() == {"10", "20"}
+    checkpoints = CheckpointFolder(folder, SETTINGS)
+    checkpoints.save(checkpoint(40, past=(20, 30)))
+    assert agents() == {"10", "20", "30"}  # the one before has it in its buffer
+    checkpoints.save(checkpoint(50, past=(30, 40)))
+    assert agents() == {"20", "30", "40"}
+    assert same(CheckpointFolder(folder, SETTINGS).latest(), checkpoint(50, past=(30, 40)))
+
+
 def truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 

@@ -48,7 +48,7 @@ class CheckpointFolder:
         self._written: set[int] = set()  # past agents, by iteration
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint; older ones but for the last are removed."""
+        """Write a checkpoint; all others but for this run's last are removed, and what only they needed."""
         agents = self._folder / "past-agents"
         agents.mkdir(parents=True, exist_ok=True)
         # Shared by all checkpoints. Written once by every process: what an earlier one left may be damaged.
@@ -76,8 +76,7 @@ class CheckpointFolder:
         (partial / "state.json").write_text(json.dumps(state, indent=1) + "\n")
         shutil.rmtree(final, ignore_errors=True)
         partial.rename(final)
-        for old in self._found()[KEPT:]:
-            shutil.rmtree(old)
+        self._tidy()
 
     def latest(self) -> Checkpoint | None:
         """The newest checkpoint that is whole and belongs to these settings, if there is one.
@@ -98,6 +97,23 @@ class CheckpointFolder:
     def remove(self) -> None:
         """Remove all checkpoints."""
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _tidy(self) -> None:
+        own = [(path, state) for path in self._found() if (state := self._own_state(path))][:KEPT]
+        for path in set(self._found()) - {path for path, _ in own}:
+            shutil.rmtree(path)
+        needed = {f"{self._stamp}-{agent}" for _, state in own for agent in state["past_agents"]}
+        for path in (self._folder / "past-agents").iterdir():
+            if path.stem not in needed:
+                path.unlink()
+
+    def _own_state(self, path: Path) -> dict[str, Any] | None:
+        """What a checkpoint of these settings says of itself; None for any other."""
+        try:
+            state: dict[str, Any] = json.loads((path / "state.json").read_text())
+            return state if state["settings"] == self._stamp else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def _load(self, path: Path, state: Mapping[str, Any]) -> Checkpoint:
         for name, expected in state["files"].items():
