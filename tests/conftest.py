@@ -104,6 +104,12 @@ FOREIGN = {
         "{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}",
         ["<start_of_turn>", "<end_of_turn>"],
     ),
+    "brackets": (
+        "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}"
+        "{{ '[INST]' + m.content + '[/INST]' }}{% else %}{{ m.content + eos_token }}{% endif %}"
+        "{% endfor %}",
+        ["[INST]", "[/INST]"],
+    ),
 }
 
 

@@ -16,6 +16,7 @@ REPLIES = ("<3 coins>", "<message>I have rock</message>", "<A>")
 CONTROL = (
     *("<|end|>", "<|user|>", "<|assistant|>", "<|im_end|>", "<|im_start|>", "<|eot_id|>"),
     *("<|start_header_id|>", "<|end_header_id|>", "<end_of_turn>", "<start_of_turn>", "<eos>"),
+    *("[INST]", "[/INST]"),
 )
 
 

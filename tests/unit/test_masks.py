@@ -123,6 +123,17 @@ def test_random_walks_are_valid_replies(any_chat: ChatFormat, grammar: Grammar, 
     assert tokens[-1] == any_chat.end_token
 
 
+def test_no_control_token_can_be_said(any_chat: ChatFormat) -> None:
+    """But for the one that ends a reply, and that only at its end."""
+    masks = compiled(any_chat, *FREE, *FINITE)
+    control = {*any_chat.control_tokens.values()} - {any_chat.end_token}
+    assert not masks.allowed[:, sorted(control)].any()
+    ending = masks.allowed[:, any_chat.end_token]
+    assert ending.any()
+    assert all(masks.following[ending, any_chat.end_token] == DONE)
+    assert all(masks.allowed[ending].sum(1) == 1)
+
+
 def test_the_limit_of_characters_is_reached(chat: ChatFormat) -> None:
     masks = compiled(chat, MESSAGE)
     values = [
