@@ -16,14 +16,12 @@ import yaml
 from peft import PeftModel
 from torch import Tensor
 
-from social_dilemmas.code_hash import LIBRARY, SCRIPTS, code_hash
 from social_dilemmas.games import build_game
 from social_dilemmas.games.game import Game
 from social_dilemmas.generation.model import LanguageModel, load_model, model_fingerprint
 from social_dilemmas.generation.sampler import LanguageModelPlayer
 from social_dilemmas.generation.transcript import collate
 from social_dilemmas.learning.adapters import (
-    BASE_RECORD,
     LEARNER,
     adapter_weights,
     attach_learner,
@@ -33,6 +31,7 @@ from social_dilemmas.learning.adapters import (
     save_adapter,
 )
 from social_dilemmas.learning.checkpoint import Checkpoint, CheckpointFolder
+from social_dilemmas.learning.checksum import checksum
 from social_dilemmas.learning.credit import CREDITS, discounted_returns, leave_one_out
 from social_dilemmas.learning.log_probabilities import chosen_log_probabilities
 from social_dilemmas.learning.loss import loss_terms
@@ -134,6 +133,7 @@ class Trainer:
                 "game": {key: game[key] for key in ("name", "rounds", "rules")},
                 "settings": settings,
                 "seed": seed,
+                "opponent": self._opponent_checksum(),
                 "code": code,
             },
         )
@@ -288,18 +288,11 @@ class Trainer:
             )
         return SelfPlay()
 
-    def _opponent_record(self) -> str:
+    def _opponent_checksum(self) -> str:
         """Tells the frozen opponent's adapter from another one in the same place."""
         if "adapter" not in self._settings["opponent"]:
             return ""
-        return (Path(self._settings["opponent"]["adapter"]) / BASE_RECORD).read_text()
-
-    def _code_hash(self) -> str:
-        """Tells the code of this run from edited code, whose runs start anew."""
-        by_name = (f"{room}/{self._game.name}.py" for room in ("games", "players"))
-        library = SCRIPTS / LIBRARY
-        found = [path for path in by_name if (library / path).is_file()]
-        return code_hash(f"{LIBRARY}/learning/trainer.py", *found)
+        return checksum(Path(self._settings["opponent"]["adapter"]) / "adapter_model.safetensors")
 
     def _remember(self, iteration: int) -> None:
         """Put the learner into the buffer of past agents, if it is time."""
