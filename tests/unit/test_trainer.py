@@ -71,8 +71,11 @@ OUTCOMES = [
 ]
 
 
-def run(base: Path, output: Path, seed: int = 0, game: Any = GAME, **changes: Any) -> Path:
-    train(model=base, game=game, settings={**SETTINGS, **changes}, seed=seed, output=output)
+def run(
+    base: Path, output: Path, seed: int = 0, game: Any = GAME, code: str = "", **changes: Any
+) -> Path:
+    settings = {**SETTINGS, **changes}
+    train(model=base, game=game, settings=settings, seed=seed, output=output, code=code)
     return output
 
 
@@ -212,22 +215,30 @@ def test_a_killed_process_is_made_good(base_model: Path, tmp_path: Path) -> None
     assert metrics(broken) == metrics(whole)
 
 
+@pytest.mark.parametrize(("code", "left"), [("edited", [0, 1, 2, 3]), ("as before", [3])])
 def test_edited_code_starts_anew(
-    base_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    base_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+    left: list[int],
 ) -> None:
-    """Also after a complete run, whose checkpoints lie there still."""
-    run(base_model, tmp_path)
+    interrupted(monkeypatch, base_model, tmp_path, 3, code="as before")
     done = iterations_done(monkeypatch)
-    monkeypatch.setattr(trainer_module, "code_hash", lambda *paths: "edited")
+    run(base_model, tmp_path, code=code)
+    assert done == left
+
+
+def test_a_finished_run_leaves_no_checkpoints(base_model: Path, tmp_path: Path) -> None:
     run(base_model, tmp_path)
-    assert done == [0, 1, 2, 3]
+    assert {path.name for path in tmp_path.iterdir()} == {"adapter", "metrics.csv", "config.yaml"}
 
 
 @pytest.mark.parametrize("changes", [{"seed": 1}, {"beta": 0.4}, {"learning_rate": 0.02}])
 def test_other_settings_start_anew(
-    base_model: Path, tmp_path: Path, changes: dict[str, Any]
+    base_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
 ) -> None:
-    run(base_model, tmp_path / "reused")
+    interrupted(monkeypatch, base_model, tmp_path / "reused", 3)
     run(base_model, tmp_path / "reused", **changes)
     fresh = run(base_model, tmp_path / "fresh", **changes)
     assert weights(tmp_path / "reused") == weights(fresh)
@@ -391,11 +402,12 @@ def test_against_a_fixed_opponent_only_the_learner_s_seat_is_trained(
 
 
 def test_another_opponent_in_the_same_place_starts_anew(
-    base_model: Path, frozen: Path, tmp_path: Path
+    base_model: Path, frozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = tmp_path / "place"
     place.symlink_to(frozen)
-    reused = run(base_model, tmp_path / "reused", opponent={"adapter": str(place)})
+    reused = tmp_path / "reused"
+    interrupted(monkeypatch, base_model, reused, 3, opponent={"adapter": str(place)})
     other = run(base_model, tmp_path / "other", seed=6, learning_rate=0.05) / "adapter"
     place.unlink()
     place.symlink_to(other)
