@@ -5,7 +5,7 @@ is encoded as text: a control token spelled out inside a message stays text.
 """
 
 import re
-from functools import cache
+from functools import lru_cache
 
 from transformers import PreTrainedTokenizerBase
 
@@ -46,10 +46,11 @@ class ChatFormat:
         between = whole.removeprefix(opening + _REPLY)
         end, self._following = self._split_end(between)
         self.end_token = self.control_tokens[end]
-        self.encode_text = cache(self._encode_text)
-        self.opening = cache(self._opening_tokens)
-        self.following = cache(self._following_tokens)
-        self.decode = cache(self._decode)
+        remember = lru_cache(maxsize=1 << 16)  # prompts and replies recur all the time
+        self.encode_text = remember(self._encode_text)
+        self.opening = remember(self._opening_tokens)
+        self.following = remember(self._following_tokens)
+        self.decode = remember(self._decode)
 
     def _render(self, texts: list[str]) -> str:
         roles = ("user", "assistant")

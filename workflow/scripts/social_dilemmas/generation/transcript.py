@@ -39,9 +39,15 @@ class Transcript:
         self.tokens.append(token)
 
     def answer(self, turn: Turn, reply: str, masks: TokenMasks) -> None:
-        """Append a reply given as text, marking as chosen what the masks leave open."""
+        """Append a reply given as text, marking as chosen what the masks leave open.
+
+        Raises:
+            ValueError: the reply isn't valid, or its message holds what the masks never admit.
+        """
         state = masks.start(turn.grammar)
         for token in masks.encode(turn.grammar, reply):
+            if not masks.allowed[state, token]:
+                raise ValueError(f"the masks don't admit this reply: {reply!r}")
             if masks.forced[state] is None:
                 self.choose(token, state, len(turn.match.history))
             else:
