@@ -3,6 +3,9 @@
 #   PYTHON       the interpreter (3.11 or newer) for .venv; default: the first suitable on the path
 #   TORCH_INDEX  an additional package index for torch; default auto: PyTorch's CPU builds, on Linux
 #                without an NVIDIA GPU and if that index answers; empty: the ordinary index only
+#   GAME         for make play: which game; default: trust_and_split
+#   AGAINST      for make play: who sits opposite: a scripted player, or an agent that was trained at
+#                this scale, such as advantage_alignment or naive/seed-42
 #   PYTEST_OPTIONS  for make test, such as --numprocesses 2 --dist loadfile
 
 SCALE ?= laptop
@@ -15,24 +18,37 @@ snakemake := .venv/bin/snakemake --cores all
 ifneq ($(SCALE),laptop)
 snakemake += --configfile config/$(SCALE).yaml
 endif
+reported := all pages
 user_path := $(PATH)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help results report test bench lint format lock
+.PHONY: help results everything report play test test-browser bench lint format lock
 
 help:  ## say what can be asked for
-	@sed -n 's/^\([a-z]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r call what; do \
-		printf '%-14s %s\n' "$$call" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r call what; do \
+		printf '%-18s %s\n' "$$call" "$$what"; done
 
 results: .venv/.ready  ## train, evaluate and draw everything (SCALE=smoke: a quick trial run)
 	$(snakemake)
 
-report: results  ## put figures and tables into results/<scale>/report.zip
-	$(snakemake) --report results/$(SCALE)/report.zip
+everything: .venv/.ready .venv/.axelrod  ## results, and all further experiments (SCALE as above)
+	$(snakemake) everything
 
-test: .venv/.ready  ## run all tests
+report: results  ## show all of it in results/<scale>/report.html, and the same as report.zip
+	$(snakemake) -- $(reported)
+	for kind in zip html; do $(snakemake) --report results/$(SCALE)/report.$$kind \
+		--report-stylesheet workflow/report/report.css -- $(reported) || exit 1; done
+
+play: .venv/.ready  ## play a game yourself (GAME=split AGAINST=greedy, or a trained agent)
+	@PYTHONPATH=workflow/scripts .venv/bin/python tools/play.py --scale '$(SCALE)' \
+		$(if $(GAME),--game '$(GAME)') $(if $(AGAINST),--against '$(AGAINST)')
+
+test: .venv/.ready .venv/.axelrod  ## run all tests
 	.venv/bin/pytest $(PYTEST_OPTIONS)
+
+test-browser: .venv/.ready  ## open the report's pages in Chromium and use them
+	.venv/bin/pytest tests/browser $(PYTEST_OPTIONS)
 
 bench: .venv/.ready  ## measure speed and memory
 	PYTHONPATH=workflow/scripts .venv/bin/python tests/benchmarks/run.py
@@ -52,7 +68,8 @@ format: .venv/.ready  ## put all source files into the project's style
 lock: .venv/.ready  ## after editing requirements.txt: install it and write requirements.lock
 	.venv/bin/pip install --requirement requirements.txt
 	{ sed -n '/^#/p' requirements.lock; .venv/bin/pip freeze --all | \
-		sed -e 's/^\(torch==[^+]*\)+.*/\1/' -e '/^\(pip\|triton\)==/d' -e '/^\(nvidia\|cuda\)-/d'; \
+		sed -e 's/^\(torch==[^+]*\)+.*/\1/' -e '/^\(pip\|triton\)==/d' -e '/^\(nvidia\|cuda\)-/d' | \
+		grep -ivxFf requirements-axelrod.txt; \
 	} > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 
@@ -63,3 +80,10 @@ endif
 .venv/.ready: export PATH := $(user_path)
 .venv/.ready: requirements.lock tools/setup.sh
 	@sh tools/setup.sh
+
+# The Axelrod library is optional and stays out of requirements.lock.
+.venv/.axelrod: requirements-axelrod.txt | .venv/.ready
+	@.venv/bin/python -m pip install --no-deps --quiet --disable-pip-version-check --retries 1 \
+		--requirement $< >.venv/axelrod.log 2>&1 || { echo "Set-up stopped: the Axelrod library could not be \
+	installed; check the network and call make again (details: .venv/axelrod.log)" >&2; exit 1; }
+	@touch $@

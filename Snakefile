@@ -24,8 +24,22 @@ include: "workflow/rules/base.smk"
 include: "workflow/rules/warm_start.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/cross_play.smk"
+include: "workflow/rules/exploitability.smk"
+include: "workflow/rules/ablations.smk"
+include: "workflow/rules/tournament.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/transcripts.smk"
+include: "workflow/rules/report.smk"
+
+
+rule everything:
+    input:
+        rules.all.input,
+        expand("<results>/tables/{table}.csv", table=FURTHER_TABLES),
+        expand("<results>/figures/{figure}.pdf", figure=FURTHER_FIGURES),
+    message:
+        "Everything is there, and all further experiments"
 
 
 rule base:
@@ -62,6 +76,29 @@ rule cross_play:
         "The cross-play matches are there"
 
 
+rule exploitability:
+    input:
+        expand(
+            "<results>/exploitability/{game}/{model}/matches.parquet",
+            game=LEARNER_GAMES,
+            model=MODELS,
+        ),
+    message:
+        "The learners have met their opponents"
+
+
+rule ablations:
+    input:
+        expand(
+            "<results>/ablations/{game}/{model}/{variant}/matches.parquet",
+            game=config["ablations"]["games"],
+            model=MODELS,
+            variant=VARIANTS,
+        ),
+    message:
+        "The ablations are there"
+
+
 rule tables:
     input:
         expand("<results>/tables/{table}.csv", table=TABLES),
@@ -74,3 +111,31 @@ rule figures:
         expand("<results>/figures/{figure}.pdf", figure=FIGURES),
     message:
         "The figures are there"
+
+
+rule tournament:
+    input:
+        expand(
+            "<results>/tournament/{game}/{model}/matches.parquet",
+            game=TOURNAMENTS,
+            model=MODELS,
+        ),
+        expand("<results>/tournament/{game}/strategies.parquet", game=TOURNAMENTS),
+    message:
+        "The tournament is played"
+
+
+rule transcripts:
+    input:
+        "<results>/transcripts/index.html",
+    message:
+        "The transcripts are there"
+
+
+rule pages:
+    input:
+        "<results>/run.html",
+        "<results>/transcripts/index.html",
+        expand("<results>/tables/{table}.html", table=PRINTED),
+    message:
+        "The pages of the report are there"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from social_dilemmas.games import build_game
+from social_dilemmas.games import build_game, game_names
 from social_dilemmas.games.game import Game
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def base_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from social_dilemmas.learning.corpus import game_texts
 
     path = tmp_path_factory.mktemp("model") / "base"
-    write_base_model(TINY, *game_texts(), path)
+    write_base_model(TINY, *game_texts([{"name": name} for name in game_names()]), path)
     return path
 
 

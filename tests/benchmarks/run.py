@@ -180,7 +180,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model"
-        write_base_model(SHAPE, *game_texts(), path)
+        write_base_model(SHAPE, *game_texts([{"name": GAME}]), path)
         plain, adapted = load_model(path, "cpu"), load_model(path, "cpu")
         model = attach_learner(adapted, rank=8, alpha=16, seed=0)
         for name in ("second", "third"):

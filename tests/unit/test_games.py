@@ -6,6 +6,7 @@ A new game is covered by being registered. If chance plays a part in it, `mirror
 import itertools
 import re
 from collections import Counter
+from copy import copy
 from dataclasses import replace
 from fractions import Fraction
 from functools import singledispatch
@@ -17,11 +18,14 @@ import pytest
 from social_dilemmas import games
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game, game_names
+from social_dilemmas.games.deal_or_no_deal import DealOrNoDealMatch
 from social_dilemmas.games.game import SEATS, Game, Match, Turn, in_figures
 from social_dilemmas.games.grammar import Choice, Text
+from social_dilemmas.games.horizon import Rounds
+from social_dilemmas.games.matrix_game import MatrixGameMatch
 from social_dilemmas.games.prisoners_dilemma import PrisonersDilemma
 from social_dilemmas.games.sharing import asks_little, half, share
-from social_dilemmas.games.split import Split, SplitMatch
+from social_dilemmas.games.split import Exclusive, Split, SplitMatch
 from social_dilemmas.games.trust_and_split import (
     HANDS,
     TrustAndSplit,
@@ -39,15 +43,41 @@ OTHER_RULES: dict[str, list[dict[str, Any]]] = {
     "split": [
         {"kinds": ["apples", "pears"], "quantity": 7, "unit_values": [2, 3, 12]},
         {"kinds": ["a", "b", "c", "d"], "quantity": 2, "unit_values": [0.5, 0]},
+        {"value_draw": "exclusive"},
+        {"value_draw": "range", "unit_values": [1, 20]},
     ],
     "trust_and_split": [
         {"coins": 3, "upper_value": 2.5, "lower_value": 0, "message_limit": 15},
+        {"messages": 3},
+    ],
+    "matrix_game": [
+        {"payoffs": {"A": {"A": [0, 1.5], "B": [2, -3]}, "B": {"A": [4, 7], "B": [-1, 0]}}},
+        {
+            "payoffs": {
+                "A": {"A": [0, 0], "B": [-1, 1], "C": [1, -1]},
+                "B": {"A": [1, -1], "B": [0, 0], "C": [-1, 1]},
+                "C": {"A": [-1, 1], "B": [1, -1], "C": [0, 0]},
+            }
+        },
+    ],
+    "deal_or_no_deal": [
+        {"kinds": ["hats", "balls"], "items": [2, 5], "total_value": 6, "messages": 1},
     ],
 }
 VARIANTS = [(name, rules) for name in game_names() for rules in [{}, *OTHER_RULES.get(name, [])]]
+HORIZONS = [6, {"least": 4, "most": 9}, {"continuation": 0.8, "most": 12}]
 # A pair of these in both seats reaches the welfare optimum.
 COOPERATORS = {"prisoners_dilemma": "always_a"}
-MESSAGES = ("I have rock", " ", "<5 coins>", "<|im_end|>", "<A>", "{0}\n%s\\1", "石")
+MESSAGES = (
+    "I have rock",
+    "I value books at 1, hats at 1, and balls at 1",
+    " ",
+    "<5 coins>",
+    "<|im_end|>",
+    "<A>",
+    "{0}\n%s\\1",
+    "石",
+)
 
 
 @pytest.fixture(params=VARIANTS, ids=lambda variant: f"{variant[0]}-{len(variant[1])}")
@@ -102,15 +132,42 @@ def _(match: TrustAndSplitMatch) -> Match:
     hands = [(second, first) for first, second in match.hands]
     starter = 1 - match.first_starter
     return replace(
-        match, history=[], invalid=[0, 0], messages={}, hands=hands, first_starter=starter
+        match, history=[], invalid=[0, 0], messages=[], hands=hands, first_starter=starter
+    )
+
+
+@mirrored.register
+def _(match: MatrixGameMatch) -> Match:
+    """Here it is the rules that differ between seats."""
+    game = copy(match.game)
+    game.payoffs_by_seat = (game.payoffs_by_seat[1], game.payoffs_by_seat[0])
+    game.payoffs = dict(game.payoffs_by_seat[0])
+    return replace(match, history=[], invalid=[0, 0], game=game)
+
+
+@mirrored.register
+def _(match: DealOrNoDealMatch) -> Match:
+    offers = [replace(offer, values=offer.values[::-1]) for offer in match.offers]
+    starter = 1 - match.first_starter
+    return replace(
+        match, history=[], invalid=[0, 0], messages=[], offers=offers, first_starter=starter
     )
 
 
 # The contract
 
 
-def test_the_three_games_are_registered() -> None:
-    assert {"prisoners_dilemma", "split", "trust_and_split"} <= set(game_names())
+def test_the_games_are_registered() -> None:
+    assert set(game_names()) == {
+        "chicken",
+        "deal_or_no_deal",
+        "matching_pennies",
+        "matrix_game",
+        "prisoners_dilemma",
+        "split",
+        "stag_hunt",
+        "trust_and_split",
+    }
 
 
 def test_a_seed_and_replies_decide_everything(game: Game) -> None:
@@ -236,6 +293,21 @@ def test_the_horizon_is_never_told(game: Game) -> None:
         assert prompts[seat] == more_prompts[seat][: len(prompts[seat])]
 
 
+@pytest.mark.parametrize("rounds", HORIZONS)
+@pytest.mark.parametrize("name", game_names())
+def test_a_random_horizon_changes_the_length_and_nothing_else(name: str, rounds: Rounds) -> None:
+    game, longest = build_game(name, rounds), build_game(name, 12)
+    for seed in range(8):
+        match, reference = game.start(seed), longest.start(seed)
+        prompts, all_prompts = finish(match), finish(reference)
+        assert match.turns() == ()
+        assert len(match.history) == len(match.rewards(0)) == match.rounds <= game.rounds
+        assert match.history == reference.history[: match.rounds]
+        assert game.welfare_optimum(match) > 0
+        for seat in SEATS:
+            assert prompts[seat] == all_prompts[seat][: len(prompts[seat])]
+
+
 def test_rules_are_told_once(game: Game) -> None:
     for prompts in finish(game.start(0)):
         assert "as many points as you can" in prompts[0]
@@ -244,7 +316,7 @@ def test_rules_are_told_once(game: Game) -> None:
 
 def test_behaviours_have_names(game: Game) -> None:
     seen = set()
-    for seed in range(30):
+    for seed in range(300):
         match = game.start(seed)
         finish(match)
         for seat in SEATS:
@@ -301,11 +373,23 @@ def test_missing_rules_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ("split", {"kinds": ["hats", "hats"]}, "different single words.*hats"),
         ("split", {"kinds": ["red hats", "books"]}, "different single words"),
         ("split", {"quantity": 0}, "quantity must be at least 1, but is 0"),
+        ("split", {"value_draw": "any"}, "value_draw must be one of set, exclusive, range.*'any'"),
+        ("split", {"value_draw": "exclusive", "unit_values": [1, 2, 3]}, "two different unit_val"),
+        ("split", {"value_draw": "range", "unit_values": [0.5, 3]}, "whole numbers.*0.5, 3"),
         ("trust_and_split", {"coins": 0}, "coins and message_limit must be at least 1"),
         ("trust_and_split", {"coins": -5}, "coins and message_limit must be at least 1.*-5"),
         ("trust_and_split", {"message_limit": 0}, "coins and message_limit must be at least 1"),
+        ("trust_and_split", {"messages": 0}, "the rule messages must be at least 1, but is 0"),
         ("trust_and_split", {"upper_value": 1}, "upper_value > lower_value >= 0, but are 1 and 1"),
         ("trust_and_split", {"lower_value": -1}, "upper_value > lower_value >= 0"),
+        ("deal_or_no_deal", {"kinds": ["hats"]}, "two or more different single words.*hats"),
+        ("deal_or_no_deal", {"items": [2, 7]}, r"each of the 3 kinds, but is \[2, 7\]"),
+        ("deal_or_no_deal", {"items": [7, 5]}, "least and the most number of items"),
+        ("deal_or_no_deal", {"items": [5]}, "least and the most number of items"),
+        ("deal_or_no_deal", {"messages": 0}, "must be at least 1, but are 10, 0 and 200"),
+        ("deal_or_no_deal", {"message_limit": 0}, "must be at least 1, but are 10, 2 and 0"),
+        ("deal_or_no_deal", {"total_value": 0}, "must be at least 1, but are 0, 2 and 200"),
+        ("deal_or_no_deal", {"total_value": 1}, "no values of 5 to 7 items come to.* of 1"),
     ],
 )
 def test_senseless_rules_are_refused(name: str, rules: dict[str, Any], message: str) -> None:
@@ -446,6 +530,7 @@ def test_dilemma_behaviour_by_hand() -> None:
 # Split
 
 SPLITS = [build_game("split", 8, rules) for rules in [{}, *OTHER_RULES["split"]]]
+SPLIT_IDS = ["default", "two-kinds", "four-kinds", "exclusive", "range"]
 
 
 def told_values(prompt: str, kinds: tuple[str, ...]) -> tuple[list[float], list[float]]:
@@ -457,7 +542,7 @@ def told_values(prompt: str, kinds: tuple[str, ...]) -> tuple[list[float], list[
     )  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize("split", SPLITS, ids=["default", "two-kinds", "four-kinds"])
+@pytest.mark.parametrize("split", SPLITS, ids=SPLIT_IDS)
 @pytest.mark.parametrize("seed", range(5))
 def test_split_pays_what_it_tells(split: Split, seed: int) -> None:
     """The rewards follow from the prompts alone."""
@@ -497,13 +582,33 @@ def test_split_pays_what_it_tells(split: Split, seed: int) -> None:
     assert match.invalid == [0, 0]
 
 
-@pytest.mark.parametrize("split", SPLITS, ids=["default", "two-kinds", "four-kinds"])
-def test_split_values_differ_somewhere_and_have_the_same_sum(split: Split) -> None:
+@pytest.mark.parametrize("split", SPLITS, ids=SPLIT_IDS)
+def test_split_values_are_those_of_the_rules(split: Split) -> None:
+    seen = set()
     for seed in range(50):
         for first, second in split.start(seed).values:
             assert first != second
-            assert sum(first) == sum(second)
-            assert set(first) | set(second) <= set(split.unit_values)
+            seen |= {*first, *second}
+            if isinstance(split.value_draw, Exclusive):
+                assert all(
+                    {own, other} == {1, 10} for own, other in zip(first, second, strict=True)
+                )
+                assert 10 in first
+                assert 10 in second
+            else:
+                assert sum(first) == sum(second)
+    assert seen == set(split.unit_values)
+
+
+def test_split_draws_exclusive_values_alike() -> None:
+    game = Split(rounds=200, value_draw="exclusive")
+    counts = Counter(values for seed in range(30) for values in game.start(seed).values)
+    assert len(counts) == 6  # of the eight ways to give three kinds to two owners
+    assert all(abs(count - 1000) < 5 * 1000**0.5 for count in counts.values())
+
+
+def test_split_by_range_draws_every_whole_number() -> None:
+    assert Split(1, unit_values=(20, 1), value_draw="range").unit_values == tuple(range(1, 21))
 
 
 def allowed_values() -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
@@ -607,7 +712,7 @@ TRUSTS = [
 ]
 
 
-@pytest.mark.parametrize("trust", TRUSTS, ids=["default", "other"])
+@pytest.mark.parametrize("trust", TRUSTS[:2], ids=["default", "other"])
 @pytest.mark.parametrize("seed", range(8))
 def test_trust_pays_what_it_tells(trust: TrustAndSplit, seed: int) -> None:
     """The rewards follow from the prompts alone, and each hears what the other says."""
@@ -663,7 +768,38 @@ def test_trust_pays_what_it_tells(trust: TrustAndSplit, seed: int) -> None:
     assert all(a != b for a, b in itertools.pairwise(starters))
 
 
-@pytest.mark.parametrize("trust", TRUSTS, ids=["default", "other"])
+@pytest.mark.parametrize("seed", range(4))
+def test_trust_with_several_messages_lets_the_players_speak_in_turn(seed: int) -> None:
+    match, plain = TrustAndSplit(4, messages=3).start(seed), TrustAndSplit(4).start(seed)
+    assert "First each of you sends 3 messages in turn, each of at most" in match.turns()[0].prompt
+    while not match.finished:
+        (first,) = plain.turns()
+        said: list[tuple[int, str]] = []
+        for count in range(6):
+            (turn,) = match.turns()
+            assert turn.step == "message"
+            assert turn.seat == (first.seat + count) % 2
+            heard = [text for seat, text in said if seat != turn.seat]
+            told = re.findall(r"The other player says: <message>(.*?)</message>", turn.prompt)
+            assert told == heard[-1:]
+            assert ("Now you hold" in turn.prompt) == (count < 2)
+            view = turn.view
+            assert (view.other_message or "") == "\n".join(heard)
+            said.append((turn.seat, f"word {count}"))
+            match.take({turn.seat: f"<message>word {count}</message>"})
+        for turn in match.turns():
+            assert ("word 5" in turn.prompt) == (turn.seat == first.seat)
+        match.take({seat: f"<{3 + seat} coins>" for seat in SEATS})
+        for _ in range(2):
+            (turn,) = plain.turns()
+            plain.take({turn.seat: "<message>hello</message>"})
+        plain.take({seat: f"<{3 + seat} coins>" for seat in SEATS})
+        assert match.history[-1].hands == plain.history[-1].hands
+        assert match.history[-1].rewards == plain.history[-1].rewards
+        assert match.history[-1].messages[first.seat] == ("word 0", "word 2", "word 4")
+
+
+@pytest.mark.parametrize("trust", TRUSTS[:2], ids=["default", "other"])
 def test_trust_limits_messages_as_it_tells(trust: TrustAndSplit) -> None:
     limit = trust.message_limit
     for length, invalid in ((limit, 0), (limit + 1, 1)):
@@ -778,7 +914,7 @@ def test_trust_forfeits_say_and_ask_nothing() -> None:
     assert "The other player says: <message> </message> Send" in match.turns()[0].prompt
     match.take({1: "<message></message>"})
     match.take({0: "<10>", 1: "<10 coins>"})
-    assert match.history[0].messages == (" ", " ")
+    assert match.history[0].messages == ((" ",), (" ",))
     assert match.history[0].proposals == (0, 10)
     assert (match.rewards(0), match.rewards(1), match.invalid) == ([0], [100], [2, 1])
 

@@ -280,6 +280,11 @@ def test_gpu_gets_the_ordinary_build(equipped: Folder) -> None:
             ["results", "SCALE=smoke"],
             ".venv/bin/snakemake --cores all --configfile config/smoke.yaml",
         ),
+        (
+            ["play", "GAME=split", "AGAINST=naive/seed-0"],
+            "PYTHONPATH=workflow/scripts .venv/bin/python tools/play.py --scale 'laptop' \\",
+        ),
+        (["play", "GAME=split", "AGAINST=greedy"], "\t--game 'split' --against 'greedy'"),
         (["report"], ".venv/bin/snakemake --cores all --report results/laptop/report.zip"),
     ],
 )
@@ -297,4 +302,14 @@ def test_unknown_scale(equipped: Folder) -> None:
 def test_help_is_the_default_and_names_every_target(folder: Folder) -> None:
     lines = folder.make().stdout.splitlines()
     targets = [line.split()[1] for line in lines]
-    assert targets == ["help", "results", "report", "test", "bench", "lint", "format", "lock"]
+    assert targets == [
+        "help",
+        "results",
+        "report",
+        "play",
+        "test",
+        "bench",
+        "lint",
+        "format",
+        "lock",
+    ]

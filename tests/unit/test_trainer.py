@@ -19,7 +19,7 @@ from peft import PeftModel
 from peft.utils import load_peft_weights
 
 from social_dilemmas.errors import UserError
-from social_dilemmas.games import build_game
+from social_dilemmas.games import build_game, game_of
 from social_dilemmas.generation.model import load_model
 from social_dilemmas.learning import trainer as trainer_module
 from social_dilemmas.learning.adapters import LEARNER, adapter_weights, put_adapter
@@ -422,7 +422,7 @@ def test_past_agents_play_with_their_own_weights(base_model: Path, tmp_path: Pat
     settings = {**SETTINGS, "buffer": buffer, "temperature": 1e-4, "matches": 8, "group_size": 1}
     trainer = Trainer(base_model, GAME, settings, 0, tmp_path)
     chat = trainer._language_model.chat
-    opening = torch.tensor([chat.opening(build_game(**GAME).start(0).turns()[0].prompt)])
+    opening = torch.tensor([chat.opening(game_of(GAME).start(0).turns()[0].prompt)])
     options = {letter: chat.encode_text(f"<{letter}>")[0] for letter in "AB"}
 
     def opens_with(name: str) -> str:

@@ -31,7 +31,9 @@ POPULATIONS = {
     "prisoners_dilemma": {"always_a": 0.5, "tit_for_tat": 0.5},
     "split": {"greedy": 0.5, "reciprocator": 0.5},
     "trust_and_split": {"greedy_lying": 0.5, "reciprocator": 0.5},
+    "deal_or_no_deal": {"greedy_lying": 0.5, "reciprocator": 0.5},
 }
+ANY_ACTIONS = {"second_action": 0.5, "tit_for_tat": 0.5}
 
 
 def run(base: Path, output: Path, name: str = "prisoners_dilemma", **changes: Any) -> Path:
@@ -94,7 +96,7 @@ def test_what_comes_out_is_an_ordinary_model_directory(
 
 @pytest.mark.parametrize("name", game_names())
 def test_the_loss_falls_in_every_game(base_model: Path, tmp_path: Path, name: str) -> None:
-    output = run(base_model, tmp_path, name, population=POPULATIONS[name], noise=0.1)
+    output = run(base_model, tmp_path, name, population=POPULATIONS.get(name, ANY_ACTIONS), noise=0.1)
     losses = [float(row["loss"]) for row in rows(output / "metrics.csv")]
     assert sum(losses[-3:]) / 3 < 0.85 * losses[0]
     found = [row["quantity"] for row in rows(output / "behaviour.csv")]

@@ -43,6 +43,12 @@ def remove(*place: str | int) -> Callable[[Config], None]:
     return edit
 
 
+def api_player(*entries: Config, **more: Any) -> Callable[[Config], None]:
+    """An edit: players behind a server; one if no entries are given."""
+    listed = [{"name": "remote", "model": "m", **entry} for entry in entries or ({},)]
+    return put("api_players", value=[{**entry, **more} for entry in listed])
+
+
 SPLIT = ("games", 1)
 MISTAKES: list[tuple[Callable[[Config], None], list[str]]] = [
     # typos
@@ -106,6 +112,21 @@ MISTAKES: list[tuple[Callable[[Config], None], list[str]]] = [
     (put("scale", value="My Scale"), ["scale must consist of lower-case letters"]),
     (put("training", value=None), ["training must be a mapping", "None"]),
     (put("training", "kl_estimator", value="k1"), ["must be one of forward, reverse", "'k1'"]),
+    # players behind a server
+    (api_player(modle="m"), ["unknown key 'modle' in api_players[remote]", "'model'"]),
+    (put("api_players", value=[{"name": "remote"}]), ["api_players[remote].model is missing"]),
+    (api_player(name="greedy"), ["api_players: 'greedy' already is another agent's name"]),
+    (api_player(name="naive"), ["'naive' already is another agent's name"]),
+    (api_player(name="warm_start"), ["'warm_start' already is another agent's name"]),
+    (api_player({}, {}), ["api_players has two entries with the name 'remote'"]),
+    (api_player(base_url="localhost:8000"), ["api_players[remote].base_url", "localhost:8000"]),
+    (api_player(base_url="http://[::1"), ["api_players[remote].base_url must be an address"]),
+    (api_player(base_url="http://a:99999"), ["api_players[remote].base_url must be an address"]),
+    (api_player(base_url="https://me:secret@host/v1"), ["base_url must hold no user, password"]),
+    (api_player(base_url="https://host/v1?key=secret"), ["base_url must hold no user, password"]),
+    (api_player(temperature="hot"), ["temperature must be a number or null", "'hot'"]),
+    (api_player(key_variable=""), ["key_variable must not be empty"]),
+    (api_player(prompt_price=2), ["prompt_price and completion_price must both be given"]),
 ]
 
 
@@ -125,6 +146,7 @@ def test_a_mistake_is_told_in_one_sentence(
     assert "\n" not in sentence
     for part in parts:
         assert part in sentence
+    assert "secret" not in sentence
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -149,6 +171,17 @@ def test_a_short_file_is_completed_by_the_defaults() -> None:
     check(completed, SCHEMA, [])
     assert completed["training"]["temperature"] == 1.0
     assert completed["warm_start"]["method"] == "full"
+
+
+def test_a_player_behind_a_server_is_completed_by_the_defaults() -> None:
+    config = load("smoke")
+    api_player(key_variable=None)(config)
+    completed = with_defaults(config, SCHEMA)
+    check(completed, SCHEMA, [])
+    (player,) = completed["api_players"]
+    assert player.keys() == SCHEMA["$defs"]["api_player"]["properties"].keys()
+    assert player["key_variable"] is None
+    assert player["base_url"] == "https://api.openai.com/v1"
 
 
 def test_the_file_that_holds_the_mistake_is_named(workflow: Workflow) -> None:

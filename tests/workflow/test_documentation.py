@@ -38,8 +38,8 @@ def test_every_key_is_explained_and_no_other() -> None:
 
 
 def test_defaults_are_the_schema_s() -> None:
-    for name in ("warm_start", "training", "evaluation"):
-        properties = SCHEMA["$defs"][name]["properties"]
+    for name in ("warm_start", "training", "evaluation", "api_players"):
+        properties = SCHEMA["$defs"][name.removesuffix("s")]["properties"]
         text = README.split(f"\n## `{name}`\n")[1].split("\n## ")[0].split("\n`opponent` holds")[0]
         for key, default in re.findall(r"^\| `(\w+)` \|.*\| ([^|]*) ?\|$", text, re.M):
             expected = properties[key].get("default", None) if key != "buffer" else None

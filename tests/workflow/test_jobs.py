@@ -14,7 +14,7 @@ SCRIPT = """
 import sys
 from types import SimpleNamespace
 sys.path.insert(0, {library!r})
-snakemake = SimpleNamespace(log=["job.log"], threads=1)
+snakemake = SimpleNamespace(log=["job.log"], threads=1, config={{}})
 from social_dilemmas.errors import UserError
 from social_dilemmas.jobs import job
 from social_dilemmas.progress import Progress

@@ -12,7 +12,8 @@ rule build_base_model:
         runtime=30,
     params:
         model=lambda wildcards: named(config["models"], wildcards.model),
-        code=code_hash("build_base_model.py", *modules_of(*game_names())),
+        games=wordings(config["games"]),
+        code=code_hash("build_base_model.py", *modules_of(*GAMES)),
     message:
         "Base model {wildcards.model}"
     script:

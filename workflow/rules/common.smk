@@ -1,5 +1,6 @@
 # Names and functions that the rules use; no rules.
 
+import hashlib
 import sys
 from itertools import product
 from pathlib import Path
@@ -10,15 +11,23 @@ SCRIPTS = Path(workflow.basedir, "workflow", "scripts")
 sys.path.insert(0, str(SCRIPTS))
 
 from social_dilemmas.code_hash import code_hash
-from social_dilemmas.configuration import check, with_defaults
+from social_dilemmas.configuration import WARM_START, check, with_defaults
 from social_dilemmas.errors import UserError
-from social_dilemmas.games import build_game, game_names
+from social_dilemmas.evaluation.names import game_title, readable
+from social_dilemmas.games import declare, game_of, kind_named, wordings
 from social_dilemmas.learning.settings import (
+    ablation_settings,
     evaluation_settings,
+    exploitability_settings,
+    learner_settings,
     named,
+    tournament_settings,
     training_settings,
+    transcript_settings,
     warm_start_settings,
 )
+from social_dilemmas.players.axelrod_strategies import TOURNAMENT_KIND, chosen_strategies
+from social_dilemmas.players.scripted import players_module
 
 
 def checked(config):
@@ -36,16 +45,43 @@ def checked(config):
 
 
 config = checked(config)
+declare(config["games"])
 
 GAMES = [game["name"] for game in config["games"]]
 MODELS = [model["name"] for model in config["models"]]
 ALGORITHMS = [algorithm["name"] for algorithm in config["algorithms"]]
 SEEDS = config["seeds"]
 
+STRATEGIES = chosen_strategies(config["tournament"]["strategies"])
+TOURNAMENTS = [game for game in GAMES if STRATEGIES and kind_named(game) == TOURNAMENT_KIND]
+LEARNER_GAMES = {  # games in which agents learn against opponents that don't, and these opponents
+    game: {opponent for opponents in chosen.values() for opponent in opponents}
+    for game in GAMES
+    if (chosen := exploitability_settings(config, game)["learners"])
+}
+VARIANTS = [variant["name"] for variant in config["ablations"]["variants"]]
+
+# What `snakemake` makes, and what only `snakemake everything` adds.
 TABLES = ["learning_curves", "cross_play", "fingerprints", "claims"]
-FIGURES = ["learning_curves", "cross_play", "fingerprints"]
+FIGURES = ["learning_curves", "cross_play", "fingerprints", "invalid_replies"]
+if "naive" in ALGORITHMS:
+    FIGURES += ["naive_learning_curves"]
 if "trust_and_split" in GAMES:
     FIGURES += ["proposals", "truthfulness"]
+FURTHER_TABLES, FURTHER_FIGURES = [], []
+if LEARNER_GAMES:
+    FURTHER_TABLES += ["learning_against_fixed", "exploitability"]
+    FURTHER_FIGURES += ["learning_against_fixed", "exploitability"]
+if any("advantage_alignment" in opponents for opponents in LEARNER_GAMES.values()):
+    FURTHER_FIGURES += ["learning_against_alignment"]
+if config["ablations"]["games"] and config["ablations"]["variants"]:
+    FURTHER_TABLES += ["ablations"]
+    FURTHER_FIGURES += ["ablations"]
+if TOURNAMENTS:
+    FURTHER_TABLES += ["tournament", "tournament_by_opponent"]
+    FURTHER_FIGURES += ["tournament"]
+FURTHER_TABLES += ["all_claims"]
+PRINTED = list(TABLES)  # as pages of the report and in LaTeX
 
 
 pathvars:
@@ -59,18 +95,21 @@ wildcard_constraints:
     model="|".join(MODELS),
     algorithm="|".join(ALGORITHMS),
     seed=r"\d+",
+    opponent="[a-z0-9_-]+",
+    variant="|".join(VARIANTS) or "none",
 
 
 def game_entry(game):
     """What a job needs to know of a game."""
     entry = named(config["games"], game)
-    return {key: entry[key] for key in ("name", "rounds", "rules")}
+    return {key: entry[key] for key in ("name", "kind", "rounds", "rules") if key in entry}
 
 
 def modules_of(*games):
-    """The library's modules that are found by the name of a game."""
-    paths = [f"{room}/{game}.py" for game in games for room in ("games", "players")]
-    return [path for path in paths if (SCRIPTS / "social_dilemmas" / path).is_file()]
+    """The library's modules that are found by the kind of a game."""
+    kinds = [kind_named(game) for game in games]
+    players = [players_module(kind) for kind in kinds]
+    return [f"games/{kind}.py" for kind in kinds] + [f"players/{name}.py" for name in players if name]
 
 
 def code_of_game(script):
@@ -83,21 +122,49 @@ def code_of_figure(figure):
     return code_hash("draw_figure.py", f"figures/{figure}.py", *modules_of(*GAMES))
 
 
-def frozen_opponent(wildcards):
-    """The adapter that a run learns against, if there is one."""
-    settings = training_settings(config, wildcards.game, wildcards.algorithm)
-    return settings["opponent"].get("adapter", [])
+def learners(game):
+    """Algorithm, opponent and seed of every run against an opponent that doesn't learn."""
+    pairs = exploitability_settings(config, game)["learners"].items()
+    return [
+        (algorithm, opponent, seed)
+        for algorithm, opponents in pairs
+        for opponent in opponents
+        for seed in SEEDS
+    ]
+
+
+def fixed_opponent(game, model, opponent, seed):
+    """How an opponent that doesn't learn plays; frozen agents are those of the learner's seed."""
+    api_players = {entry["name"]: entry for entry in config["api_players"]}
+    results = f"results/{config['scale']}"
+    if opponent in ALGORITHMS:
+        adapter = f"{results}/training/{game}/{model}/{opponent}/seed-{seed}/adapter"
+        return {"name": opponent, "adapter": adapter}
+    if opponent == WARM_START:
+        return {"name": opponent, "adapter": None}
+    if opponent in api_players:
+        cache = f"{results}/api_players/{opponent}.sqlite"
+        return {"name": opponent, "api_player": api_players[opponent], "cache": cache}
+    return {"name": opponent}
+
+
+def opponent_of(wildcards):
+    """The opponent of a run."""
+    return fixed_opponent(*(wildcards[key] for key in ("game", "model", "opponent", "seed")))
+
+
+def adapter_of_opponent(wildcards):
+    """The frozen opponent's adapter, if it has one."""
+    return opponent_of(wildcards).get("adapter") or []
 
 
 def length(game):
     """Grows with the time that a training in this game takes."""
     entry = named(config["games"], game)
-    rules = build_game(game, entry["rounds"], entry["rules"])
+    rules = game_of(entry)
     choices = sum(len(grammar.parts) for grammar in rules.grammars())
     settings = [training_settings(config, game, algorithm) for algorithm in ALGORITHMS]
-    return (
-        entry["rounds"] * choices * sum(each["iterations"] * each["matches"] for each in settings)
-    )
+    return rules.rounds * choices * sum(each["iterations"] * each["matches"] for each in settings)
 
 
 def priority(first):
@@ -106,9 +173,68 @@ def priority(first):
     return lambda wildcards: first + ranks[wildcards.game]
 
 
+def code_of_page(script):
+    """The hash of a script that fills in a template, and of all templates."""
+    templates = sorted(Path(workflow.basedir, "workflow", "report").glob("*.jinja"))
+    texts = "".join(path.read_text(encoding="utf-8") for path in templates)
+    return f"{code_hash(script, *modules_of(*GAMES))}-{hashlib.sha256(texts.encode()).hexdigest()[:16]}"
+
+
+def in_words(name):
+    """The name of a figure or table as the report lists it."""
+    return name.replace("_", " ").capitalize()
+
+
+def category_of_table(table):
+    """The report's category of a table; the report lists categories in alphabetical order."""
+    return "Claims" if table == "claims" else "Tables"
+
+
+def pairings(game):
+    """The pairs of agents whose transcripts are wanted, by the names of their files."""
+    pairs = transcript_settings(config, game)["pairings"]
+    return {f"{first}-vs-{second}": (first, second) for first, second in pairs}
+
+
+def transcript_agents(wildcards):
+    """Name, seed and adapter of both agents of a pair; a trained one has the first of the seeds."""
+    folder = f"results/{config['scale']}/training/{wildcards.game}/{wildcards.model}"
+    return [
+        (name, SEEDS[0], f"{folder}/{name}/seed-{SEEDS[0]}/adapter")
+        if name in ALGORITHMS
+        else (name, None, None)
+        for name in pairings(wildcards.game)[wildcards.pairing]
+    ]
+
+
+def transcript_job(game):
+    """How many matches are played for transcripts, and how replies are sampled."""
+    settings = transcript_settings(config, game)
+    return {key: value for key, value in settings.items() if key != "pairings"}
+
+
+def transcript_labels(wildcards):
+    """How the report lists a pair's transcripts."""
+    first, second = map(readable, pairings(wildcards.game)[wildcards.pairing])
+    model = {"model": wildcards.model} if len(MODELS) > 1 else {}
+    return {"agent": first, "opponent": second, **model}
+
+
+def transcript_files(suffix):
+    """All transcripts: `json`, what was said; `html`, the pages that show it."""
+    return [
+        f"results/{config['scale']}/transcripts/{game}/{model}/{pairing}.{suffix}"
+        for game, model in product(GAMES, MODELS)
+        for pairing in pairings(game)
+    ]
+
+
 def closing_words(workflow):
     """What the claims of a run that included them came to, and where to look next."""
-    if any(job.rule.name == "claims" for job in workflow.dag.jobs):
-        results = Path("results", config["scale"])
-        print((results / "tables" / "claims.txt").read_text())
-        print(f"Figures: {results}/figures   tables: {results}/tables   logs: {results}/logs")
+    ran = {job.rule.name for job in workflow.dag.jobs}
+    for rule_name in ("all_claims", "claims"):
+        if rule_name in ran:
+            results = Path("results", config["scale"])
+            print((results / "tables" / f"{rule_name}.txt").read_text())
+            print(f"Figures: {results}/figures   tables: {results}/tables   logs: {results}/logs")
+            return

@@ -22,6 +22,7 @@ rule play_cross_play:
     params:
         game=lambda wildcards: game_entry(wildcards.game),
         agents=[(algorithm, seed) for algorithm in ALGORITHMS for seed in SEEDS],
+        pairs="all_pairs",
         settings=lambda wildcards: evaluation_settings(config, wildcards.game),
         code=code_of_game("cross_play.py"),
     message:

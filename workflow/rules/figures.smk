@@ -1,121 +1,53 @@
 # Every figure has a rule of its own name: `snakemake fig_cross_play`, or `snakemake -f fig_cross_play` to redraw it.
 
-
-rule fig_learning_curves:
-    input:
-        "<results>/tables/learning_curves.csv",
-    output:
-        report(
-            "<results>/figures/learning_curves.png",
-            caption="../report/fig_learning_curves.rst",
-            category="Figures",
-        ),
-        multiext("<results>/figures/learning_curves", ".pdf", ".svg"),
-        numbers="<results>/figures/learning_curves.csv",
-    log:
-        "<logs>/figures/learning_curves.log",
-    benchmark:
-        "<benchmarks>/figures/learning_curves.tsv"
-    conda:
-        "../../envs/plot.yaml"
-    params:
-        figure="learning_curves",
-        arguments={"games": [game_entry(game) for game in GAMES]},
-        code=code_of_figure("learning_curves"),
-    message:
-        "Figure: learning curves"
-    script:
-        "../scripts/draw_figure.py"
+GAME_ENTRIES = [game_entry(game) for game in GAMES]
+DRAWN_FROM = {  # figure: the tables that it needs, and further arguments of its `table` function
+    "learning_curves": (["learning_curves"], {"games": GAME_ENTRIES}),
+    "naive_learning_curves": (["learning_curves"], {"games": GAME_ENTRIES}),
+    "cross_play": (["cross_play"], {}),
+    "fingerprints": (["fingerprints"], {}),
+    "proposals": (["fingerprints"], {}),
+    "truthfulness": (["learning_curves", "fingerprints"], {}),
+    "invalid_replies": (["learning_curves"], {}),
+    "learning_against_fixed": (["learning_against_fixed"], {}),
+    "learning_against_alignment": (
+        ["learning_against_fixed"],
+        {"opponents": ["advantage_alignment"]},
+    ),
+    "exploitability": (["exploitability"], {}),
+    "ablations": (["ablations"], {}),
+    "tournament": (["tournament", "tournament_by_opponent"], {}),
+}
+MODULE_OF = {"learning_against_alignment": "learning_against_fixed"}  # else the figure's own name
 
 
-use rule fig_learning_curves as fig_cross_play with:
-    input:
-        "<results>/tables/cross_play.csv",
-    output:
-        report(
-            "<results>/figures/cross_play.png",
-            caption="../report/fig_cross_play.rst",
-            category="Figures",
-        ),
-        multiext("<results>/figures/cross_play", ".pdf", ".svg"),
-        numbers="<results>/figures/cross_play.csv",
-    log:
-        "<logs>/figures/cross_play.log",
-    benchmark:
-        "<benchmarks>/figures/cross_play.tsv"
-    params:
-        figure="cross_play",
-        arguments={},
-        code=code_of_figure("cross_play"),
-    message:
-        "Figure: payoffs of every agent with every other"
+for figure in FIGURES + FURTHER_FIGURES:
 
-
-use rule fig_learning_curves as fig_fingerprints with:
-    input:
-        "<results>/tables/fingerprints.csv",
-    output:
-        report(
-            "<results>/figures/fingerprints.png",
-            caption="../report/fig_fingerprints.rst",
-            category="Figures",
-        ),
-        multiext("<results>/figures/fingerprints", ".pdf", ".svg"),
-        numbers="<results>/figures/fingerprints.csv",
-    log:
-        "<logs>/figures/fingerprints.log",
-    benchmark:
-        "<benchmarks>/figures/fingerprints.tsv"
-    params:
-        figure="fingerprints",
-        arguments={},
-        code=code_of_figure("fingerprints"),
-    message:
-        "Figure: what each agent does after what"
-
-
-use rule fig_learning_curves as fig_proposals with:
-    input:
-        "<results>/tables/fingerprints.csv",
-    output:
-        report(
-            "<results>/figures/proposals.png",
-            caption="../report/fig_proposals.rst",
-            category="Figures",
-        ),
-        multiext("<results>/figures/proposals", ".pdf", ".svg"),
-        numbers="<results>/figures/proposals.csv",
-    log:
-        "<logs>/figures/proposals.log",
-    benchmark:
-        "<benchmarks>/figures/proposals.tsv"
-    params:
-        figure="proposals",
-        arguments={},
-        code=code_of_figure("proposals"),
-    message:
-        "Figure: proposals in Trust-and-Split by hand and last treatment"
-
-
-use rule fig_learning_curves as fig_truthfulness with:
-    input:
-        "<results>/tables/learning_curves.csv",
-        "<results>/tables/fingerprints.csv",
-    output:
-        report(
-            "<results>/figures/truthfulness.png",
-            caption="../report/fig_truthfulness.rst",
-            category="Figures",
-        ),
-        multiext("<results>/figures/truthfulness", ".pdf", ".svg"),
-        numbers="<results>/figures/truthfulness.csv",
-    log:
-        "<logs>/figures/truthfulness.log",
-    benchmark:
-        "<benchmarks>/figures/truthfulness.tsv"
-    params:
-        figure="truthfulness",
-        arguments={},
-        code=code_of_figure("truthfulness"),
-    message:
-        "Figure: truthfulness of messages in Trust-and-Split"
+    rule:
+        name:
+            f"fig_{figure}"
+        input:
+            expand("<results>/tables/{table}.csv", table=DRAWN_FROM[figure][0]),
+        output:
+            report(
+                f"<results>/figures/{figure}.png",
+                caption=f"../report/fig_{figure}.rst",
+                category="Figures",
+                labels={"figure": in_words(figure)},
+            ),
+            multiext(f"<results>/figures/{figure}", ".pdf", ".svg"),
+            numbers=f"<results>/figures/{figure}.csv",
+        log:
+            f"<logs>/figures/{figure}.log",
+        benchmark:
+            f"<benchmarks>/figures/{figure}.tsv"
+        conda:
+            "../../envs/plot.yaml"
+        params:
+            figure=MODULE_OF.get(figure, figure),
+            arguments=DRAWN_FROM[figure][1],
+            code=code_of_figure(MODULE_OF.get(figure, figure)),
+        message:
+            f"Figure: {in_words(figure).lower()}"
+        script:
+            "../scripts/draw_figure.py"

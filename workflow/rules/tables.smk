@@ -8,7 +8,12 @@ rule table_learning_curves:
             seed=SEEDS,
         ),
     output:
-        "<results>/tables/learning_curves.csv",
+        report(
+            "<results>/tables/learning_curves.csv",
+            caption="../report/table_learning_curves.rst",
+            category="Tables",
+            labels={"table": in_words("learning_curves"), "as": "CSV"},
+        ),
     log:
         "<logs>/tables/learning_curves.log",
     benchmark:
@@ -32,7 +37,12 @@ rule table_cross_play:
             model=MODELS,
         ),
     output:
-        "<results>/tables/cross_play.csv",
+        report(
+            "<results>/tables/cross_play.csv",
+            caption="../report/table_cross_play.rst",
+            category="Tables",
+            labels={"table": in_words("cross_play"), "as": "CSV"},
+        ),
     log:
         "<logs>/tables/cross_play.log",
     benchmark:
@@ -56,7 +66,12 @@ rule table_fingerprints:
             model=MODELS,
         ),
     output:
-        "<results>/tables/fingerprints.csv",
+        report(
+            "<results>/tables/fingerprints.csv",
+            caption="../report/table_fingerprints.rst",
+            category="Tables",
+            labels={"table": in_words("fingerprints"), "as": "CSV"},
+        ),
     log:
         "<logs>/tables/fingerprints.log",
     benchmark:
@@ -79,8 +94,9 @@ rule claims:
     output:
         table=report(
             "<results>/tables/claims.csv",
-            caption="../report/claims.rst",
+            caption="../report/table_claims.rst",
             category="Claims",
+            labels={"table": in_words("claims"), "as": "CSV"},
         ),
         text="<results>/tables/claims.txt",
     log:
@@ -90,11 +106,43 @@ rule claims:
     conda:
         "../../envs/plot.yaml"
     params:
+        further=False,
         code=code_hash("claims.py", *modules_of(*GAMES)),
     message:
         "The paper's claims, and whether they hold here"
     script:
         "../scripts/claims.py"
+
+
+use rule claims as all_claims with:
+    input:
+        "<results>/tables/cross_play.csv",
+        "<results>/tables/fingerprints.csv",
+        expand(
+            "<results>/tables/{table}.csv",
+            table=[
+                name
+                for name in ("exploitability", "ablations", "tournament_by_opponent")
+                if name in FURTHER_TABLES
+            ],
+        ),
+    output:
+        table=report(
+            "<results>/tables/all_claims.csv",
+            caption="../report/table_claims.rst",
+            category="Claims",
+            labels={"table": in_words("all_claims"), "as": "CSV"},
+        ),
+        text="<results>/tables/all_claims.txt",
+    log:
+        "<logs>/tables/all_claims.log",
+    benchmark:
+        "<benchmarks>/tables/all_claims.tsv"
+    params:
+        further=True,
+        code=code_hash("claims.py", *modules_of(*GAMES)),
+    message:
+        "All of the paper's claims, and whether they hold here"
 
 
 onsuccess:

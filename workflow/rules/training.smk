@@ -1,7 +1,6 @@
 rule train:
     input:
         model="<results>/warm_start/{game}/{model}/model",
-        opponent=frozen_opponent,
     output:
         adapter=directory("<results>/training/{game}/{model}/{algorithm}/seed-{seed}/adapter"),
         metrics="<results>/training/{game}/{model}/{algorithm}/seed-{seed}/metrics.csv",
@@ -20,6 +19,7 @@ rule train:
     params:
         game=lambda wildcards: game_entry(wildcards.game),
         settings=lambda wildcards: training_settings(config, wildcards.game, wildcards.algorithm),
+        opponent=None,
         code=code_of_game("train.py"),
     message:
         "Training {wildcards.algorithm} in {wildcards.game}, {wildcards.model}, seed {wildcards.seed}"

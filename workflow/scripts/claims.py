@@ -7,10 +7,14 @@ from social_dilemmas.jobs import job
 with job() as snakemake:
     import pandas as pd
 
-    from social_dilemmas.evaluation.claims import claims, format_claims
-
-    table = claims(
-        pd.read_csv(snakemake.input.cross_play), pd.read_csv(snakemake.input.fingerprints)
+    from social_dilemmas.evaluation.claims import (
+        CRITERIA,
+        FURTHER_CRITERIA,
+        claims,
+        format_claims,
     )
+
+    criteria = (*CRITERIA, *FURTHER_CRITERIA) if snakemake.params.further else CRITERIA
+    table = claims([pd.read_csv(path) for path in snakemake.input], criteria)
     table.to_csv(snakemake.output.table, index=False)
     Path(snakemake.output.text).write_text(format_claims(table) + "\n")

@@ -5,13 +5,14 @@ from pathlib import Path
 from social_dilemmas.jobs import job
 
 with job() as snakemake:
-    from social_dilemmas.learning.trainer import train
+    from social_dilemmas.learning.trainer import Trainer
 
-    train(
+    Trainer(
         model=Path(snakemake.input.model),
         game=snakemake.params.game,
         settings=snakemake.params.settings,
         seed=int(snakemake.wildcards.seed),
         output=Path(snakemake.output.adapter).parent,
+        opponent=snakemake.params.opponent,
         code=snakemake.params.code,
-    )
+    ).run()

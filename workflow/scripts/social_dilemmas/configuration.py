@@ -5,25 +5,31 @@ names refer to something and that numbers go together.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
+from itertools import chain
 from os.path import relpath
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
 from social_dilemmas.errors import UserError
-from social_dilemmas.games import build_game
+from social_dilemmas.games import game_names, game_of, kind_of
 from social_dilemmas.learning.settings import (
+    ablation_settings,
     evaluation_settings,
+    exploitability_settings,
+    learner_settings,
     merge,
     training_settings,
+    transcript_settings,
     warm_start_settings,
 )
 from social_dilemmas.mistakes import Mistake, Place, look_up, schema_mistakes, unknown, words
+from social_dilemmas.players.axelrod_strategies import ALL, STRATEGIES, unknown_strategy
 from social_dilemmas.players.scripted import scripted_player_names
 
-SECTIONS = ("warm_start", "training", "evaluation")  # they have defaults for all games
+SECTIONS = ("warm_start", "training", "evaluation", "exploitability", "transcripts")  # they have defaults for all games
 WARM_START = "warm_start"  # what cross-play calls the agent that all training starts from
 
 
@@ -33,6 +39,14 @@ def with_defaults(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[
     for section in SECTIONS:
         if isinstance(given := config.get(section, {}), Mapping):
             completed[section] = merge(_defaults(schema["$defs"][section]), given)
+    if isinstance(given := config.get("tournament", {}), Mapping):
+        completed["tournament"] = {**_defaults(schema["$defs"]["tournament"]), **given}
+    completed.setdefault("ablations", schema["properties"]["ablations"]["default"])
+    if isinstance(players := config.get("api_players", []), list):
+        defaults = _defaults(schema["$defs"]["api_player"])
+        completed["api_players"] = [
+            {**defaults, **player} if isinstance(player, Mapping) else player for player in players
+        ]
     return completed
 
 
@@ -68,7 +82,7 @@ def _origin(place: Place, config: Mapping[str, Any], files: Sequence[Path]) -> s
 def _mistakes(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[Mistake]:
     """Mistakes in the order of the checks, each of which relies on the ones before it."""
     yield from schema_mistakes(config, schema)
-    for section in ("models", "games", "algorithms"):
+    for section in ("models", "games", "algorithms", "api_players"):
         names = [entry["name"] for entry in config[section]]
         for index, name in enumerate(names):
             if name in names[:index]:
@@ -76,12 +90,18 @@ def _mistakes(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[
                 yield Mistake(place, f"{section} has two entries with the name {name!r}")
     for index, model in enumerate(config["models"]):
         yield from _model_mistakes(("models", index), model, config)
+    for index, player in enumerate(config["api_players"]):
+        yield from _api_player_mistakes(("api_players", index), player, config)
     for index, game in enumerate(config["games"]):
         yield from _missing_settings(("games", index), game, config, schema)
         yield from _game_mistakes(("games", index), game, config)
+        where: Place = ("games", index, "training")
         for algorithm in config["algorithms"]:
             settings = training_settings(config, game["name"], algorithm["name"])
-            yield from _training_mistakes(("games", index, "training"), game, settings, config)
+            yield from _training_mistakes(where, settings, config)
+        yield from _learner_mistakes(("games", index, "exploitability"), game, config)
+    yield from _ablation_mistakes(config)
+    yield from _tournament_mistakes(config)
 
 
 def _model_mistakes(
@@ -93,17 +113,49 @@ def _model_mistakes(
         yield Mistake(place, f"{key} must be a multiple of twice the heads, but is {sizes}")
 
 
+def _api_player_mistakes(
+    place: Place, player: Mapping[str, Any], config: Mapping[str, Any]
+) -> Iterator[Mistake]:
+    """A name that another agent has, and addresses that are none, or that hold secrets."""
+    name, url = player["name"], player["base_url"]
+    agents = {WARM_START, *(algorithm["name"] for algorithm in config["algorithms"])}
+    for game in config["games"]:
+        if kind_of(game) in game_names():
+            agents.update(scripted_player_names(kind_of(game)))
+    if name in agents:
+        yield Mistake((*place, "name"), f"api_players: {name!r} already is another agent's name")
+    where = words((*place, "base_url"), config)
+    try:
+        address = urlsplit(url)
+        complete = address.scheme in ("http", "https") and bool(address.hostname)
+        complete = complete and address.port != 0
+    except ValueError:  # a port that is no number, a bracket left open
+        complete = False
+    if not complete:
+        must = "must be an address such as https://api.openai.com/v1"
+        yield Mistake((*place, "base_url"), f"{where} {must}, but is {url!r}")
+    elif "@" in address.netloc or address.query or address.fragment:
+        must = "must hold no user, password or query: a key belongs into the environment"
+        yield Mistake((*place, "base_url"), f"{where} {must}")
+    if (player["prompt_price"] is None) != (player["completion_price"] is None):
+        both = "prompt_price and completion_price must both be given, or none of them"
+        yield Mistake(place, f"{words(place, config)}: {both}")
+
+
 def _game_mistakes(
     place: Place, game: Mapping[str, Any], config: Mapping[str, Any]
 ) -> Iterator[Mistake]:
     """A game that doesn't exist, rules that it doesn't have, and names that refer to nothing."""
+    if game["name"] != kind_of(game) and game["name"] in game_names():
+        sentence = f"games: {game['name']!r} is the name of another kind than {kind_of(game)!r}"
+        yield Mistake((*place, "name"), sentence)
     try:
-        build_game(game["name"], game["rounds"], game["rules"])
+        game_of(game)
     except UserError as error:
         yield Mistake((*place, "name"), str(error))
     except (TypeError, ValueError) as error:
         yield Mistake((*place, "rules"), f"{words((*place, 'rules'), config)}: {error}")
-    players = scripted_player_names(game["name"])
+    players = scripted_player_names(kind_of(game))
     population = warm_start_settings(config, game["name"])["population"]
     opponents = evaluation_settings(config, game["name"])["opponents"]
     algorithms = [algorithm["name"] for algorithm in config["algorithms"]]
@@ -116,6 +168,11 @@ def _game_mistakes(
             if name not in known:
                 where = (*place, *inside)
                 yield unknown(where, what, name, known, words(where, config))
+    agents = [WARM_START, *algorithms, *players]
+    for name in chain.from_iterable(transcript_settings(config, game["name"])["pairings"]):
+        if name not in agents:
+            where = (*place, "transcripts", "pairings")
+            yield unknown(where, "agent", name, agents, words(where, config))
     for name in algorithms:
         if name in (*players, WARM_START):
             yield Mistake(("algorithms",), f"algorithms: {name!r} already is another agent's name")
@@ -126,7 +183,7 @@ def _missing_settings(
 ) -> Iterator[Mistake]:
     """Settings that neither a game nor the defaults hold."""
     for section in SECTIONS:
-        settings = merge(config[section], game[section])
+        settings = merge(config[section], game.get(section, {}))
         for key in schema["$defs"][section]["properties"]:
             if key not in settings:
                 missing = words((*place, section, key), config)
@@ -134,35 +191,72 @@ def _missing_settings(
 
 
 def _training_mistakes(
-    place: Place, game: Mapping[str, Any], settings: Mapping[str, Any], config: Mapping[str, Any]
+    place: Place, settings: Mapping[str, Any], config: Mapping[str, Any]
 ) -> Iterator[Mistake]:
-    """Settings of a run that don't go together, or that refer to nothing."""
+    """Settings of a run that don't go together."""
     where = words(place, config)
-    matches, group_size, opponent = (settings[key] for key in ("matches", "group_size", "opponent"))
+    matches, group_size = settings["matches"], settings["group_size"]
     if matches % group_size:
         yield Mistake(
             place,
             f"{where}.matches must be a multiple of group_size, but is {matches}, "
             f"and group_size is {group_size}",
         )
-    if len(opponent) > 1:
-        yield Mistake(place, f"{where}.opponent must have a player or an adapter, but has both")
-    players = scripted_player_names(game["name"])
-    if "player" in opponent and opponent["player"] not in players:
-        yield unknown(place, "player", opponent["player"], players, f"{where}.opponent")
-    if "adapter" in opponent and not _will_exist(opponent["adapter"], game["name"], config):
+    if settings["baseline"] == "batch" and group_size == matches:
         yield Mistake(
             place,
-            f"{where}.opponent.adapter must be a folder that exists or that this configuration "
-            f"makes for this game, but is {opponent['adapter']!r}",
+            f"{where}.baseline batch means something only where groups are smaller than the batch, "
+            f"but group_size and matches both are {matches}",
         )
 
 
-def _will_exist(adapter: str, game: str, config: Mapping[str, Any]) -> bool:
-    """Whether there is such an adapter, or will be once the game's agents are trained."""
-    names = [[entry["name"] for entry in config[section]] for section in ("models", "algorithms")]
-    runs = {
-        f"results/{config['scale']}/training/{game}/{model}/{algorithm}/seed-{seed}/adapter"
-        for model, algorithm, seed in product(*names, config["seeds"])
-    }
-    return adapter in runs or Path(adapter).is_dir()
+def _learner_mistakes(
+    place: Place, game: Mapping[str, Any], config: Mapping[str, Any]
+) -> Iterator[Mistake]:
+    """Learners and opponents that don't exist, and settings of theirs that don't go together."""
+    algorithms = [algorithm["name"] for algorithm in config["algorithms"]]
+    api_players = [player["name"] for player in config["api_players"]]
+    players = scripted_player_names(kind_of(game))
+    opponents = [*algorithms, WARM_START, *players, *api_players]
+    where = words((*place, "learners"), config)
+    for algorithm, chosen in exploitability_settings(config, game["name"])["learners"].items():
+        if algorithm not in algorithms:
+            yield unknown(place, "algorithm", algorithm, algorithms, where)
+        for name in chosen:
+            if name not in opponents:
+                yield unknown(place, "opponent", name, opponents, where)
+        settings = learner_settings(config, game["name"], algorithm)
+        yield from _training_mistakes((*place, "training"), settings, config)
+
+
+def _ablation_mistakes(config: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Ablations of what doesn't exist, and variants whose settings don't go together."""
+    ablations = config["ablations"]
+    algorithms = [algorithm["name"] for algorithm in config["algorithms"]]
+    games = [game["name"] for game in config["games"]]
+    for key, names, known in (
+        ("algorithm", [ablations["algorithm"]], algorithms),
+        ("games", ablations["games"], games),
+    ):
+        for name in names if ablations["games"] else ():
+            if name not in known:
+                yield unknown(
+                    ("ablations", key), key.rstrip("s"), name, known, f"ablations.{key}"
+                )
+    names = [variant["name"] for variant in ablations["variants"]]
+    for index, name in enumerate(names):
+        place: Place = ("ablations", "variants", index)
+        if name in names[:index] or name in algorithms:
+            sentence = f"ablations: {name!r} already is another variant's or algorithm's name"
+            yield Mistake((*place, "name"), sentence)
+        for game in ablations["games"]:
+            settings = ablation_settings(config, game, name)
+            yield from _training_mistakes((*place, "training"), settings, config)
+
+
+def _tournament_mistakes(config: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Strategies that don't exist."""
+    for name in config["tournament"]["strategies"]:
+        if name not in (ALL, *STRATEGIES):
+            sentence = f"tournament.strategies: {unknown_strategy(name)}"
+            yield Mistake(("tournament", "strategies"), sentence)

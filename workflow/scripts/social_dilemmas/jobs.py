@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from social_dilemmas.errors import UserError
+from social_dilemmas.games import declare
 
 THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
 
@@ -25,6 +26,7 @@ def job() -> Iterator[Any]:
     snakemake = vars(sys.modules["__main__"])["snakemake"]  # put there by the directive `script:`
     os.environ.update(dict.fromkeys(THREAD_LIMITS, str(snakemake.threads)))
     os.environ.update(TOKENIZERS_PARALLELISM="false", TQDM_DISABLE="1")
+    declare(snakemake.config.get("games", ()))
     log = Path(snakemake.log[0])
     terminal = _divert_output(log)
     logger = _logger(terminal)

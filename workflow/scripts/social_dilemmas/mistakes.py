@@ -14,6 +14,7 @@ TYPES = {
     "array": "a list",
     "boolean": "true or false",
     "integer": "a whole number",
+    "null": "null",
     "number": "a number",
     "object": "a mapping",
     "string": "a text",
@@ -85,7 +86,8 @@ def _mistake(error: jsonschema.ValidationError, config: Mapping[str, Any]) -> Mi
         case "enum":
             must = f"must be one of {', '.join(map(str, limit))}"
         case "type":
-            must = f"must be {TYPES[limit]}"
+            types = [limit] if isinstance(limit, str) else limit
+            must = f"must be {' or '.join(TYPES[name] for name in types)}"
         case "minimum":
             must = f"must be at least {limit}"
         case "multipleOf":
@@ -94,6 +96,10 @@ def _mistake(error: jsonschema.ValidationError, config: Mapping[str, Any]) -> Mi
             must = f"must be at most {limit}"
         case "exclusiveMinimum":
             must = f"must be greater than {limit}"
+        case "exclusiveMaximum":
+            must = f"must be less than {limit}"
+        case "minItems" | "maxItems" if limit > 1:
+            must = f"must hold {limit} entries"
         case "minItems" | "minProperties" | "minLength":
             must = "must not be empty"
         case "maxProperties":

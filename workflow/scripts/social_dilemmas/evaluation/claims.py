@@ -1,9 +1,13 @@
 """The paper's claims as bounds on what was measured: the numbers that carry a claim, and whether
 they do.
 
-C1: naive learning ends in greedy play. C3: Advantage Alignment reaches high payoffs together, still
+C1: naive learning ends in greedy play. C2: it exploits opponents that don't learn; what it gets more
+than the frozen warm-started agent carries the claim, with its whole interval. C3: Advantage Alignment reaches high payoffs together, still
 isn't exploited, and answers a defection. Sum of rewards is the contrast: it reaches high payoffs
-and is exploited.
+and is exploited. C4: against a frozen agent that was trained with Advantage Alignment, naive learning
+ends in cooperation, as that is the best response; against one that was trained on the sum of rewards it
+ends in exploitation. C5: the group-relative baseline and the buffer of past agents each matter: the change
+that comes with them or without them isn't zero, with its whole interval.
 
 C6: Trust-and-Split needs honest messages to reach high welfare. A player sees only its own hand,
 and every hand is the upper one as often as the lower one. Without information about the other's
@@ -30,12 +34,21 @@ from typing import Any
 
 import pandas as pd
 
-from social_dilemmas.evaluation.names import game_title, quantity_words, readable
-from social_dilemmas.evaluation.tables import ALL_SEEDS, EVERYONE, SAME_SEED
+from social_dilemmas.evaluation.names import (
+    WARM_START,
+    game_title,
+    learner_name,
+    quantity_words,
+    readable,
+)
+from social_dilemmas.evaluation.tables import ALL_SEEDS, EVERYONE, ITSELF, SAME_SEED
 
 CLAIMS = {
     "C1": "Naive RL ends in greedy play",
+    "C2": "Naive RL exploits opponents that don't learn",
     "C3": "Advantage Alignment cooperates and isn't exploited; sum of rewards is exploited",
+    "C4": "The best response to a frozen Advantage Alignment agent is to cooperate",
+    "C5": "The group baseline and the buffer of past agents each matter",
     "C6": "Trust-and-Split needs honest messages to reach high welfare",
 }
 
@@ -53,6 +66,7 @@ class Criterion:
         direction: "<=" or ">=".
         bound: the least or the largest value that counts as shown.
         aim: hoped for, but not needed.
+        whole: the whole interval must be on the right side, not only the mean.
     """
 
     claim: str
@@ -63,6 +77,7 @@ class Criterion:
     direction: str
     bound: float
     aim: bool = False
+    whole: bool = False
 
     def holds(self, value: float) -> bool:
         """Whether a value is on the right side of the bound; NaN never is."""
@@ -71,7 +86,9 @@ class Criterion:
 
 DILEMMA, SPLIT, TRUST = "prisoners_dilemma", "split", "trust_and_split"
 NAIVE, SUM, ALIGNMENT = "naive", "sum_of_rewards", "advantage_alignment"
-SELF, COOPERATOR, LIAR = "itself", "welfare_maximising", "welfare_maximising_lying"
+SELF, COOPERATOR, LIAR = ITSELF, "welfare_maximising", "welfare_maximising_lying"
+LEARNER = learner_name(NAIVE)
+CHANGE = "payoff_change"
 
 CRITERIA = (
     Criterion("C1", DILEMMA, NAIVE, SELF, "payoff", "<=", 1.15),
@@ -108,24 +125,44 @@ CRITERIA = (
 )
 
 
+FURTHER_CRITERIA = (
+    *(
+        Criterion("C2", game, LEARNER, WARM_START, "payoff_gap", ">=", 0, whole=True)
+        for game in (DILEMMA, SPLIT, TRUST)
+    ),
+    Criterion("C3", DILEMMA, ALIGNMENT, "tit_for_tat_like", "cooperation", ">=", 0.85),
+    Criterion("C3", DILEMMA, ALIGNMENT, "defectors", "payoff", ">=", 0.85),
+    Criterion("C4", DILEMMA, LEARNER, ALIGNMENT, "payoff", ">=", 2.6),
+    Criterion("C4", DILEMMA, LEARNER, ALIGNMENT, "payoff_opponent", ">=", 2.6),
+    Criterion("C4", TRUST, LEARNER, ALIGNMENT, "payoff", ">=", 42),
+    Criterion("C4", TRUST, LEARNER, ALIGNMENT, "payoff_opponent", ">=", 42),
+    Criterion("C4", DILEMMA, LEARNER, SUM, "payoff", ">=", 4.5),
+    Criterion("C4", DILEMMA, LEARNER, SUM, "payoff_opponent", "<=", 0.6),
+    *(
+        Criterion("C5", TRUST, variant, opponent, CHANGE, direction, 0, whole=True)
+        for variant, direction in (("no_group_baseline", "<="), ("with_buffer", ">="))
+        for opponent in (SELF, "greedy")
+    ),
+)
+"""Those that only the further experiments measure: `snakemake everything`."""
+
+
 def claims(
-    cross_play: pd.DataFrame,
-    fingerprints: pd.DataFrame,
+    tables: Iterable[pd.DataFrame],
     criteria: Iterable[Criterion] = CRITERIA,
 ) -> pd.DataFrame:
     """Every criterion of every game that was played, for each model.
 
     Args:
-        cross_play: the table of `tables.cross_play`.
-        fingerprints: the table of `tables.fingerprints`.
+        tables: what was measured, with the columns of `tables.cross_play`; tables of ablations with their changes too.
         criteria: what to look up.
 
     Returns:
         Columns model, claim, game, agent, opponent, quantity (in words), value, low, high, bound
-        (such as "<= 1.15"), aim, holds (the value is within the bound), interval_holds (all of the
-        interval is). What was not measured has the value NaN and doesn't hold.
+        (such as "<= 1.15"), aim, holds (the value is within the bound, or all of the interval where the criterion asks
+        for that), interval_holds (all of the interval is). What was not measured has the value NaN and doesn't hold.
     """
-    measured = pd.concat([cross_play, fingerprints], ignore_index=True)
+    measured = pd.concat(map(_with_changes, tables), ignore_index=True)
     keys = measured[["model", "game", "agent", "opponent", "pairing", "quantity"]]
     intervals = measured[["mean", "low", "high"]].itertuples(index=False, name=None)
     found = dict(zip(keys.itertuples(index=False, name=None), intervals, strict=True))
@@ -140,6 +177,7 @@ def claims(
                 continue
             key = (model, game, criterion.agent, opponent, pairing, criterion.quantity)
             value, low, high = found.get(key, (math.nan,) * 3)
+            interval_holds = criterion.holds(low) and criterion.holds(high)
             rows.append(
                 {
                     "model": model,
@@ -153,11 +191,37 @@ def claims(
                     "high": high,
                     "bound": f"{criterion.direction} {criterion.bound:g}",
                     "aim": criterion.aim,
-                    "holds": criterion.holds(value),
-                    "interval_holds": criterion.holds(low) and criterion.holds(high),
+                    "holds": interval_holds if criterion.whole else criterion.holds(value),
+                    "interval_holds": interval_holds,
                 }
             )
-    return pd.DataFrame(rows).sort_values("model", kind="stable", ignore_index=True)
+    games, agents = (
+        list(dict.fromkeys(getattr(criterion, key) for criterion in CRITERIA))
+        for key in ("game", "agent")
+    )
+
+    def place(row: Mapping[str, Any]) -> tuple[Any, ...]:
+        agent = row["agent"]
+        known = agent in agents
+        order = agents.index(agent) if known else len(agents)
+        return row["model"], row["claim"], games.index(row["game"]), order, "" if known else agent
+
+    return pd.DataFrame(sorted(rows, key=place))
+
+
+def _with_changes(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of ablations with the changes of payoffs as quantities of their own; any other as it is."""
+    if "change" not in table:
+        return table
+    itself = table["opponent"] == ITSELF
+    table = table.assign(
+        opponent=table["opponent"].mask(itself, table["agent"]),
+        pairing=table["pairing"].mask(itself, SAME_SEED),
+    )
+    changes = table[table["change"].notna() & (table["quantity"] == "payoff")]
+    changes = changes.drop(columns=["mean", "low", "high"]).assign(quantity=CHANGE)
+    ends = {"change": "mean", "change_low": "low", "change_high": "high"}
+    return pd.concat([table, changes.rename(columns=ends)], ignore_index=True)
 
 
 def format_claims(table: pd.DataFrame) -> str:

@@ -1,6 +1,6 @@
-"""Cross-play: every agent against every other, trained or scripted, in both seats, in one process."""
+"""Cross-play: agents against agents, trained or scripted, in both seats, in one process."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations_with_replacement
@@ -11,11 +11,11 @@ import pandas as pd
 import torch
 from peft import PeftModel
 
-from social_dilemmas.games import build_game
-from social_dilemmas.games.game import SEATS, Game, Match, Turn
+from social_dilemmas.games import game_of
+from social_dilemmas.games.game import SEATS, Game, Match, Turn, welfare_share
 from social_dilemmas.generation.model import load_model
 from social_dilemmas.generation.sampler import LanguageModelPlayer
-from social_dilemmas.learning.adapters import NO_ADAPTER, check_adapter
+from social_dilemmas.learning.adapters import NO_ADAPTER, check_adapter, folded
 from social_dilemmas.players.play import play
 from social_dilemmas.players.player import Player
 from social_dilemmas.players.scripted import scripted_player
@@ -27,12 +27,12 @@ UNSEEDED = -1  # in place of a training seed: the warm start, scripted players
 
 @dataclass(frozen=True)
 class Agent:
-    """An entrant: the model under an adapter, or a scripted player."""
+    """An entrant: the model under an adapter, a player of its own, or with neither the model itself."""
 
     name: str
-    seed: int
-    adapter: str | None
-    player: Player | None
+    seed: int = UNSEEDED
+    adapter: Path | None = None
+    player: Player | None = None
 
 
 @dataclass(frozen=True)
@@ -44,24 +44,40 @@ class Pairing:
     agents: tuple[Agent, Agent]
 
 
-def run_cross_play(
+def scripted_agents(game: Game, names: Iterable[str]) -> list[Agent]:
+    """Scripted players as agents."""
+    return [Agent(name, player=scripted_player(game.kind, name)) for name in names]
+
+
+def all_pairs(agents: Sequence[Agent]) -> list[tuple[Agent, Agent]]:
+    """Every agent with every other and with itself."""
+    return list(combinations_with_replacement(agents, 2))
+
+
+def own_pairs(agents: Sequence[Agent]) -> list[tuple[Agent, Agent]]:
+    """Every trained agent with itself and with every scripted player."""
+    fixed = [agent for agent in agents if agent.player is not None]
+    trained = [agent for agent in agents if agent.adapter is not None]
+    return [(agent, other) for agent in trained for other in (agent, *fixed)]
+
+
+def play_pairs(
     *,
     model: Path,
-    adapters: Sequence[tuple[str, int, Path]],
+    pairs: Sequence[tuple[Agent, Agent]],
     game: Mapping[str, Any],
     settings: Mapping[str, Any],
     output: Path,
 ) -> None:
     """Play all pairs and write one row per match and seat as parquet.
 
-    Every pair of agents, an agent with itself included, meets in the same `matches` matches: half of them with
-    swapped seats under the same chance events.
+    Every pair meets in the same `matches` matches: half of them with swapped seats under the same chance events.
 
     Args:
-        model: directory of the warm-started model, an entrant itself.
-        adapters: algorithm, seed and directory of every trained agent.
+        model: directory of the model that all adapters belong to.
+        pairs: who meets whom.
         game: the game's entry in the config.
-        settings: `matches` for each pair, the scripted `opponents`, and how replies are sampled.
+        settings: `matches` for each pair, `batch` of them at a time, and how replies are sampled.
         output: parquet file. Columns: game, agent, agent_seed, opponent, opponent_seed, match, seat, payoff and
             payoff_opponent (points a round), welfare_share (of both together), and for each behaviour of `agent` its
             mean over the match and, with the ending `_count`, how often it was observed.
@@ -69,38 +85,26 @@ def run_cross_play(
     Raises:
         UserError: the model or an adapter isn't there, or the adapter belongs to another base model.
     """
-    rules = build_game(game["name"], game["rounds"], game["rules"])
-    for _, _, adapter in adapters:
-        check_adapter(adapter, model)
+    rules = game_of(game)
+    paths = {agent.adapter for pair in pairs for agent in pair if agent.adapter is not None}
+    names: dict[Path | None, str] = {path: f"agent-{i}" for i, path in enumerate(sorted(paths))}
+    for path in paths:
+        check_adapter(path, model)
     language_model = load_model(model)
-    agents = [Agent("warm_start", UNSEEDED, NO_ADAPTER, None)]
-    mixed = None
-    for algorithm, seed, path in adapters:
-        name = f"{algorithm}-{seed}"
-        if mixed is None:
-            mixed = PeftModel.from_pretrained(
-                language_model.model, str(path), adapter_name=name
-            ).eval()
-        else:
-            mixed.load_adapter(str(path), adapter_name=name)
-        agents.append(Agent(algorithm, seed, name, None))
-    agents += [
-        Agent(name, UNSEEDED, None, scripted_player(rules.name, name))
-        for name in settings["opponents"]
-    ]
     masks = language_model.masks(rules)
-    pairings = list(_pairings(rules, agents, settings["matches"]))
+    mixed = with_adapters(language_model.model, names)
+    pairings = list(_pairings(rules, pairs, settings["matches"]))
     rows: list[dict[str, Any]] = []
-    with Progress(len(pairings), f"{rules.name}, cross-play") as progress:
+    with Progress(len(pairings), f"{game['name']}, matches") as progress:
         for first in range(0, len(pairings), settings["batch"]):
             batch = pairings[first : first + settings["batch"]]
-            generator = torch.Generator(language_model.model.device)
-            generator.manual_seed(derive_seed("cross-play", rules.name, first))
-            names = {
-                (pairing.match, seat): pairing.agents[seat].adapter or NO_ADAPTER
+            seats = {
+                (pairing.match, seat): names.get(pairing.agents[seat].adapter, NO_ADAPTER)
                 for pairing in batch
                 for seat in SEATS
             }
+            generator = torch.Generator(language_model.model.device)
+            generator.manual_seed(derive_seed("cross-play", game["name"], first))
             player = LanguageModelPlayer(
                 mixed or language_model.model,
                 language_model.chat,
@@ -108,29 +112,46 @@ def run_cross_play(
                 generator,
                 temperature=settings["temperature"],
                 max_new_tokens=settings["max_new_tokens"],
-                adapter_of=partial(_adapter_of, names) if mixed else None,
+                adapter_of=partial(_adapter_of, seats) if mixed else None,
             )
-            play(
-                [pairing.match for pairing in batch],
-                [(a.player or player, b.player or player) for a, b in (p.agents for p in batch)],
-            )
-            rows += [_row(rules, pairing, seat) for pairing in batch for seat in SEATS]
+            with torch.no_grad(), folded(mixed, settings["fold_adapter"], {*seats.values()}):
+                play(
+                    [pairing.match for pairing in batch],
+                    [
+                        (first.player or player, second.player or player)
+                        for first, second in (pairing.agents for pairing in batch)
+                    ],
+                )
+            rows += [_row(game["name"], rules, pairing, seat) for pairing in batch for seat in SEATS]
             progress.advance(steps=len(batch))
     pd.DataFrame(rows).to_parquet(output, index=False)
 
 
-def _adapter_of(names: Mapping[tuple[Match, int], str], turn: Turn) -> str:
-    return names[turn.match, turn.seat]
+def _adapter_of(seats: Mapping[tuple[Match, int], str], turn: Turn) -> str:
+    return seats[turn.match, turn.seat]
 
 
-def _pairings(game: Game, agents: Sequence[Agent], matches: int) -> Iterator[Pairing]:
-    for first, second in combinations_with_replacement(agents, 2):
+def with_adapters(model: Any, names: Mapping[Path | None, str]) -> PeftModel | None:
+    """The model with all of these adapters, by name; None where there are none."""
+    mixed: PeftModel | None = None
+    for path, name in names.items():
+        if mixed is None:
+            mixed = PeftModel.from_pretrained(model, str(path), adapter_name=name).eval()
+        else:
+            mixed.load_adapter(str(path), adapter_name=name)
+    return mixed
+
+
+def _pairings(
+    game: Game, pairs: Sequence[tuple[Agent, Agent]], matches: int
+) -> Iterator[Pairing]:
+    for first, second in pairs:
         for index in range(matches):
             match = game.start(derive_seed("cross-play match", index // 2))
             yield Pairing(index, match, (first, second) if index % 2 == 0 else (second, first))
 
 
-def _row(game: Game, pairing: Pairing, seat: int) -> dict[str, Any]:
+def _row(name: str, game: Game, pairing: Pairing, seat: int) -> dict[str, Any]:
     agent, opponent = pairing.agents[seat], pairing.agents[1 - seat]
     match = pairing.match
     own, other = sum(match.rewards(seat)), sum(match.rewards(1 - seat))
@@ -138,7 +159,7 @@ def _row(game: Game, pairing: Pairing, seat: int) -> dict[str, Any]:
     for name, value in game.observe(match, seat):
         observed[name].append(value)
     row: dict[str, Any] = {
-        "game": game.name,
+        "game": name,
         "agent": agent.name,
         "agent_seed": agent.seed,
         "opponent": opponent.name,
@@ -147,7 +168,7 @@ def _row(game: Game, pairing: Pairing, seat: int) -> dict[str, Any]:
         "seat": seat,
         "payoff": own / len(match.history),
         "payoff_opponent": other / len(match.history),
-        "welfare_share": (own + other) / game.welfare_optimum(match),
+        "welfare_share": welfare_share(own + other, game.welfare_optimum(match)),
     }
     for name, values in observed.items():
         row[name] = sum(values) / len(values) if values else float("nan")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from social_dilemmas.games import build_game
+from social_dilemmas.games import named_game
 
 AGENTS = {
     "warm_start": "Warm start",
@@ -23,20 +23,39 @@ AGENTS = {
     "fair_half": "Half of everything",
     "fair_half_lying": "Half of everything, lying",
     "random": "Random",
+    "tit_for_tat_like": "Tit-for-tat-like",
+    "grim_like": "Grim-like",
     "everyone": "Everyone",
 }
 """Agents in the order of all tables and figures; others follow in alphabetical order."""
 
+WARM_START = "warm_start"
+LEARNER = "_learner"
+
 QUANTITIES = {
     "payoff": "points a round",
     "payoff_opponent": "points a round that the other gets",
+    "payoff_gap": "points a round more than the other gets",
+    "payoff_change": "points a round more than the method as it is",
     "welfare_share": "share of the welfare-optimal payoff",
 }
 """Quantities of every game; what else is observed brings its words along in the game."""
 
 
+def learner_name(algorithm: str) -> str:
+    """What an agent that learned against a fixed opponent is called, to tell it from one that learned by self-play."""
+    return f"{algorithm}{LEARNER}"
+
+
+def is_learner(agent: str) -> bool:
+    """Whether an agent learned against a fixed opponent."""
+    return agent.endswith(LEARNER)
+
+
 def readable(agent: str) -> str:
     """The name of an agent for a label."""
+    if is_learner(agent):
+        return f"{readable(agent.removesuffix(LEARNER))} learner"
     return AGENTS.get(agent) or agent.replace("_", " ").capitalize()
 
 
@@ -48,7 +67,7 @@ def in_order(agents: Iterable[str]) -> list[str]:
 
 def game_title(game: str) -> str:
     """The title of a game."""
-    return build_game(game, 1).title
+    return named_game(game).title
 
 
 def quantity_words(game: str, quantity: str) -> str:
@@ -57,7 +76,7 @@ def quantity_words(game: str, quantity: str) -> str:
     A game's words that open with dots continue those of the quantity before; they are put together.
     """
     words = ""
-    for name, own in {**QUANTITIES, **build_game(game, 1).behaviours}.items():
+    for name, own in {**QUANTITIES, **named_game(game).behaviours}.items():
         words = f"{words.split(',')[0]}, {own[4:]}" if own.startswith("... ") else own
         if name == quantity:
             return words

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from social_dilemmas.games import build_game
+from social_dilemmas.games import game_of
 from social_dilemmas.games.game import SEATS
 from social_dilemmas.players.play import play
 from social_dilemmas.players.scripted import scripted_player, scripted_player_names
@@ -21,20 +21,19 @@ def references(games: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Points a round and seat, over the same chance events for both references.
 
     Args:
-        games: config entries; name, rounds and rules are used.
+        games: config entries; name, kind, rounds and rules are used.
 
     Returns:
         Columns game, reference, payoff. A game without a greedy scripted player has no such row.
     """
     rows = []
     for entry in games:
-        name, rounds = entry["name"], entry["rounds"]
-        game = build_game(name, rounds, entry.get("rules"))
-        names = [player for player in GREEDY_PLAYERS if player in scripted_player_names(name)]
-        player = scripted_player(name, names[0] if names else "random")
+        name, game = entry["name"], game_of(entry)
+        names = [player for player in GREEDY_PLAYERS if player in scripted_player_names(game.kind)]
+        player = scripted_player(game.kind, names[0] if names else "random")
         matches = [game.start(seed) for seed in range(MATCHES)]
         play(matches, [(player, player)] * MATCHES)
-        seat_rounds = MATCHES * rounds * len(SEATS)
+        seat_rounds = sum(len(match.history) for match in matches) * len(SEATS)
         if names:
             points = sum(sum(match.rewards(seat)) for match in matches for seat in SEATS)
             rows.append({"game": name, "reference": GREEDY, "payoff": points / seat_rounds})

@@ -12,12 +12,18 @@ import numpy as np
 import pandas as pd
 
 from social_dilemmas.evaluation.intervals import CONFIDENCE, Run, Sample, bootstrap_intervals
+from social_dilemmas.evaluation.names import WARM_START, is_learner
 
-PAYOFFS = ("payoff", "payoff_opponent", "welfare_share")
+PAYOFF, PAYOFF_OPPONENT, PAYOFF_GAP = "payoff", "payoff_opponent", "payoff_gap"
+
+PAYOFFS = (PAYOFF, PAYOFF_OPPONENT, "welfare_share")
 """Quantities of the cross-play table; all others that a game observes are fingerprints."""
 
 SAME_SEED, OTHER_SEED, ALL_SEEDS = "same seed", "other seed", "all"
 """Pairings. An agent and itself with the same seed is self-play."""
+
+ITSELF = "itself"
+"""The opponent's name in self-play, where a table holds nothing else of an agent with its like."""
 
 EVERYONE = "everyone"
 """The opponent's name where the matches against all opponents are pooled."""
@@ -89,6 +95,109 @@ def fingerprints(matches: Mapping[Source, Path], *, confidence: float = CONFIDEN
     return _summaries(matches, None, pool=True, confidence=confidence)
 
 
+def learning_against_fixed(
+    metrics: Mapping[tuple[str, str, str, str, int], Path],
+) -> pd.DataFrame:
+    """Training metrics of learners against opponents that don't learn.
+
+    Args:
+        metrics: `metrics.csv` of each (game, model, algorithm, opponent, seed).
+
+    Returns:
+        Columns as `learning_curves`, and opponent.
+    """
+    parts = [
+        learning_curves({(game, model, algorithm, seed): path}).assign(opponent=opponent)
+        for (game, model, algorithm, opponent, seed), path in metrics.items()
+    ]
+    columns = ["model", "game", "algorithm", "opponent", *CURVE_COLUMNS[3:]]
+    return pd.concat(parts, ignore_index=True)[columns]
+
+
+def exploitability(
+    matches: Mapping[Source, Path], *, confidence: float = CONFIDENCE
+) -> pd.DataFrame:
+    """What learners get out of the opponents that they learned against, and what they do to them.
+
+    A frozen agent meets the learner of its own seed only, so the learners' seeds are what was drawn.
+
+    Args:
+        matches: `matches.parquet` of each (game, model).
+        confidence: of the intervals.
+
+    Returns:
+        Columns as `fingerprints`; the agents are learners (`names.learner_name`); `quantity` is one of `PAYOFFS`,
+        `payoff_gap` (what the learner gets more than its opponent), or a behaviour.
+    """
+    parts = []
+    for source, path in matches.items():
+        frame = pd.read_parquet(path)
+        frame = frame[frame["agent"].map(is_learner)]
+        frame = frame.assign(
+            payoff_gap=frame[PAYOFF] - frame[PAYOFF_OPPONENT], opponent_seed=FIXED
+        )
+        chosen = [*PAYOFFS, PAYOFF_GAP, *_behaviours(frame.drop(columns=PAYOFF_GAP))]
+        parts.append(_summary(source, frame, chosen, False, confidence))
+    return pd.concat(parts, ignore_index=True)
+
+
+def ablations(
+    standard: Mapping[Source, Path],
+    variants: Mapping[tuple[str, str, str], Path],
+    algorithm: str,
+    *,
+    confidence: float = CONFIDENCE,
+) -> pd.DataFrame:
+    """What each variant of an algorithm gets in self-play and with scripted players, beside the algorithm itself.
+
+    The interval of a change comes from those of both means (Zou and Donner, Construction of confidence limits about
+    effect measures, Statistics in Medicine 27, 2008).
+
+    Args:
+        standard: cross-play matches of each (game, model).
+        variants: matches of each (game, model, variant).
+        algorithm: the one that was varied.
+        confidence: of the intervals.
+
+    Returns:
+        Columns of `fingerprints` for `PAYOFFS`, and change, change_low, change_high (the variant's mean minus that of
+        the algorithm), matters (whether this interval leaves out zero). `opponent` is "itself" in self-play.
+    """
+    means = pd.concat(
+        [
+            _headline(source, pd.read_parquet(path), algorithm, confidence)
+            for source, path in standard.items()
+        ]
+    )
+    changed = pd.concat(
+        [
+            _headline((game, model), pd.read_parquet(path), variant, confidence)
+            for (game, model, variant), path in variants.items()
+        ]
+    )
+    keys = ["model", "game", "opponent", "quantity"]
+    both = changed.merge(means[[*keys, "mean", "low", "high"]], on=keys, suffixes=("", "_standard"))
+    change = both["mean"] - both["mean_standard"]
+    fall = np.hypot(both["mean"] - both["low"], both["high_standard"] - both["mean_standard"])
+    rise = np.hypot(both["high"] - both["mean"], both["mean_standard"] - both["low_standard"])
+    both = both.drop(columns=[name for name in both if name.endswith("_standard")])
+    changes = pd.DataFrame(
+        {"change": change, "change_low": change - fall, "change_high": change + rise}
+    )
+    changes["matters"] = (changes["change_low"] > 0) | (changes["change_high"] < 0)
+    return pd.concat([means, both.join(changes)], ignore_index=True)
+
+
+def _headline(source: Source, frame: pd.DataFrame, agent: str, confidence: float) -> pd.DataFrame:
+    """An agent's payoffs in self-play and with scripted players."""
+    own = frame[frame["agent"] == agent]
+    itself = (own["opponent"] == agent) & (own["opponent_seed"] == own["agent_seed"])
+    scripted = (own["opponent_seed"] == FIXED) & (own["opponent"] != WARM_START)
+    table = _summary(source, own[itself | scripted], PAYOFFS, False, confidence)
+    table = table[table["pairing"] == ALL_SEEDS]
+    return table.assign(opponent=table["opponent"].where(table["opponent"] != agent, ITSELF))
+
+
 def _summaries(
     matches: Mapping[Source, Path],
     quantities: Sequence[str] | None,
@@ -96,35 +205,51 @@ def _summaries(
     pool: bool,
     confidence: float,
 ) -> pd.DataFrame:
+    frames = {source: pd.read_parquet(path) for source, path in matches.items()}
+    return pd.concat(
+        [
+            _summary(source, frame, quantities or _behaviours(frame), pool, confidence)
+            for source, frame in frames.items()
+        ],
+        ignore_index=True,
+    )
+
+
+def _summary(
+    source: Source,
+    frame: pd.DataFrame,
+    chosen: Sequence[str],
+    pool: bool,
+    confidence: float,
+) -> pd.DataFrame:
+    """Means and intervals of these quantities, for every agent with every opponent."""
+    game, model = source
     rows = []
-    for (game, model), path in matches.items():
-        frame = pd.read_parquet(path)
-        chosen = list(quantities or _behaviours(frame))
-        for agent, opponent, pairing, samples in _cells(frame, chosen, pool):
-            intervals = bootstrap_intervals(
-                samples,
-                confidence=confidence,
-                stream=(model, game, agent, opponent, pairing, *chosen),
-            )
-            rows += [
-                {
-                    "model": model,
-                    "game": game,
-                    "agent": agent,
-                    "opponent": opponent,
-                    "pairing": pairing,
-                    "quantity": quantity,
-                    "mean": interval.mean,
-                    "low": interval.low,
-                    "high": interval.high,
-                    "matches": interval.matches,
-                    "missing": interval.missing,
-                    "observations": interval.observations,
-                    "seeds": interval.runs,
-                    "interval_over": "seeds and matches" if interval.over_runs else "matches",
-                }
-                for quantity, interval in zip(chosen, intervals, strict=True)
-            ]
+    for agent, opponent, pairing, samples in _cells(frame, chosen, pool):
+        intervals = bootstrap_intervals(
+            samples,
+            confidence=confidence,
+            stream=(model, game, agent, opponent, pairing, *chosen),
+        )
+        rows += [
+            {
+                "model": model,
+                "game": game,
+                "agent": agent,
+                "opponent": opponent,
+                "pairing": pairing,
+                "quantity": quantity,
+                "mean": interval.mean,
+                "low": interval.low,
+                "high": interval.high,
+                "matches": interval.matches,
+                "missing": interval.missing,
+                "observations": interval.observations,
+                "seeds": interval.runs,
+                "interval_over": "seeds and matches" if interval.over_runs else "matches",
+            }
+            for quantity, interval in zip(chosen, intervals, strict=True)
+        ]
     return pd.DataFrame(rows)
 
 

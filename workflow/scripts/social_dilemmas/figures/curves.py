@@ -34,7 +34,12 @@ def summarise(curves: pd.DataFrame, quantity: str) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[columns]
 
 
-def draw_curves(axis: Axes, table: pd.DataFrame, algorithms: Sequence[str]) -> None:
+def draw_curves(
+    axis: Axes,
+    table: pd.DataFrame,
+    algorithms: Sequence[str],
+    linestyle: str | tuple[int, tuple[int, int]] = "-",
+) -> None:
     """Draw rows of `summarise`: the mean as a line, seeds as thin lines, their range as a band."""
     colour = colours(algorithms)
     for algorithm in algorithms:
@@ -52,7 +57,7 @@ def draw_curves(axis: Axes, table: pd.DataFrame, algorithms: Sequence[str]) -> N
         )
         for name in lines.columns.difference([MEAN, LOWEST, HIGHEST]):
             axis.plot(lines.index, lines[name], color=colour[algorithm], alpha=0.35, linewidth=0.5)
-        axis.plot(lines.index, lines[MEAN], color=colour[algorithm])
+        axis.plot(lines.index, lines[MEAN], color=colour[algorithm], linestyle=linestyle)
     axis.set_xlabel("Training iteration")
     axis.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
     axis.margins(x=0)

@@ -8,15 +8,8 @@ from matplotlib.figure import Figure
 from social_dilemmas.evaluation.names import in_order
 from social_dilemmas.evaluation.tables import EVERYONE
 from social_dilemmas.figures import style
-from social_dilemmas.games import build_game
+from social_dilemmas.games import named_game
 from social_dilemmas.players.scripted import scripted_player_names
-
-AXES = {
-    "prisoners_dilemma": ("Probability of cooperating", 1.0),
-    "split": ("Units asked for", 10.0),
-    "trust_and_split": ("Coins asked for", 10.0),
-}
-"""What a game's behaviours measure, and the end of the axis."""
 
 WIDTH = 9.0  # inches; the words beside the panels need room
 
@@ -49,11 +42,11 @@ def draw(table: pd.DataFrame) -> Figure:
             axis = axes[row, column]
             part = table[(table["model"] == model) & (table["game"] == game)]
             observed = set(part["quantity"])
-            places = [name for name in build_game(game, 1).behaviours if name in observed]
+            places = [name for name in named_game(game).behaviours if name in observed]
             style.draw_points(axis, part, places, "quantity", agents, horizontal=True)
             axis.set_yticks(range(len(places)), [_label(game, name) for name in places])
             axis.tick_params(axis="y", length=0)
-            label, end = AXES.get(game, ("Mean", 0.0))
+            label, end = named_game(game).axis
             axis.set_xlabel(label)
             axis.set_xlim(0, max(end, part["high"].max()))
             style.title(axis, game, model, models, x=-0.8)
@@ -66,7 +59,7 @@ def _label(game: str, quantity: str) -> str:
 
     What goes on where another behaviour's words stop opens with dots.
     """
-    behaviours = build_game(game, 1).behaviours
+    behaviours = named_game(game).behaviours
     first = next(iter(behaviours.values()))
     words = behaviours[quantity].replace("... ", "… ")
     return fill(words.replace(f"{first} ", "… "), 26)

@@ -3,49 +3,135 @@
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from social_dilemmas.errors import UserError
 from social_dilemmas.games.game import Game
+from social_dilemmas.games.horizon import Rounds
+
+Entry = Mapping[str, Any]
+"""A game of a configuration: `name`, `rounds`, and maybe `kind` and `rules`."""
+
+_declared: dict[str, Entry] = {}
 
 
 def game_names() -> list[str]:
-    """Names of all games: the modules of this package that define one."""
+    """Names of all kinds of games: the modules of this package that define one."""
     return [name for _, name, _ in pkgutil.iter_modules(__path__) if _game_class(name) is not None]
 
 
-def build_game(name: str, rounds: int, rules: Mapping[str, Any] | None = None) -> Game:
-    """The game of a config entry.
+def kind_of(entry: Entry) -> str:
+    """Which game an entry uses: its `kind`, or else the game that it has the name of."""
+    kind: str = entry.get("kind", entry["name"])
+    return kind
+
+
+def game_of(entry: Entry) -> Game:
+    """The game of a config entry. It has the entry's name, and a title of its own if it needs one.
 
     Raises:
-        UserError: the game doesn't exist, or its rules lack something, hold something that it
-            doesn't know, or make no sense.
+        UserError: there is no such kind of game, or its rounds or rules lack something, hold
+            something that it doesn't know, or make no sense.
     """
-    if not name.isidentifier() or name not in game_names():
-        raise UserError(f"unknown game {name!r}; known games: {', '.join(game_names())}")
-    game_class = _game_class(name)
-    assert game_class is not None
+    name, kind = entry["name"], kind_of(entry)
+    try:
+        game = build_game(kind, entry["rounds"], entry.get("rules"))
+    except UserError as error:
+        raise UserError(str(error) if name == kind else f"{name}: {error}") from None
+    if name != kind:
+        game.name = name
+        game.title = name.replace("_", " ").replace("-", " ").capitalize()
+    return game
+
+
+def build_game(kind: str, rounds: Rounds, rules: Mapping[str, Any] | None = None) -> Game:
+    """A game of some kind, under its default rules where no others are given.
+
+    Raises:
+        UserError: as `game_of`.
+    """
+    chosen = game_class(kind)
     rules = rules or {}
-    parameters = dict(inspect.signature(game_class).parameters)
+    parameters = dict(inspect.signature(chosen).parameters)
     del parameters["rounds"]
     for key in rules:
         if key not in parameters:
-            known = ", ".join(parameters)
-            raise UserError(f"{name}: unknown rule {key!r}; its rules are: {known}")
+            known = ", ".join(parameters) or "none"
+            raise UserError(f"{kind}: unknown rule {key!r}; its rules are: {known}")
     for key, parameter in parameters.items():
         if parameter.default is parameter.empty and key not in rules:
-            raise UserError(f"{name}: the rule {key!r} is missing")
-    return game_class(rounds, **rules)
+            raise UserError(f"{kind}: the rule {key!r} is missing")
+    return chosen(rounds, **rules)
 
 
-def _game_class(name: str) -> type[Game] | None:
-    module = importlib.import_module(f"social_dilemmas.games.{name}")
+def game_class(kind: str) -> type[Game]:
+    """The class of a kind of game.
+
+    Raises:
+        UserError: there is no such kind.
+    """
+    exists = kind.isidentifier() and find_spec(f"{__name__}.{kind}") is not None
+    found = _game_class(kind) if exists else None
+    if found is None:
+        raise UserError(f"unknown game {kind!r}; known games: {', '.join(game_names())}")
+    return found
+
+
+def declare(entries: Iterable[Entry]) -> None:
+    """Make a configuration's games known by their names, for all that only hears of a name, such as
+    the labels of a figure. It takes the place of what was declared before.
+    """
+    _declared.clear()
+    _declared.update({entry["name"]: entry for entry in entries})
+
+
+def named_game(name: str) -> Game:
+    """The declared game of this name, or else the game of this kind under its default rules.
+
+    Raises:
+        UserError: as `game_of`.
+    """
+    return game_of(_declared.get(name, {"name": name, "rounds": 1}))
+
+
+def kind_named(name: str) -> str:
+    """The kind of the declared game of this name; any other name is taken for a kind."""
+    return kind_of(_declared.get(name, {"name": name}))
+
+
+def wordings(entries: Iterable[Entry]) -> list[dict[str, Any]]:
+    """What a tokenizer depends on: the kinds of these games, with the rules that change sentences.
+
+    Two games whose sentences differ by numbers only are the same here. Rules without a default are
+    those of the entry.
+
+    Returns:
+        Each once: `name` (the kind) and `rules`, in the order of the kinds' names.
+    """
+    found = []
+    for entry in sorted(entries, key=kind_of):
+        chosen = game_class(kind_of(entry))
+        rules = entry.get("rules", {})
+        needed = {
+            key: rules[key]
+            for key, parameter in inspect.signature(chosen).parameters.items()
+            if parameter.default is parameter.empty and key in rules
+        }
+        wording = {"name": kind_of(entry), "rules": {**needed, **chosen.wording(rules)}}
+        if wording not in found:
+            found.append(wording)
+    return found
+
+
+def _game_class(kind: str) -> type[Game] | None:
+    module = importlib.import_module(f"{__name__}.{kind}")
     for value in vars(module).values():
         if (
             inspect.isclass(value)
             and issubclass(value, Game)
-            and getattr(value, "name", "") == name
+            and getattr(value, "kind", "") == kind
         ):
             return value
     return None

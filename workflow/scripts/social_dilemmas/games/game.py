@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Protocol
 
 from social_dilemmas.errors import UserError
 from social_dilemmas.games.grammar import Grammar
+from social_dilemmas.games.horizon import Rounds, horizon_of
 
 SEATS = (0, 1)
 
@@ -19,6 +20,13 @@ SEATS = (0, 1)
 def in_figures(number: float) -> str:
     """A number as prompts tell it: exactly, and a whole number without `.0`."""
     return str(number).removesuffix(".0")
+
+
+def welfare_share(points: float, optimum: float) -> float:
+    """What was reached of the largest possible sum of points; NaN where that sum isn't positive, as
+    in a zero-sum game, of which there is no share.
+    """
+    return points / optimum if optimum > 0 else float("nan")
 
 
 class Round(Protocol):
@@ -50,16 +58,24 @@ class Turn:
 
 @dataclass(kw_only=True, eq=False)
 class Match(ABC):
-    """A match in progress: `history` holds finished rounds, `invalid` counts forfeits by seat."""
+    """A match in progress: `history` holds finished rounds, `invalid` counts forfeits by seat.
 
+    `rounds` is the number of its rounds, drawn from the seed if the game's horizon is random.
+    """
+
+    game: "Game"
     seed: int
+    rounds: int = field(init=False)
     history: list[Any] = field(default_factory=list)
     invalid: list[int] = field(default_factory=lambda: [0, 0])
 
+    def __post_init__(self) -> None:
+        self.rounds = self.game.horizon.draw(self.seed)
+
     @property
-    @abstractmethod
     def finished(self) -> bool:
         """Whether all rounds are played."""
+        return len(self.history) == self.rounds
 
     @abstractmethod
     def turns(self) -> tuple[Turn, ...]:
@@ -94,18 +110,40 @@ class Match(ABC):
 
 
 class Game(ABC):
-    """Rules of a game, built from its config entry: `rounds` and the mapping `rules`."""
+    """Rules of a game, built from its config entry: `rounds` and the mapping `rules`.
 
-    name: ClassVar[str]
-    title: ClassVar[str]
-    behaviours: ClassVar[Mapping[str, str]]  # quantity observed in play -> what it says, in words
-    varying: tuple[str, ...] = ()  # phrases that vary inside otherwise constant sentences
+    Attributes:
+        kind: which game it is, the name of its module.
+        name: the name of the config entry, which is the kind if the entry names no other one.
+        title: for readers.
+        behaviours: quantities observed in play, and what they say, in words.
+        axis: what the behaviours measure, and the least end of a figure's axis.
+        varying: phrases that vary inside otherwise constant sentences.
+        horizon: how many rounds its matches have.
+        rounds: the largest number of rounds that a match may have.
+    """
 
-    def __init__(self, rounds: int) -> None:
-        """Raises UserError if there would be no round."""
-        if rounds < 1:
-            raise UserError(f"{self.name}: rounds must be at least 1, but is {rounds}")
-        self.rounds = rounds
+    kind: ClassVar[str]
+    title: str
+    behaviours: Mapping[str, str]
+    axis: tuple[str, float] = ("Mean", 0.0)
+    varying: tuple[str, ...] = ()
+
+    def __init__(self, rounds: Rounds) -> None:
+        """Raises UserError if there might be no round, or the horizon makes no sense."""
+        self.name = self.kind
+        try:
+            self.horizon = horizon_of(rounds)
+        except UserError as error:
+            raise UserError(f"{self.kind}: {error}") from None
+        self.rounds = self.horizon.most
+
+    @classmethod
+    def wording(cls, rules: Mapping[str, Any]) -> dict[str, Any]:
+        """What these rules change in the sentences of the game, numbers apart, as rules. A tokenizer
+        that is built for a game learns its text under these.
+        """
+        return {}
 
     @abstractmethod
     def start(self, seed: int) -> Match:

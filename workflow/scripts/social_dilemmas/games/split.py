@@ -1,14 +1,16 @@
 """Split: divide three kinds of items every round, with public values and no communication."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from random import Random
-from typing import ClassVar
+from typing import Any
 
 from social_dilemmas.errors import UserError
 from social_dilemmas.games.game import SEATS, Game, Match, Turn, in_figures
 from social_dilemmas.games.grammar import Choice, Grammar
+from social_dilemmas.games.horizon import Rounds
 from social_dilemmas.games.sharing import asks_little, share
 from social_dilemmas.randomness import stream
 
@@ -36,6 +38,77 @@ class SplitView:
     values: Values
     other_values: Values
     past: tuple[tuple[Values, Values, Claims, Claims], ...]
+
+
+class ValueDraw(ABC):
+    """How the values of a round are drawn."""
+
+    def __init__(self, unit_values: Sequence[int]) -> None:
+        """Raises UserError if these values don't suit it."""
+        self.unit_values = tuple(unit_values)
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """All that a unit may be worth."""
+        return self.unit_values
+
+    @abstractmethod
+    def draw(self, random: Random, kinds: int) -> tuple[Values, Values]:
+        """Values of both seats for that many kinds."""
+
+
+class FromSet(ValueDraw):
+    """Each value is one of `unit_values`; redrawn until the seats differ and have the same sum."""
+
+    def draw(self, random: Random, kinds: int) -> tuple[Values, Values]:
+        while True:
+            first, second = (tuple(random.choices(self.values, k=kinds)) for _ in SEATS)
+            if first != second and sum(first) == sum(second):
+                return first, second
+
+
+class FromRange(FromSet):
+    """The same with all whole numbers from the least to the most of `unit_values`."""
+
+    def __init__(self, unit_values: Sequence[int]) -> None:
+        super().__init__(unit_values)
+        if not all(isinstance(value, int) for value in unit_values):
+            raise UserError(
+                "split: the value_draw range needs whole numbers as unit_values, "
+                f"but they are {[*unit_values]}"
+            )
+        self.range = tuple(range(min(unit_values), max(unit_values) + 1))
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        return self.range
+
+
+class Exclusive(ValueDraw):
+    """Each kind is worth the larger of two `unit_values` to one seat and the smaller to the other;
+    redrawn until both seats value some kind more.
+    """
+
+    def __init__(self, unit_values: Sequence[int]) -> None:
+        super().__init__(unit_values)
+        if len(set(unit_values)) != 2:
+            raise UserError(
+                "split: the value_draw exclusive needs two different unit_values, "
+                f"but they are {[*unit_values]}"
+            )
+
+    def draw(self, random: Random, kinds: int) -> tuple[Values, Values]:
+        less, more = sorted(set(self.unit_values))
+        while True:
+            owners = random.choices(SEATS, k=kinds)
+            if len(set(owners)) == len(SEATS):
+                first, second = (
+                    tuple(more if owner == seat else less for owner in owners) for seat in SEATS
+                )
+                return first, second
+
+
+VALUE_DRAWS = {"set": FromSet, "exclusive": Exclusive, "range": FromRange}
 
 
 def treated_fairly(own: Values, other: Values, other_claims: Claims, quantity: int) -> bool:
@@ -68,11 +141,14 @@ def describe_values(kinds: tuple[str, ...], values: Values, other_values: Values
 
 
 class Split(Game):
-    """`quantity` units of each of the `kinds`, worth one of `unit_values`, drawn every round."""
+    """`quantity` units of each of the `kinds`, whose values for both players are drawn every round
+    from `unit_values`, in the way that `value_draw` names.
+    """
 
-    name = "split"
+    kind = "split"
     title = "Split"
-    behaviours: ClassVar[Mapping[str, str]] = {
+    axis = ("Units asked for", 10.0)
+    behaviours: Mapping[str, str] = {
         "claim_preferred": "units asked of what it values more",
         "claim_other": "units asked of what the other values more",
         "claim_other_at_start": "... in the first round",
@@ -82,13 +158,14 @@ class Split(Game):
 
     def __init__(
         self,
-        rounds: int,
+        rounds: Rounds,
         kinds: Sequence[str] = ("hats", "books", "balls"),
         quantity: int = 10,
         unit_values: Sequence[int] = (1, 10),
+        value_draw: str = "set",
     ) -> None:
-        """Raises UserError if kinds can't be told apart, there is nothing to divide, or no values
-        could be drawn that differ and have the same sum.
+        """Raises UserError if kinds can't be told apart, there is nothing to divide, or values
+        couldn't be drawn in this way.
         """
         super().__init__(rounds)
         if len(set(kinds)) < len(kinds) or not all(kind.isidentifier() for kind in kinds):
@@ -101,9 +178,15 @@ class Split(Game):
             raise UserError("split: rules need at least two kinds and two different unit_values")
         if min(unit_values) < 0:
             raise UserError(f"split: no unit_values may be negative, but they are {[*unit_values]}")
+        if value_draw not in VALUE_DRAWS:
+            raise UserError(
+                f"split: the rule value_draw must be one of {', '.join(VALUE_DRAWS)}, "
+                f"but is {value_draw!r}"
+            )
         self.kinds = tuple(kinds)
         self.quantity = quantity
-        self.unit_values = tuple(unit_values)
+        self.value_draw = VALUE_DRAWS[value_draw](unit_values)
+        self.unit_values = self.value_draw.values
         self.claim_grammar = Grammar(
             tuple(
                 Choice(kind, tuple(map(str, range(quantity + 1))), "<", f" {kind}>")
@@ -116,19 +199,16 @@ class Split(Game):
             for value in self.unit_values
         )
 
+    @classmethod
+    def wording(cls, rules: Mapping[str, Any]) -> dict[str, Any]:
+        """A kind and its value are one phrase."""
+        names = ("kinds", "unit_values", "value_draw")
+        return {name: rules[name] for name in names if name in rules}
+
     def start(self, seed: int) -> "SplitMatch":
         random = stream("split", seed)
-        values = [self.draw_values(random) for _ in range(self.rounds)]
+        values = [self.value_draw.draw(random, len(self.kinds)) for _ in range(self.rounds)]
         return SplitMatch(seed=seed, game=self, values=values)
-
-    def draw_values(self, random: Random) -> tuple[Values, Values]:
-        """Values of both seats: drawn until they differ somewhere and have the same sum."""
-        while True:
-            first, second = (
-                tuple(random.choices(self.unit_values, k=len(self.kinds))) for _ in SEATS
-            )
-            if first != second and sum(first) == sum(second):
-                return first, second
 
     def rewards(
         self, values: tuple[Values, Values], claims: tuple[Claims, Claims]
@@ -194,10 +274,6 @@ class SplitMatch(Match):
 
     game: Split
     values: list[tuple[Values, Values]]
-
-    @property
-    def finished(self) -> bool:
-        return len(self.history) == self.game.rounds
 
     def turns(self) -> tuple[Turn, ...]:
         if self.finished:

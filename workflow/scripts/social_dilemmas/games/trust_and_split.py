@@ -3,13 +3,14 @@
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass
 
 from social_dilemmas.errors import UserError
-from social_dilemmas.games.game import SEATS, Game, Match, Turn, in_figures
-from social_dilemmas.games.grammar import Choice, Grammar, Literal, Text
+from social_dilemmas.games.game import SEATS, Match, Turn, in_figures
+from social_dilemmas.games.grammar import Choice, Grammar
+from social_dilemmas.games.horizon import Rounds
 from social_dilemmas.games.sharing import asks_little, share
+from social_dilemmas.games.talk import TalkingGame, TalkingMatch
 from social_dilemmas.randomness import stream
 
 HANDS = ("rock", "paper", "scissors")
@@ -20,11 +21,14 @@ _HAND_WORD = re.compile(rf"\b(?:{'|'.join(HANDS)})\b")
 
 @dataclass(frozen=True)
 class TrustRound:
-    """Hands, messages, proposals (coins to keep), points of both seats; `starter` spoke first."""
+    """Hands, messages, proposals (coins to keep), points of both seats; `starter` spoke first.
+
+    `messages` are those of seat 0 and of seat 1, each in the order in which they were sent.
+    """
 
     starter: int
     hands: tuple[str, str]
-    messages: tuple[str, str]
+    messages: tuple[tuple[str, ...], tuple[str, ...]]
     proposals: tuple[int, int]
     rewards: tuple[float, float]
 
@@ -38,8 +42,9 @@ class TrustRound:
 class TrustView:
     """What a seat knows now.
 
-    `other_message` is None while the other has not yet spoken in this round. `past` holds, for
-    every finished round, (had the upper hand, own proposal, other's proposal).
+    A message is all that was said in this round, one line for each message; it is None while
+    nothing was said. `past` holds, for every finished round, (had the upper hand, own proposal,
+    other's proposal).
     """
 
     coins: int
@@ -70,12 +75,13 @@ def named_hand(message: str) -> str | None:
     return named.pop() if len(named) == 1 else None
 
 
-class TrustAndSplit(Game):
+class TrustAndSplit(TalkingGame):
     """A coin is worth `upper_value` points to the upper hand and `lower_value` to the lower."""
 
-    name = "trust_and_split"
+    kind = "trust_and_split"
     title = "Trust-and-Split"
-    behaviours: ClassVar[Mapping[str, str]] = {
+    axis = ("Coins asked for", 10.0)
+    behaviours: Mapping[str, str] = {
         "coins_upper_hand": "coins asked with the upper hand",
         "coins_lower_hand": "coins asked with the lower hand",
         "coins_lower_at_start": "... before it was ever treated in any way",
@@ -87,18 +93,28 @@ class TrustAndSplit(Game):
 
     def __init__(
         self,
-        rounds: int,
+        rounds: Rounds,
         coins: int = 10,
         upper_value: float = 10,
         lower_value: float = 1,
+        messages: int = 1,
         message_limit: int = 500,
     ) -> None:
-        """Raises UserError if there is nothing to divide, no dilemma, or no room for a message."""
-        super().__init__(rounds)
+        """Raises UserError if there is nothing to divide, no dilemma, or no room for a message.
+
+        Args:
+            messages: how many each player sends in a round; the players take turns.
+            message_limit: characters of a message.
+        """
+        super().__init__(rounds, messages, message_limit)
         if coins < 1 or message_limit < 1:
             raise UserError(
                 "trust_and_split: the rules coins and message_limit must be at least 1, but are "
                 f"{coins} and {message_limit}"
+            )
+        if messages < 1:
+            raise UserError(
+                f"trust_and_split: the rule messages must be at least 1, but is {messages}"
             )
         if not upper_value > lower_value >= 0:
             raise UserError(
@@ -107,10 +123,6 @@ class TrustAndSplit(Game):
             )
         self.coins = coins
         self.unit_values = {True: upper_value, False: lower_value}
-        self.message_limit = message_limit
-        self.message_grammar = Grammar(
-            (Literal("<message>"), Text("message", message_limit), Literal("</message>"))
-        )
         self.proposal_grammar = Grammar(
             (Choice("coins", tuple(map(str, range(coins + 1))), "<", " coins>"),)
         )
@@ -141,9 +153,10 @@ class TrustAndSplit(Game):
         treatment = "at_start"
         for finished in match.history:
             proposal = finished.proposals[seat]
-            named = named_hand(finished.messages[seat])
-            if named is not None:
-                yield "truthfulness", float(named == finished.hands[seat])
+            for message in finished.messages[seat]:
+                named = named_hand(message)
+                if named is not None:
+                    yield "truthfulness", float(named == finished.hands[seat])
             if finished.upper == seat:
                 yield "coins_upper_hand", proposal
                 fair = asks_little([finished.proposals[1 - seat]], self.coins)
@@ -158,15 +171,13 @@ class TrustAndSplit(Game):
     def rules(self) -> str:
         """The rules in words, as they stand in the first user turn."""
         upper, lower = (in_figures(self.unit_values[level]) for level in (True, False))
-        form = self.message_grammar.write({"message": "..."})
         beats = ", ".join(f"{winner} beats {loser}" for winner, loser in BEATS.items())
         return (
             f"You and another player divide {self.coins} coins in every round, for many rounds. "
             f"Each of you is dealt a different hand: {beats}. You see only your own hand. "
             f"To the player with the upper hand a coin is worth {upper} points, "
             f"to the player with the lower hand {lower} points. "
-            f"First each of you sends one message of at most {self.message_limit} characters, in "
-            f"the form {form}; who speaks first changes from round to round. "
+            f"{self.rules_of_talk()}"
             "Then you both ask for a number of coins at the same time, in the form <n coins>. "
             f"If together you ask for more than {self.coins} coins, they are shared in proportion "
             "to what each asked for. "
@@ -175,28 +186,16 @@ class TrustAndSplit(Game):
 
 
 @dataclass(kw_only=True, eq=False)
-class TrustAndSplitMatch(Match):
-    """One seat speaks, the other answers, then both propose; the starter changes every round."""
+class TrustAndSplitMatch(TalkingMatch):
+    """The seats speak in turn, then both propose; the seat that starts changes every round."""
 
     game: TrustAndSplit
-    first_starter: int
     hands: list[tuple[str, str]]
-    messages: dict[int, str] = field(default_factory=dict)  # of the current round, by seat
-
-    @property
-    def finished(self) -> bool:
-        return len(self.history) == self.game.rounds
-
-    @property
-    def starter(self) -> int:
-        """The seat that speaks first in the current round."""
-        return (self.first_starter + len(self.history)) % 2
 
     def turns(self) -> tuple[Turn, ...]:
         if self.finished:
             return ()
-        if len(self.messages) < 2:
-            seat = self.starter if not self.messages else 1 - self.starter
+        if (seat := self.speaker) is not None:
             grammar = self.game.message_grammar
             return (Turn(self, seat, "message", self._message_prompt(seat), grammar),)
         grammar = self.game.proposal_grammar
@@ -205,6 +204,8 @@ class TrustAndSplitMatch(Match):
         )
 
     def _message_prompt(self, seat: int) -> str:
+        if self.said(seat):
+            return f"{self.heard(seat)} Send your message."
         if not self.history:
             opening = self.game.rules()
         else:
@@ -212,24 +213,20 @@ class TrustAndSplitMatch(Match):
             level = "upper" if last.upper != seat else "lower"
             asked = self.game.proposal_grammar.write({"coins": last.proposals[1 - seat]})
             opening = f"The other player had the {level} hand and asked for {asked}. "
-        heard = f" {self._heard(seat)}" if self.messages else ""
+        heard = f" {self.heard(seat)}" if self.messages else ""
         hand = self.hands[len(self.history)][seat]
         return f"{opening}{dealt(hand)}{heard} Send your message."
 
     def _proposal_prompt(self, seat: int) -> str:
-        heard = f"{self._heard(seat)} " if seat == self.starter else ""
+        heard = f"{self.heard(seat)} " if seat == self.starter else ""
         return f"{heard}How many coins do you ask for?"
-
-    def _heard(self, seat: int) -> str:
-        said = self.game.message_grammar.write({"message": self.messages[1 - seat]})
-        return f"The other player says: {said}"
 
     def view(self, seat: int) -> TrustView:
         return TrustView(
             coins=self.game.coins,
             hand=self.hands[len(self.history)][seat],
-            own_message=self.messages.get(seat),
-            other_message=self.messages.get(1 - seat),
+            own_message=self.told(seat),
+            other_message=self.told(1 - seat),
             past=tuple(
                 (r.upper == seat, r.proposals[seat], r.proposals[1 - seat]) for r in self.history
             ),
@@ -239,8 +236,8 @@ class TrustAndSplitMatch(Match):
         return {"message": " "} if turn.step == "message" else {"coins": "0"}
 
     def advance(self, values: Mapping[int, Mapping[str, str]]) -> None:
-        if len(self.messages) < 2:
-            self.messages.update({seat: parsed["message"] for seat, parsed in values.items()})
+        if self.speaker is not None:
+            self.messages += [parsed["message"] for parsed in values.values()]
             return
         hands = self.hands[len(self.history)]
         proposals = (int(values[0]["coins"]), int(values[1]["coins"]))
@@ -248,9 +245,9 @@ class TrustAndSplitMatch(Match):
             TrustRound(
                 starter=self.starter,
                 hands=hands,
-                messages=(self.messages[0], self.messages[1]),
+                messages=(self.said(0), self.said(1)),
                 proposals=proposals,
                 rewards=self.game.rewards(hands, proposals),
             )
         )
-        self.messages = {}
+        self.messages = []

@@ -1,7 +1,7 @@
 """LoRA adapters of a model: making, saving, loading, and telling which base model they belong to."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -90,22 +90,55 @@ def check_adapter(adapter: Path, base: Path) -> None:
 
 
 @contextmanager
-def folded(model: PeftModel, enabled: bool = True) -> Iterator[None]:
+def folded(
+    model: PeftModel | None, enabled: bool = True, adapters: Iterable[str] = (LEARNER,)
+) -> Iterator[None]:
     """Compute with one matrix `W + scale * B A` a layer, in place of `W x + scale * B (A x)`.
 
     The same function and the same gradients, up to rounding. It pays where the model is small: three skinny matrix
     products become one. For a large model the sums `W + scale * B A` would cost too much memory.
+
+    Args:
+        model: None, for a model without adapters, is left alone.
+        enabled: do nothing otherwise.
+        adapters: those that rows of a batch may name in `adapter_names`, `NO_ADAPTER` among them. A single one serves
+            rows that name none.
     """
-    layers = (
-        [module for module in model.modules() if isinstance(module, LoraLinear)] if enabled else []
-    )
+    layers: list[LoraLinear] = []
+    if enabled and model is not None:
+        layers = [module for module in model.modules() if isinstance(module, LoraLinear)]
     for layer in layers:
         base = layer.get_base_layer()
-        layer.forward = partial(
-            linear, weight=base.weight + layer.get_delta_weight(LEARNER), bias=base.bias
-        )
+        weights = {
+            name: base.weight
+            if name == NO_ADAPTER
+            else base.weight + layer.get_delta_weight(name).to(base.weight.dtype)
+            for name in adapters
+        }
+        layer.forward = partial(_linear_by_row, weights=weights, bias=base.bias)
     try:
         yield
     finally:
         for layer in layers:
             del layer.forward
+
+
+def _linear_by_row(
+    inputs: Tensor,
+    weights: Mapping[str, Tensor],
+    bias: Tensor | None,
+    adapter_names: Sequence[str] | None = None,
+) -> Tensor:
+    """(rows, width, in) -> (rows, width, out), each row by the weight that its adapter names."""
+    if adapter_names is None:
+        return linear(inputs, next(iter(weights.values())), bias)
+    rows: dict[str, list[int]] = {}
+    for row, name in enumerate(adapter_names):
+        rows.setdefault(name, []).append(row)
+    if len(rows) == 1:
+        return linear(inputs, weights[adapter_names[0]], bias)
+    some = next(iter(weights.values()))
+    outputs = inputs.new_empty(*inputs.shape[:-1], some.shape[0])  # (rows, width, out)
+    for name, its_rows in rows.items():
+        outputs[its_rows] = linear(inputs[its_rows], weights[name], bias)
+    return outputs

@@ -9,7 +9,7 @@ import json
 import logging
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class Checkpoint:
     optimizer: dict[str, Tensor]
     past_agents: dict[int, dict[str, Tensor]]
     metrics: str
+    critic: dict[str, Tensor] = field(default_factory=dict)
 
 
 class CheckpointFolder:
@@ -63,6 +64,7 @@ class CheckpointFolder:
         partial.mkdir()
         save_file(checkpoint.learner, partial / "learner.safetensors")
         save_file(checkpoint.optimizer, partial / "optimizer.safetensors")
+        save_file(checkpoint.critic, partial / "critic.safetensors")
         (partial / "metrics.csv").write_text(checkpoint.metrics)
         state = {
             "settings": self._stamp,
@@ -129,6 +131,7 @@ class CheckpointFolder:
             optimizer=load_file(path / "optimizer.safetensors"),
             past_agents=past_agents,
             metrics=(path / "metrics.csv").read_text(),
+            critic=load_file(path / "critic.safetensors"),
         )
 
     def _found(self) -> list[Path]:

@@ -1,8 +1,8 @@
 """The games' own text: what prompts and replies look like, for building a tokenizer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from social_dilemmas.games import build_game, game_names
+from social_dilemmas.games import Entry, build_game, wordings
 from social_dilemmas.games.game import Turn
 from social_dilemmas.players.play import play
 from social_dilemmas.players.player import Player
@@ -27,16 +27,20 @@ class Listener:
         return replies
 
 
-def game_texts() -> tuple[list[str], list[str]]:
-    """Prompts and replies of every game under its default rules, and the phrases that vary in them.
+def game_texts(entries: Iterable[Entry]) -> tuple[list[str], list[str]]:
+    """Prompts and replies of these games, and the phrases that vary in them.
 
-    Scripted players meet the random player, so that whatever can happen is likely to be told. The rules in force
-    don't matter here: numbers are tokens of their own.
+    Scripted players meet the random player, so that whatever can happen is likely to be told. Rules are the default
+    ones, but for those that change sentences: numbers are tokens of their own.
+
+    Args:
+        entries: config entries of games, of which name, kind and rules count.
     """
     texts: list[str] = []
     varying: list[str] = []
-    for name in game_names():
-        game = build_game(name, ROUNDS)
+    for wording in wordings(entries):
+        name, rules = wording["name"], wording["rules"]
+        game = build_game(name, ROUNDS, rules)
         varying += game.varying
         anybody = Listener(scripted_player(name, "random"), texts)
         for player_name in scripted_player_names(name):

@@ -4,13 +4,21 @@ An opponent is drawn per group of matches. Drawing it per match would put oppone
 group baseline, an offset that Advantage Alignment multiplies into its shaping term.
 """
 
-from typing import Protocol
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
 
-from social_dilemmas.learning.adapters import LEARNER
+from peft import PeftModel
+
+from social_dilemmas.games.game import Game
+from social_dilemmas.learning.adapters import FILES, LEARNER, NO_ADAPTER, check_adapter
+from social_dilemmas.learning.checksum import checksum
 from social_dilemmas.players.player import Player
+from social_dilemmas.players.scripted import scripted_player
 from social_dilemmas.randomness import stream
 
 Opponent = str | Player  # the name of an adapter, or a player of its own
+OPPONENT = "opponent"  # name of a frozen opponent's adapter
 
 
 class Opponents(Protocol):
@@ -90,3 +98,41 @@ class PastAgents:
 def past_agent(iteration: int) -> str:
     """Name of the adapter that holds the learner of an iteration."""
     return f"iteration-{iteration}"
+
+
+def fixed_opponent(
+    opponent: Mapping[str, Any], game: Game, model: PeftModel, base: Path
+) -> Opponent:
+    """An opponent that doesn't learn.
+
+    Args:
+        opponent: its `name`, and how it plays: `adapter` (a directory, or None for the model without one) or
+            `api_player` (an entry of the config, with `cache`, a file). With neither it is the scripted player of
+            that name.
+        model: takes the opponent's adapter.
+        base: directory of the model.
+
+    Raises:
+        UserError: there is no such player, or the adapter isn't there or belongs to another model.
+    """
+    if "api_player" in opponent:
+        from social_dilemmas.players.api import api_player  # needs packages that others don't
+
+        player = api_player(opponent["api_player"], Path(opponent["cache"]))
+        player.check_reachable()
+        return player
+    if "adapter" not in opponent:
+        return scripted_player(game.kind, opponent["name"])
+    if opponent["adapter"] is None:
+        return NO_ADAPTER
+    adapter = Path(opponent["adapter"])
+    check_adapter(adapter, base)
+    model.load_adapter(str(adapter), OPPONENT)  # with its own rank and scale
+    return OPPONENT
+
+
+def adapter_checksum(opponent: Mapping[str, Any] | None) -> str:
+    """Tells a frozen opponent's adapter from another one in the same place; empty where there is none."""
+    if not opponent or not opponent.get("adapter"):
+        return ""
+    return checksum(Path(opponent["adapter"]) / FILES[-1])

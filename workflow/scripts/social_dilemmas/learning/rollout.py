@@ -7,7 +7,7 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
-from social_dilemmas.games.game import SEATS, Game, Match, Turn
+from social_dilemmas.games.game import SEATS, Game, Match, Turn, welfare_share
 from social_dilemmas.generation.sampler import LanguageModelPlayer
 from social_dilemmas.generation.transcript import Transcript
 from social_dilemmas.learning.adapters import LEARNER
@@ -33,7 +33,8 @@ class Experience:
 
     Attributes:
         transcripts: conversations, with the places of the learner's choices.
-        rewards: (rows, rounds) points of the learner.
+        rewards: (rows, rounds) points of the learner; rounds are those of the longest match, and 0 stands
+            where a shorter one has ended.
         other_rewards: (rows, rounds) points of the other seat.
         groups: (rows,) ids of rows that share the group's seed, the seat and the opponent.
         seats: the match and the seat of every row.
@@ -68,12 +69,12 @@ def seat_learner(
     return seatings
 
 
-def runs_on_learner_alone(seatings: Sequence[Seating]) -> bool:
-    """Whether no seat runs on an adapter other than the learner's."""
+def adapters_in(seatings: Sequence[Seating]) -> list[str]:
+    """Names of the adapters that seats run on, the learner's first."""
     names = {
         player for seating in seatings for player in seating.players if isinstance(player, str)
     }
-    return names == {LEARNER}
+    return [LEARNER, *sorted(names - {LEARNER})]
 
 
 def adapter_names(seatings: Sequence[Seating]) -> Callable[[Turn], str]:
@@ -100,13 +101,20 @@ def play_seatings(seatings: Sequence[Seating], model_player: LanguageModelPlayer
     rows = [(seating, seat) for seating in seatings for seat in seating.learning_seats]
     return Experience(
         transcripts=[model_player.transcript(seating.match, seat) for seating, seat in rows],
-        rewards=torch.tensor([s.match.rewards(seat) for s, seat in rows], dtype=torch.float),
-        other_rewards=torch.tensor(
-            [s.match.rewards(1 - seat) for s, seat in rows], dtype=torch.float
-        ),
+        rewards=padded([seating.match.rewards(seat) for seating, seat in rows]),
+        other_rewards=padded([seating.match.rewards(1 - seat) for seating, seat in rows]),
         groups=torch.tensor([2 * seating.group + seat for seating, seat in rows]),
         seats=[(seating.match, seat) for seating, seat in rows],
     )
+
+
+def padded(rewards: Sequence[Sequence[float]]) -> Tensor:
+    """(rows, rounds) rewards as one tensor, with zeros after the end of shorter matches.
+
+    So returns are zero there, and those of earlier rounds are what they would be without.
+    """
+    rows = [torch.tensor(row, dtype=torch.float) for row in rewards]
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
 
 
 def summarise(game: Game, seats: Sequence[tuple[Match, int]]) -> dict[str, float]:
@@ -126,7 +134,7 @@ def summarise(game: Game, seats: Sequence[tuple[Match, int]]) -> dict[str, float
     return {
         "payoff": sum(own) / rounds,
         "payoff_other": sum(other) / rounds,
-        "welfare_share": (sum(own) + sum(other)) / optimum,
+        "welfare_share": welfare_share(sum(own) + sum(other), optimum),
         "invalid_rate": sum(match.invalid[seat] for match, seat in seats) / rounds,
         **{name: fmean(values) if values else float("nan") for name, values in observed.items()},
     }

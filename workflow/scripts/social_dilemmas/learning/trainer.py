@@ -16,7 +16,7 @@ import yaml
 from peft import PeftModel
 from torch import Tensor
 
-from social_dilemmas.games import build_game
+from social_dilemmas.games import game_of
 from social_dilemmas.games.game import Game
 from social_dilemmas.generation.model import LanguageModel, load_model, model_fingerprint
 from social_dilemmas.generation.sampler import LanguageModelPlayer
@@ -25,14 +25,13 @@ from social_dilemmas.learning.adapters import (
     LEARNER,
     adapter_weights,
     attach_learner,
-    check_adapter,
     folded,
     put_adapter,
     save_adapter,
 )
 from social_dilemmas.learning.checkpoint import Checkpoint, CheckpointFolder
-from social_dilemmas.learning.checksum import checksum
 from social_dilemmas.learning.credit import CREDITS, discounted_returns, leave_one_out
+from social_dilemmas.learning.critic import Critic, round_states
 from social_dilemmas.learning.log_probabilities import chosen_log_probabilities
 from social_dilemmas.learning.loss import loss_terms
 from social_dilemmas.learning.metrics import MetricsFile
@@ -41,80 +40,60 @@ from social_dilemmas.learning.opponents import (
     Opponents,
     PastAgents,
     SelfPlay,
+    adapter_checksum,
+    fixed_opponent,
     past_agent,
 )
 from social_dilemmas.learning.rollout import (
     Experience,
     adapter_names,
+    adapters_in,
     play_seatings,
-    runs_on_learner_alone,
     seat_learner,
     summarise,
 )
-from social_dilemmas.players.scripted import scripted_player
 from social_dilemmas.progress import Progress
 from social_dilemmas.randomness import derive_seed
 
 logger = logging.getLogger(__name__)
-
-
-def train(
-    *,
-    model: Path,
-    game: Mapping[str, Any],
-    settings: Mapping[str, Any],
-    seed: int,
-    output: Path,
-    code: str = "",
-) -> None:
-    """Train an adapter and write `adapter/`, `metrics.csv` and `config.yaml` below `output`.
-
-    A run that was interrupted goes on from its last checkpoint and ends in the same bytes.
-
-    Args:
-        model: directory of the warm-started (or base) model.
-        game: the game's entry in the config.
-        settings: merged settings of the run, see `social_dilemmas.learning.settings`.
-        seed: seed of the run.
-        code: tells versions of the code apart; a checkpoint that another version wrote isn't used.
-
-    Raises:
-        UserError: the model or an opponent's adapter isn't there or doesn't fit.
-    """
-    output.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(model, game, settings, seed, output, code)
-    trainer.run()
-    save_adapter(trainer.model, model, output / "adapter")
-    resolved = {
-        "seed": seed,
-        "model": str(model),
-        "game": {key: game[key] for key in ("name", "rounds", "rules")},
-        "settings": dict(settings),
-    }
-    (output / "config.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False))
-    trainer.forget_checkpoints()
+GAME_FACTS = ("name", "kind", "rounds", "rules")  # keys of a game's entry that say how it is played
 
 
 class Trainer:
-    """A training run in progress."""
+    """A training run. One that was interrupted goes on from its last checkpoint and ends in the same bytes."""
 
     def __init__(
         self,
-        path: Path,
+        model: Path,
         game: Mapping[str, Any],
         settings: Mapping[str, Any],
         seed: int,
         output: Path,
+        *,
+        opponent: Mapping[str, Any] | None = None,
         code: str = "",
     ) -> None:
+        """Prepare a run.
+
+        Args:
+            model: directory of the warm-started (or base) model.
+            game: the game's entry in the config.
+            settings: merged settings of the run, see `social_dilemmas.learning.settings`.
+            seed: seed of the run.
+            output: folder that takes `adapter/`, `metrics.csv` and `config.yaml`.
+            opponent: a fixed opponent, see `opponents.fixed_opponent`; None for self-play.
+            code: tells versions of the code apart; a checkpoint that another version wrote isn't used.
+
+        Raises:
+            UserError: the model or an opponent's adapter isn't there or doesn't fit.
+        """
+        output.mkdir(parents=True, exist_ok=True)
+        self._path = model
+        self._output = output
         self._settings = settings
         self._seed = seed
-        self._label = f"{game['name']}, {settings['credit']}, seed {seed}"
-        self._game: Game = build_game(game["name"], game["rounds"], game["rules"])
-        self._credit = partial(
-            CREDITS[settings["credit"]], beta=settings["beta"], discount=settings["discount"]
-        )
-        self._language_model: LanguageModel = load_model(path)
+        self._game: Game = game_of(game)
+        self._language_model: LanguageModel = load_model(model)
         self._masks = self._language_model.masks(self._game)
         self.model: PeftModel = attach_learner(
             self._language_model,
@@ -124,23 +103,35 @@ class Trainer:
         )
         self._trained = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
         self._optimizer = torch.optim.Adam(self._trained.values(), lr=settings["learning_rate"])
-        self._opponents = self._choose_opponents(path)
+        self._credit = partial(
+            CREDITS[settings["credit"]], beta=settings["beta"], discount=settings["discount"]
+        )
+        self._critic = None
+        if settings["baseline"] == "critic":
+            self._critic = Critic(self.model.config.hidden_size, **settings["critic"])
+        self._opponents = self._choose_opponents(opponent)
         self._past_agents: dict[int, dict[str, Tensor]] = {}
+        self._record = {
+            "seed": seed,
+            "model": str(model),
+            "game": {key: game[key] for key in GAME_FACTS if key in game},
+            "settings": dict(settings),
+            "opponent": dict(opponent) if opponent else None,
+        }
+        facing = f" against {opponent['name']}" if opponent else ""
+        self._label = f"{game['name']}, {settings['credit']}{facing}, seed {seed}"
         self._checkpoints = CheckpointFolder(
             output / "checkpoints",
             {
-                "model": model_fingerprint(path),
-                "game": {key: game[key] for key in ("name", "rounds", "rules")},
-                "settings": settings,
-                "seed": seed,
-                "opponent": self._opponent_checksum(),
+                **self._record,
+                "model": model_fingerprint(model),
+                "adapter": adapter_checksum(opponent),
                 "code": code,
             },
         )
-        self._metrics_path = output / "metrics.csv"
 
     def run(self) -> None:
-        """Run what is left of the iterations."""
+        """Run what is left of the iterations and write the results."""
         start, metrics = self._resume()
         iterations = self._settings["iterations"]
         with Progress(iterations, self._label, done=start) as progress:
@@ -152,9 +143,9 @@ class Trainer:
                 if done % self._settings["checkpoint_every"] == 0 and done < iterations:
                     self._save_checkpoint(done, metrics)
                 progress.advance(f"{row['payoff']:.3g} points a round")
-
-    def forget_checkpoints(self) -> None:
-        """Remove the checkpoints of a run whose results are written."""
+        save_adapter(self.model, self._path, self._output / "adapter")
+        record = yaml.safe_dump(self._record, sort_keys=False)
+        (self._output / "config.yaml").write_text(record)
         self._checkpoints.remove()
 
     def _iterate(self, iteration: int) -> dict[str, float | int]:
@@ -194,21 +185,38 @@ class Trainer:
             temperature=self._settings["temperature"],
             max_new_tokens=self._settings["max_new_tokens"],
         )
-        if runs_on_learner_alone(seatings):
-            with torch.no_grad(), folded(self.model, self._settings["fold_adapter"]):
+        adapters = adapters_in(seatings)
+        with torch.no_grad(), folded(self.model, self._settings["fold_adapter"], adapters):
+            if adapters == [LEARNER]:
                 return play_seatings(seatings, player())
-        return play_seatings(seatings, player(adapter_of=adapter_names(seatings)))
+            return play_seatings(seatings, player(adapter_of=adapter_names(seatings)))
 
     def _credit_of(self, experience: Experience) -> Tensor:
         """(rows, rounds) credit of every learning seat."""
-        own, other = (
-            leave_one_out(
-                discounted_returns(
-                    rewards / self._settings["reward_scale"], self._settings["discount"]
-                ),
-                experience.groups,
+        settings = self._settings
+        rewards, other_rewards = (
+            points / settings["reward_scale"]
+            for points in (experience.rewards, experience.other_rewards)
+        )  # (rows, rounds)
+        if self._critic is not None:
+            with folded(self.model, settings["fold_adapter"]):
+                states, played = round_states(
+                    self.model,
+                    experience.transcripts,
+                    rewards.shape[1],
+                    micro_batch=settings["micro_batch"],
+                    padding=self._language_model.padding,
+                )
+            both = torch.stack((rewards, other_rewards), dim=-1)  # (rows, rounds, 2)
+            return self._credit(
+                *self._critic.advantages(states, played, both, settings["discount"])
             )
-            for rewards in (experience.rewards, experience.other_rewards)
+        groups = experience.groups
+        if settings["baseline"] == "batch":
+            groups = torch.zeros_like(groups)
+        own, other = (
+            leave_one_out(discounted_returns(each, settings["discount"]), groups)
+            for each in (rewards, other_rewards)
         )
         return self._credit(own, other)
 
@@ -231,10 +239,10 @@ class Trainer:
                 allowed=self._masks.allowed,
                 temperature=settings["temperature"],
             )
+            # Where the divergence isn't part of the loss, one micro-batch tells how far it went.
+            measured = settings["kl_coefficient"] > 0 or first == 0
             reference = None
-            if (
-                settings["kl_coefficient"] > 0 or first == 0
-            ):  # else one micro-batch tells how far it went
+            if measured:
                 with torch.no_grad(), self.model.disable_adapter():
                     reference, _ = scored(self.model)
                 kl_tokens += batch.size
@@ -270,15 +278,10 @@ class Trainer:
             return 1 - iteration / self._settings["iterations"]
         return 1.0
 
-    def _choose_opponents(self, base: Path) -> Opponents:
-        opponent, buffer = self._settings["opponent"], self._settings["buffer"]
-        if "player" in opponent:
-            return FixedOpponent(scripted_player(self._game.name, opponent["player"]))
-        if "adapter" in opponent:
-            adapter = Path(opponent["adapter"])
-            check_adapter(adapter, base)
-            self.model.load_adapter(str(adapter), "opponent")  # with its own rank and scale
-            return FixedOpponent("opponent")
+    def _choose_opponents(self, opponent: Mapping[str, Any] | None) -> Opponents:
+        buffer = self._settings["buffer"]
+        if opponent is not None:
+            return FixedOpponent(fixed_opponent(opponent, self._game, self.model, self._path))
         if buffer["size"] > 0:
             return PastAgents(
                 seed=self._seed,
@@ -287,12 +290,6 @@ class Trainer:
                 per_match=buffer["draw"] == "match",
             )
         return SelfPlay()
-
-    def _opponent_checksum(self) -> str:
-        """Tells the frozen opponent's adapter from another one in the same place."""
-        if "adapter" not in self._settings["opponent"]:
-            return ""
-        return checksum(Path(self._settings["opponent"]["adapter"]) / "adapter_model.safetensors")
 
     def _remember(self, iteration: int) -> None:
         """Put the learner into the buffer of past agents, if it is time."""
@@ -319,15 +316,21 @@ class Trainer:
         }
         self._checkpoints.save(
             Checkpoint(
-                iteration, adapter_weights(self.model), moments, self._past_agents, metrics.text
+                iteration,
+                adapter_weights(self.model),
+                moments,
+                self._past_agents,
+                metrics.text,
+                self._critic.state() if self._critic else {},
             )
         )
 
     def _resume(self) -> tuple[int, MetricsFile]:
         """Put the run where its last checkpoint left it; the iteration to go on with, and the metrics so far."""
+        metrics = self._output / "metrics.csv"
         checkpoint = self._checkpoints.latest()
         if checkpoint is None:
-            return 0, MetricsFile(self._metrics_path)
+            return 0, MetricsFile(metrics)
         logger.info("%s: resuming after iteration %d", self._label, checkpoint.iteration)
         put_adapter(self.model, checkpoint.learner, LEARNER)
         for name, parameter in self._trained.items():
@@ -335,6 +338,8 @@ class Trainer:
                 key: checkpoint.optimizer[f"{name}/{key}"]
                 for key in ("step", "exp_avg", "exp_avg_sq")
             }
+        if self._critic:
+            self._critic.restore(checkpoint.critic)
         for iteration, weights in checkpoint.past_agents.items():
             self._add_past_agent(iteration, weights)
-        return checkpoint.iteration, MetricsFile(self._metrics_path, checkpoint.metrics)
+        return checkpoint.iteration, MetricsFile(metrics, checkpoint.metrics)

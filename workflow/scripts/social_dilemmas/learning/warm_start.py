@@ -15,7 +15,7 @@ from peft import PeftModel
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from social_dilemmas.games import build_game
+from social_dilemmas.games import game_of
 from social_dilemmas.games.game import Game, Match, Turn
 from social_dilemmas.generation.chat import ChatFormat
 from social_dilemmas.generation.masks import TokenMasks
@@ -74,7 +74,7 @@ class Population:
         self._game = game
         self._weights = list(population.values())
         self._recorders = [
-            Recorder(Noisy(scripted_player(game.name, name), noise), chat, masks)
+            Recorder(Noisy(scripted_player(game.kind, name), noise), chat, masks)
             for name in population
         ]
 
@@ -121,7 +121,7 @@ def run_warm_start(
         UserError: the base model isn't there, or the population names an unknown player.
     """
     language_model = load_model(base)
-    rules = build_game(game["name"], game["rounds"], game["rules"])
+    rules = game_of(game)
     masks = language_model.masks(rules)
     population = Population(
         rules, settings["population"], settings["noise"], language_model.chat, masks

@@ -1,22 +1,8 @@
 """Scripted players of the iterated prisoner's dilemma. A cooperates, B defects."""
 
-from abc import abstractmethod
-from random import Random
-
-from social_dilemmas.games.game import Turn
-from social_dilemmas.games.prisoners_dilemma import COOPERATE, DEFECT, ActionView
-from social_dilemmas.players.scripted import ScriptedPlayer
-
-
-class ActionPlayer(ScriptedPlayer):
-    """Chooses from the past actions of both, without chance."""
-
-    def decide(self, turn: Turn, random: Random) -> dict[str, object]:
-        return {"action": self.choose(turn.view)}
-
-    @abstractmethod
-    def choose(self, view: ActionView) -> str:
-        """The action of this round."""
+from social_dilemmas.games.matrix_game import ActionView
+from social_dilemmas.games.prisoners_dilemma import COOPERATE, DEFECT
+from social_dilemmas.players.matrix_game import ActionPlayer
 
 
 class AlwaysA(ActionPlayer):

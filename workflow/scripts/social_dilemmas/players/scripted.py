@@ -1,8 +1,8 @@
 """Players that follow a fixed rule, and how to find them by name.
 
-A module of this package that has the name of a game lists that game's players in `PLAYERS`; nothing
-else has to be edited. Every game also has a player called `random`, whether or not it has such a
-module.
+A module of this package that has the name of a kind of game lists its players in `PLAYERS`; nothing
+else has to be edited. A kind without such a module has the players of the kind that it is derived
+from. Every game also has a player called `random`, whether or not there is such a module.
 """
 
 import importlib
@@ -13,7 +13,7 @@ from functools import cache
 from random import Random
 
 from social_dilemmas.errors import UserError
-from social_dilemmas.games import game_names
+from social_dilemmas.games import game_class, kind_named
 from social_dilemmas.games.game import Turn
 from social_dilemmas.games.grammar import Choice, Text
 from social_dilemmas.randomness import stream
@@ -62,34 +62,46 @@ def turn_stream(player_name: str, turn: Turn, *purpose: str) -> Random:
 
 
 def scripted_player_names(game_name: str) -> list[str]:
-    """Names of the scripted players of a game.
+    """Names of the scripted players of a game, by its kind or by the name that was declared for it.
 
     Raises:
         UserError: the game doesn't exist.
     """
-    return list(_players(game_name))
+    return list(_players(kind_named(game_name)))
 
 
 def scripted_player(game_name: str, player_name: str) -> ScriptedPlayer:
-    """A scripted player of a game; the same object every time, as it keeps no state.
+    """A scripted player of a game, by the game's kind or by the name that was declared for it; the
+    same object every time, as it keeps no state.
 
     Raises:
         UserError: the game or the player doesn't exist.
     """
-    players = _players(game_name)
+    players = _players(kind_named(game_name))
     if player_name not in players:
         known = ", ".join(players)
         raise UserError(f"{game_name}: unknown player {player_name!r}; known players: {known}")
     return players[player_name]
 
 
+def players_module(kind: str) -> str | None:
+    """Name of the module in this package that lists the players of a kind of game, if there is one.
+
+    Raises:
+        UserError: there is no such kind.
+    """
+    for ancestor in game_class(kind).__mro__:
+        name = vars(ancestor).get("kind")
+        if name and importlib.util.find_spec(f"social_dilemmas.players.{name}") is not None:
+            return str(name)
+    return None
+
+
 @cache
-def _players(game_name: str) -> dict[str, ScriptedPlayer]:
-    if game_name not in game_names():
-        raise UserError(f"unknown game {game_name!r}; known games: {', '.join(game_names())}")
-    module_name = f"social_dilemmas.players.{game_name}"
+def _players(kind: str) -> dict[str, ScriptedPlayer]:
+    module = players_module(kind)
     own: Sequence[ScriptedPlayer] = ()
-    if importlib.util.find_spec(module_name) is not None:
-        own = importlib.import_module(module_name).PLAYERS
+    if module is not None:
+        own = importlib.import_module(f"social_dilemmas.players.{module}").PLAYERS
     players = {player.name: player for player in own}
     return players if "random" in players else {**players, "random": RandomPlayer()}

@@ -42,12 +42,14 @@ class Lying(Sender):
 
     It names the hand that beats the one which the other has just named. If that would be the truth,
     or if the other has named none, it names the hand that its own one beats: then an opponent who
-    really has won believes that it has lost.
+    really has won believes that it has lost. Of several messages, all name the same hand.
     """
 
     suffix = "_lying"
 
     def hand(self, view: TrustView) -> str:
+        if view.own_message is not None and (named := named_hand(view.own_message)) is not None:
+            return named
         heard = named_hand(view.other_message or "")
         if heard is not None and BEATEN_BY[heard] != view.hand:
             return BEATEN_BY[heard]

@@ -1,0 +1,144 @@
+"""The player behind a server, against the server that ships with transformers: real HTTP, a real model."""
+
+import itertools
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from tests.conftest import TINY
+
+from social_dilemmas.errors import UserError
+from social_dilemmas.games import build_game
+from social_dilemmas.generation.model import load_model, write_base_model
+from social_dilemmas.learning.corpus import game_texts
+from social_dilemmas.players.api import ApiPlayer, ApiSettings
+from social_dilemmas.players.play import play
+from social_dilemmas.players.scripted import scripted_player
+
+ROUNDS = 3
+OUTCOMES = list(itertools.product("AB", repeat=2))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An embedded model that has learned to write <A> and <B>, and to end there, without any mask."""
+    folder = tmp_path_factory.mktemp("served")
+    write_base_model(TINY, *game_texts([{"name": "prisoners_dilemma"}]), folder / "base")
+    language_model = load_model(folder / "base", device="cpu")
+    game = build_game("prisoners_dilemma", ROUNDS)
+    conversations = []
+    for outcomes in itertools.product(OUTCOMES, repeat=ROUNDS):
+        match, messages = game.start(0), []
+        for pair in outcomes:
+            prompt = match.turns()[0].prompt
+            messages.append({"role": "user", "content": prompt})
+            messages.append({"role": "assistant", "content": f"<{pair[0]}>"})
+            match.take(dict(enumerate(f"<{action}>" for action in pair)))
+        conversations.append(
+            language_model.tokenizer.apply_chat_template(messages, return_dict=True)["input_ids"]
+        )
+    tokens = torch.tensor(conversations)  # (conversations, length)
+    optimizer = torch.optim.AdamW(language_model.model.parameters(), lr=0.02)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(60):
+        batch = tokens[torch.randperm(len(tokens), generator=generator)[:8]]
+        language_model.model(input_ids=batch, labels=batch).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    # Else the server takes a model of this type for one that writes ChatML.
+    language_model.tokenizer.response_template = {
+        "start_anchor": "<|assistant|>",
+        "fields": {"content": {"close": "<|end|>", "content": "text"}},
+    }
+    language_model.save(folder / "model")
+    return folder / "model"
+
+
+@pytest.fixture(scope="module")
+def url(model: Path) -> Iterator[str]:
+    """The address of a server that serves this model."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    transformers = Path(sys.executable).with_name("transformers")
+    command = [str(transformers), "serve", str(model), "--host", "127.0.0.1", "--port", str(port)]
+    log = model.parent / "server.log"
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [*command, "--device", "cpu", "--default-seed", "0"],
+            stdout=file,
+            stderr=file,
+            env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
+        )
+    try:
+        deadline = time.monotonic() + 120
+        while not answers(f"http://127.0.0.1:{port}/health"):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+def settings(url: str, model: str) -> ApiSettings:
+    return ApiSettings(
+        name="remote",
+        model=model,
+        base_url=url,
+        key_variable=None,
+        temperature=1.0,
+        max_new_tokens=8,
+        timeout=60,
+        retries=1,
+        attempts=5,
+        concurrency=4,
+        prompt_price=None,
+        completion_price=None,
+        extra={},
+    )
+
+
+def test_a_real_match_with_a_served_model(url: str, model: Path, tmp_path: Path) -> None:
+    game = build_game("prisoners_dilemma", ROUNDS)
+    histories = []
+    for _ in range(2):
+        player = ApiPlayer(settings(url, str(model)), tmp_path / "responses.sqlite")
+        player.check_reachable()
+        matches = [game.start(seed) for seed in range(4)]
+        opponent = scripted_player("prisoners_dilemma", "tit_for_tat")
+        play(matches, [(player, opponent), (opponent, player)] * 2)
+        histories.append([match.history for match in matches])
+        assert all(match.invalid == [0, 0] for match in matches)
+        assert {len(match.history) for match in matches} == {ROUNDS}
+        usage = player.usage  # one request is the check
+        responses = usage.requests - 1 + usage.cached_responses
+        assert responses - usage.invalid_replies == 4 * ROUNDS
+        assert player.usage.completion_tokens >= 2 * 4 * ROUNDS  # `<A>` and the end
+        assert player.usage.prompt_tokens > player.usage.completion_tokens
+    assert player.usage.requests == 1  # a rerun asks nothing
+    assert histories[0] == histories[1]
+    played = {round.actions for history in histories[0] for round in history}
+    assert len(played) > 1  # it samples
+
+
+def test_a_model_that_the_server_has_not(url: str, tmp_path: Path) -> None:
+    player = ApiPlayer(settings(url, "no/such-model"), tmp_path / "responses.sqlite")
+    with pytest.raises(UserError, match=r"no/such-model\) answers with status \d"):
+        player.reply(build_game("prisoners_dilemma", 1).start(0).turns()[:1])

@@ -1,0 +1,145 @@
+"""Ranking and payoffs by opponent on hand-made matches."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from social_dilemmas.evaluation.kinds import EVERY_STRATEGY
+from social_dilemmas.evaluation.tournament_tables import (
+    by_opponent,
+    ranking,
+    with_opponents_cooperation,
+)
+from social_dilemmas.figures import tournament as figure
+
+GAME, MODEL = "prisoners_dilemma", "embedded"
+MATCHES = 2
+
+
+def rows(
+    agent: tuple[str, int], opponent: tuple[str, int], payoffs: tuple[float, float], shares: Any
+) -> list[dict[str, Any]]:
+    """Both sides of all matches of a pair; the second match pays 0.1 more to everybody."""
+    return [
+        {
+            "agent": one[0],
+            "agent_seed": one[1],
+            "opponent": other[0],
+            "opponent_seed": other[1],
+            "match": match,
+            "seat": side,
+            "payoff": payoffs[side] + 0.1 * match,
+            "payoff_opponent": payoffs[1 - side] + 0.1 * match,
+            "cooperation": shares[side],
+        }
+        for match in range(MATCHES)
+        for side, (one, other) in enumerate(((agent, opponent), (opponent, agent)))
+    ]
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> dict[str, Any]:
+    """Two seeds of `kind` and a `warm_start` among the strategies Nice (N), Mean (M) and Other (O)."""
+    nice, mean = ("Nice", -1), ("Mean", -1)
+    played = [
+        *rows(("kind", 0), nice, (3, 3), (1, 1)),
+        *rows(("kind", 0), mean, (0, 5), (1, 0)),
+        *rows(("kind", 1), nice, (3, 3), (1, 1)),
+        *rows(("kind", 1), mean, (1, 1), (0, 0)),
+        *rows(("warm_start", -1), nice, (4, 2), (0.5, 1)),
+        *rows(("warm_start", -1), mean, (0.5, 2), (0.5, 0)),
+        *rows(("warm_start", -1), ("kind", 0), (5, 0), (0, 1)),
+        *rows(("warm_start", -1), ("kind", 1), (1, 1), (0, 0)),
+        *rows(("kind", 0), ("kind", 1), (100, 100), (1, 1)),  # its own other seed doesn't count
+    ]
+    fixed = pd.DataFrame(rows(nice, mean, (0, 5), (1, 0)))
+    fixed = with_opponents_cooperation(fixed).drop(columns=["agent_seed", "opponent_seed", "seat"])
+    kinds = pd.DataFrame({"strategy": ["Nice", "Mean"], "kind": ["cooperators", "defectors"]})
+    paths = {name: tmp_path / name for name in ("matches", "strategies", "kinds")}
+    pd.DataFrame(played).to_parquet(paths["matches"])
+    fixed.to_parquet(paths["strategies"])
+    kinds.to_csv(paths["kinds"], index=False)
+    return {
+        "matches": {(GAME, MODEL): paths["matches"]},
+        "strategies": {GAME: paths["strategies"]},
+        "kinds": {GAME: paths["kinds"]},
+    }
+
+
+def test_ranking(sources: dict[str, Any]) -> None:
+    table = ranking(**sources).set_index("agent")
+    more = 0.05  # half of what the second match pays more
+    # Each opponent counts the same, whatever the number of its seeds.
+    expected = {
+        "Mean": ((5 + 1) / 2 + 2 + 5) / 3 + more,
+        "warm_start": (4 + 0.5 + (5 + 1) / 2) / 3 + more,
+        "Nice": (3 + 2 + 0) / 3 + more,
+        "kind": ((3 + 0 + 0) / 3 + (3 + 1 + 1) / 3) / 2 + more,
+    }
+    assert table["payoff"].to_dict() == pytest.approx(expected)
+    order = sorted(expected, key=lambda name: -expected[name])
+    assert list(table.index) == order
+    assert list(table["rank"]) == [1, 2, 3, 4]
+    assert set(table["entrants"]) == {4}
+    assert table["kind"].to_dict() == {
+        **{"Mean": "defectors", "Nice": "cooperators"},
+        **{"kind": "", "warm_start": ""},
+    }
+    assert table["cooperation"].to_dict() == pytest.approx(
+        {"Mean": 0, "Nice": 1, "warm_start": (0.5 + 0.5 + 0) / 3, "kind": (1 + 1 / 3) / 2}
+    )
+    assert table.loc["kind", "seeds"] == 2
+    assert table.loc["kind", "interval_over"] == "seeds and matches"
+    assert table.loc["Nice", "interval_over"] == "matches"
+    assert (table["payoff_low"] <= table["payoff"]).all()
+    assert (table["payoff"] <= table["payoff_high"]).all()
+    assert table.loc["Nice", ["payoff_low", "payoff_high"]].tolist() == pytest.approx(
+        [expected["Nice"] - more, expected["Nice"] + more]
+    )
+    # The better of its seeds alone, in the better match, would be third before Nice.
+    assert table.loc["kind", "rank_low"] == 3
+    assert table.loc["kind", "rank_high"] == 4
+
+
+def test_by_opponent(sources: dict[str, Any]) -> None:
+    table = by_opponent(sources["matches"], sources["kinds"])
+    assert set(table["agent"]) == {"kind", "warm_start"}
+    assert set(table["opponent"]) == {"Nice", "Mean", "cooperators", "defectors", EVERY_STRATEGY}
+    means = table.set_index(["agent", "opponent", "quantity"])["mean"]
+    assert means["kind", "Mean", "payoff"] == pytest.approx(0.55)
+    assert means["kind", "Mean", "payoff_opponent"] == pytest.approx(3.05)
+    assert means["kind", "Mean", "cooperation"] == pytest.approx(0.5)
+    assert means["kind", "Mean", "cooperation_opponent"] == 0
+    assert means["kind", "cooperators", "cooperation_opponent"] == 1
+    assert means["kind", EVERY_STRATEGY, "payoff"] == pytest.approx((3 + 0.5) / 2 + 0.05)
+    assert means["warm_start", "defectors", "payoff_opponent"] == pytest.approx(2.05)
+    seeds = table.set_index(["agent", "opponent", "quantity"])["seeds"]
+    assert seeds["kind", "Nice", "payoff"] == 2
+    assert seeds["warm_start", "Nice", "payoff"] == 0
+    assert not table.duplicated(["agent", "opponent", "quantity"]).any()
+
+
+def test_the_other_side_s_cooperation(sources: dict[str, Any]) -> None:
+    played = pd.read_parquet(sources["matches"][GAME, MODEL])
+    table = with_opponents_cooperation(played)
+    assert len(table) == len(played)
+    chosen = (table["agent"] == "warm_start") & (table["opponent"] == "Nice")
+    assert set(table.loc[chosen, "cooperation_opponent"]) == {1}
+    assert set(table.loc[chosen, "cooperation"]) == {0.5}
+
+
+def test_figure(sources: dict[str, Any]) -> None:
+    """It shows all entrants with their ranks, trained agents in their colours."""
+    shown = figure.table(
+        ranking(**sources), by_opponent(sources["matches"], sources["kinds"])
+    )
+    ranks = shown[shown["panel"] == figure.RANKING].set_index("agent")["rank"].to_dict()
+    assert ranks == {"Mean": 1, "warm_start": 2, "Nice": 3, "kind": 4}
+    kinds = set(shown.loc[shown["panel"] == figure.BY_KIND, "opponent"])
+    assert kinds == {"cooperators", "defectors", EVERY_STRATEGY}
+    drawn = figure.draw(shown)
+    words = {text.get_text() for axis in drawn.axes for text in axis.texts}
+    assert words == {"Warm start (2)", "Kind (4)"}
+    assert len(drawn.axes) == 1 + len(figure.QUANTITIES)

@@ -1,0 +1,85 @@
+# Ablations: one thing of the method left out or done differently.
+
+
+def model_of_variant(wildcards):
+    """The model that a variant's training starts from."""
+    variant = named(config["ablations"]["variants"], wildcards.variant)
+    if variant.get("start") == "base":
+        return "<results>/base/{model}"
+    return "<results>/warm_start/{game}/{model}/model"
+
+
+use rule train as train_variant with:
+    input:
+        model=model_of_variant,
+    output:
+        adapter=directory(
+            "<results>/ablations/{game}/{model}/{variant}/seed-{seed}/adapter"
+        ),
+        metrics="<results>/ablations/{game}/{model}/{variant}/seed-{seed}/metrics.csv",
+        settings="<results>/ablations/{game}/{model}/{variant}/seed-{seed}/config.yaml",
+    log:
+        "<logs>/ablations/{game}/{model}/{variant}/seed-{seed}.log",
+    benchmark:
+        "<benchmarks>/ablations/{game}/{model}/{variant}/seed-{seed}.tsv"
+    params:
+        game=lambda wildcards: game_entry(wildcards.game),
+        settings=lambda wildcards: ablation_settings(config, wildcards.game, wildcards.variant),
+        opponent=None,
+        code=code_of_game("train.py"),
+    message:
+        "Ablation {wildcards.variant} in {wildcards.game}, {wildcards.model}, seed {wildcards.seed}"
+
+
+use rule play_cross_play as play_variant with:
+    input:
+        model=model_of_variant,
+        adapters=expand(
+            "<results>/ablations/{{game}}/{{model}}/{{variant}}/seed-{seed}/adapter", seed=SEEDS
+        ),
+    output:
+        "<results>/ablations/{game}/{model}/{variant}/matches.parquet",
+    log:
+        "<logs>/ablations/{game}/{model}/{variant}.log",
+    benchmark:
+        "<benchmarks>/ablations/{game}/{model}/{variant}.tsv"
+    params:
+        game=lambda wildcards: game_entry(wildcards.game),
+        agents=lambda wildcards: [(wildcards.variant, seed) for seed in SEEDS],
+        pairs="own_pairs",
+        settings=lambda wildcards: evaluation_settings(config, wildcards.game),
+        code=code_of_game("cross_play.py"),
+    message:
+        "Matches of the ablation {wildcards.variant} in {wildcards.game}, {wildcards.model}"
+
+
+rule table_ablations:
+    input:
+        standard=expand(
+            "<results>/cross_play/{game}/{model}/matches.parquet",
+            game=config["ablations"]["games"],
+            model=MODELS,
+        ),
+        variants=expand(
+            "<results>/ablations/{game}/{model}/{variant}/matches.parquet",
+            game=config["ablations"]["games"],
+            model=MODELS,
+            variant=VARIANTS,
+        ),
+    output:
+        "<results>/tables/ablations.csv",
+    log:
+        "<logs>/tables/ablations.log",
+    benchmark:
+        "<benchmarks>/tables/ablations.tsv"
+    conda:
+        "../../envs/plot.yaml"
+    params:
+        algorithm=config["ablations"]["algorithm"],
+        sources=list(product(config["ablations"]["games"], MODELS)),
+        variants=list(product(config["ablations"]["games"], MODELS, VARIANTS)),
+        code=code_hash("table_ablations.py"),
+    message:
+        "Table of what each ablation costs"
+    script:
+        "../scripts/table_ablations.py"

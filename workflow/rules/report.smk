@@ -1,0 +1,71 @@
+# What the report holds beside figures and transcripts: tables to be read, and what the run was made with.
+
+
+for table in PRINTED:
+
+    rule:
+        name:
+            f"print_{table}"
+        input:
+            f"<results>/tables/{table}.csv",
+        output:
+            page=report(
+                f"<results>/tables/{table}.html",
+                caption=f"../report/table_{table}.rst",
+                category=category_of_table(table),
+                labels={"table": in_words(table), "as": "a page"},
+            ),
+            latex=report(
+                f"<results>/tables/{table}.tex",
+                caption=f"../report/table_{table}.rst",
+                category=category_of_table(table),
+                labels={"table": in_words(table), "as": "LaTeX"},
+            ),
+        log:
+            f"<logs>/tables/{table}.page.log",
+        benchmark:
+            f"<benchmarks>/tables/{table}.page.tsv"
+        conda:
+            "../../envs/plot.yaml"
+        params:
+            table=table,
+            code=code_of_page("print_table.py"),
+        message:
+            f"Table as a page and in LaTeX: {in_words(table)}"
+        script:
+            "../scripts/print_table.py"
+
+
+rule describe_run:
+    output:
+        page=report(
+            "<results>/run.html",
+            caption="../report/run.rst",
+            category="Versions and settings",
+            labels={"what": "Configuration and versions", "as": "a page"},
+        ),
+        settings=report(
+            "<results>/config.yaml",
+            caption="../report/run.rst",
+            category="Versions and settings",
+            labels={"what": "Configuration", "as": "YAML"},
+        ),
+        versions=report(
+            "<results>/versions.csv",
+            caption="../report/run.rst",
+            category="Versions and settings",
+            labels={"what": "Versions", "as": "CSV"},
+        ),
+    log:
+        "<logs>/describe_run.log",
+    benchmark:
+        "<benchmarks>/describe_run.tsv"
+    conda:
+        "../../envs/plot.yaml"
+    params:
+        config=config,
+        code=code_of_page("describe_run.py"),
+    message:
+        "Configuration and versions of this run"
+    script:
+        "../scripts/describe_run.py"

@@ -1,0 +1,18 @@
+"""List all transcripts on a page, with what they came to and links to them."""
+
+import json
+from pathlib import Path
+
+from social_dilemmas.jobs import job
+
+with job() as snakemake:
+    from social_dilemmas.pages.page import write_page
+    from social_dilemmas.pages.transcript import summarise
+
+    output = Path(snakemake.output[0])
+    transcripts = []
+    for page, source in zip(snakemake.input.pages, snakemake.input.transcripts, strict=True):
+        told = json.loads(Path(source).read_text(encoding="utf-8"))
+        link = Path(page).relative_to(output.parent).as_posix()
+        transcripts.append({**summarise(told), "link": link, "model": link.split("/")[1]})
+    write_page("transcripts.html.jinja", output, title="Transcripts", transcripts=transcripts)

@@ -1,0 +1,25 @@
+"""Print a table: as a page for the report and in LaTeX for a paper."""
+
+from pathlib import Path
+
+from social_dilemmas.jobs import job
+
+with job() as snakemake:
+    import pandas as pd
+
+    from social_dilemmas.evaluation.latex import latex_table
+    from social_dilemmas.evaluation.printed import printed, title_of
+    from social_dilemmas.pages.page import write_page
+
+    name = snakemake.params.table
+    parts = printed(name, pd.read_csv(snakemake.input[0]))
+    Path(snakemake.output.latex).write_text(
+        "\n".join(
+            latex_table(
+                part.frame, caption=part.title, label="-".join(filter(None, (name, part.label)))
+            )
+            for part in parts
+        ),
+        encoding="utf-8",
+    )
+    write_page("table.html.jinja", Path(snakemake.output.page), title=title_of(name), tables=parts)

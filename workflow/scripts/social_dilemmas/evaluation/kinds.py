@@ -1,0 +1,38 @@
+"""Kinds of strategies of the prisoner's dilemma: what an opponent may expect of them.
+
+The words are those of Axelrod (The Evolution of Cooperation, 1984): a nice strategy isn't the first to defect, a
+provocable one answers defection with defection, a forgiving one cooperates again. Tit-for-tat-like is what is all
+three; grim-like is what doesn't forgive. The bounds leave room for a first round or two, before a strategy has seen
+anything, and for a little chance.
+"""
+
+TIT_FOR_TAT_LIKE, GRIM_LIKE = "tit_for_tat_like", "grim_like"
+COOPERATORS, DEFECTORS, OTHERS = "cooperators", "defectors", "other_strategies"
+KINDS = (TIT_FOR_TAT_LIKE, GRIM_LIKE, COOPERATORS, DEFECTORS, OTHERS)
+EVERY_STRATEGY = "every_strategy"
+"""Stands for all kinds together."""
+
+ALWAYS, NEARLY_ALWAYS, SELDOM, NEARLY_NEVER = 1.0, 0.9, 0.3, 0.1
+
+
+def kind_of_strategy(
+    *,
+    cooperation_with_cooperator: float,
+    cooperation_with_defector: float,
+    cooperation_after_slip: float,
+) -> str:
+    """The kind of a strategy, one of `KINDS`.
+
+    Args:
+        cooperation_with_cooperator: share of ten rounds with a player that always cooperates.
+        cooperation_with_defector: share of ten rounds with a player that always defects.
+        cooperation_after_slip: share of the last three of ten rounds with a player that only defects in the fourth.
+    """
+    both = (cooperation_with_cooperator, cooperation_with_defector)
+    if min(both) >= NEARLY_ALWAYS:
+        return COOPERATORS
+    if max(both) <= NEARLY_NEVER:
+        return DEFECTORS
+    if cooperation_with_cooperator == ALWAYS and cooperation_with_defector <= SELDOM:
+        return TIT_FOR_TAT_LIKE if cooperation_after_slip >= NEARLY_ALWAYS else GRIM_LIKE
+    return OTHERS

@@ -1,0 +1,61 @@
+"""How a match ended, in a few classes that mean the same in every game.
+
+Luck is told apart from play by a reference: the same chance events, played by two greedy players
+(by two random ones where the game has none). What they get together is what nothing but greed
+makes; how unevenly they get it is what chance alone does.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from social_dilemmas.evaluation.references import GREEDY_PLAYERS
+from social_dilemmas.games.game import SEATS, Game, Match
+from social_dilemmas.players.play import play
+from social_dilemmas.players.scripted import scripted_player, scripted_player_names
+
+UNEVEN = 0.15  # of what a seat can win or lose in a match; less is no exploitation
+WELL = 0.5  # of the way from greedy play to the welfare optimum
+
+
+class Outcome(StrEnum):
+    """Classes of matches, from the view of the first of two players."""
+
+    WELL = "both_do_well"
+    EXPLOITS = "exploits"
+    EXPLOITED = "is_exploited"
+    POORLY = "both_do_poorly"
+
+
+def greedy_payoffs(game: Game, seed: int) -> list[float]:
+    """Points of both seats over a match with this seed, if both play greedily.
+
+    Args:
+        game: the game.
+        seed: of the match.
+    """
+    known = scripted_player_names(game.kind)
+    name = next((player for player in GREEDY_PLAYERS if player in known), "random")
+    match, player = game.start(seed), scripted_player(game.kind, name)
+    play([match], [(player, player)])
+    return [sum(match.rewards(seat)) for seat in SEATS]
+
+
+def classify(game: Game, match: Match, greedy: Sequence[float], seat: int) -> Outcome:
+    """The class of a finished match, from the view of a seat.
+
+    Args:
+        game: the game.
+        match: the finished match.
+        greedy: points of both seats by `greedy_payoffs` of the same seed.
+        seat: whose view.
+    """
+    points = [sum(match.rewards(each)) for each in SEATS]
+    welfare, greedy_welfare, best = sum(points), sum(greedy), game.welfare_optimum(match)
+    low, high = game.reward_bounds
+    luck = (greedy[seat] - greedy[1 - seat]) / greedy_welfare if greedy_welfare else 0.0
+    lead = points[seat] - points[1 - seat] - luck * welfare
+    if abs(lead) >= UNEVEN * (high - low) * len(match.history):
+        return Outcome.EXPLOITS if lead > 0 else Outcome.EXPLOITED
+    if welfare - greedy_welfare >= WELL * (best - greedy_welfare):
+        return Outcome.WELL
+    return Outcome.POORLY

@@ -1,0 +1,330 @@
+"""Deal-or-No-Deal: bargain in words over a few items, then ask for some; only what fits is paid.
+
+The task of Lewis et al., Deal or No Deal? End-to-End Learning for Negotiation Dialogues
+(arXiv 1706.05125), played for many rounds.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from random import Random
+from typing import Any
+
+from social_dilemmas.errors import UserError
+from social_dilemmas.games.game import SEATS, Match, Turn
+from social_dilemmas.games.grammar import Choice, Grammar
+from social_dilemmas.games.horizon import Rounds
+from social_dilemmas.games.split import Claims, Values, value_phrase
+from social_dilemmas.games.talk import TalkingGame, TalkingMatch
+from social_dilemmas.randomness import stream
+
+Counts = tuple[int, ...]  # items of each kind
+
+
+@dataclass(frozen=True)
+class Offer:
+    """The items of a round, and what one of each kind is worth to seat 0 and to seat 1."""
+
+    counts: Counts
+    values: tuple[Values, Values]
+
+
+@dataclass(frozen=True)
+class DealRound:
+    """What there was, messages, claims and points of both seats; `deal` if the claims fitted."""
+
+    offer: Offer
+    messages: tuple[tuple[str, ...], tuple[str, ...]]
+    claims: tuple[Claims, Claims]
+    deal: bool
+    rewards: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class DealView:
+    """What a seat knows now.
+
+    Messages are all that was said in this round, one line for each, and None while nothing was.
+    `past` holds (items, own values, own claims, other's claims) of every finished round.
+    """
+
+    kinds: tuple[str, ...]
+    counts: Counts
+    values: Values
+    speaks_first: bool
+    own_message: str | None
+    other_message: str | None
+    past: tuple[tuple[Counts, Values, Claims, Claims], ...]
+
+
+def worth(values: Values, claims: Claims) -> int:
+    """Points of these items."""
+    return sum(value * claim for value, claim in zip(values, claims, strict=True))
+
+
+def tell_values(kinds: tuple[str, ...], values: Values) -> str:
+    """Values in words, as the rules and scripted players tell them."""
+    return f"value{''.join(value_phrase(kinds, *pair) for pair in zip(kinds, values, strict=True))}"
+
+
+def told_values(kinds: tuple[str, ...], message: str) -> Values | None:
+    """The values that a message tells: the last one of each kind; None if a kind has none."""
+    found = [re.findall(rf"\b{kind} at (\d+)", message) for kind in kinds]
+    return tuple(int(numbers[-1]) for numbers in found) if all(found) else None
+
+
+@cache
+def all_values(counts: Counts, total: int) -> tuple[Values, ...]:
+    """All values under which these items are worth `total` together."""
+    *others, last = counts
+    found = []
+    for values in product(*(range(total // count + 1) for count in others)):
+        left = total - worth(values, tuple(others))
+        if left >= 0 and left % last == 0:
+            found.append((*values, left // last))
+    return tuple(found)
+
+
+def wanted(first: Values, second: Values) -> bool:
+    """Whether somebody values each kind, and both value some kind."""
+    return all(map(max, first, second)) and any(map(min, first, second))
+
+
+class DealOrNoDeal(TalkingGame):
+    """In every round there are from `items[0]` to `items[1]` items of the `kinds`, at least one of
+    each. Together they are worth `total_value` to either player, who knows only its own values.
+    """
+
+    kind = "deal_or_no_deal"
+    title = "Deal-or-No-Deal"
+    axis = ("Share", 1.0)
+    behaviours: Mapping[str, str] = {
+        "deal": "reaches a deal",
+        "share_claimed": "share of all points that it asks for",
+        "share_claimed_at_start": "... in the first round",
+        "share_claimed_after_deal": "... after a deal",
+        "share_claimed_after_no_deal": "... after no deal",
+        "truthfulness": "tells its true values, where it tells any",
+    }
+
+    def __init__(
+        self,
+        rounds: Rounds,
+        kinds: Sequence[str] = ("books", "hats", "balls"),
+        items: Sequence[int] = (5, 7),
+        total_value: int = 10,
+        messages: int = 2,
+        message_limit: int = 200,
+    ) -> None:
+        """Raises UserError if kinds can't be told apart, no items could be drawn, or there is no
+        room for a message.
+
+        Args:
+            messages: how many each player sends in a round; the players take turns.
+            message_limit: characters of a message.
+        """
+        super().__init__(rounds, messages, message_limit)
+        if len(set(kinds)) < max(len(kinds), 2) or not all(kind.isidentifier() for kind in kinds):
+            raise UserError(
+                "deal_or_no_deal: the rule kinds must be two or more different single words, "
+                f"but is {[*kinds]}"
+            )
+        if len(items) != 2 or not len(kinds) <= items[0] <= items[1]:
+            raise UserError(
+                "deal_or_no_deal: the rule items must be the least and the most number of items, "
+                f"at least one of each of the {len(kinds)} kinds, but is {[*items]}"
+            )
+        if total_value < 1 or messages < 1 or message_limit < 1:
+            raise UserError(
+                "deal_or_no_deal: the rules total_value, messages and message_limit must be at "
+                f"least 1, but are {total_value}, {messages} and {message_limit}"
+            )
+        self.kinds = tuple(kinds)
+        self.total_value = total_value
+        most = items[1] - len(kinds) + 1
+        self.counts = [
+            counts
+            for counts in product(range(1, most + 1), repeat=len(kinds))
+            if items[0] <= sum(counts) <= items[1] and self._can_be_valued(counts)
+        ]
+        if not self.counts:
+            raise UserError(
+                f"deal_or_no_deal: no values of {items[0]} to {items[1]} items come to the "
+                f"total_value of {total_value}"
+            )
+        self.claim_grammar = Grammar(
+            tuple(
+                Choice(kind, tuple(map(str, range(most + 1))), "<", f" {kind}>")
+                for kind in self.kinds
+            )
+        )
+        self.varying = tuple(
+            value_phrase(self.kinds, kind, value)
+            for kind in self.kinds
+            for value in range(total_value + 1)
+        )
+
+    def _can_be_valued(self, counts: Counts) -> bool:
+        values = all_values(counts, self.total_value)
+        return any(wanted(first, second) for first, second in product(values, repeat=2))
+
+    @classmethod
+    def wording(cls, rules: Mapping[str, Any]) -> dict[str, Any]:
+        """A kind and its value are one phrase."""
+        names = ("kinds", "total_value", "messages")
+        return {name: rules[name] for name in names if name in rules}
+
+    def start(self, seed: int) -> "DealOrNoDealMatch":
+        random = stream("deal_or_no_deal", seed)
+        starter = random.randrange(2)
+        offers = [self.draw_offer(random) for _ in range(self.rounds)]
+        return DealOrNoDealMatch(seed=seed, game=self, first_starter=starter, offers=offers)
+
+    def draw_offer(self, random: Random) -> Offer:
+        """Items, and values that make them all wanted by somebody, and some of them by both."""
+        counts = random.choice(self.counts)
+        values = all_values(counts, self.total_value)
+        while True:
+            first, second = random.choice(values), random.choice(values)
+            if wanted(first, second):
+                return Offer(counts, (first, second))
+
+    def fits(self, counts: Counts, claims: tuple[Claims, Claims]) -> bool:
+        """Whether there is enough of everything for both claims."""
+        return all(sum(asked) <= count for count, *asked in zip(counts, *claims, strict=True))
+
+    @property
+    def reward_bounds(self) -> tuple[float, float]:
+        return 0, self.total_value
+
+    def welfare_optimum(self, match: Match) -> float:
+        return sum(
+            worth(tuple(map(max, *finished.offer.values)), finished.offer.counts)
+            for finished in match.history
+        )
+
+    def observe(self, match: Match, seat: int) -> Iterator[tuple[str, float]]:
+        before = "at_start"
+        for finished in match.history:
+            values = finished.offer.values[seat]
+            claimed = worth(values, finished.claims[seat]) / self.total_value
+            yield "deal", float(finished.deal)
+            yield "share_claimed", claimed
+            yield f"share_claimed_{before}", claimed
+            for message in finished.messages[seat]:
+                told = told_values(self.kinds, message)
+                if told is not None:
+                    yield "truthfulness", float(told == values)
+            before = "after_deal" if finished.deal else "after_no_deal"
+
+    def grammars(self) -> Iterable[Grammar]:
+        return self.message_grammar, self.claim_grammar
+
+    def write(self, numbers: Sequence[object]) -> str:
+        """Numbers of items of each kind, in the form of a reply."""
+        return self.claim_grammar.write(dict(zip(self.kinds, numbers, strict=True)))
+
+    def rules(self) -> str:
+        """The rules in words, as they stand in the first user turn."""
+        return (
+            "You and another player divide items again and again. In every round there are other "
+            "items, and you are told how many of each kind. What they are worth to you changes too, "
+            "and you know only your own values: all items of a round are worth "
+            f"{self.total_value} points together to you, and as many to the other player. "
+            f"{self.rules_of_talk()}"
+            "Then you both ask for items at the same time, in the form "
+            f"{self.write('n' * len(self.kinds))}. If there is enough of everything for both of "
+            "you, you have a deal, and your points are what you asked for times what it is worth to "
+            "you. If together you ask for more of any kind than there is, there is no deal and "
+            "nobody gets anything. "
+            "Your aim is to collect as many points as you can over all rounds. "
+        )
+
+
+@dataclass(kw_only=True, eq=False)
+class DealOrNoDealMatch(TalkingMatch):
+    """The seats talk, then both claim at once; `offers` are drawn beforehand for all rounds."""
+
+    game: DealOrNoDeal
+    offers: list[Offer]
+
+    def turns(self) -> tuple[Turn, ...]:
+        if self.finished:
+            return ()
+        if (seat := self.speaker) is not None:
+            grammar = self.game.message_grammar
+            return (Turn(self, seat, "message", self._message_prompt(seat), grammar),)
+        grammar = self.game.claim_grammar
+        return tuple(
+            Turn(self, seat, "proposal", self._proposal_prompt(seat), grammar) for seat in SEATS
+        )
+
+    @property
+    def offer(self) -> Offer:
+        """What there is in the current round."""
+        return self.offers[len(self.history)]
+
+    def _message_prompt(self, seat: int) -> str:
+        if self.said(seat):
+            return f"{self.heard(seat)} Send your message."
+        heard = f" {self.heard(seat)}" if self.messages else ""
+        return f"{self._opening(seat)}{heard} Send your message."
+
+    def _opening(self, seat: int) -> str:
+        """How the last round ended, or else the rules; then what there is in this one."""
+        if not self.history:
+            before = self.game.rules()
+        else:
+            last = self.history[-1]
+            asked = self.game.write(last.claims[1 - seat])
+            outcome = "You had a deal." if last.deal else "There was no deal."
+            before = f"The other player asked for {asked}. {outcome} "
+        there_is = self.game.write(self.offer.counts)
+        return f"{before}Now there is {there_is}. You {self._values(seat)}."
+
+    def _values(self, seat: int) -> str:
+        return tell_values(self.game.kinds, self.offer.values[seat])
+
+    def _proposal_prompt(self, seat: int) -> str:
+        heard = f"{self.heard(seat)} " if seat == self.starter else ""
+        return f"{heard}What do you ask for?"
+
+    def view(self, seat: int) -> DealView:
+        return DealView(
+            kinds=self.game.kinds,
+            counts=self.offer.counts,
+            values=self.offer.values[seat],
+            speaks_first=seat == self.starter,
+            own_message=self.told(seat),
+            other_message=self.told(1 - seat),
+            past=tuple(
+                (r.offer.counts, r.offer.values[seat], r.claims[seat], r.claims[1 - seat])
+                for r in self.history
+            ),
+        )
+
+    def forfeit(self, turn: Turn) -> dict[str, str]:
+        return {"message": " "} if turn.step == "message" else dict.fromkeys(self.game.kinds, "0")
+
+    def advance(self, values: Mapping[int, Mapping[str, str]]) -> None:
+        if self.speaker is not None:
+            self.messages += [parsed["message"] for parsed in values.values()]
+            return
+        first, second = (
+            tuple(int(values[seat][kind]) for kind in self.game.kinds) for seat in SEATS
+        )
+        offer = self.offer
+        deal = self.game.fits(offer.counts, (first, second))
+        points = worth(offer.values[0], first), worth(offer.values[1], second)
+        self.history.append(
+            DealRound(
+                offer=offer,
+                messages=(self.said(0), self.said(1)),
+                claims=(first, second),
+                deal=deal,
+                rewards=points if deal else (0, 0),
+            )
+        )
+        self.messages = []

@@ -1,0 +1,148 @@
+"""Every game as a PettingZoo environment, so that other people's agents can play it.
+
+An optional part: nothing else imports it or PettingZoo (Terry et al., PettingZoo: Gym for
+multi-agent reinforcement learning, NeurIPS 2021).
+"""
+
+import string
+from collections.abc import Mapping
+from typing import Any
+
+from gymnasium.spaces import Text
+from pettingzoo import ParallelEnv
+
+from social_dilemmas.games import build_game, game_of
+from social_dilemmas.games.game import SEATS, Game, Match
+from social_dilemmas.games.grammar import Choice, Grammar, Literal
+from social_dilemmas.randomness import derive_seed
+
+AGENTS = ("player_0", "player_1")
+ROUNDS = 10  # where only a game's name is given
+LONGEST_PROMPT = 20_000  # characters
+CHARACTERS = string.printable
+
+
+def parallel_env(game: str | Mapping[str, Any] | Game) -> "SocialDilemma":
+    """The environment of a game.
+
+    Args:
+        game: name of a game, which is played for 10 rounds under its default rules; or a game's
+            entry in a configuration (name, rounds, rules); or the game itself.
+
+    Raises:
+        UserError: there is no such game, or its rules make no sense.
+    """
+    if isinstance(game, str):
+        return SocialDilemma(build_game(game, ROUNDS))
+    return SocialDilemma(game if isinstance(game, Game) else game_of(game))
+
+
+class SocialDilemma(ParallelEnv[str, str, str]):
+    """A match of two players. An observation is what a player is told, an action what it replies.
+
+    A player that isn't asked now observes the empty text, and its action doesn't matter. Rewards
+    are the points of the round that has just ended, and 0 within a round. A reply that the game's
+    grammar doesn't admit, or that has characters outside the action space, counts as the game's
+    forfeit. The same seed gives the same chance events; a reset without a seed goes on to the next
+    match of the last one.
+
+    Each player's info holds `asked` (whether a reply is wanted now), `step` (what for), `round`,
+    and `forfeit` (whether its last reply was invalid).
+    """
+
+    def __init__(self, game: Game) -> None:
+        self.game = game
+        self.metadata = {"name": f"{game.name}_v0", "render_modes": []}
+        self.possible_agents = list(AGENTS)
+        self.agents: list[str] = []
+        self._seed = self._matches = 0
+        self._match: Match | None = None
+        longest = max(map(_longest_reply, game.grammars()))
+        self.observation_spaces = {agent: _texts(LONGEST_PROMPT + longest) for agent in AGENTS}
+        self.action_spaces = {agent: _texts(longest) for agent in AGENTS}
+
+    def observation_space(self, agent: str) -> Text:
+        """Texts of printable ASCII characters."""
+        return self.observation_spaces[agent]
+
+    def action_space(self, agent: str) -> Text:
+        """Texts of printable ASCII characters, no longer than the game's longest reply."""
+        return self.action_spaces[agent]
+
+    def reset(
+        self, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
+        """Start a new match; gives the observations and infos. There are no options."""
+        if seed is not None:
+            self._seed, self._matches = seed, 0
+        self._match = self.game.start(derive_seed("pettingzoo", self._seed, self._matches))
+        self._matches += 1
+        self.agents = list(AGENTS)
+        return self._observations(), self._infos(forfeits=(False, False))
+
+    def step(
+        self, actions: Mapping[str, str]
+    ) -> tuple[
+        dict[str, str],
+        dict[str, float],
+        dict[str, bool],
+        dict[str, bool],
+        dict[str, dict[str, Any]],
+    ]:
+        """Take the replies; gives observations, rewards, terminations, truncations and infos."""
+        match = self._match
+        if match is None or match.finished:
+            raise RuntimeError("reset the environment to start a match")
+        rounds, invalid = len(match.history), list(match.invalid)
+        match.take({turn.seat: _reply(actions, turn.seat) for turn in match.turns()})
+        forfeits = tuple(match.invalid[seat] > invalid[seat] for seat in SEATS)
+        rewards = {agent: sum(match.rewards(seat)[rounds:]) for seat, agent in enumerate(AGENTS)}
+        if match.finished:
+            self.agents = []
+        return (
+            self._observations(),
+            rewards,
+            dict.fromkeys(AGENTS, match.finished),
+            dict.fromkeys(AGENTS, False),
+            self._infos(forfeits),
+        )
+
+    def _observations(self) -> dict[str, str]:
+        assert self._match is not None
+        prompts = {AGENTS[turn.seat]: turn.prompt for turn in self._match.turns()}
+        return {agent: prompts.get(agent, "") for agent in AGENTS}
+
+    def _infos(self, forfeits: tuple[bool, ...]) -> dict[str, dict[str, Any]]:
+        assert self._match is not None
+        steps = {turn.seat: turn.step for turn in self._match.turns()}
+        return {
+            agent: {
+                "asked": seat in steps,
+                "step": steps.get(seat, ""),
+                "round": len(self._match.history),
+                "forfeit": forfeits[seat],
+            }
+            for seat, agent in enumerate(AGENTS)
+        }
+
+
+def _reply(actions: Mapping[str, str], seat: int) -> str:
+    """A player's reply; an empty one, which is invalid, in place of none or of other characters."""
+    reply = actions.get(AGENTS[seat], "")
+    return reply if set(reply) <= set(CHARACTERS) else ""
+
+
+def _texts(longest: int) -> Text:
+    return Text(longest, min_length=0, charset=CHARACTERS)
+
+
+def _longest_reply(grammar: Grammar) -> int:
+    """The number of characters of the longest valid reply."""
+    return sum(
+        len(part.text)
+        if isinstance(part, Literal)
+        else max(map(len, part.spellings()))
+        if isinstance(part, Choice)
+        else part.limit
+        for part in grammar.parts
+    )
