@@ -18,7 +18,6 @@ snakemake := .venv/bin/snakemake --cores all
 ifneq ($(SCALE),laptop)
 snakemake += --configfile config/$(SCALE).yaml
 endif
-reported := all pages
 user_path := $(PATH)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
@@ -33,12 +32,11 @@ results: .venv/.ready  ## train, evaluate and draw everything (SCALE=smoke: a qu
 	$(snakemake)
 
 everything: .venv/.ready .venv/.axelrod  ## results, and all further experiments (SCALE as above)
-	$(snakemake) everything
+	$(snakemake) -- everything
 
-report: results  ## show all of it in results/<scale>/report.html, and the same as report.zip
-	$(snakemake) -- $(reported)
+report: everything  ## show all of it in results/<scale>/report.html, and the same as report.zip
 	for kind in zip html; do $(snakemake) --report results/$(SCALE)/report.$$kind \
-		--report-stylesheet workflow/report/report.css -- $(reported) || exit 1; done
+		--report-stylesheet workflow/report/report.css -- everything || exit 1; done
 
 play: .venv/.ready  ## play a game yourself (GAME=split AGAINST=greedy, or a trained agent)
 	@PYTHONPATH=workflow/scripts .venv/bin/python tools/play.py --scale '$(SCALE)' \

@@ -38,6 +38,9 @@ rule everything:
         rules.all.input,
         expand("<results>/tables/{table}.csv", table=FURTHER_TABLES),
         expand("<results>/figures/{figure}.pdf", figure=FURTHER_FIGURES),
+        expand("<results>/tables/{table}.html", table=TABLES + FURTHER_TABLES),
+        "<results>/transcripts/index.html",
+        "<results>/run.html",
     message:
         "Everything is there, and all further experiments"
 
@@ -136,6 +139,6 @@ rule pages:
     input:
         "<results>/run.html",
         "<results>/transcripts/index.html",
-        expand("<results>/tables/{table}.html", table=PRINTED),
+        expand("<results>/tables/{table}.html", table=TABLES),
     message:
         "The pages of the report are there"

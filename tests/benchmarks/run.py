@@ -209,6 +209,11 @@ def main() -> None:
             return length(sampled(adapted))
 
     names = (LEARNER, "second", "third")
+
+    def on_three_folded() -> int:
+        with torch.no_grad(), folded(model, adapters=names):
+            return length(sampled(adapted, adapter_of=lambda turn: names[turn.match.seed % 3]))
+
     compare(
         f"sampling {MATCHES} matches of {GAME}",
         {
@@ -217,6 +222,7 @@ def main() -> None:
             "one adapter, named for every row": lambda: length(
                 sampled(adapted, adapter_of=lambda turn: LEARNER)
             ),
+            "three adapters mixed in the batch, folded": on_three_folded,
             "three adapters mixed in the batch": lambda: length(
                 sampled(adapted, adapter_of=lambda turn: names[turn.match.seed % 3])
             ),

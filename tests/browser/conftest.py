@@ -3,10 +3,10 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.browser.chromium import Chromium, find_chromium
+from tests.browser.sample import TOLD
 from tests.workflow.conftest import Workflow, pretended_run  # noqa: F401
 
 
@@ -16,49 +16,6 @@ def pytest_sessionstart() -> None:
         find_chromium()
     except FileNotFoundError as error:
         pytest.exit(str(error), returncode=1)
-
-
-MARKUP = "<img src=x onerror=\"document.title='broken'\"><script>document.title='broken'</script>"
-RULES = "You divide 10 coins with another player. "
-
-
-def reply(prompt: str, text: str, log_probability: float | None) -> dict[str, Any]:
-    return {"step": "message", "prompt": prompt, "reply": text, "log_probability": log_probability}
-
-
-def match(outcome: str, points: tuple[float, float], said: str) -> dict[str, Any]:
-    """A match of two rounds; the first agent says something in the second one."""
-    return {
-        "seats": [0, 1],
-        "outcome": outcome,
-        "payoffs": list(points),
-        "welfare_share": sum(points) / 100,
-        "invalid": [0, 0],
-        "rounds": [
-            {
-                "rewards": list(points),
-                "replies": [
-                    [reply(f"{RULES if index == 0 else ''}Your turn.", text, -0.25)],
-                    [reply(f"{RULES if index == 0 else ''}Your turn, too.", "<5 coins>", None)],
-                ],
-            }
-            for index, text in enumerate(("<5 coins>", f"<message>{said}</message>"))
-        ],
-    }
-
-
-TOLD: dict[str, Any] = {
-    "game": "trust_and_split",
-    "title": "Trust-and-Split",
-    "rounds": 2,
-    "agents": [{"name": "naive", "seed": 0}, {"name": "greedy", "seed": None}],
-    "matches": [
-        match("both_do_well", (50, 50), "I have rock"),
-        match("is_exploited", (10, 60), MARKUP),
-        match("is_exploited", (20, 60), "I have paper"),
-        match("both_do_poorly", (27.5, 27.5), "I have scissors"),
-    ],
-}
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +41,7 @@ def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     if given := os.environ.get("REPORT"):
         return Path(given)
     run: Workflow = request.getfixturevalue("pretended_run")
-    run.run("pages", "--cores", "1")
+    run.run("everything", "--cores", "1")
     style = "workflow/report/report.css"
-    run.run("all", "pages", "--report", "report.html", "--report-stylesheet", style)
+    run.run("everything", "--report", "report.html", "--report-stylesheet", style)
     return run.folder / "report.html"

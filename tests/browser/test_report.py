@@ -43,8 +43,9 @@ def test_claims_are_shown(browser: Chromium) -> None:
     rows = browser.evaluate(
         "[...document.querySelectorAll('#app tbody tr')].map(r => r.innerText.trim())"
     )
-    assert len(rows) == 3  # a page, CSV, LaTeX
-    assert all(row.startswith("Claims") for row in rows)
+    assert [row.split("\t") for row in rows][-3:] == [
+        ["Claims", form] for form in ("a page", "CSV", "LaTeX")
+    ]
     browser.evaluate("document.querySelector('#app tbody tr a').click()")
     browser.wait_for("document.querySelector('#app iframe') !== null")
     assert browser.complaints() == []

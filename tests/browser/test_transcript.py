@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from tests.browser.chromium import Chromium
-from tests.browser.conftest import MARKUP
+from tests.browser.sample import MARKUP
 
 SHOWN = "[...document.querySelectorAll('.match')].filter(m => !m.hidden).map(m => m.querySelector('h3').innerText)"
 COUNT = "document.querySelector('.count').textContent"

@@ -16,9 +16,11 @@ from social_dilemmas.generation.model import LanguageModel, load_model
 from social_dilemmas.learning.adapters import (
     BASE_RECORD,
     LEARNER,
+    NO_ADAPTER,
     adapter_weights,
     attach_learner,
     check_adapter,
+    folded,
     put_adapter,
     save_adapter,
 )
@@ -138,6 +140,69 @@ def test_copied_weights_don_t_follow_the_model(model: PeftModel) -> None:
         for parameter in model.parameters():
             parameter.add_(1)
     assert all(torch.equal(copied[key], kept[key]) for key in kept)
+
+
+def in_rows(model: PeftModel, *names: str) -> Tensor:
+    """Logits of the same tokens in rows under these adapters."""
+    with torch.no_grad():
+        found: Tensor = model(TOKENS.expand(len(names), -1), adapter_names=[*names]).logits
+        return found
+
+
+@pytest.fixture
+def several(model: PeftModel, tmp_path: Path, base_model: Path) -> PeftModel:
+    """A model with a learner, a past agent, and an opponent of another rank and scale."""
+    put_adapter(model, random_weights(model, seed=1), "past")
+    other = attach_learner(load_model(base_model, "cpu"), rank=3, alpha=24, seed=0)
+    put_adapter(other, random_weights(other, seed=2), LEARNER)
+    save_adapter(other, base_model, tmp_path / "other")
+    model.load_adapter(str(tmp_path / "other"), "opponent")
+    model.set_adapter(LEARNER)
+    return model.double()  # so that rounding stays small
+
+
+def test_folded_rows_are_those_of_peft(several: PeftModel) -> None:
+    names = (LEARNER, "opponent", NO_ADAPTER, "past", LEARNER, NO_ADAPTER)
+    expected = in_rows(several, *names)
+    with folded(several, True, (LEARNER, "past", "opponent", NO_ADAPTER)):
+        found = in_rows(several, *names)
+        torch.testing.assert_close(found, expected, atol=1e-9, rtol=0)
+        for name, row in zip(names, expected, strict=True):  # and in batches of one kind
+            alone = in_rows(several, name, name)
+            torch.testing.assert_close(alone, torch.stack([row, row]), atol=1e-9, rtol=0)
+    with folded(several, True, (LEARNER,)), pytest.raises(KeyError):
+        in_rows(several, "past")  # it isn't among those that were folded
+    distances = [(expected[i] - expected[j]).abs().max() for i in range(4) for j in range(i)]
+    assert min(distances) > 0.05
+
+
+def test_folding_leaves_the_model_as_it_was(several: PeftModel) -> None:
+    before, rows = logits(several), in_rows(several, "past", NO_ADAPTER)
+    with folded(several, True, (LEARNER,)):
+        torch.testing.assert_close(logits(several), before, atol=1e-9, rtol=0)
+    with pytest.raises(KeyboardInterrupt), folded(several, True, ("past", NO_ADAPTER)):
+        raise KeyboardInterrupt
+    assert torch.equal(logits(several), before)
+    assert torch.equal(in_rows(several, "past", NO_ADAPTER), rows)
+    with folded(several, False, (LEARNER,)):
+        assert torch.equal(in_rows(several, "past", NO_ADAPTER), rows)
+    with folded(None):
+        pass
+
+
+def test_folded_gradients_are_those_of_peft(several: PeftModel) -> None:
+    found = []
+    for fold in (False, True):
+        several.zero_grad()
+        with folded(several, fold):
+            several(TOKENS).logits.square().mean().backward()
+        gradients = {n: p.grad for n, p in several.named_parameters() if p.grad is not None}
+        assert all(f".{LEARNER}." in name for name in gradients)
+        found.append({name: gradient.clone() for name, gradient in gradients.items()})
+    assert found[0].keys() == found[1].keys()
+    assert len(found[0]) == 28
+    for name, gradient in found[0].items():
+        torch.testing.assert_close(found[1][name], gradient, atol=1e-9, rtol=1e-6)
 
 
 def test_its_own_base_model_is_accepted(saved: Path, base_model: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import logging
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ def checkpoint(iteration: int, past: tuple[int, ...] = ()) -> Checkpoint:
         optimizer={"layer.weight/step": torch.tensor(float(iteration))},
         past_agents={past_one: {"layer.weight": torch.full((3, 2), past_one)} for past_one in past},
         metrics=f"iteration,payoff\n{iteration - 1},1.5\n",
+        critic={"weight": torch.full((2, 3), float(iteration))},
     )
 
 
@@ -31,6 +33,7 @@ def same(found: Checkpoint | None, expected: Checkpoint) -> bool:
     tensors = [
         (found.learner, expected.learner),
         (found.optimizer, expected.optimizer),
+        (found.critic, expected.critic),
         *((found.past_agents.get(key, {}), value) for key, value in expected.past_agents.items()),
     ]
     return (
@@ -60,6 +63,13 @@ def test_there_is_none_at_first(tmp_path: Path) -> None:
 def test_the_latest_comes_back(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert same(CheckpointFolder(folder, SETTINGS).latest(), checkpoint(30, past=(10, 20)))
     assert not caplog.records
+
+
+def test_one_without_a_critic_comes_back(tmp_path: Path) -> None:
+    alone = replace(checkpoint(10), critic={})
+    CheckpointFolder(tmp_path, SETTINGS).save(alone)
+    found = CheckpointFolder(tmp_path, SETTINGS).latest()
+    assert same(found, alone)
 
 
 def test_two_are_kept(folder: Path) -> None:
@@ -119,7 +129,11 @@ def nonsense(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [truncate, flip, empty, nonsense, Path.unlink])
 @pytest.mark.parametrize(
-    "name", ["learner.safetensors", "optimizer.safetensors", "metrics.csv", "state.json"]
+    "name",
+    [
+        *("learner.safetensors", "optimizer.safetensors", "critic.safetensors"),
+        *("metrics.csv", "state.json"),
+    ],
 )
 def test_a_damaged_one_is_passed_over_with_a_warning(
     folder: Path, name: str, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
@@ -186,7 +200,7 @@ def test_what_was_being_written_is_not_there(folder: Path) -> None:
     assert not (folder / "iteration-000040.partial").exists()
 
 
-@pytest.mark.parametrize("step", range(1, 7))
+@pytest.mark.parametrize("step", range(1, 8))
 def test_a_kill_at_any_moment_of_writing_leaves_the_one_before(
     folder: Path, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,15 @@ import torch
 from peft import PeftModel
 
 from social_dilemmas.errors import UserError
-from social_dilemmas.evaluation.cross_play import run_cross_play
+from social_dilemmas.evaluation.cross_play import (
+    UNSEEDED,
+    Agent,
+    all_pairs,
+    own_pairs,
+    play_pairs,
+    scripted_agents,
+)
+from social_dilemmas.evaluation.exploitability import learner_pairs
 from social_dilemmas.games import build_game, game_names
 from social_dilemmas.generation.model import load_model
 from social_dilemmas.learning.adapters import (
@@ -23,26 +31,25 @@ from social_dilemmas.learning.adapters import (
     save_adapter,
 )
 from social_dilemmas.players.play import play
-from social_dilemmas.players.scripted import scripted_player
+from social_dilemmas.players.scripted import scripted_player, scripted_player_names
 from social_dilemmas.randomness import derive_seed
 
 SETTINGS: dict[str, Any] = {
     "opponents": ["always_a", "always_b"],
     "matches": 4,
     "batch": 7,
+    "fold_adapter": True,
     "temperature": 1.0,
     "max_new_tokens": 6,
 }
-OPPONENTS = {
-    "prisoners_dilemma": ["always_a", "random"],
-    "split": ["greedy", "random"],
-    "trust_and_split": ["greedy_lying", "random"],
-}
+OPPONENTS = {name: [scripted_player_names(name)[0], "random"] for name in game_names()}
+OPPONENTS["trust_and_split"][0] = "greedy_lying"
 FIXED = [
     *("game", "agent", "agent_seed", "opponent", "opponent_seed", "match", "seat", "payoff"),
     *("payoff_opponent", "welfare_share"),
 ]
 ROUNDS = 3
+Identity = tuple[str, int]
 
 
 def run(
@@ -52,11 +59,27 @@ def run(
     name: str = "prisoners_dilemma",
     **changes: Any,
 ) -> pd.DataFrame:
-    run_cross_play(
+    settings = {**SETTINGS, **changes}
+    agents = [
+        Agent("warm_start"),
+        *(Agent(*adapter) for adapter in adapters),
+        *scripted_agents(build_game(name, ROUNDS), settings["opponents"]),
+    ]
+    return played(base, output, all_pairs(agents), settings, name)
+
+
+def played(
+    base: Path,
+    output: Path,
+    pairs: list[tuple[Agent, Agent]],
+    settings: dict[str, Any],
+    name: str = "prisoners_dilemma",
+) -> pd.DataFrame:
+    play_pairs(
         model=base,
-        adapters=adapters,
+        pairs=pairs,
         game={"name": name, "rounds": ROUNDS, "rules": {}},
-        settings={**SETTINGS, **changes},
+        settings=settings,
         output=output / "matches.parquet",
     )
     return pd.read_parquet(output / "matches.parquet")
@@ -242,3 +265,111 @@ def test_adapters_of_zeros_have_the_base_model_s_logits(
         for (_, _, path), same in zip(adapters, (True, False, False), strict=True):
             model = PeftModel.from_pretrained(load_model(base_model, "cpu").model, str(path))
             assert torch.equal(model(tokens).logits, expected) == same
+
+
+@pytest.mark.parametrize("name", ["prisoners_dilemma", "trust_and_split"])
+def test_folded_or_not_the_matches_are_the_same(
+    base_model: Path, tmp_path: Path, adapters: list[tuple[str, int, Path]], name: str
+) -> None:
+    quick, plain = (
+        run(
+            base_model,
+            tmp_path,
+            adapters,
+            name,
+            opponents=OPPONENTS[name],
+            matches=2,
+            fold_adapter=fold,
+        )
+        for fold in (True, False)
+    )
+    pd.testing.assert_frame_equal(quick, plain)
+
+
+def entrants(adapters: list[tuple[str, int, Path]]) -> list[Agent]:
+    game = build_game("prisoners_dilemma", ROUNDS)
+    trained = [Agent(*adapter) for adapter in adapters]
+    return [Agent("warm_start"), *trained, *scripted_agents(game, ["always_a", "grim"])]
+
+
+def identities(pairs: list[tuple[Agent, Agent]]) -> list[tuple[Identity, Identity]]:
+    return [((first.name, first.seed), (second.name, second.seed)) for first, second in pairs]
+
+
+def test_scripted_agents_have_a_player_and_no_seed() -> None:
+    (agent,) = scripted_agents(build_game("prisoners_dilemma", 1), ["grim"])
+    assert (agent.name, agent.seed, agent.adapter) == ("grim", UNSEEDED, None)
+    assert agent.player is not None
+
+
+def test_all_pairs_are_every_agent_with_every_other_and_itself_once(
+    adapters: list[tuple[str, int, Path]],
+) -> None:
+    agents = entrants(adapters)
+    pairs = identities(all_pairs(agents))
+    assert len(pairs) == 6 * 7 / 2
+    assert len({frozenset(pair) for pair in pairs}) == len(pairs)
+    assert {agent for pair in pairs for agent in pair} == {(one.name, one.seed) for one in agents}
+
+
+def test_own_pairs_are_those_of_trained_agents_with_themselves_and_scripted_players(
+    adapters: list[tuple[str, int, Path]],
+) -> None:
+    pairs = identities(own_pairs(entrants(adapters)))
+    trained = [(name, seed) for name, seed, _ in adapters]
+    assert pairs == [
+        (agent, other) for agent in trained for other in (agent, ("always_a", -1), ("grim", -1))
+    ]
+
+
+def test_own_pairs_play_as_they_do_in_the_whole_cross_play(
+    base_model: Path, tmp_path: Path, adapters: list[tuple[str, int, Path]]
+) -> None:
+    """Near temperature zero, where chance plays no part; so ablations can be held against it."""
+    settings = {**SETTINGS, "temperature": 1e-4}
+    agents = entrants(adapters)
+    whole = played(base_model, tmp_path, all_pairs(agents), settings)
+    own = played(base_model, tmp_path, own_pairs(agents), settings)
+    rows = [*whole.columns[:7]]
+    assert len(own) == 3 * 3 * 4 * 2
+    expected = own[rows].merge(whole, on=rows)
+    pd.testing.assert_frame_equal(own, expected)
+
+
+def test_learners_meet_the_opponents_that_they_learned_against(
+    base_model: Path, tmp_path: Path, adapters: list[tuple[str, int, Path]]
+) -> None:
+    game = build_game("prisoners_dilemma", ROUNDS)
+    zero, small, large = (path for _, _, path in adapters)
+    learners: list[tuple[str, int, dict[str, Any]]] = [
+        ("naive", 0, {"name": "naive", "adapter": str(large)}),
+        ("naive", 42, {"name": "naive", "adapter": str(zero)}),
+        ("naive", 42, {"name": "warm_start", "adapter": None}),
+        ("advantage_alignment", 7, {"name": "always_b"}),
+    ]
+    pairs = learner_pairs(game, learners, [zero, small, small, large])
+    assert identities(pairs) == [
+        (("naive_learner", 0), ("naive", 0)),
+        (("naive_learner", 42), ("naive", 42)),
+        (("naive_learner", 42), ("warm_start", -1)),
+        (("advantage_alignment_learner", 7), ("always_b", -1)),
+    ]
+    assert [learner.adapter for learner, _ in pairs] == [zero, small, small, large]
+    assert [other.adapter for _, other in pairs] == [large, zero, None, None]
+    assert [other.player is not None for _, other in pairs] == [False, False, False, True]
+    table = played(base_model, tmp_path, pairs, SETTINGS)
+    assert len(table) == len(pairs) * SETTINGS["matches"] * 2
+    facing = table[table["opponent"] == "always_b"]
+    assert (facing["payoff_opponent"] >= facing["payoff"]).all()
+    assert {*table.loc[table["agent"] == "always_b", "opponent"]} == {"advantage_alignment_learner"}
+
+
+def test_every_learner_needs_its_adapter(adapters: list[tuple[str, int, Path]]) -> None:
+    game = build_game("prisoners_dilemma", ROUNDS)
+    with pytest.raises(ValueError, match="shorter"):
+        learner_pairs(game, [("naive", 0, {"name": "grim"})], [])
+
+
+def test_play_without_any_adapter(base_model: Path, tmp_path: Path) -> None:
+    table = run(base_model, tmp_path, [], "split", opponents=["greedy"], matches=2)
+    assert {*table["agent"]} == {"warm_start", "greedy"}

@@ -1,10 +1,12 @@
 """One set of versions for pip and conda users alike."""
 
 import re
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 CONDA_FILES = ["environment.yml", *sorted(f"envs/{f.name}" for f in (ROOT / "envs").glob("*.yaml"))]
@@ -16,8 +18,8 @@ PYPI_NAMES = {
     "seaborn-base": "seaborn",
     "snakemake-minimal": "snakemake",
 }
-# What only the launcher has, as only conda users on a cluster need it.
-ONLY_CONDA = {"conda", "snakemake-executor-plugin-slurm"}
+# What only conda users need: on a cluster, or to install what conda-forge doesn't have.
+ONLY_CONDA = {"conda", "pip", "snakemake-executor-plugin-slurm"}
 
 
 def normalized(name: str) -> str:
@@ -43,6 +45,9 @@ def conda_pins(text: str) -> dict[str, str]:
     """Return {PyPI name: version} of a conda environment; ValueError on an inexact version."""
     pins = {}
     for dependency in yaml.safe_load(text)["dependencies"]:
+        if isinstance(dependency, dict):  # what pip installs there
+            pins |= pip_pins("\n".join(dependency["pip"]))
+            continue
         name = re.split(r"[=<>]", dependency)[0]
         if name in ONLY_CONDA:
             continue
@@ -66,6 +71,11 @@ def direct() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
+def axelrod() -> dict[str, str]:
+    return pip_pins((ROOT / "requirements-axelrod.txt").read_text())
+
+
+@pytest.fixture(scope="module")
 def lock() -> dict[str, str]:
     return pip_pins((ROOT / "requirements.lock").read_text())
 
@@ -76,16 +86,44 @@ def test_lock_holds_every_direct_requirement(direct: dict[str, str], lock: dict[
 
 
 @pytest.mark.parametrize("file", CONDA_FILES)
-def test_conda_has_the_versions_of_pip(file: str, direct: dict[str, str]) -> None:
+def test_conda_has_the_versions_of_pip(
+    file: str, direct: dict[str, str], axelrod: dict[str, str]
+) -> None:
     pins = conda_pins((ROOT / file).read_text())
     assert pins.pop("python") == "3.11"
     assert pins, f"{file} names no package"
-    assert differences(pins, direct) == {}
+    optional = axelrod if file == "envs/axelrod.yaml" else {}
+    assert optional.items() <= pins.items()
+    assert differences(pins, direct | optional) == {}
+
+
+def test_the_axelrod_library_adds_to_the_lock(
+    lock: dict[str, str], axelrod: dict[str, str]
+) -> None:
+    """It is installed without dependencies, so all that it needs stands in one of the files."""
+    assert not axelrod.keys() & lock.keys()
+    waiting, reached = ["axelrod"], set()
+    while waiting:
+        name = normalized(waiting.pop())
+        if name not in reached and name in axelrod:
+            for requirement in map(Requirement, requires(name) or []):
+                if requirement.marker is None or requirement.marker.evaluate():
+                    assert normalized(requirement.name) in axelrod | lock
+                    waiting.append(requirement.name)
+        reached.add(name)
+    assert axelrod.keys() <= reached
+
+
+def test_the_tournament_can_run_what_training_can() -> None:
+    training, tournament = (
+        conda_pins((ROOT / "envs" / f"{name}.yaml").read_text()) for name in ("train", "axelrod")
+    )
+    assert training.items() <= tournament.items()
 
 
 def test_only_training_needs_torch() -> None:
     with_torch = [f for f in CONDA_FILES if "torch" in conda_pins((ROOT / f).read_text())]
-    assert with_torch == ["envs/train.yaml"]
+    assert with_torch == ["envs/axelrod.yaml", "envs/train.yaml"]
 
 
 @pytest.mark.parametrize("file", CONDA_FILES)

@@ -11,16 +11,24 @@ import pandas as pd
 import pytest
 from matplotlib import rcParams
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from social_dilemmas.evaluation import tables
+from social_dilemmas.evaluation.names import learner_name
 from social_dilemmas.evaluation.references import references
 from social_dilemmas.figures import (
+    ablations,
     cross_play,
+    exploitability,
     fingerprints,
+    invalid_replies,
+    learning_against_fixed,
     learning_curves,
+    naive_learning_curves,
     proposals,
     style,
     truthfulness,
@@ -116,8 +124,52 @@ def metrics(game: str, algorithm: str, seed: int) -> pd.DataFrame:
     payoff = scale * (0.64 + way * (end - 0.64) + random.normal(0, 0.012, ITERATIONS))
     true = 0.5 + way * (end - 0.5) + random.normal(0, 0.02, ITERATIONS)
     return pd.DataFrame(
-        {"iteration": iteration, "payoff": payoff, "seconds_sampling": 0.5}
+        {
+            "iteration": iteration,
+            "payoff": payoff,
+            "payoff_other": 0.8 * payoff,
+            "invalid_rate": 0.3 * (1 - way),
+            "seconds_sampling": 0.5,
+        }
         | ({"truthfulness": true.clip(0, 1)} if game == "trust_and_split" else {})
+    )
+
+
+LEARNING = {
+    "naive": ["warm_start", "naive", "sum_of_rewards", "advantage_alignment", "random"],
+    "advantage_alignment": ["naive", "advantage_alignment"],
+}
+
+
+def learned(cross_play_matches: pd.DataFrame) -> pd.DataFrame:
+    """Matches of stand-ins for learners with opponents that don't learn, of their own seeds."""
+    parts = []
+    for algorithm, opponents in LEARNING.items():
+        frame = cross_play_matches
+        same = frame["opponent_seed"].isin([tables.FIXED]) | (
+            frame["opponent_seed"] == frame["agent_seed"]
+        )
+        own = frame[(frame["agent"] == algorithm) & frame["opponent"].isin(opponents) & same]
+        parts.append(own.assign(agent=learner_name(algorithm)))
+        parts.append(own.assign(agent=own["opponent"], opponent=learner_name(algorithm)))
+    return pd.concat(parts, ignore_index=True)
+
+
+VARIANTS = {"no_group_baseline": -3.0, "critic": 0.0, "with_buffer": 4.0}
+"""Variants of Advantage Alignment, and by how much their payoffs differ."""
+
+
+def varied(cross_play_matches: pd.DataFrame, variant: str) -> pd.DataFrame:
+    """Matches of a variant with itself and with scripted players."""
+    frame = cross_play_matches[cross_play_matches["agent"] == "advantage_alignment"]
+    itself = (frame["opponent"] == "advantage_alignment") & (
+        frame["opponent_seed"] == frame["agent_seed"]
+    )
+    frame = frame[itself | (frame["opponent_seed"] == tables.FIXED)]
+    return frame.assign(
+        agent=variant,
+        opponent=frame["opponent"].mask(frame["opponent"] == "advantage_alignment", variant),
+        payoff=frame["payoff"] + VARIANTS[variant],
     )
 
 
@@ -128,11 +180,23 @@ def experiment(folder: Path, count: int) -> dict[str, pd.DataFrame]:
         path = folder / f"{game}-{algorithm}-{seed}.csv"
         metrics(game, algorithm, seed).to_csv(path, index=False)
         runs[game, "embedded", algorithm, seed] = path
-    files = {}
+    files, learners, variants = {}, {}, {}
     for game in GAMES:
+        played = matches(game, count)
         files[game, "embedded"] = folder / f"{game}.parquet"
-        matches(game, count).to_parquet(files[game, "embedded"])
+        played.to_parquet(files[game, "embedded"])
+        learners[game, "embedded"] = folder / f"{game}-learners.parquet"
+        learned(played).to_parquet(learners[game, "embedded"])
+        for variant in VARIANTS:
+            variants[game, "embedded", variant] = folder / f"{game}-{variant}.parquet"
+            varied(played, variant).to_parquet(variants[game, "embedded", variant])
     curves, prints = tables.learning_curves(runs), tables.fingerprints(files)
+    against = {
+        (game, model, algorithm, opponent, seed): path
+        for (game, model, algorithm, seed), path in runs.items()
+        for opponent in LEARNING.get(algorithm, [])
+        if game != "split" or opponent in ("naive", "warm_start")
+    }
     entries = [{"name": game, "rounds": 10, "rules": {}} for game in GAMES]
     return {
         "learning_curves": learning_curves.table(curves, entries),
@@ -140,10 +204,20 @@ def experiment(folder: Path, count: int) -> dict[str, pd.DataFrame]:
         "fingerprints": fingerprints.table(prints),
         "proposals": proposals.table(prints),
         "truthfulness": truthfulness.table(curves, prints),
+        "naive_learning_curves": naive_learning_curves.table(curves, entries),
+        "invalid_replies": invalid_replies.table(curves),
+        "learning_against_fixed": learning_against_fixed.table(
+            tables.learning_against_fixed(against)
+        ),
+        "exploitability": exploitability.table(tables.exploitability(learners)),
+        "ablations": ablations.table(tables.ablations(files, variants, "advantage_alignment")),
     }
 
 
-MODULES = (learning_curves, cross_play, fingerprints, proposals, truthfulness)
+MODULES = (
+    *(learning_curves, cross_play, fingerprints, proposals, truthfulness, naive_learning_curves),
+    *(invalid_replies, learning_against_fixed, exploitability, ablations),
+)
 DRAW = {module.__name__.rpartition(".")[2]: module.draw for module in MODULES}
 
 
@@ -222,6 +296,8 @@ def test_there_is_one_titled_panel_for_each_game(name: str, shown: dict[str, pd.
 
 def test_several_models_have_panels_of_their_own(shown: dict[str, pd.DataFrame]) -> None:
     for name, draw in DRAW.items():
+        if name == "naive_learning_curves":
+            continue  # it has all models in one panel
         table = one_game(shown[name])
         both = pd.concat([table, table.assign(model="another")], ignore_index=True)
         one, two = (
@@ -337,6 +413,169 @@ def test_what_was_never_observed_is_left_out(shown: dict[str, pd.DataFrame]) -> 
     never = (table["agent"] == "naive") & (table["quantity"] == "coins_lower_after_grab")
     table.loc[never, ["mean", "low", "high"]] = np.nan
     assert len(words(proposals.draw(table))) == len(words(proposals.draw(shown["proposals"])))
+
+
+def test_naive_learning_curves_are_those_of_naive_play_by_model(
+    shown: dict[str, pd.DataFrame],
+) -> None:
+    """One panel for each game; with several models there is a colour for each."""
+    table = shown["naive_learning_curves"]
+    all_curves = shown["learning_curves"]
+    naive = all_curves[all_curves["algorithm"] == "naive"]
+    curves = table[table["line"] != naive_learning_curves.REFERENCE]
+    np.testing.assert_array_equal(np.sort(curves["value"]), np.sort(naive["value"]))
+    assert set(curves["model"]) == {"embedded"}
+    references_ = table[table["line"] == naive_learning_curves.REFERENCE]
+    assert set(references_["model"]) == {"both greedy", "welfare-optimal"}
+    assert len(references_) == 2 * len(GAMES)
+    assert "Naive RL" in words(naive_learning_curves.draw(table))
+    another = curves.assign(model="another", value=curves["value"] + 1)
+    figure = naive_learning_curves.draw(pd.concat([table, another], ignore_index=True))
+    assert {"Embedded", "Another"} <= set(words(figure))
+    colours = style.colours(["another", "embedded"])
+    for name, part in (("embedded", curves), ("another", another)):
+        thick = [line for line in figure.axes[0].lines if line.get_color() == colours[name]][-1]
+        wanted = part[(part["game"] == GAMES[0]) & (part["line"] == "mean over seeds")]
+        np.testing.assert_array_equal(thick.get_ydata(), wanted["value"])
+
+
+def test_invalid_replies_are_shares_of_rounds(shown: dict[str, pd.DataFrame]) -> None:
+    table = shown["invalid_replies"]
+    assert set(table["algorithm"]) == {*STAND_INS}
+    first = table[(table["iteration"] == 0) & (table["line"] == "mean over seeds")]
+    assert first["value"].between(0.2, 0.3).all()
+    figure = invalid_replies.draw(table)
+    assert "Share of rounds" in words(figure)
+    for axis in figure.axes[: len(GAMES)]:
+        assert axis.get_ylim()[1] >= table["value"].max()
+    none = invalid_replies.draw(table.assign(value=0.0))  # as with masks: no reply is invalid
+    assert none.axes[0].get_ylim()[1] == pytest.approx(0.1)
+
+
+def test_learning_against_fixed_shows_both_sides(shown: dict[str, pd.DataFrame]) -> None:
+    table = shown["learning_against_fixed"]
+    means = table[table["line"] == "mean over seeds"].set_index(
+        ["game", "opponent", "side", "algorithm", "iteration"]
+    )["value"]
+    means = means.sort_index()
+    learner = means["trust_and_split", "warm_start", "learner", "naive"]
+    other = means["trust_and_split", "warm_start", "opponent", "naive"]
+    np.testing.assert_allclose(other, 0.8 * learner)
+    assert set(table.loc[table["game"] == "split", "opponent"]) == {"naive", "warm_start"}
+    figure = learning_against_fixed.draw(table)
+    panels = [axis for axis in figure.axes if axis.get_visible()]
+    assert [axis.get_title(loc="left").split()[-1] for axis in panels] == [
+        *("start", "RL", "rewards", "Alignment", "Random"),
+        *("start", "RL"),
+        *("start", "RL", "rewards", "Alignment", "Random"),
+    ]
+    colour = style.COLOURS["naive"]
+    thick = [
+        line for line in panels[-5].lines if line.get_color() == colour and not line.get_alpha()
+    ]
+    solid, dashed = thick
+    np.testing.assert_array_equal(solid.get_ydata(), learner)
+    np.testing.assert_array_equal(dashed.get_ydata(), other)
+    assert (solid.is_dashed(), dashed.is_dashed()) == (False, True)
+
+
+def test_learning_against_one_opponent_alone() -> None:
+    rows = [
+        ("m", "split", "naive", opponent, 0, 0, quantity, value)
+        for opponent, value in (("advantage_alignment", 1.0), ("naive", 2.0))
+        for quantity in ("payoff", "payoff_other", "entropy")
+    ]
+    columns = ["model", "game", "algorithm", "opponent", *tables.CURVE_COLUMNS[3:]]
+    curves = pd.DataFrame(rows, columns=columns)
+    alone = learning_against_fixed.table(curves, ["advantage_alignment"])
+    assert set(alone["opponent"]) == {"advantage_alignment"}
+    assert set(alone["side"]) == {"learner", "opponent"}
+    assert set(alone["value"]) == {1.0}
+    figure = learning_against_fixed.draw(alone)
+    assert len(figure.axes) == 1
+    assert set(learning_against_fixed.table(curves)["opponent"]) == {"advantage_alignment", "naive"}
+
+
+def points(axis: Axes) -> list[tuple[float, float, str, bool]]:
+    """Points with error bars: x, y, colour, and whether they are filled."""
+    found = []
+    for container in axis.containers:
+        assert isinstance(container, ErrorbarContainer)
+        line = container.lines[0]
+        assert line is not None
+        (x,), (y,) = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
+        filled = line.get_markerfacecolor() != "white"
+        found.append((float(x), float(y), str(line.get_color()), filled))
+    return found
+
+
+def test_exploitability_shows_what_both_sides_get(shown: dict[str, pd.DataFrame]) -> None:
+    table = shown["exploitability"]
+    assert set(table["quantity"]) == {"payoff", "payoff_opponent"}
+    assert set(table["agent"]) == {learner_name(algorithm) for algorithm in LEARNING}
+    figure = exploitability.draw(table)
+    axis = figure.axes[0]
+    dilemma = table[table["game"] == "prisoners_dilemma"]
+    found = points(axis)
+    assert len(found) == len(dilemma) == 2 * sum(map(len, LEARNING.values()))
+    wanted = {
+        (
+            row["mean"],
+            style.COLOURS[row["agent"].removesuffix("_learner")],
+            row["quantity"] == "payoff",
+        )
+        for row in dilemma.to_dict("records")
+    }
+    assert {(x, colour, filled) for x, _, colour, filled in found} == wanted
+    labels = [label.get_text() for label in axis.get_yticklabels()]
+    assert labels == ["Warm start", "Naive RL", "Sum of rewards", "Advantage Alignment", "Random"]
+    places = {y for _, y, colour, _ in found if colour == style.COLOURS["naive"]}
+    assert sorted(map(round, places)) == [0, 1, 2, 3, 4]
+    assert len({y for _, y, _, _ in found}) == 7  # two learners never lie on each other
+
+
+def test_ablations_are_filled_where_they_matter(shown: dict[str, pd.DataFrame]) -> None:
+    table = shown["ablations"]
+    figure = ablations.draw(table)
+    axis = figure.axes[0]
+    itself = table[
+        (table["game"] == "prisoners_dilemma")
+        & (table["opponent"] == "itself")
+        & (table["quantity"] == "payoff")
+    ]
+    assert list(itself["agent"]) == ["advantage_alignment", *VARIANTS]
+    np.testing.assert_allclose([x for x, *_ in points(axis)], itself["mean"])
+    assert [y for _, y, _, _ in points(axis)] == [0, 1, 2, 3]
+    assert [filled for *_, filled in points(axis)] == [True, True, False, True]
+    assert points(axis)[0][2] == style.COLOURS["advantage_alignment"]
+    labels = [label.get_text() for label in axis.get_yticklabels()]
+    assert labels == ["Advantage Alignment", "No group baseline", "Critic", "With buffer"]
+
+
+def test_ablations_show_self_play_greedy_players_and_cooperators(
+    shown: dict[str, pd.DataFrame],
+) -> None:
+    table = shown["ablations"]
+    panels = {
+        game: set(zip(rows["opponent"], rows["quantity"], strict=True))
+        for game, rows in table.groupby("game")
+    }
+    assert panels["prisoners_dilemma"] == {
+        ("itself", "payoff"),
+        ("always_b", "payoff"),
+        ("always_a", "payoff"),
+        ("always_a", "payoff_opponent"),
+    }
+    for game in ("split", "trust_and_split"):
+        assert panels[game] == {
+            ("itself", "payoff"),
+            ("greedy", "payoff"),
+            ("welfare_maximising", "payoff"),
+            ("welfare_maximising", "payoff_opponent"),
+        }
+    # a game without such players has the first panel only
+    alone = ablations.draw(table[table["opponent"] == "itself"])
+    assert [axis.get_visible() for axis in alone.axes] == 3 * [True, False, False, False]
 
 
 def test_new_algorithms_get_a_look_of_their_own() -> None:

@@ -9,12 +9,12 @@ import pytest
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game, game_names
 from social_dilemmas.games.game import SEATS, Match
-from social_dilemmas.games.matrix_game import MatrixGame, read_table
+from social_dilemmas.games.matrix_game import MatrixGame, Table, read_table
 from social_dilemmas.players.play import play
 from social_dilemmas.players.scripted import scripted_player, scripted_player_names
 
 KINDS = [name for name in game_names() if isinstance(build_game(name, 1), MatrixGame)]
-UNEQUAL = {"A": {"A": [0, 1.5], "B": [2, -3]}, "B": {"A": [4, 7], "B": [-1, 0]}}
+UNEQUAL: Table = {"A": {"A": [0, 1.5], "B": [2, -3]}, "B": {"A": [4, 7], "B": [-1, 0]}}
 ROCK_PAPER_SCISSORS = {
     "A": {"A": [0, 0], "B": [-1, 1], "C": [1, -1]},
     "B": {"A": [1, -1], "B": [0, 0], "C": [-1, 1]},

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from social_dilemmas.games import build_game
-from social_dilemmas.learning.adapters import LEARNER
+from social_dilemmas.learning.adapters import LEARNER, NO_ADAPTER
 from social_dilemmas.learning.opponents import (
     FixedOpponent,
     Opponents,
@@ -14,7 +14,7 @@ from social_dilemmas.learning.opponents import (
     SelfPlay,
     past_agent,
 )
-from social_dilemmas.learning.rollout import runs_on_learner_alone, seat_learner
+from social_dilemmas.learning.rollout import adapters_in, seat_learner
 from social_dilemmas.players.scripted import scripted_player
 
 GAME = build_game("prisoners_dilemma", 2)
@@ -135,13 +135,17 @@ def test_groups_have_one_opponent_unless_drawn_per_match() -> None:
     assert min(opponents_by_group(True)) > 1
 
 
-def test_only_adapters_count_for_running_on_the_learner_alone() -> None:
-    def alone(opponents: PastAgents | FixedOpponent | SelfPlay) -> bool:
-        return runs_on_learner_alone(
+def test_the_adapters_of_a_batch_are_named_once_and_the_learner_s_first() -> None:
+    def adapters(opponents: Opponents) -> list[str]:
+        return adapters_in(
             seat_learner(GAME, opponents, seed=0, iteration=0, matches=16, group_size=1)
         )
 
-    assert alone(SelfPlay())
-    assert alone(FixedOpponent(scripted_player("prisoners_dilemma", "grim")))
-    assert not alone(FixedOpponent("opponent"))
-    assert not alone(filled())
+    assert adapters(SelfPlay()) == [LEARNER]
+    assert adapters(FixedOpponent(scripted_player("prisoners_dilemma", "grim"))) == [LEARNER]
+    assert adapters(FixedOpponent("opponent")) == [LEARNER, "opponent"]
+    assert adapters(FixedOpponent(NO_ADAPTER)) == [LEARNER, NO_ADAPTER]
+    first, *others = adapters(filled())
+    assert first == LEARNER
+    assert len({*others}) == len(others) > 1
+    assert {*others} <= {past_agent(iteration) for iteration in range(10, 110, 10)}

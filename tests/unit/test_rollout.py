@@ -12,6 +12,7 @@ from social_dilemmas.generation.masks import TokenMasks
 from social_dilemmas.generation.model import LanguageModel
 from social_dilemmas.generation.sampler import LanguageModelPlayer
 from social_dilemmas.learning.adapters import LEARNER
+from social_dilemmas.learning.credit import CREDITS, discounted_returns, leave_one_out
 from social_dilemmas.learning.opponents import FixedOpponent, Opponents, SelfPlay
 from social_dilemmas.learning.rollout import (
     Experience,
@@ -39,7 +40,7 @@ def chance(seating: Seating) -> object:
 
 
 def experience(language_model: LanguageModel, seatings: list[Seating]) -> Experience:
-    game = build_game(seatings[0].match.game.name, ROUNDS)  # type: ignore[attr-defined]
+    game = seatings[0].match.game
     masks: TokenMasks = language_model.masks(game)
     generator = torch.Generator().manual_seed(0)
     player = LanguageModelPlayer(
@@ -96,6 +97,42 @@ def test_against_a_scripted_player_only_one_seat_is_a_row(tiny: LanguageModel) -
         own = "".join(f"<{finished.actions[seat]}>" for finished in match.history)
         replies = [piece.split("<|end|>")[0] for piece in said.split("<|assistant|>")[1:]]
         assert "".join(replies) == own
+
+
+def test_matches_of_a_group_have_the_same_random_length(tiny: LanguageModel) -> None:
+    game = build_game("split", {"least": 1, "most": 4})
+    seatings = seat_learner(game, SelfPlay(), seed=0, iteration=0, matches=24, group_size=2)
+    lengths = [seating.match.rounds for seating in seatings]
+    assert lengths[::2] == lengths[1::2]
+    assert len(set(lengths)) > 1
+
+
+def test_after_the_end_of_a_match_there_is_nothing_to_learn_from(tiny: LanguageModel) -> None:
+    """Rewards, returns and credit are 0 there, and before it as if the match stood alone."""
+    game = build_game("split", {"continuation": 0.6, "most": 5})
+    found = experience(
+        tiny, seat_learner(game, SelfPlay(), seed=1, iteration=0, matches=12, group_size=4)
+    )
+    longest = max(match.rounds for match, _ in found.seats)
+    assert min(match.rounds for match, _ in found.seats) < longest
+    assert found.rewards.shape == found.other_rewards.shape == (24, longest)
+    own, other = (
+        leave_one_out(discounted_returns(rewards, 0.9), found.groups)
+        for rewards in (found.rewards, found.other_rewards)
+    )
+    credit = CREDITS["advantage_alignment"](own, other, beta=1.0, discount=0.9)
+    for row, (match, seat) in enumerate(found.seats):
+        rounds = match.rounds
+        rewards = [*match.rewards(seat), *[0] * (longest - rounds)]
+        assert found.rewards[row].tolist() == pytest.approx(rewards)
+        for values in (own, other, credit):
+            assert not values[row, rounds:].any()
+        same = found.groups == found.groups[row]
+        alone = leave_one_out(
+            discounted_returns(found.rewards[same, :rounds], 0.9), found.groups[same]
+        )
+        assert torch.allclose(own[same, :rounds], alone)
+        assert {*found.transcripts[row].rounds} == {*range(rounds)}
 
 
 def test_rewards_are_floats(tiny: LanguageModel) -> None:

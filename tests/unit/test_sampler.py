@@ -22,6 +22,7 @@ from social_dilemmas.learning.adapters import (
     NO_ADAPTER,
     adapter_weights,
     attach_learner,
+    folded,
     put_adapter,
 )
 from social_dilemmas.players.play import play
@@ -175,6 +176,34 @@ def test_mixed_adapters_are_each_a_pass_of_its_own(mixed: LanguageModel, name: s
     for transcript, adapter, length, logits in player.seen:
         anew = logits_read_anew(mixed.model, adapter, transcript.tokens[:length])
         torch.testing.assert_close(logits, anew.float(), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["prisoners_dilemma", "trust_and_split"])
+@pytest.mark.parametrize(
+    "adapters", [ADAPTERS, (LEARNER, "second"), (LEARNER, NO_ADAPTER), ("second",), (NO_ADAPTER,)]
+)
+def test_folded_adapters_in_one_batch_say_what_peft_says(
+    mixed: LanguageModel, name: str, adapters: tuple[str, ...]
+) -> None:
+    """The same logits and log-probabilities up to rounding, hence the same words."""
+
+    def adapter_of(turn: Turn) -> str:
+        return adapters[(turn.match.seed + turn.seat) % len(adapters)]
+
+    def sampled(fold: bool) -> tuple[Witness, list[Transcript]]:
+        player = witness(mixed, name, adapter_of=adapter_of)
+        with torch.no_grad(), folded(mixed.model, fold, adapters):
+            return player, transcripts(player, played(player, name))
+
+    (plain, expected), (quick, found) = sampled(False), sampled(True)
+    assert found == expected
+    assert {adapter for _, adapter, _, _ in quick.seen} == {*adapters}
+    for (_, adapter, _, logits), (_, other, _, others) in zip(plain.seen, quick.seen, strict=True):
+        assert adapter == other
+        torch.testing.assert_close(others, logits, atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            others.log_softmax(-1), logits.log_softmax(-1), atol=1e-5, rtol=0
+        )
 
 
 def test_the_adapters_differ(mixed: LanguageModel) -> None:

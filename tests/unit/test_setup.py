@@ -46,7 +46,8 @@ class Folder:
         (path / "tools").mkdir(parents=True)
         (path / "config").mkdir()
         (path / "config" / "smoke.yaml").touch()
-        for name in ["Makefile", "requirements.lock", "tools/setup.sh"]:
+        needed = ["Makefile", "requirements.lock", "requirements-axelrod.txt", "tools/setup.sh"]
+        for name in needed:
             shutil.copy(ROOT / name, path / name)
         self.programs = path / "programs"
         self.programs.mkdir()
@@ -234,6 +235,25 @@ def test_pip_fails(equipped: Folder, pip_says: str, sentence: str) -> None:
     assert pip_says in (equipped.path / ".venv" / "setup.log").read_text()
     assert not equipped.is_ready()
     assert equipped.set_up().returncode == 0
+
+
+def test_the_axelrod_library_is_installed_once(equipped: Folder) -> None:
+    assert equipped.make(".venv/.axelrod").returncode == 0
+    assert len(equipped.pip_calls()) == 3
+    last = equipped.pip_calls()[-1]
+    assert "--no-deps" in last
+    assert last.endswith("--requirement requirements-axelrod.txt")
+    assert equipped.make(".venv/.axelrod").returncode == 0
+    assert len(equipped.pip_calls()) == 3
+
+
+def test_the_axelrod_library_can_t_be_had(equipped: Folder) -> None:
+    equipped.set_up()
+    said = "WARNING: Retrying after connection broken"
+    message = complaint(equipped.make(".venv/.axelrod", PIP_SAYS=said))
+    assert "the Axelrod library could not be installed; check the network" in message
+    assert said in (equipped.path / ".venv" / "axelrod.log").read_text()
+    assert equipped.make(".venv/.axelrod").returncode == 0
 
 
 @pytest.mark.slow

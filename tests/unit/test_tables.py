@@ -160,6 +160,210 @@ def test_the_same_files_give_the_same_table_whatever_else_is_in_it(tmp_path: Pat
     )
 
 
+def metrics_file(path: Path, *payoffs: float) -> Path:
+    lines = [f"{number},{payoff},{6 - payoff},0.5" for number, payoff in enumerate(payoffs)]
+    path.write_text("\n".join(["iteration,payoff,payoff_other,seconds_sampling", *lines]) + "\n")
+    return path
+
+
+def test_learning_against_fixed_is_tidy_and_names_the_opponent(tmp_path: Path) -> None:
+    runs = {
+        (GAME, MODEL, "naive", "grim", 0): metrics_file(tmp_path / "a.csv", 1.0, 2.0),
+        (GAME, MODEL, "naive", "warm_start", 0): metrics_file(tmp_path / "b.csv", 3.0, 4.0),
+        (GAME, MODEL, "naive", "warm_start", 42): metrics_file(tmp_path / "c.csv", 5.0),
+    }
+    table = tables.learning_against_fixed(runs)
+    assert list(table) == [
+        *("model", "game", "algorithm", "opponent", "seed", "iteration", "quantity", "value")
+    ]
+    assert set(table["quantity"]) == {"payoff", "payoff_other"}
+    values = table.set_index(["opponent", "seed", "iteration", "quantity"])["value"].to_dict()
+    assert values == {
+        (opponent, seed, iteration, quantity): value
+        for opponent, seed, iteration, payoff in [
+            ("grim", 0, 0, 1.0),
+            ("grim", 0, 1, 2.0),
+            ("warm_start", 0, 0, 3.0),
+            ("warm_start", 0, 1, 4.0),
+            ("warm_start", 42, 0, 5.0),
+        ]
+        for quantity, value in (("payoff", payoff), ("payoff_other", 6 - payoff))
+    }
+    assert set(zip(table["model"], table["game"], table["algorithm"], strict=True)) == {
+        (MODEL, GAME, "naive")
+    }
+
+
+LEARNERS: list[Row] = [  # KEYS, payoff, payoff_opponent, cooperation
+    ("naive_learner", 0, "naive", 0, 0, 0, 4.0, 1.0, 0.0),
+    ("naive_learner", 0, "naive", 0, 1, 1, 2.0, 1.0, 0.5),  # seed 0: 3, gap 2
+    ("naive_learner", 42, "naive", 42, 0, 0, 1.0, 1.0, 1.0),  # seed 42: 1, gap 0
+    ("naive", 0, "naive_learner", 0, 0, 1, 1.0, 4.0, 0.25),
+    ("naive", 0, "naive_learner", 0, 1, 0, 1.0, 2.0, 0.25),
+    ("naive", 42, "naive_learner", 42, 0, 1, 1.0, 1.0, 0.25),
+    ("naive_learner", 0, "grim", -1, 0, 0, 2.0, 0.5, 0.0),
+    ("grim", -1, "naive_learner", 0, 0, 1, 0.5, 2.0, 0.0),
+]
+LEARNED = ("payoff", "payoff_opponent", "cooperation")
+
+
+def test_exploitability_is_about_learners_only(tmp_path: Path) -> None:
+    table = tables.exploitability(matches(tmp_path, LEARNERS, *LEARNED))
+    assert set(table["agent"]) == {"naive_learner"}
+    assert set(zip(table["opponent"], table["pairing"], strict=True)) == {
+        ("naive", "all"),
+        ("grim", "all"),
+    }
+    assert set(table["quantity"]) == {*tables.PAYOFFS, "payoff_gap", "cooperation"}
+    assert len(table) == 2 * 5
+
+
+def test_the_gap_is_what_the_learner_gets_more(tmp_path: Path) -> None:
+    table = tables.exploitability(matches(tmp_path, LEARNERS, *LEARNED))
+    means = {
+        quantity: cell(table, quantity, "naive_learner", "naive", "all")["mean"]
+        for quantity in ("payoff", "payoff_opponent", "payoff_gap", "cooperation")
+    }
+    assert means == {
+        "payoff": 2.0,  # of 3 and 1
+        "payoff_opponent": 1.0,
+        "payoff_gap": 1.0,  # of 2 and 0
+        "cooperation": 0.625,  # of 0.25 and 1
+    }
+    gap = cell(table, "payoff_gap", "naive_learner", "naive", "all")
+    assert (gap["low"], gap["high"]) == (0, 3)  # the best match of seed 0, and all of seed 42
+    assert cell(table, "payoff_gap", "naive_learner", "grim", "all")["mean"] == 1.5
+
+
+def test_the_frozen_opponent_s_seed_is_no_second_source_of_seeds(tmp_path: Path) -> None:
+    """A learner and its opponent have the same seed: two runs were drawn, not four."""
+    table = tables.exploitability(matches(tmp_path, LEARNERS, *LEARNED))
+    row = cell(table, "payoff", "naive_learner", "naive", "all")
+    assert (row["seeds"], row["interval_over"], row["matches"]) == (2, "seeds and matches", 3)
+    fixed = [(*row[:3], -1, *row[4:]) for row in LEARNERS]
+    expected = tables.exploitability(matches(tmp_path, fixed, *LEARNED))
+    pd.testing.assert_frame_equal(table, expected)
+    alone = cell(table, "payoff", "naive_learner", "grim", "all")
+    assert (alone["seeds"], alone["interval_over"]) == (1, "matches")
+
+
+def cross_play_of(folder: Path, rows: Sequence[Row]) -> Path:
+    """A file of matches with payoffs, in a folder of its own."""
+    folder.mkdir()
+    (path,) = matches(folder, rows, "payoff").values()
+    return path
+
+
+STANDARD: list[Row] = [  # KEYS, payoff
+    *(("alignment", seed, "alignment", seed, match, seat, 3.0 + match)
+      for seed, match, seat in product((0, 1), (0, 1), (0, 1))),
+    ("alignment", 0, "alignment", 1, 0, 0, 100.0),  # not self-play
+    ("alignment", 1, "alignment", 0, 0, 1, 100.0),
+    ("alignment", 0, "warm_start", -1, 0, 0, 100.0),
+    ("alignment", 0, "naive", 0, 0, 0, 100.0),
+    ("naive", 0, "naive", 0, 0, 0, 100.0),
+    *(("alignment", seed, "greedy", -1, match, 0, 1.0 + seed + match)
+      for seed, match in product((0, 1), (0, 1))),
+    ("greedy", -1, "alignment", 0, 0, 1, 100.0),
+]  # fmt: skip
+WORSE: list[Row] = [
+    *(("no_baseline", seed, "no_baseline", seed, 0, seat, 1.0)
+      for seed, seat in product((0, 1), (0, 1))),
+    *(("no_baseline", seed, "greedy", -1, match, 0, 1.5 + seed + (0, 0, 0, 0, 0, 6)[match])
+      for seed, match in product((0, 1), range(6))),  # an interval that isn't symmetric
+]  # fmt: skip
+
+
+@pytest.fixture
+def ablated(tmp_path: Path) -> pd.DataFrame:
+    return tables.ablations(
+        {(GAME, MODEL): cross_play_of(tmp_path / "standard", STANDARD)},
+        {(GAME, MODEL, "no_baseline"): cross_play_of(tmp_path / "variant", WORSE)},
+        "alignment",
+    )
+
+
+def payoff_of(table: pd.DataFrame, agent: str, opponent: str) -> pd.Series:
+    return cell(table, "payoff", agent, opponent, "all")
+
+
+def test_ablations_hold_self_play_and_scripted_players(ablated: pd.DataFrame) -> None:
+    assert set(zip(ablated["agent"], ablated["opponent"], strict=True)) == {
+        (agent, opponent)
+        for agent in ("alignment", "no_baseline")
+        for opponent in ("itself", "greedy")
+    }
+    assert set(ablated["pairing"]) == {"all"}
+    assert set(ablated["quantity"]) == {*tables.PAYOFFS}
+    assert payoff_of(ablated, "alignment", "itself")["mean"] == 3.5
+    assert payoff_of(ablated, "alignment", "greedy")["mean"] == 2.0
+    assert payoff_of(ablated, "no_baseline", "itself")["mean"] == 1.0
+    assert payoff_of(ablated, "alignment", "itself")["seeds"] == 2
+
+
+def test_the_change_has_the_interval_of_both_means(ablated: pd.DataFrame) -> None:
+    """The square root of the sum of squares of both arms, by hand (Zou and Donner 2008)."""
+    for opponent in ("itself", "greedy"):
+        standard = payoff_of(ablated, "alignment", opponent)
+        variant = payoff_of(ablated, "no_baseline", opponent)
+        change = variant["mean"] - standard["mean"]
+        fall = math.sqrt(
+            (variant["mean"] - variant["low"]) ** 2 + (standard["high"] - standard["mean"]) ** 2
+        )
+        rise = math.sqrt(
+            (variant["high"] - variant["mean"]) ** 2 + (standard["mean"] - standard["low"]) ** 2
+        )
+        assert variant["change"] == pytest.approx(change)
+        assert variant["change_low"] == pytest.approx(change - fall)
+        assert variant["change_high"] == pytest.approx(change + rise)
+        if opponent == "greedy":
+            assert rise - fall > 0.1  # so that the arms can be told apart
+    itself = payoff_of(ablated, "no_baseline", "itself")
+    assert itself["change"] == -2.5
+    # the variant has no spread; that of the standard is from 3 to 4
+    assert (itself["change_low"], itself["change_high"]) == (-3, -2)
+
+
+def test_it_matters_if_the_interval_leaves_out_zero(ablated: pd.DataFrame) -> None:
+    assert bool(payoff_of(ablated, "no_baseline", "itself")["matters"]) is True
+    greedy = payoff_of(ablated, "no_baseline", "greedy")
+    assert greedy["change"] == 1
+    assert greedy["change_low"] < 0 < greedy["change_high"]
+    assert bool(greedy["matters"]) is False
+
+
+def test_the_standard_has_no_change(ablated: pd.DataFrame) -> None:
+    standard = ablated[ablated["agent"] == "alignment"]
+    assert standard[["change", "change_low", "change_high", "matters"]].isna().all(axis=None)
+
+
+def test_every_variant_is_held_against_the_standard_of_its_own_game_and_model(
+    tmp_path: Path,
+) -> None:
+    better: list[Row] = [(*row[:6], float(str(row[6])) + 10) for row in STANDARD]
+    standard = {
+        (GAME, MODEL): cross_play_of(tmp_path / "one", STANDARD),
+        (GAME, "another"): cross_play_of(tmp_path / "other", better),
+    }
+    variant = cross_play_of(tmp_path / "variant", WORSE)
+    variants = {(GAME, model, "no_baseline"): variant for model in (MODEL, "another")}
+    table = tables.ablations(standard, variants, "alignment")
+    changes = {
+        model: payoff_of(table[table["model"] == model], "no_baseline", "itself")["change"]
+        for model in (MODEL, "another")
+    }
+    assert changes == {MODEL: -2.5, "another": -12.5}
+
+
+def test_the_table_of_ablations_survives_its_file(ablated: pd.DataFrame, tmp_path: Path) -> None:
+    """What `matters` is read back as: true, false, or nothing for the standard."""
+    ablated.to_csv(tmp_path / "ablations.csv", index=False)
+    again = pd.read_csv(tmp_path / "ablations.csv")
+    variants = again[again["agent"] == "no_baseline"]
+    assert set(map(bool, variants["matters"])) == {True, False}
+    assert again.loc[again["agent"] == "alignment", "matters"].isna().all()
+
+
 def test_a_full_cross_play_takes_little_time(tmp_path: Path) -> None:
     """16 agents, as at laptop scale: a second or two on one core."""
     agents = [*product(("naive", "sum", "alignment"), range(3)), *((f"s{i}", -1) for i in range(7))]

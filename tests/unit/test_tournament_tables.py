@@ -95,7 +95,7 @@ def test_ranking(sources: dict[str, Any]) -> None:
     assert table.loc["Nice", "interval_over"] == "matches"
     assert (table["payoff_low"] <= table["payoff"]).all()
     assert (table["payoff"] <= table["payoff_high"]).all()
-    assert table.loc["Nice", ["payoff_low", "payoff_high"]].tolist() == pytest.approx(
+    assert list(table.loc["Nice", ["payoff_low", "payoff_high"]]) == pytest.approx(
         [expected["Nice"] - more, expected["Nice"] + more]
     )
     # The better of its seeds alone, in the better match, would be third before Nice.
@@ -132,9 +132,7 @@ def test_the_other_side_s_cooperation(sources: dict[str, Any]) -> None:
 
 def test_figure(sources: dict[str, Any]) -> None:
     """It shows all entrants with their ranks, trained agents in their colours."""
-    shown = figure.table(
-        ranking(**sources), by_opponent(sources["matches"], sources["kinds"])
-    )
+    shown = figure.table(ranking(**sources), by_opponent(sources["matches"], sources["kinds"]))
     ranks = shown[shown["panel"] == figure.RANKING].set_index("agent")["rank"].to_dict()
     assert ranks == {"Mean": 1, "warm_start": 2, "Nice": 3, "kind": 4}
     kinds = set(shown.loc[shown["panel"] == figure.BY_KIND, "opponent"])

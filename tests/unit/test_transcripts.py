@@ -107,8 +107,8 @@ def test_log_probabilities_are_those_of_the_agent_that_spoke(
 ) -> None:
     """Scored again from their text: the warm start without its neighbour's adapter, which differs."""
     agents = (Agent("warm_start"), Agent("naive", 0, adapter))
-    told = transcripts(base_model, tmp_path, agents)
-    game = build_game("trust_and_split", ROUNDS)
+    told = transcripts(base_model, tmp_path, agents, "prisoners_dilemma")
+    game = build_game("prisoners_dilemma", ROUNDS)
     masks = tiny.masks(game)
     differences = []
     for index, match in enumerate(told["matches"]):
@@ -132,12 +132,12 @@ def test_log_probabilities_are_those_of_the_agent_that_spoke(
         batch = collate([conversations[match["seats"][0]]], tiny.padding)
         with torch.no_grad():
             scores, _ = chosen_log_probabilities(tiny.model, batch, masks.allowed, 0.7)
-        assert told_sums[0] == pytest.approx(float(scores.sum()), abs=1e-2)
+        assert told_sums[0] == pytest.approx(float(scores.sum()), abs=1e-3)
         other = collate([conversations[match["seats"][1]]], tiny.padding)
         with torch.no_grad():
             scores, _ = chosen_log_probabilities(tiny.model, other, masks.allowed, 0.7)
         differences.append(abs(told_sums[1] - float(scores.sum())))
-    assert max(differences) > 1
+    assert max(differences) > 0.1
 
 
 def test_a_run_is_the_same_again(base_model: Path, adapter: Path, tmp_path: Path) -> None:

@@ -10,7 +10,12 @@ from tests.workflow.conftest import REPOSITORY, Workflow
 
 from social_dilemmas.configuration import check, with_defaults
 from social_dilemmas.errors import UserError
-from social_dilemmas.learning.settings import training_settings
+from social_dilemmas.games.matrix_game import COORDINATION
+from social_dilemmas.learning.settings import (
+    ablation_settings,
+    learner_settings,
+    training_settings,
+)
 
 Config = dict[str, Any]
 SCHEMA = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text())
@@ -49,7 +54,32 @@ def api_player(*entries: Config, **more: Any) -> Callable[[Config], None]:
     return put("api_players", value=[{**entry, **more} for entry in listed])
 
 
+def matrix_game(payoffs: Any) -> Config:
+    """An entry for a matrix game with that table."""
+    return {
+        "name": "mine",
+        "kind": "matrix_game",
+        "rounds": 3,
+        "rules": {"payoffs": payoffs},
+        "warm_start": {"population": {"random": 1}, "steps": 1},
+        "training": {"discount": 0.9, "reward_scale": 5, "beta": 0.5, "iterations": 1},
+        "training_by_algorithm": {},
+        "evaluation": {"opponents": ["random"]},
+    }
+
+
+def learners(chosen: Any) -> Callable[[Config], None]:
+    """An edit: who learns against whom in the prisoner's dilemma."""
+    return put("games", 0, "exploitability", "learners", value=chosen)
+
+
+def variants(*entries: Config) -> Callable[[Config], None]:
+    """An edit: the variants of the ablations."""
+    return put("ablations", "variants", value=[*entries])
+
+
 SPLIT = ("games", 1)
+LEARNERS = "games[prisoners_dilemma].exploitability.learners"
 MISTAKES: list[tuple[Callable[[Config], None], list[str]]] = [
     # typos
     (put("seed", value=[0]), ["unknown key 'seed'", "did you mean 'seeds'", "games"]),
@@ -73,8 +103,12 @@ MISTAKES: list[tuple[Callable[[Config], None], list[str]]] = [
     ),
     (put(*SPLIT, "warm_start", "population", value={"grim": 1}), ["unknown player 'grim'"]),
     (put(*SPLIT, "training_by_algorithm", value={"naif": {}}), ["unknown algorithm 'naif'"]),
-    (put("training", "opponent", value={"player": "nobody"}), ["unknown player 'nobody'"]),
-    (put("training", "opponent", value={"adapter": "no/where"}), ["opponent.adapter", "no/where"]),
+    (put("training", "opponent", value={"player": "grim"}), ["unknown key 'opponent' in training"]),
+    (
+        put("tournament", "strategies", value=["all", "Tit for Tat"]),
+        ["unknown strategy 'Tit for Tat' of the Axelrod library", "'Tit For Tat'"],
+    ),
+    (put("tournament", "matches", value=3), ["tournament.matches must be a multiple of 2"]),
     # what is missing
     (remove("seeds"), ["the key seeds is missing"]),
     (remove(*SPLIT, "rounds"), ["the key games[split].rounds is missing"]),
@@ -90,7 +124,6 @@ MISTAKES: list[tuple[Callable[[Config], None], list[str]]] = [
     (put("seeds", value=[1, 1]), ["seeds must not hold anything twice", "[1, 1]"]),
     (put("algorithms", 1, "name", value="naive"), ["algorithms has two entries", "'naive'"]),
     (put("algorithms", 1, "name", value="greedy"), ["algorithms", "'greedy'"]),
-    (put("training", "opponent", value={"player": "a", "adapter": "b"}), ["training.opponent"]),
     # numbers and types
     (put("seeds", value=[-1]), ["seeds[0] must be at least 0", "-1"]),
     (put("seeds", value=3), ["seeds must be a list", "3"]),
@@ -98,6 +131,39 @@ MISTAKES: list[tuple[Callable[[Config], None], list[str]]] = [
     (put("training", "learning_rate", value="3e-6"), ["must be a number", "1.0e-3 for a number"]),
     (put(*SPLIT, "rounds", value=2.5), ["games[split].rounds must be a whole number"]),
     (put(*SPLIT, "rounds", value=0), ["games[split].rounds must be at least 1"]),
+    (
+        put(*SPLIT, "rounds", value={"least": 0, "most": 3}),
+        ["games[split].rounds.least must be at least 1, but is 0"],
+    ),
+    (
+        put(*SPLIT, "rounds", value={"least": 4, "most": 3}),
+        ["split: rounds.least must be at most rounds.most, 3, but is 4"],
+    ),
+    (
+        put(*SPLIT, "rounds", value={"continuation": 1, "most": 3}),
+        ["games[split].rounds.continuation must be less than 1"],
+    ),
+    (put(*SPLIT, "rounds", value={"least": 2}), ["the key games[split].rounds.most is missing"]),
+    (put(*SPLIT, "rounds", value={"most": 2}), ["split: rounds must be a number, {least, most}"]),
+    (
+        put(*SPLIT, "rounds", value={"last": 2, "most": 3}),
+        ["unknown key 'last' in games[split].rounds, did you mean 'least'"],
+    ),
+    (put(*SPLIT, "kind", value="chess"), ["split: unknown game 'chess'", "matrix_game"]),
+    (
+        put("games", 0, value={**matrix_game(COORDINATION), "name": "chicken"}),
+        ["games: 'chicken' is the name of another kind than 'matrix_game'"],
+    ),
+    (put(*SPLIT, "name", value="My Split"), ["must consist of lower-case letters", "My Split"]),
+    (put("games", 0, value=matrix_game([[3, 0], [5, 1]])), ["a table of two or more actions"]),
+    (
+        put("games", 0, value=matrix_game({"A": {"A": [3, 3], "B": [0, 5]}, "B": {"A": [5, 0]}})),
+        ["mine: matrix_game: payoffs.B must have points against A, B in this order, but has A"],
+    ),
+    (
+        put("games", 0, value=matrix_game({"A": {"A": [3, 3], "B": [0]}, "B": {}})),
+        ["mine: matrix_game: payoffs.B must have points against A, B"],
+    ),
     (put(*SPLIT, "warm_start", "noise", value=1.5), ["noise must be at most 1"]),
     (put(*SPLIT, "rules", "quantity", value=-1), ["quantity", "-1"]),
     (put(*SPLIT, "rules", "quantity", value="ten"), ["games[split].rules"]),
@@ -112,6 +178,75 @@ MISTAKES: list[tuple[Callable[[Config], None], list[str]]] = [
     (put("scale", value="My Scale"), ["scale must consist of lower-case letters"]),
     (put("training", value=None), ["training must be a mapping", "None"]),
     (put("training", "kl_estimator", value="k1"), ["must be one of forward, reverse", "'k1'"]),
+    # transcripts
+    (
+        put(*SPLIT, "transcripts", value={"pairings": [["naive", "greedi"]]}),
+        ["unknown agent 'greedi' in games[split].transcripts.pairings", "'greedy'", "warm_start"],
+    ),
+    (
+        put(*SPLIT, "transcripts", value={"pairings": [["naive"]]}),
+        ["games[split].transcripts.pairings[0] must hold 2 entries"],
+    ),
+    (put(*SPLIT, "transcripts", value={"match": 3}), ["'match' in games[split].transcripts"]),
+    (put("transcripts", "matches", value=0), ["transcripts.matches must be at least 1"]),
+    # the baseline
+    (put("training", "baseline", value="value"), ["training.baseline", "group, batch, critic"]),
+    (put("training", "critic", "trace_decay", value=2), ["critic.trace_decay must be at most 1"]),
+    (put("training", "critic", "step", value=2), ["'step' in training.critic", "'steps'"]),
+    (
+        put("games", 0, "training", "baseline", value="batch"),
+        ["games[prisoners_dilemma].training.baseline batch", "group_size and matches both are 4"],
+    ),
+    (
+        put(*SPLIT, "training_by_algorithm", value={"naive": {"baseline": "batch", "matches": 2}}),
+        ["games[split].training.baseline batch", "group_size and matches both are 2"],
+    ),
+    # learners against opponents that don't learn
+    (learners({"naif": ["warm_start"]}), [f"unknown algorithm 'naif' in {LEARNERS}", "'naive'"]),
+    (
+        learners({"naive": ["warm_start", "greedy"]}),
+        [f"unknown opponent 'greedy' in {LEARNERS}", "naive, sum_of_rewards", "warm_start", "grim"],
+    ),
+    (learners({"naive": ["remote"]}), [f"unknown opponent 'remote' in {LEARNERS}"]),
+    (learners({"naive": "warm_start"}), [f"{LEARNERS}.naive must be a list"]),
+    (learners({"naive": ["grim", "grim"]}), [f"{LEARNERS}.naive must not hold anything twice"]),
+    (learners(["naive"]), [f"{LEARNERS} must be a mapping"]),
+    (
+        put("games", 0, "exploitability", "training", value={"group_size": 3}),
+        ["games[prisoners_dilemma].exploitability.training.matches must be a multiple", "3"],
+    ),
+    (
+        put("games", 0, "exploitability", "training", value={"baseline": "batch"}),
+        ["games[prisoners_dilemma].exploitability.training.baseline batch", "both are 4"],
+    ),
+    (
+        put("games", 0, "exploitability", "training", value={"iteration": 3}),
+        ["'iteration' in games[prisoners_dilemma].exploitability.training", "'iterations'"],
+    ),
+    # ablations
+    (put("ablations", "algorithm", value="naif"), ["unknown algorithm 'naif' in ablations.algo"]),
+    (put("ablations", "games", value=["spilt"]), ["unknown game 'spilt' in ablations.games"]),
+    (variants({"name": "a"}, {"name": "a"}), ["ablations: 'a' already is another variant's"]),
+    (variants({"name": "naive"}), ["ablations: 'naive' already is another variant's or agent's"]),
+    (variants({"name": "greedy"}), ["ablations: 'greedy' already is another"]),
+    (variants({"name": "warm_start"}), ["ablations: 'warm_start' already is another"]),
+    (variants({"name": "No Buffer"}), ["ablations.variants", "must consist of lower-case"]),
+    (variants({"start": "base"}), ["the key ablations.variants[0].name is missing"]),
+    (variants({"name": "a", "start": "nowhere"}), ["ablations.variants[a].start must be one of"]),
+    (variants({"name": "a", "credit": "greed"}), ["ablations.variants[a].credit must be one of"]),
+    (variants({"name": "a", "trainig": {}}), ["'trainig' in ablations.variants[a]", "'training'"]),
+    (
+        variants({"name": "a", "training": {"betta": 1}}),
+        ["'betta' in ablations.variants[a].training", "'beta'"],
+    ),
+    (
+        variants({"name": "a"}, {"name": "b", "training": {"baseline": "batch", "group_size": 4}}),
+        ["ablations.variants[b].training.baseline batch", "group_size and matches both are 4"],
+    ),
+    (
+        variants({"name": "a", "training": {"group_size": 3}}),
+        ["ablations.variants[a].training.matches must be a multiple of group_size"],
+    ),
     # players behind a server
     (api_player(modle="m"), ["unknown key 'modle' in api_players[remote]", "'model'"]),
     (put("api_players", value=[{"name": "remote"}]), ["api_players[remote].model is missing"]),
@@ -210,6 +345,58 @@ def test_settings_of_an_algorithm_win() -> None:
     assert naive["buffer"] == {**config["training"]["buffer"], "size": 5}
     assert naive["credit"] == "naive"
     assert (naive["beta"], alignment["beta"]) == (0, 1)
+
+
+def test_learners_can_face_everybody_that_there_is() -> None:
+    config = load("smoke")
+    api_player()(config)
+    everybody = ["naive", "sum_of_rewards", "advantage_alignment", "warm_start", "grim", "remote"]
+    learners({"naive": everybody})(config)
+    check(with_defaults(config, SCHEMA), SCHEMA, [])
+
+
+def test_a_batch_of_several_groups_may_be_the_baseline() -> None:
+    config = load("smoke")
+    config["games"][1]["training"]["baseline"] = "batch"
+    check(with_defaults(config, SCHEMA), SCHEMA, [])
+
+
+def test_settings_of_a_learner() -> None:
+    """Those of the algorithm, then those of the game's learners; there is no buffer."""
+    config = load("smoke")
+    config["training"]["buffer"]["size"] = 3
+    config["games"][0]["training_by_algorithm"] = {"naive": {"iterations": 7, "temperature": 0.5}}
+    config = with_defaults(config, SCHEMA)
+    found = learner_settings(config, "prisoners_dilemma", "naive")
+    own = training_settings(config, "prisoners_dilemma", "naive")
+    assert found == {**own, "iterations": 1, "buffer": {**own["buffer"], "size": 0}}
+    assert (own["iterations"], found["temperature"], found["credit"]) == (7, 0.5, "naive")
+
+
+def test_settings_of_a_variant() -> None:
+    config = with_defaults(load("smoke"), SCHEMA)
+    variants(
+        {"name": "critic", "training": {"baseline": "critic", "critic": {"steps": 9}}},
+        {"name": "naively", "credit": "naive", "training": {"buffer": {"size": 4}}},
+        {"name": "no_warm_start", "start": "base"},
+    )(config)
+    own = training_settings(config, "split", "advantage_alignment")
+    critic, naive, same = (
+        ablation_settings(config, "split", name) for name in ("critic", "naively", "no_warm_start")
+    )
+    assert own["critic"] == {}  # without effect, so that a change of it changes nothing
+    assert critic == {
+        **own,
+        "baseline": "critic",
+        "critic": {**config["training"]["critic"], "steps": 9},
+    }
+    assert naive == {
+        **own,
+        "credit": "naive",
+        "beta": 0.0,
+        "buffer": {**own["buffer"], "size": 4},
+    }
+    assert same == own
 
 
 def test_every_credit_can_be_configured() -> None:

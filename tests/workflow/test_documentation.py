@@ -38,11 +38,22 @@ def test_every_key_is_explained_and_no_other() -> None:
 
 
 def test_defaults_are_the_schema_s() -> None:
-    for name in ("warm_start", "training", "evaluation", "api_players"):
-        properties = SCHEMA["$defs"][name.removesuffix("s")]["properties"]
-        text = README.split(f"\n## `{name}`\n")[1].split("\n## ")[0].split("\n`opponent` holds")[0]
+    for name in (
+        "warm_start",
+        "training",
+        "evaluation",
+        "transcripts",
+        "api_players",
+        "tournament",
+    ):
+        schema = SCHEMA["$defs"].get(name) or SCHEMA["$defs"][name.removesuffix("s")]
+        properties = schema["properties"]
+        text = README.split(f"\n## `{name}`\n")[1].split("\n## ")[0]
+        text = re.split(r"\n`\w+`:\n", text)[0]  # tables of keys within a key follow
         for key, default in re.findall(r"^\| `(\w+)` \|.*\| ([^|]*) ?\|$", text, re.M):
-            expected = properties[key].get("default", None) if key != "buffer" else None
+            expected = (
+                properties[key].get("default", None) if key not in ("buffer", "critic") else None
+            )
             assert yaml.safe_load(default.strip("` ")) == expected, key
 
 

@@ -68,6 +68,27 @@ def test_only_figures_of_games_that_are_played(workflow: Workflow) -> None:
     assert "fig_proposals" not in planned
 
 
+def test_the_tournament_trains_its_agents_only(workflow: Workflow) -> None:
+    assert workflow.planned("tournament") == {
+        **{"build_base_model": 1, "warm_start_model": 1, "train": 9},
+        **{"play_strategies": 1, "play_tournament": 1, "tournament": 1},
+    }
+
+
+@pytest.mark.parametrize("without", ["game", "strategies"])
+def test_no_tournament_without_a_dilemma_or_strategies(workflow: Workflow, without: str) -> None:
+    config = workflow.config()
+    if without == "game":
+        config["games"] = [game for game in config["games"] if game["name"] == "split"]
+        config["ablations"]["games"] = []
+    else:
+        config["tournament"]["strategies"] = []
+    workflow.configure(config)
+    planned = workflow.planned("everything")
+    assert "fig_cross_play" in planned
+    assert not [name for name in planned if "tournament" in name or "strategies" in name]
+
+
 def test_profile_is_found_from_here_and_from_elsewhere(
     workflow: Workflow, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

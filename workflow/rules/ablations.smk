@@ -67,7 +67,12 @@ rule table_ablations:
             variant=VARIANTS,
         ),
     output:
-        "<results>/tables/ablations.csv",
+        report(
+            "<results>/tables/ablations.csv",
+            caption="../report/table_ablations.rst",
+            category="Tables",
+            labels={"table": in_words("ablations"), "as": "CSV"},
+        ),
     log:
         "<logs>/tables/ablations.log",
     benchmark:

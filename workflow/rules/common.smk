@@ -81,7 +81,6 @@ if TOURNAMENTS:
     FURTHER_TABLES += ["tournament", "tournament_by_opponent"]
     FURTHER_FIGURES += ["tournament"]
 FURTHER_TABLES += ["all_claims"]
-PRINTED = list(TABLES)  # as pages of the report and in LaTeX
 
 
 pathvars:
@@ -187,7 +186,7 @@ def in_words(name):
 
 def category_of_table(table):
     """The report's category of a table; the report lists categories in alphabetical order."""
-    return "Claims" if table == "claims" else "Tables"
+    return "Claims" if table in ("claims", "all_claims") else "Tables"
 
 
 def pairings(game):
@@ -199,10 +198,9 @@ def pairings(game):
 def transcript_agents(wildcards):
     """Name, seed and adapter of both agents of a pair; a trained one has the first of the seeds."""
     folder = f"results/{config['scale']}/training/{wildcards.game}/{wildcards.model}"
+    trained = {name: f"{folder}/{name}/seed-{SEEDS[0]}/adapter" for name in ALGORITHMS}
     return [
-        (name, SEEDS[0], f"{folder}/{name}/seed-{SEEDS[0]}/adapter")
-        if name in ALGORITHMS
-        else (name, None, None)
+        (name, SEEDS[0] if name in trained else None, trained.get(name))
         for name in pairings(wildcards.game)[wildcards.pairing]
     ]
 

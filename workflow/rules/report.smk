@@ -1,7 +1,7 @@
 # What the report holds beside figures and transcripts: tables to be read, and what the run was made with.
 
 
-for table in PRINTED:
+for table in TABLES + FURTHER_TABLES:
 
     rule:
         name:

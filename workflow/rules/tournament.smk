@@ -74,7 +74,12 @@ rule table_tournament:
             category="Tables",
             labels={"table": in_words("tournament"), "as": "CSV"},
         ),
-        by_opponent="<results>/tables/tournament_by_opponent.csv",
+        by_opponent=report(
+            "<results>/tables/tournament_by_opponent.csv",
+            caption="../report/table_tournament_by_opponent.rst",
+            category="Tables",
+            labels={"table": in_words("tournament_by_opponent"), "as": "CSV"},
+        ),
     log:
         "<logs>/tables/tournament.log",
     benchmark:

@@ -11,7 +11,7 @@ with job() as snakemake:
     from social_dilemmas.evaluation.printed import printed, title_of
     from social_dilemmas.pages.page import write_page
 
-    name = snakemake.params.table
+    name, most_rows = snakemake.params.table, 60  # what a page of a paper can hold
     parts = printed(name, pd.read_csv(snakemake.input[0]))
     Path(snakemake.output.latex).write_text(
         "\n".join(
@@ -19,6 +19,7 @@ with job() as snakemake:
                 part.frame, caption=part.title, label="-".join(filter(None, (name, part.label)))
             )
             for part in parts
+            if len(part.frame) <= most_rows
         ),
         encoding="utf-8",
     )

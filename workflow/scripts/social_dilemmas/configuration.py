@@ -146,15 +146,15 @@ def _game_mistakes(
     place: Place, game: Mapping[str, Any], config: Mapping[str, Any]
 ) -> Iterator[Mistake]:
     """A game that doesn't exist, rules that it doesn't have, and names that refer to nothing."""
-    if game["name"] != kind_of(game) and game["name"] in game_names():
-        sentence = f"games: {game['name']!r} is the name of another kind than {kind_of(game)!r}"
-        yield Mistake((*place, "name"), sentence)
     try:
         game_of(game)
     except UserError as error:
         yield Mistake((*place, "name"), str(error))
     except (TypeError, ValueError) as error:
         yield Mistake((*place, "rules"), f"{words((*place, 'rules'), config)}: {error}")
+    if game["name"] != kind_of(game) and game["name"] in game_names():
+        sentence = f"games: {game['name']!r} is the name of another kind than {kind_of(game)!r}"
+        yield Mistake((*place, "name"), sentence)
     players = scripted_player_names(kind_of(game))
     population = warm_start_settings(config, game["name"])["population"]
     opponents = evaluation_settings(config, game["name"])["opponents"]
@@ -244,10 +244,12 @@ def _ablation_mistakes(config: Mapping[str, Any]) -> Iterator[Mistake]:
                     ("ablations", key), key.rstrip("s"), name, known, f"ablations.{key}"
                 )
     names = [variant["name"] for variant in ablations["variants"]]
+    kinds = [kind_of(game) for game in config["games"] if game["name"] in ablations["games"]]
+    agents = {WARM_START, *algorithms, *chain.from_iterable(map(scripted_player_names, kinds))}
     for index, name in enumerate(names):
         place: Place = ("ablations", "variants", index)
-        if name in names[:index] or name in algorithms:
-            sentence = f"ablations: {name!r} already is another variant's or algorithm's name"
+        if name in names[:index] or name in agents:
+            sentence = f"ablations: {name!r} already is another variant's or agent's name"
             yield Mistake((*place, "name"), sentence)
         for game in ablations["games"]:
             settings = ablation_settings(config, game, name)

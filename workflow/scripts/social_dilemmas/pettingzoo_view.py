@@ -90,9 +90,10 @@ class SocialDilemma(ParallelEnv[str, str, str]):
         dict[str, dict[str, Any]],
     ]:
         """Take the replies; gives observations, rewards, terminations, truncations and infos."""
-        match = self._match
-        if match is None or match.finished:
+        if not self.agents:
             raise RuntimeError("reset the environment to start a match")
+        assert self._match is not None
+        match = self._match
         rounds, invalid = len(match.history), list(match.invalid)
         match.take({turn.seat: _reply(actions, turn.seat) for turn in match.turns()})
         forfeits = tuple(match.invalid[seat] > invalid[seat] for seat in SEATS)

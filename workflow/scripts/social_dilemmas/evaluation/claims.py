@@ -1,13 +1,14 @@
 """The paper's claims as bounds on what was measured: the numbers that carry a claim, and whether
 they do.
 
-C1: naive learning ends in greedy play. C2: it exploits opponents that don't learn; what it gets more
-than the frozen warm-started agent carries the claim, with its whole interval. C3: Advantage Alignment reaches high payoffs together, still
-isn't exploited, and answers a defection. Sum of rewards is the contrast: it reaches high payoffs
-and is exploited. C4: against a frozen agent that was trained with Advantage Alignment, naive learning
-ends in cooperation, as that is the best response; against one that was trained on the sum of rewards it
-ends in exploitation. C5: the group-relative baseline and the buffer of past agents each matter: the change
-that comes with them or without them isn't zero, with its whole interval.
+C1: naive learning ends in greedy play. C2: it exploits opponents that don't learn; what it gets
+more than the frozen warm-started agent carries the claim, with its whole interval. C3: Advantage
+Alignment reaches high payoffs together, still isn't exploited, and answers a defection. Sum of
+rewards is the contrast: it reaches high payoffs and is exploited. C4: against a frozen agent that
+was trained with Advantage Alignment, naive learning ends in cooperation, as that is the best
+response; against one that was trained on the sum of rewards it ends in exploitation. C5: the
+group-relative baseline and the buffer of past agents each matter: the change that comes with them
+or without them isn't zero, with its whole interval.
 
 C6: Trust-and-Split needs honest messages to reach high welfare. A player sees only its own hand,
 and every hand is the upper one as often as the lower one. Without information about the other's
@@ -51,6 +52,10 @@ CLAIMS = {
     "C5": "The group baseline and the buffer of past agents each matter",
     "C6": "Trust-and-Split needs honest messages to reach high welfare",
 }
+
+
+COLUMNS = ["model", "claim", "game", "agent", "opponent", "quantity", "value", "low", "high"]
+COLUMNS += ["bound", "aim", "holds", "interval_holds"]
 
 
 @dataclass(frozen=True)
@@ -155,6 +160,7 @@ def claims(
 
     Args:
         tables: what was measured, with the columns of `tables.cross_play`; tables of ablations with their changes too.
+            Where several say the same thing, the first one counts.
         criteria: what to look up.
 
     Returns:
@@ -165,9 +171,11 @@ def claims(
     measured = pd.concat(map(_with_changes, tables), ignore_index=True)
     keys = measured[["model", "game", "agent", "opponent", "pairing", "quantity"]]
     intervals = measured[["mean", "low", "high"]].itertuples(index=False, name=None)
-    found = dict(zip(keys.itertuples(index=False, name=None), intervals, strict=True))
+    found: dict[tuple[str, ...], tuple[float, float, float]] = {}
+    for key, interval in zip(keys.itertuples(index=False, name=None), intervals, strict=True):
+        found.setdefault(key, interval)
     played = sorted({key[:2] for key in found})
-    rows = []
+    rows: list[dict[str, Any]] = []
     for criterion in criteria:
         itself = criterion.opponent == SELF
         opponent = criterion.agent if itself else criterion.opponent
@@ -206,7 +214,8 @@ def claims(
         order = agents.index(agent) if known else len(agents)
         return row["model"], row["claim"], games.index(row["game"]), order, "" if known else agent
 
-    return pd.DataFrame(sorted(rows, key=place))
+    rows.sort(key=place)
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _with_changes(table: pd.DataFrame) -> pd.DataFrame:
@@ -236,7 +245,7 @@ def format_claims(table: pd.DataFrame) -> str:
             for row in of_agent:
                 lines += _format_row(row)
             lines.append("")
-    bounds = table[~table["aim"]]
+    bounds = table[~table["aim"].astype(bool)]
     lines.append(f"{bounds['holds'].sum()} of {len(bounds)} bounds hold for the mean over seeds,")
     lines.append(f"{bounds['interval_holds'].sum()} for the whole 95 % interval.")
     return "\n".join(lines)

@@ -155,9 +155,9 @@ def _row(name: str, game: Game, pairing: Pairing, seat: int) -> dict[str, Any]:
     agent, opponent = pairing.agents[seat], pairing.agents[1 - seat]
     match = pairing.match
     own, other = sum(match.rewards(seat)), sum(match.rewards(1 - seat))
-    observed: dict[str, list[float]] = {name: [] for name in game.behaviours}
-    for name, value in game.observe(match, seat):
-        observed[name].append(value)
+    observed: dict[str, list[float]] = {behaviour: [] for behaviour in game.behaviours}
+    for behaviour, value in game.observe(match, seat):
+        observed[behaviour].append(value)
     row: dict[str, Any] = {
         "game": name,
         "agent": agent.name,
@@ -170,7 +170,7 @@ def _row(name: str, game: Game, pairing: Pairing, seat: int) -> dict[str, Any]:
         "payoff_opponent": other / len(match.history),
         "welfare_share": welfare_share(own + other, game.welfare_optimum(match)),
     }
-    for name, values in observed.items():
-        row[name] = sum(values) / len(values) if values else float("nan")
-        row[f"{name}_count"] = len(values)
+    for behaviour, values in observed.items():
+        row[behaviour] = sum(values) / len(values) if values else float("nan")
+        row[f"{behaviour}_count"] = len(values)
     return row

@@ -5,15 +5,15 @@ printed row by row.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from social_dilemmas.evaluation.claims import CLAIMS
 from social_dilemmas.evaluation.names import (
-    QUANTITIES,
     game_title,
     in_order,
     quantity_words,
@@ -22,9 +22,9 @@ from social_dilemmas.evaluation.names import (
 from social_dilemmas.evaluation.tables import ALL_SEEDS, EVERYONE, SAME_SEED
 from social_dilemmas.players.scripted import scripted_player_names
 
-NONE = "–"
+NONE, SHARE = "–", "Share of the largest sum"
 LAST = 0.1  # of the iterations; what a learning curve came to is their mean
-AGENTS = ("agent", "opponent", "algorithm", "learner", "strategy", "player", "against")
+AGENTS = ("agent", "opponent", "algorithm", "learner")
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,14 @@ def title_of(name: str) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits or four, as many as tell two results apart."""
+    """Three digits or four, as many as tell two results apart; a count as it is."""
     if math.isnan(value):
         return NONE
-    if float(value).is_integer() and abs(value) >= 10:
-        return f"{value:.0f}".replace("-", "−")
+    if isinstance(value, int):
+        return str(value)
     digits = 3 if abs(value) < 1 else 2 if abs(value) < 10 else 1
-    return f"{value:.{digits}f}".replace("-", "−")
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 
 
 def with_interval(value: float, low: float, high: float) -> str:
@@ -104,7 +105,7 @@ def _cross_play(name: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
         for game, rows in of_model.groupby("game", sort=False):
             opponents = in_order(rows["opponent"])
             frame = _matrix(rows, str(game), "opponent", opponents, readable, "Opponent")
-            title = f"{game_title(str(game))}: points a round of each agent (columns) with each opponent"
+            title = f"{game_title(str(game))}: points a round of agents (columns) with opponents [95 % interval]"
             yield PrintedTable(title + _of(model), _label(game, model), frame)
 
 
@@ -119,54 +120,109 @@ def _fingerprints(name: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
 
             quantities = list(rows.loc[rows["mean"].notna(), "quantity"].unique())
             frame = _matrix(rows, str(game), "quantity", quantities, words, "What it does")
-            title = f"{game_title(str(game))}: what each agent does, with all opponents together"
+            title = f"{game_title(str(game))}: what each agent does, with all opponents together [95 % interval]"
             yield PrintedTable(title + _of(model), _label(game, model), frame)
 
 
 def _learning_curves(name: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
     """What every run came to: the mean of its last iterations, then mean and range over seeds."""
-    run = ["model", "game", "algorithm", "seed"]
-    last = table.groupby(run)["iteration"].transform("max") + 1
-    kept = table[(table["iteration"] >= (1 - LAST) * last) & table["quantity"].isin(QUANTITIES)]
-    ends = kept.groupby([*run, "quantity"], sort=False)["value"].mean()
-    over_seeds = ends.groupby(["model", "game", "algorithm", "quantity"], sort=False)
-    summary = over_seeds.agg(["mean", "min", "max"]).reset_index()
-    for model, rows in _by_model(summary):
-        cells = rows.assign(
-            cell=[
-                with_interval(*row) for row in rows[["mean", "min", "max"]].itertuples(index=False)
-            ]
-        )
-        wide = cells.pivot(index=["game", "algorithm"], columns="quantity", values="cell")
-        wide = wide.reindex(rows.set_index(["game", "algorithm"]).index.unique())
-        quantities = [quantity for quantity in QUANTITIES if quantity in wide]
+    kind = [column for column in ("model", "game", "algorithm", "opponent") if column in table]
+    last = table.groupby([*kind, "seed"])["iteration"].transform("max")
+    shown = {"payoff": "Points a round", "payoff_other": "The other's", "welfare_share": SHARE}
+    first = np.minimum(last, (1 - LAST) * (last + 1))
+    kept = table[(table["iteration"] >= first) & table["quantity"].isin(list(shown))]
+    ends = kept.groupby([*kind, "seed", "quantity"], sort=False)["value"].mean()
+    summary = ends.groupby([*kind, "quantity"], sort=False).agg(["mean", "min", "max"])
+    summary.columns = ["mean", "low", "high"]
+    for model, rows in _by_model(summary.reset_index()):
+        title = f"{title_of(name)}: mean of the last tenth of all iterations [lowest, highest seed]"
+        yield PrintedTable(title + _of(model), model, _wide(rows, kind[1:], shown))
+
+
+def _exploitability(name: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
+    shown = {
+        "payoff": "Learner's points a round",
+        "payoff_opponent": "Opponent's points a round",
+        "payoff_gap": "Difference",
+    }
+    kept = table[(table["pairing"] == ALL_SEEDS) & table["quantity"].isin(list(shown))]
+    for model, rows in _by_model(kept):
+        frame = _wide(rows, ["game", "opponent", "agent"], shown)
+        yield PrintedTable(f"{title_of(name)} [95 % interval]" + _of(model), model, frame)
+
+
+def _ablations(name: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
+    payoffs = table[table["quantity"] == "payoff"]
+    for model, rows in _by_model(payoffs):
+        changes = rows[["change", "change_low", "change_high"]].itertuples(index=False)
         frame = pd.DataFrame(
             {
-                "Game": [game_title(game) for game, _ in wide.index],
-                "Algorithm": [readable(algorithm) for _, algorithm in wide.index],
-                **{
-                    QUANTITIES[quantity].capitalize(): wide[quantity].fillna(NONE).to_list()
-                    for quantity in quantities
-                },
+                "Game": rows["game"].map(game_title),
+                "Variant": rows["agent"].map(readable),
+                "With": rows["opponent"].map(_opponent),
+                "Points a round [95 % interval]": _intervals(rows, "mean"),
+                "Change [95 % interval]": [with_interval(*change) for change in changes],
+                "Matters": [
+                    "" if pd.isna(change) else "it does" if matters else "can't be told"
+                    for change, matters in zip(rows["change"], rows["matters"], strict=True)
+                ],
             }
         )
-        title = "Ends of the learning curves: mean of the last tenth of the iterations, [lowest, highest seed]"
-        yield PrintedTable(title + _of(model), model, frame)
+        yield PrintedTable(title_of(name) + _of(model), model, frame)
+
+
+def _tournament(name: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
+    """The trained agents' places, and then everyone's."""
+    kept = table.drop(columns=["seeds", "interval_over"], errors="ignore")
+    trained = kept[kept["kind"].fillna("") == ""]
+    for part in _rows(name, trained.drop(columns="kind")):
+        yield PrintedTable(
+            "Places of the trained agents" + part.title.removeprefix(title_of(name)),
+            part.label,
+            part.frame,
+        )
+    for part in _rows(name, kept.fillna({"kind": ""})):
+        label = f"{part.label}-all" if part.label else "all"
+        yield PrintedTable(part.title, label, part.frame)
 
 
 def _rows(name: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
     """Any tidy table: its rows, with an interval beside the value that it belongs to."""
     for model, rows in _by_model(table):
-        value = next((column for column in ("mean", "value") if column in rows), "")
-        has_interval = value and {"low", "high"} <= set(rows)
         frame = pd.DataFrame(index=rows.index)
         for column in map(str, rows.columns):
             words = column.replace("_", " ").capitalize()
-            if has_interval and column == value:
-                frame[f"{words} [95 % interval]"] = _intervals(rows, value)
-            elif column != "model" and not (has_interval and column in ("low", "high")):
+            ends = (
+                ["low", "high"]
+                if column in ("mean", "value")
+                else [f"{column}_low", f"{column}_high"]
+            )
+            if set(ends) <= set(rows):
+                values = rows[[column, *ends]].itertuples(index=False)
+                frame[f"{words} [95 % interval]"] = [with_interval(*value) for value in values]
+            elif column != "model" and not _is_end(column, rows):
                 frame[words] = _column(rows, column)
         yield PrintedTable(title_of(name) + _of(model), model, frame)
+
+
+def _is_end(column: str, rows: pd.DataFrame) -> bool:
+    """Whether a column is the end of another one's interval."""
+    for end in ("low", "high"):
+        if column == end and {"mean", "value"} & set(rows):
+            return True
+        if column.endswith(f"_{end}") and column.removesuffix(f"_{end}") in rows:
+            return True
+    return False
+
+
+def _wide(rows: pd.DataFrame, keys: Sequence[str], quantities: Mapping[str, str]) -> pd.DataFrame:
+    """One row for each value of the keys, one column for each quantity."""
+    cells = rows.assign(cell=_intervals(rows, "mean"))
+    wide = cells.pivot(index=list(keys), columns="quantity", values="cell")
+    order = pd.MultiIndex.from_frame(rows[list(keys)].drop_duplicates())
+    wide = wide.reindex(order).fillna(NONE).reset_index()
+    shown = {words: wide[name] for name, words in quantities.items() if name in wide}
+    return pd.DataFrame({key.capitalize(): _column(wide, key) for key in keys} | shown)
 
 
 def _column(rows: pd.DataFrame, column: str) -> list[str]:
@@ -194,7 +250,7 @@ def _matrix(
     rows: pd.DataFrame,
     game: str,
     down: str,
-    places: Sequence[str],
+    places: list[str],
     words: Callable[[str], str],
     head: str,
 ) -> pd.DataFrame:
@@ -238,15 +294,22 @@ PRINTERS: dict[str, Callable[[str, pd.DataFrame], Iterator[PrintedTable]]] = {
     "cross_play": _cross_play,
     "fingerprints": _fingerprints,
     "learning_curves": _learning_curves,
+    "learning_against_fixed": _learning_curves,
+    "exploitability": _exploitability,
+    "ablations": _ablations,
+    "tournament": _tournament,
+    "all_claims": _claims,
 }
 
 TITLES = {
     "claims": "The paper's claims and what was measured",
+    "all_claims": "All of the paper's claims and what was measured",
     "cross_play": "Payoffs of every agent with every other",
     "fingerprints": "What each agent does in which situation",
     "learning_curves": "Ends of the learning curves",
-    "exploitability": "What the best learner gets out of each frozen agent",
-    "learning_against_fixed": "What a learner comes to against each fixed opponent",
+    "exploitability": "What learners get out of opponents that don't learn",
+    "learning_against_fixed": "Learning against opponents that don't learn",
+    "tournament_by_opponent": "What trained agents get with each strategy of the Axelrod library",
     "ablations": "What each part of the method is worth",
     "tournament": "Ranking among the strategies of the Axelrod library",
 }

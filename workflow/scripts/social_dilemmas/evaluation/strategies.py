@@ -100,9 +100,10 @@ class League:
         return outcomes
 
     def _summary(self, played: Actions) -> np.ndarray:
+        """Means over the rounds, (2, 2)."""
         points = [self._game.scores[pair] for pair in played]
         cooperations = [(own is C, other is C) for own, other in played]
-        return np.array([np.mean(points, 0), np.mean(cooperations, 0)])
+        return np.array([points, cooperations], float).mean(1)
 
 
 def play_strategies(
@@ -150,13 +151,14 @@ def kind_row(name: str) -> dict[str, Any]:
 def _table(names: Sequence[str], pairs: np.ndarray, results: np.ndarray) -> pd.DataFrame:
     """One row per match and side."""
     matches = results.shape[1]
+    known = np.array(names, object)
+    flat = results.reshape(-1, 2, 2)
     sides = []
     for own, other in ((0, 1), (1, 0)):
-        flat = results.reshape(-1, 2, 2)
         sides.append(
             {
-                "agent": np.repeat(pairs[:, own], matches),
-                "opponent": np.repeat(pairs[:, other], matches),
+                "agent": known[np.repeat(pairs[:, own], matches)],
+                "opponent": known[np.repeat(pairs[:, other], matches)],
                 "match": np.tile(np.arange(matches), len(pairs)),
                 "payoff": flat[:, 0, own],
                 "payoff_opponent": flat[:, 0, other],
@@ -164,7 +166,4 @@ def _table(names: Sequence[str], pairs: np.ndarray, results: np.ndarray) -> pd.D
                 "cooperation_opponent": flat[:, 1, other],
             }
         )
-    table = pd.concat(map(pd.DataFrame, sides), ignore_index=True)
-    for column in ("agent", "opponent"):
-        table[column] = pd.Categorical.from_codes(table[column], categories=list(names))
-    return table
+    return pd.concat(map(pd.DataFrame, sides), ignore_index=True)

@@ -132,10 +132,8 @@ def exploitability(
     parts = []
     for source, path in matches.items():
         frame = pd.read_parquet(path)
-        frame = frame[frame["agent"].map(is_learner)]
-        frame = frame.assign(
-            payoff_gap=frame[PAYOFF] - frame[PAYOFF_OPPONENT], opponent_seed=FIXED
-        )
+        frame = frame[[is_learner(str(agent)) for agent in frame["agent"]]]
+        frame = frame.assign(payoff_gap=frame[PAYOFF] - frame[PAYOFF_OPPONENT], opponent_seed=FIXED)
         chosen = [*PAYOFFS, PAYOFF_GAP, *_behaviours(frame.drop(columns=PAYOFF_GAP))]
         parts.append(_summary(source, frame, chosen, False, confidence))
     return pd.concat(parts, ignore_index=True)
@@ -180,7 +178,7 @@ def ablations(
     change = both["mean"] - both["mean_standard"]
     fall = np.hypot(both["mean"] - both["low"], both["high_standard"] - both["mean_standard"])
     rise = np.hypot(both["high"] - both["mean"], both["mean_standard"] - both["low_standard"])
-    both = both.drop(columns=[name for name in both if name.endswith("_standard")])
+    both = both.drop(columns=[name for name in both if str(name).endswith("_standard")])
     changes = pd.DataFrame(
         {"change": change, "change_low": change - fall, "change_high": change + rise}
     )

@@ -9,11 +9,12 @@ run and another repetition would change, not what other opponents would: the fie
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
 
-from social_dilemmas.evaluation.intervals import CONFIDENCE, Sample, bootstrap_intervals
+from social_dilemmas.evaluation.intervals import CONFIDENCE, Run, Sample, bootstrap_intervals
 from social_dilemmas.evaluation.kinds import EVERY_STRATEGY
 from social_dilemmas.evaluation.tables import ALL_SEEDS, FIXED, PAIR
 
@@ -48,8 +49,7 @@ def ranking(
     parts = []
     for (game, model), path in matches.items():
         kind = pd.read_csv(kinds[game]).set_index("strategy")["kind"]
-        fixed = pd.read_parquet(strategies[game]).astype({"agent": str, "opponent": str})
-        fixed = fixed.assign(agent_seed=FIXED, opponent_seed=FIXED)
+        fixed = pd.read_parquet(strategies[game]).assign(agent_seed=FIXED, opponent_seed=FIXED)
         played = pd.concat([pd.read_parquet(path), fixed], ignore_index=True)
         rows = [
             {"agent": agent, "kind": kind.get(agent, ""), **summary}
@@ -103,7 +103,9 @@ def by_opponent(
             for (agent, opponent), part in table.groupby([table["agent"], group], sort=True):
                 samples = _samples(part, MEASURES)
                 intervals = bootstrap_intervals(
-                    samples, confidence=confidence, stream=("tournament", model, game, agent, opponent)
+                    samples,
+                    confidence=confidence,
+                    stream=("tournament", model, game, agent, opponent),
                 )
                 rows += [
                     {
@@ -163,9 +165,10 @@ def _scores(
 def _samples(part: pd.DataFrame, quantities: Sequence[str]) -> list[Sample]:
     """One sample for each of the agent's runs: sums and counts of each repetition."""
     samples = []
-    for (agent, seed), of_run in part.groupby(["agent", "agent_seed"]):
+    for run, of_run in part.groupby(["agent", "agent_seed"]):
+        agent, seed = cast(Run, run)
         repetitions = of_run.groupby("match")[[*quantities]]
-        runs = () if seed == FIXED else ((str(agent), int(seed)),)
+        runs: tuple[Run, ...] = () if seed == FIXED else ((agent, int(seed)),)
         counts = repetitions.count().to_numpy(float)
         samples.append(Sample(runs, repetitions.sum().to_numpy(float), counts))
     return samples

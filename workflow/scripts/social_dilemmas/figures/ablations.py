@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from social_dilemmas.evaluation.names import in_order, readable
+from social_dilemmas.evaluation.names import game_title, in_order, readable
 from social_dilemmas.evaluation.tables import ITSELF
 from social_dilemmas.figures import style
 
@@ -40,6 +40,8 @@ def draw(table: pd.DataFrame) -> Figure:
         others = in_order(set(part["opponent"]) - {ITSELF})
         panels = [(ITSELF, "payoff"), *((other, "payoff") for other in others)]
         panels += [(other, "payoff_opponent") for other in others if other in COOPERATORS]
+        for axis in axes[row, len(panels) :]:
+            axis.set_visible(False)
         for axis, (opponent, quantity) in zip(axes[row], panels, strict=False):
             rows = part[(part["opponent"] == opponent) & (part["quantity"] == quantity)]
             for place, variant in enumerate(variants):
@@ -55,7 +57,7 @@ def draw(table: pd.DataFrame) -> Figure:
                     mean,
                     place,
                     xerr=[[max(mean - low, 0)], [max(high - mean, 0)]],
-                    fmt="o" if standard or matters else "o",
+                    fmt="o",
                     color=style.colours(agents)[variant] if standard else "black",
                     markerfacecolor=None if standard or matters else "white",
                     markersize=4.5,
@@ -73,7 +75,7 @@ def draw(table: pd.DataFrame) -> Figure:
         axes[row, 0].set_yticks(range(len(variants)), [readable(name) for name in variants])
         of_model = f", {model}" if len(models) > 1 else ""
         if len(keys) > 1:
-            axes[row, 0].set_ylabel(f"{game}{of_model}")
+            axes[row, 0].set_ylabel(f"{game_title(game)}{of_model}")
     figure.supxlabel(
         "Filled: the interval of the change from the method as it is leaves out zero. "
         "Band: interval of the method as it is.",

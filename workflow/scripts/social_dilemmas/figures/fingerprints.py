@@ -13,6 +13,8 @@ from social_dilemmas.players.scripted import scripted_player_names
 
 WIDTH = 9.0  # inches; the words beside the panels need room
 
+ROW = 0.4  # inches that a behaviour needs at least
+
 ELSEWHERE = ("truthfulness",)
 """Behaviours in other units, which have a figure of their own."""
 
@@ -36,7 +38,9 @@ def draw(table: pd.DataFrame) -> Figure:
     models, games = style.panel_keys(table)
     agents = in_order(table["agent"])
     width = WIDTH * max(len(games), 2) / 3
-    figure, axes = style.panels(len(models), len(games), width, 2.7 * len(models) + 0.35)
+    most = max(part["quantity"].nunique() for _, part in table.groupby("game"))
+    height = max(2.7, ROW * most) * len(models) + 0.35
+    figure, axes = style.panels(len(models), len(games), width, height)
     for row, model in enumerate(models):
         for column, game in enumerate(games):
             axis = axes[row, column]

@@ -11,7 +11,7 @@ from social_dilemmas.figures import style
 from social_dilemmas.figures.curves import draw_curves, summarise
 
 SIDES = {"payoff": "learner", "payoff_other": "opponent"}
-PANEL = 1.75, 1.45  # inches: width and height
+PANEL = 1.8, 1.45  # inches: width and height
 
 
 def table(curves: pd.DataFrame, opponents: Collection[str] = ()) -> pd.DataFrame:
@@ -66,18 +66,17 @@ def draw(table: pd.DataFrame) -> Figure:
             for side, dashes in (("learner", "-"), ("opponent", style.DASHES)):
                 draw_curves(axis, part[part["side"] == side], algorithms, linestyle=dashes)
             axis.margins(y=0.1)
-            axis.set_title(f"against {readable(opponent)}", loc="left")
+            axis.set_title(readable(opponent), loc="left")
             if row < len(keys) - 1:
                 axis.set_xlabel("")
         of_model = f"\n{model}" if len(models) > 1 else ""
         axes[row, 0].set_ylabel(f"{game_title(game)}{of_model}\npoints a round")
+    figure.suptitle("By the opponent, which doesn't learn", x=0.01, ha="left", fontsize=8)
     colour = style.colours(algorithms)
     handles = [
         Line2D([], [], color=colour[name], label=f"{readable(name)}, learning")
         for name in algorithms
     ]
-    handles.append(
-        Line2D([], [], color=style.GREY, linestyle=style.DASHES, label="its opponent")
-    )
+    handles.append(Line2D([], [], color=style.GREY, linestyle=style.DASHES, label="its opponent"))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure

@@ -44,7 +44,9 @@ def draw(table: pd.DataFrame) -> Figure:
     models, games = style.panel_keys(table)
     blocks = [(game, model) for game in games for model in models]
     figure = Figure(figsize=(style.WIDTH, HEIGHT * len(blocks)), layout="constrained")
-    grid = figure.add_gridspec(2 * len(blocks), len(QUANTITIES), height_ratios=[1, 1.1] * len(blocks))
+    grid = figure.add_gridspec(
+        2 * len(blocks), len(QUANTITIES), height_ratios=[1, 1.1] * len(blocks)
+    )
     trained = in_order(table.loc[table["panel"] == BY_KIND, "agent"])
     for row, (game, model) in enumerate(blocks):
         part = table[(table["game"] == game) & (table["model"] == model)]
@@ -74,24 +76,26 @@ def _draw_ranking(axis: Axes, ranking: pd.DataFrame, trained: list[str]) -> None
     colours, markers = style.colours(trained), style.markers(trained)
     others = ranking[~ranking["agent"].isin(trained)]
     axis.plot(others["rank"], others["mean"], ".", color=STRATEGY, markersize=3)
-    for name, rank, mean in others[["agent", "rank", "mean"]].itertuples(index=False):
-        if name in LANDMARKS:
-            axis.plot([rank], [mean], ".", color="black", markersize=4)
-            _write(axis, f"{name} ({rank:.0f})", (rank, mean), above=False, colour=style.GREY)
-    for row in ranking[ranking["agent"].isin(trained)].itertuples(index=False):
+    for row in others[others["agent"].isin(LANDMARKS)].to_dict("records"):
+        place = row["rank"], row["mean"]
+        axis.plot(*place, ".", color="black", markersize=4)
+        words = f"{row['agent']} ({row['rank']:.0f})"
+        _write(axis, words, place, above=False, colour=style.GREY)
+    for row in ranking[ranking["agent"].isin(trained)].to_dict("records"):
+        agent, rank, mean = row["agent"], row["rank"], row["mean"]
         axis.errorbar(
-            [row.rank],
-            [row.mean],
-            yerr=[[row.mean - row.low], [row.high - row.mean]],
-            fmt=markers[row.agent],
-            color=colours[row.agent],
+            [rank],
+            [mean],
+            yerr=[[mean - row["low"]], [row["high"] - mean]],
+            fmt=markers[agent],
+            color=colours[agent],
             markersize=5,
             elinewidth=1,
         )
-        words = f"{readable(row.agent)} ({row.rank:.0f})"
-        _write(axis, words, (row.rank, row.mean), above=True, colour=colours[row.agent])
+        words = f"{readable(agent)} ({rank:.0f})"
+        _write(axis, words, (rank, mean), above=True, colour=colours[agent])
     axis.set_xlim(0, len(ranking) + 1)
-    lowest, highest = ranking["mean"].min(), ranking["mean"].max()
+    lowest, highest = ranking["low"].min(), ranking["high"].max()
     span = highest - lowest or 1.0
     axis.set_ylim(lowest - 0.1 * span, highest + 0.4 * span)  # room for the names
     axis.set_xlabel(f"Rank among {len(ranking)}")
@@ -99,9 +103,7 @@ def _draw_ranking(axis: Axes, ranking: pd.DataFrame, trained: list[str]) -> None
     axis.grid(axis="y")
 
 
-def _write(
-    axis: Axes, words: str, place: tuple[float, float], *, above: bool, colour: str
-) -> None:
+def _write(axis: Axes, words: str, place: tuple[float, float], *, above: bool, colour: str) -> None:
     """Write next to a point, upwards from above it or downwards from below it."""
     axis.annotate(
         words,

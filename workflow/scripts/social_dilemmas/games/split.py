@@ -108,7 +108,11 @@ class Exclusive(ValueDraw):
                 return first, second
 
 
-VALUE_DRAWS = {"set": FromSet, "exclusive": Exclusive, "range": FromRange}
+VALUE_DRAWS: dict[str, type[FromSet] | type[Exclusive]] = {
+    "set": FromSet,
+    "exclusive": Exclusive,
+    "range": FromRange,
+}
 
 
 def treated_fairly(own: Values, other: Values, other_claims: Claims, quantity: int) -> bool:

@@ -151,12 +151,14 @@ class LanguageModelPlayer:
     def _draw(self, speaking: Sequence[Conversation], logits: Tensor) -> list[int]:
         states = torch.tensor([conversation.state for conversation in speaking])  # (speaking,)
         allowed = self._masks.allowed[states].to(logits.device)  # (speaking, vocabulary)
-        scores = (logits / self._temperature).masked_fill(~allowed, -torch.inf)
-        probabilities = scores.softmax(-1)  # (speaking, vocabulary)
-        return torch.multinomial(probabilities, 1, generator=self._generator)[:, 0].tolist()
+        columns = allowed.any(0).nonzero()[:, 0]  # tokens that somebody may choose now
+        scores = (logits[:, columns] / self._temperature).masked_fill(
+            ~allowed[:, columns], -torch.inf
+        )
+        probabilities = scores.softmax(-1)  # (speaking, columns)
+        chosen = torch.multinomial(probabilities, 1, generator=self._generator)[:, 0]
+        return columns[chosen].tolist()
 
     def _text(self, conversation: Conversation) -> str:
-        tokens = conversation.transcript.tokens[
-            conversation.reply_start : -1
-        ]  # without the end token
+        tokens = conversation.transcript.tokens[conversation.reply_start : -1]  # no end token
         return self._chat.decode(tuple(tokens))

@@ -109,8 +109,8 @@ def round_states(
     """What the policy has in mind just before its first choice of every round.
 
     Returns:
-        (rows, rounds, hidden) last hidden states in float32 on the CPU, zero past the end of a match, and (rows, rounds)
-        bool which rounds were played.
+        (rows, rounds, hidden) last hidden states in float32 on the CPU, zero past the end of a match, and
+        (rows, rounds) bool which rounds were played.
     """
     parts = []
     played = torch.zeros(len(transcripts), rounds, dtype=torch.bool)

@@ -55,6 +55,11 @@ class FixedOpponent:
     def both_seats_learn(self) -> bool:
         return False
 
+    def write_usage(self, path: Path) -> None:
+        """Write what an opponent behind an API used and cost; nothing for any other."""
+        if write_usage := getattr(self._opponent, "write_usage", None):
+            write_usage(path)
+
 
 class PastAgents:
     """A buffer of the learner's past adapters.
@@ -128,6 +133,7 @@ def fixed_opponent(
     adapter = Path(opponent["adapter"])
     check_adapter(adapter, base)
     model.load_adapter(str(adapter), OPPONENT)  # with its own rank and scale
+    model.set_adapter(LEARNER)  # loading has frozen it
     return OPPONENT
 
 

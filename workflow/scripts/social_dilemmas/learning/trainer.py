@@ -146,6 +146,8 @@ class Trainer:
         save_adapter(self.model, self._path, self._output / "adapter")
         record = yaml.safe_dump(self._record, sort_keys=False)
         (self._output / "config.yaml").write_text(record)
+        if isinstance(self._opponents, FixedOpponent):
+            self._opponents.write_usage(self._output / "usage.json")
         self._checkpoints.remove()
 
     def _iterate(self, iteration: int) -> dict[str, float | int]:

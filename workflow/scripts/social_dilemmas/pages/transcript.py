@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from os.path import commonprefix
+from itertools import takewhile
 from statistics import fmean
 from typing import Any
 
@@ -82,17 +82,27 @@ def outcome_words(agents: Sequence[str]) -> dict[str, str]:
 
 def common_sentences(prompts: Sequence[str]) -> str:
     """The sentences that open all of these prompts: the rules."""
-    shared = commonprefix(list(prompts))
+    first, last = min(prompts), max(prompts)  # what they share, all between them share
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    shared = "".join(character for character, _ in same)
     if all(prompt == shared for prompt in prompts):
         return shared
     return shared[: shared.rfind(". ") + 1]
 
 
 def _range(matches: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
-    """From 0, or the least points in a round, to the most."""
+    """A range of points that holds 0 and all rounds."""
     rewards = [r for match in matches for each in match["rounds"] for r in each["rewards"]]
-    low, high = min(0.0, *rewards), max(0.0, *rewards)
+    low, high = -_round_up(-min(0.0, *rewards)), _round_up(max(0.0, *rewards))
     return low, high if high > low else low + 1
+
+
+def _round_up(number: float) -> float:
+    """The next number that is easily read, such as 2, 25 or 500."""
+    if number <= 0:
+        return 0.0
+    scale = 10.0 ** math.floor(math.log10(number))
+    return next(step * scale for step in (1, 2, 2.5, 5, 10) if number <= step * scale)
 
 
 def _chart(matches: Sequence[Mapping[str, Any]], low: float, high: float) -> list[str]:

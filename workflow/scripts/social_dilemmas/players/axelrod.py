@@ -63,9 +63,7 @@ class AxelrodPlayer:
 class Seated:
     """A strategy in a seat of one match, and a stand-in for the other player that only remembers."""
 
-    def __init__(
-        self, strategy: type[axelrod.Player], game: axelrod.Game, seed: int
-    ) -> None:
+    def __init__(self, strategy: type[axelrod.Player], game: axelrod.Game, seed: int) -> None:
         self._player = strategy()
         self._other = axelrod.Player()
         prepare(self._player, game, seed)

@@ -1,0 +1,45 @@
+"""Transcripts to be shown: four matches, one of them with a message that is full of markup."""
+
+from typing import Any
+
+MARKUP = "<img src=x onerror=\"document.title='broken'\"><script>document.title='broken'</script>"
+RULES = "You divide 10 coins with another player. "
+
+
+def reply(prompt: str, text: str, log_probability: float | None) -> dict[str, Any]:
+    return {"step": "message", "prompt": prompt, "reply": text, "log_probability": log_probability}
+
+
+def match(outcome: str, points: tuple[float, float], said: str) -> dict[str, Any]:
+    """A match of two rounds; the first agent says something in the second one."""
+    return {
+        "seats": [0, 1],
+        "outcome": outcome,
+        "payoffs": list(points),
+        "welfare_share": sum(points) / 100,
+        "invalid": [0, 0],
+        "rounds": [
+            {
+                "rewards": list(points),
+                "replies": [
+                    [reply(f"{RULES if index == 0 else ''}Your turn.", text, -0.25)],
+                    [reply(f"{RULES if index == 0 else ''}Your turn, too.", "<5 coins>", None)],
+                ],
+            }
+            for index, text in enumerate(("<5 coins>", f"<message>{said}</message>"))
+        ],
+    }
+
+
+TOLD: dict[str, Any] = {
+    "game": "trust_and_split",
+    "title": "Trust-and-Split",
+    "rounds": 2,
+    "agents": [{"name": "naive", "seed": 0}, {"name": "greedy", "seed": None}],
+    "matches": [
+        match("both_do_well", (50, 50), "I have rock"),
+        match("is_exploited", (10, 60), MARKUP),
+        match("is_exploited", (20, 60), "I have paper"),
+        match("both_do_poorly", (27.5, 27.5), "I have scissors"),
+    ],
+}

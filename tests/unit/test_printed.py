@@ -1,0 +1,245 @@
+"""Printed tables: the numbers of the tidy ones, in words, as pages and in LaTeX."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from social_dilemmas.evaluation.latex import escape, latex_table, write_latex
+from social_dilemmas.evaluation.printed import number, printed, with_interval
+from social_dilemmas.pages.page import write_page
+
+SPECIAL = r"50% of $x_1 & {a}^2 ~ #1 \input{secret} <2 ≥ 1"
+
+
+def tidy(**columns: object) -> pd.DataFrame:
+    """One row of a tidy table of cross-play or fingerprints."""
+    row = {
+        "model": "embedded",
+        "game": "prisoners_dilemma",
+        "agent": "naive",
+        "opponent": "always_b",
+        "pairing": "all",
+        "quantity": "payoff",
+        "mean": 1.0,
+        "low": 0.9,
+        "high": 1.1,
+    }
+    return pd.DataFrame([{**row, **columns}])
+
+
+def test_special_characters_stand_for_themselves() -> None:
+    escaped = escape(SPECIAL)
+    plain = re.sub(
+        r"\\textbackslash\{\}|\\text\w+\{\}|\\ensuremath\{.*?\}|\\[&%$#_{}]", "", escaped
+    )
+    assert not re.search(r"[\\&%$#_{}^~<>]", plain)
+    assert escape("Split: 95 %") == r"Split: 95 \%"
+    assert escape("\\") == r"\textbackslash{}"  # not escaped a second time
+
+
+def test_structure_of_a_latex_table(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {"Agent": ["a_b", "c"], "Points": ["1.03 [1.00, 1.06]", "–"], "Bound": ["≤ 1.15", "x & y"]}
+    )
+    write_latex(frame, tmp_path / "table.tex", caption="50 % of it", label="half")
+    text = (tmp_path / "table.tex").read_text()
+    assert text == latex_table(frame, caption="50 % of it", label="half")
+    assert text.count(r"\begin{") == text.count(r"\end{") == 2
+    for command in (r"\toprule", r"\midrule", r"\bottomrule", r"\label{tab:half}"):
+        assert text.count(command) == 1
+    assert r"\caption{50 \% of it}" in text
+    assert r"\begin{tabular}{lrl}" in text
+    body = text.split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
+    assert [len(re.findall(r"(?<!\\)&", line)) for line in body] == [2, 2]
+    assert all(line.endswith(r"\\") for line in body)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (0.12345, "0.123"),
+        (1.23456, "1.23"),
+        (12.345, "12.3"),
+        (72.0, "72.0"),
+        (-3.5, "−3.50"),
+        (-1e-9, "0.000"),
+        (12, "12"),
+    ],
+)
+def test_few_digits(value: float, words: str) -> None:
+    assert number(value) == words
+
+
+def test_what_is_missing_is_a_dash() -> None:
+    assert number(float("nan")) == "–"
+    assert with_interval(float("nan"), 0.0, 1.0) == "–"
+    assert with_interval(1.0, float("nan"), 1.0) == "1.00"
+    assert with_interval(1.0, 0.0, 2.0) == "1.00 [0.000, 2.00]"
+
+
+def test_claims() -> None:
+    row = {
+        "model": "embedded",
+        "claim": "C1",
+        "game": "split",
+        "agent": "naive",
+        "opponent": "itself",
+        "quantity": "points a round",
+        "value": 0.658,
+        "low": 0.64,
+        "high": 0.67,
+        "bound": "<= 0.68",
+        "aim": False,
+        "holds": True,
+        "interval_holds": True,
+    }
+    missing = {**row, "claim": "C3", "value": float("nan"), "holds": False, "bound": ">= 1"}
+    first, second = printed("claims", pd.DataFrame([row, missing, {**missing, "aim": True}]))
+    assert first.title.startswith("C1: ")
+    assert first.title.endswith("(1 of 1 bounds hold)")
+    assert second.title.endswith("(0 of 1 bounds hold)")  # an aim isn't counted
+    assert list(first.frame.iloc[0]) == [
+        *("Split", "Naive RL", "Itself", "Points a round"),
+        *("0.658 [0.640, 0.670]", "≤ 0.68", "yes"),
+    ]
+    assert list(second.frame["Holds"]) == ["not measured"] * 2
+    assert list(second.frame["Bound"]) == ["≥ 1", "≥ 1 (aim)"]
+
+
+def test_cross_play_is_a_matrix_of_agents_and_opponents() -> None:
+    table = pd.concat(
+        [
+            tidy(),
+            tidy(opponent="naive", pairing="same seed", mean=2.0),
+            tidy(opponent="naive", pairing="all", mean=7.0),  # not with itself
+            tidy(agent="always_b", opponent="naive", mean=8.0),  # a scripted player's payoff
+            tidy(quantity="welfare_share", mean=9.0),
+        ]
+    )
+    (only,) = printed("cross_play", table)
+    assert list(only.frame) == ["Opponent", "Naive RL"]
+    assert only.frame.to_numpy().tolist() == [
+        ["Naive RL", "2.00 [0.900, 1.10]"],
+        ["Always-defect", "1.00 [0.900, 1.10]"],
+    ]
+
+
+def test_fingerprints_are_those_with_everyone() -> None:
+    table = pd.concat(
+        [
+            tidy(quantity="cooperation_after_CC", opponent="everyone", mean=0.5),
+            tidy(quantity="cooperation_after_CC", mean=0.1),
+        ]
+    )
+    (only,) = printed("fingerprints", table)
+    assert only.frame.to_numpy().tolist() == [
+        ["cooperates after both cooperated", "0.500 [0.900, 1.10]"]
+    ]
+
+
+def test_learning_curves_end_with_their_last_tenth() -> None:
+    table = pd.DataFrame(
+        [
+            {
+                "model": "embedded",
+                "game": "split",
+                "algorithm": "naive",
+                "seed": seed,
+                "iteration": iteration,
+                "quantity": "payoff",
+                "value": (1 + seed) * (iteration >= 18),
+            }
+            for seed in (0, 1)
+            for iteration in range(20)
+        ]
+    )
+    (only,) = printed("learning_curves", table)
+    assert only.frame.to_numpy().tolist() == [["Split", "Naive RL", "1.50 [1.00, 2.00]"]]
+
+
+def test_any_other_table_is_printed_row_by_row() -> None:
+    table = tidy(learner="sum_of_rewards", rank=3, rank_low=1, rank_high=4, wins=True).drop(
+        columns=["pairing"]
+    )
+    (only,) = printed("other", table)
+    assert only.title == "Other"
+    assert only.frame.to_dict("records") == [
+        {
+            "Game": "Iterated prisoner's dilemma",
+            "Agent": "Naive RL",
+            "Opponent": "Always-defect",
+            "Quantity": "points a round",
+            "Mean [95 % interval]": "1.00 [0.900, 1.10]",
+            "Learner": "Sum of rewards",
+            "Rank [95 % interval]": "3 [1, 4]",
+            "Wins": "yes",
+        }
+    ]
+
+
+def test_several_models_have_a_table_each() -> None:
+    parts = printed("cross_play", pd.concat([tidy(), tidy(model="other")]))
+    assert [part.label for part in parts] == [
+        "prisoners_dilemma-embedded",
+        "prisoners_dilemma-other",
+    ]
+    assert parts[1].title.endswith("(other)")
+
+
+def test_text_of_a_table_stays_text_on_its_page(tmp_path: Path) -> None:
+    parts = printed("other", pd.DataFrame({"strategy": ["<b>Bold</b>"], "rank": [1]}))
+    write_page("table.html.jinja", tmp_path / "page.html", title="Table", tables=parts)
+    page = (tmp_path / "page.html").read_text()
+    assert "<b>" not in page.lower()
+    assert "&lt;b&gt;bold&lt;/b&gt;" in page.lower()
+
+
+def test_ablations_say_what_changed_and_whether_that_can_be_told() -> None:
+    change = {"change_low": -2.0, "change_high": -1.0}
+    standard = tidy(change=float("nan"), change_low=float("nan"), change_high=float("nan"))
+    table = pd.concat(
+        [
+            standard.assign(matters=False),
+            tidy(agent="critic", opponent="itself", change=-1.5, matters=True, **change),
+            tidy(agent="critic", change=0.5, matters=False, change_low=-1.0, change_high=2.0),
+        ]
+    )
+    (only,) = printed("ablations", table)
+    shown = only.frame[["Variant", "With", "Change [95 % interval]", "Matters"]]
+    assert shown.to_numpy().tolist() == [
+        ["Naive RL", "Always-defect", "–", ""],
+        ["Critic", "Itself", "−1.50 [−2.00, −1.00]", "it does"],
+        ["Critic", "Always-defect", "0.500 [−1.00, 2.00]", "can't be told"],
+    ]
+
+
+def test_exploitability_puts_both_sides_side_by_side() -> None:
+    table = pd.concat(
+        [tidy(agent="naive_learner", quantity=name) for name in ("payoff_gap", "payoff_opponent")]
+        + [tidy(agent="naive_learner", mean=3.0)]
+    )
+    (only,) = printed("exploitability", table)
+    assert only.frame.to_dict("records") == [
+        {
+            "Game": "Iterated prisoner's dilemma",
+            "Opponent": "Always-defect",
+            "Agent": "Naive RL learner",
+            "Learner's points a round": "3.00 [0.900, 1.10]",
+            "Opponent's points a round": "1.00 [0.900, 1.10]",
+            "Difference": "1.00 [0.900, 1.10]",
+        }
+    ]
+
+
+def test_the_tournament_lists_trained_agents_first() -> None:
+    table = pd.concat(
+        [
+            tidy(rank=1, kind="grim_like", agent="Grudger").drop(columns="opponent"),
+            tidy(rank=2, kind=None).drop(columns="opponent"),
+        ]
+    )
+    trained, everyone = printed("tournament", table)
+    assert list(trained.frame["Agent"]) == ["Naive RL"]
+    assert list(everyone.frame["Rank"]) == ["1", "2"]

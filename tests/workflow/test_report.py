@@ -1,0 +1,85 @@
+"""The report: everything in it has its place, its labels and words that explain it."""
+
+import csv
+import json
+import re
+import zipfile
+from typing import Any
+
+import pytest
+import yaml
+from tests.workflow.conftest import REPOSITORY, Workflow, copy_workflow
+
+CATEGORIES = {"Claims", "Figures", "Tables", "Transcripts", "Versions and settings"}
+TARGETS = ("everything",)
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory, pretended_run: Workflow) -> Workflow:
+    """A run that pretends, with all that the report holds."""
+    pretended_run.run("everything", "--cores", "1")
+    return pretended_run
+
+
+def variable(page: str, name: str) -> Any:
+    """A variable of the report's script."""
+    found = re.search(rf"^    var {name} = (.*);$", page, re.M)
+    assert found
+    return json.loads(found[1])
+
+
+@pytest.fixture(scope="module")
+def page(reported: Workflow) -> str:
+    reported.run(*TARGETS, "--report", "report.html")
+    return (reported.folder / "report.html").read_text()
+
+
+def test_everything_is_explained_and_labelled(page: str) -> None:
+    for path, result in variable(page, "results").items():
+        assert len(result["caption"]) > 100, path
+        assert result["labels"], path
+
+
+def test_categories(page: str) -> None:
+    categories = variable(page, "categories")
+    assert set(categories) == CATEGORIES
+    assert min(categories) == "Claims"  # the report lists them in alphabetical order
+
+
+def test_every_figure_table_and_transcript_is_in_it(page: str, reported: Workflow) -> None:
+    results = reported.folder / "results" / "smoke"
+    made = [
+        *results.glob("figures/*.png"),
+        *results.glob("tables/*.csv"),
+        *results.glob("tables/*.tex"),
+        *results.glob("tables/*.html"),
+        *results.glob("transcripts/*/*/*.html"),
+        *(results / name for name in ("run.html", "config.yaml", "versions.csv")),
+    ]
+    listed = {reported.folder / path for path in variable(page, "results")}
+    assert listed == set(made)
+    assert len([path for path in made if path.parent.parent.parent.name == "transcripts"]) == 3
+
+
+def test_a_zip_holds_the_same(reported: Workflow, page: str) -> None:
+    reported.run(*TARGETS, "--report", "report.zip")
+    names = zipfile.ZipFile(reported.folder / "report.zip").namelist()
+    assert len(names) == len(variable(page, "results")) + 1
+    assert not [name for name in names if "adapter" in name]
+
+
+def test_the_run_is_described_by_what_it_was_made_with(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    run = copy_workflow(tmp_path_factory.mktemp("described"))
+    run.run("results/smoke/run.html", "--cores", "1", "--configfile", "config/smoke.yaml")
+    results = run.folder / "results" / "smoke"
+    config = yaml.safe_load((results / "config.yaml").read_text())
+    given = yaml.safe_load((REPOSITORY / "config" / "smoke.yaml").read_text())
+    assert config["games"] == given["games"]
+    assert given["training"].items() <= config["training"].items()
+    versions = dict(list(csv.reader((results / "versions.csv").open()))[1:])
+    assert {"Python", "platform", "snakemake"} <= versions.keys()
+    page = (results / "run.html").read_text()
+    assert versions["snakemake"] in page
+    assert "scale: smoke" in page
