@@ -43,7 +43,7 @@ def pip_pins(text: str) -> dict[str, str]:
 
 def conda_pins(text: str) -> dict[str, str]:
     """Return {PyPI name: version} of a conda environment; ValueError on an inexact version."""
-    pins = {}
+    pins: dict[str, str] = {}
     for dependency in yaml.safe_load(text)["dependencies"]:
         if isinstance(dependency, dict):  # what pip installs there
             pins |= pip_pins("\n".join(dependency["pip"]))

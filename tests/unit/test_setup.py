@@ -305,7 +305,12 @@ def test_gpu_gets_the_ordinary_build(equipped: Folder) -> None:
             "PYTHONPATH=workflow/scripts .venv/bin/python tools/play.py --scale 'laptop' \\",
         ),
         (["play", "GAME=split", "AGAINST=greedy"], "\t--game 'split' --against 'greedy'"),
-        (["report"], ".venv/bin/snakemake --cores all --report results/laptop/report.zip"),
+        (["everything"], ".venv/bin/snakemake --cores all -- everything"),
+        (
+            ["report"],
+            "for kind in zip html; do .venv/bin/snakemake --cores all "
+            "--report results/laptop/report.$kind \\",
+        ),
     ],
 )
 def test_commands(equipped: Folder, arguments: list[str], command: str) -> None:
@@ -325,9 +330,11 @@ def test_help_is_the_default_and_names_every_target(folder: Folder) -> None:
     assert targets == [
         "help",
         "results",
+        "everything",
         "report",
         "play",
         "test",
+        "test-browser",
         "bench",
         "lint",
         "format",

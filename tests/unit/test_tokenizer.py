@@ -45,7 +45,9 @@ def test_a_conversation_of_ten_rounds_is_short(tiny: LanguageModel, name: str) -
         play(matches, [(players[0], players[1]), (players[1], players[0])] * 2)
         transcripts = [t for player in players for t in player.transcripts.values()]
         assert len(transcripts) == 8
-        assert max(len(transcript.tokens) for transcript in transcripts) <= LONGEST.get(name, LONGEST_OF_ACTIONS)
+        assert max(len(transcript.tokens) for transcript in transcripts) <= LONGEST.get(
+            name, LONGEST_OF_ACTIONS
+        )
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))

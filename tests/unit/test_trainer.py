@@ -575,14 +575,15 @@ def test_what_was_used_is_written_down(base_model: Path, frozen: Path, tmp_path:
 
 @pytest.mark.parametrize("baseline", ["group", "batch"])
 @pytest.mark.parametrize("credit", ["naive", "advantage_alignment"])
-def test_the_baseline_is_taken_from_the_group_or_from_all_rows(
+def test_the_baseline_is_taken_from_the_group_or_from_all_rows_of_the_seat(
     base_model: Path, tmp_path: Path, baseline: str, credit: str
 ) -> None:
     """By explicit sums over the other rows, in a game whose groups differ in what can be had."""
     settings = {**SETTINGS, "credit": credit, "baseline": baseline, "group_size": 2}
     trainer = Trainer(base_model, {**GAME, "name": "split"}, settings, 0, tmp_path)
     experience = trainer._play(0)
-    ids = experience.groups.tolist() if baseline == "group" else [0] * len(experience.groups)
+    seats = [seat for _, seat in experience.seats]
+    ids = experience.groups.tolist() if baseline == "group" else seats
     advantages = []
     for rewards in (experience.rewards, experience.other_rewards):
         returns = [

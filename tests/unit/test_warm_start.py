@@ -96,7 +96,9 @@ def test_what_comes_out_is_an_ordinary_model_directory(
 
 @pytest.mark.parametrize("name", game_names())
 def test_the_loss_falls_in_every_game(base_model: Path, tmp_path: Path, name: str) -> None:
-    output = run(base_model, tmp_path, name, population=POPULATIONS.get(name, ANY_ACTIONS), noise=0.1)
+    output = run(
+        base_model, tmp_path, name, population=POPULATIONS.get(name, ANY_ACTIONS), noise=0.1
+    )
     losses = [float(row["loss"]) for row in rows(output / "metrics.csv")]
     assert sum(losses[-3:]) / 3 < 0.85 * losses[0]
     found = [row["quantity"] for row in rows(output / "behaviour.csv")]

@@ -52,9 +52,9 @@ class Workflow:
         said = self.run("--dry-run", *arguments).stdout
         return re.findall(r"^Job \d+: (.*)$", said, re.M)
 
-    def config(self) -> dict[str, Any]:
-        """What `config/config.yaml` holds."""
-        return yaml.safe_load((self.folder / "config" / "config.yaml").read_text())
+    def config(self, path: str = "config/config.yaml") -> dict[str, Any]:
+        """What a configuration file holds."""
+        return yaml.safe_load((self.folder / path).read_text())
 
     def configure(self, config: dict[str, Any]) -> None:
         """Replace `config/config.yaml`."""

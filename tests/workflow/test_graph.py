@@ -15,13 +15,27 @@ TABLES_AND_FIGURES = {
     "fig_fingerprints": 1,
     "fig_proposals": 1,
     "fig_truthfulness": 1,
+    "fig_naive_learning_curves": 1,
+    "fig_invalid_replies": 1,
+}
+FURTHER = {
+    "table_learning_against_fixed": 1,
+    "table_exploitability": 1,
+    "table_ablations": 1,
+    "table_tournament": 1,
+    "all_claims": 1,
+    "fig_learning_against_fixed": 1,
+    "fig_learning_against_alignment": 1,
+    "fig_exploitability": 1,
+    "fig_ablations": 1,
+    "fig_tournament": 1,
 }
 SCALES: dict[str, tuple[str, ...]] = {"laptop": (), "smoke": ("--configfile", "config/smoke.yaml")}
 SEEDS = {"laptop": 3, "smoke": 2}
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_everything(workflow: Workflow, scale: str) -> None:
+def test_the_main_job(workflow: Workflow, scale: str) -> None:
     assert workflow.planned(*SCALES[scale]) == {
         "all": 1,
         "build_base_model": 1,
@@ -30,6 +44,22 @@ def test_everything(workflow: Workflow, scale: str) -> None:
         "play_cross_play": 3,
         **TABLES_AND_FIGURES,
     }
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_everything(workflow: Workflow, scale: str) -> None:
+    planned = workflow.planned(*SCALES[scale], "--", "everything")
+    assert {**TABLES_AND_FIGURES, **FURTHER, "everything": 1}.items() <= planned.items()
+    config = workflow.config(f"config/{'config' if scale == 'laptop' else scale}.yaml")
+    variants, games = len(config["ablations"]["variants"]), len(config["ablations"]["games"])
+    assert planned["play_variant"] == variants * games
+    assert planned["train_variant"] == variants * games * SEEDS[scale]
+    against = [
+        len(opponents)
+        for game in config["games"]
+        for opponents in game.get("exploitability", {}).get("learners", {}).values()
+    ]
+    assert planned["train_learner"] == sum(against) * SEEDS[scale]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +81,9 @@ def test_stages(workflow: Workflow, target: str, jobs: dict[str, int]) -> None:
         assert planned == {**jobs, target: 1}
 
 
-@pytest.mark.parametrize("figure", [name for name in TABLES_AND_FIGURES if name[:4] == "fig_"])
+@pytest.mark.parametrize(
+    "figure", [name for name in {**TABLES_AND_FIGURES, **FURTHER} if name[:4] == "fig_"]
+)
 def test_each_figure_by_name(workflow: Workflow, figure: str) -> None:
     planned = workflow.planned(figure)
     assert [name for name in planned if name.startswith("fig_")] == [figure]
@@ -61,6 +93,7 @@ def test_each_figure_by_name(workflow: Workflow, figure: str) -> None:
 def test_only_figures_of_games_that_are_played(workflow: Workflow) -> None:
     config = workflow.config()
     config["games"] = config["games"][:1]
+    config["ablations"]["games"] = []
     workflow.configure(config)
     planned = workflow.planned()
     assert planned["warm_start_model"] == 1
@@ -103,13 +136,10 @@ def test_profile_is_found_from_here_and_from_elsewhere(
 
 
 def test_a_frozen_opponent_is_trained_first(workflow: Workflow) -> None:
-    adapter = "results/laptop/training/split/embedded/advantage_alignment/seed-0/adapter"
-    config = workflow.config()
-    config["games"] = [game for game in config["games"] if game["name"] == "split"]
-    config["games"][0]["training_by_algorithm"] = {"naive": {"opponent": {"adapter": adapter}}}
-    workflow.configure(config)
-    naive = adapter.replace("advantage_alignment", "naive")
-    assert workflow.planned(naive)["train"] == 2
+    learner = "results/laptop/exploitability/split/embedded/naive/against-{}/seed-0/adapter"
+    planned = workflow.planned(learner.format("advantage_alignment"))
+    assert (planned["train"], planned["train_learner"]) == (1, 1)
+    assert "train" not in workflow.planned(learner.format("warm_start"))
 
 
 def test_lint(workflow: Workflow) -> None:

@@ -1,21 +1,11 @@
 # Ablations: one thing of the method left out or done differently.
 
 
-def model_of_variant(wildcards):
-    """The model that a variant's training starts from."""
-    variant = named(config["ablations"]["variants"], wildcards.variant)
-    if variant.get("start") == "base":
-        return "<results>/base/{model}"
-    return "<results>/warm_start/{game}/{model}/model"
-
-
 use rule train as train_variant with:
     input:
         model=model_of_variant,
     output:
-        adapter=directory(
-            "<results>/ablations/{game}/{model}/{variant}/seed-{seed}/adapter"
-        ),
+        adapter=directory("<results>/ablations/{game}/{model}/{variant}/seed-{seed}/adapter"),
         metrics="<results>/ablations/{game}/{model}/{variant}/seed-{seed}/metrics.csv",
         settings="<results>/ablations/{game}/{model}/{variant}/seed-{seed}/config.yaml",
     log:

@@ -108,7 +108,9 @@ def modules_of(*games):
     """The library's modules that are found by the kind of a game."""
     kinds = [kind_named(game) for game in games]
     players = [players_module(kind) for kind in kinds]
-    return [f"games/{kind}.py" for kind in kinds] + [f"players/{name}.py" for name in players if name]
+    return [f"games/{kind}.py" for kind in kinds] + [
+        f"players/{name}.py" for name in players if name
+    ]
 
 
 def code_of_game(script):
@@ -155,6 +157,14 @@ def opponent_of(wildcards):
 def adapter_of_opponent(wildcards):
     """The frozen opponent's adapter, if it has one."""
     return opponent_of(wildcards).get("adapter") or []
+
+
+def model_of_variant(wildcards):
+    """The model that a variant's training starts from."""
+    variant = named(config["ablations"]["variants"], wildcards.variant)
+    if variant.get("start") == "base":
+        return "<results>/base/{model}"
+    return "<results>/warm_start/{game}/{model}/model"
 
 
 def length(game):

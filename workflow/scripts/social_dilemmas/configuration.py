@@ -29,7 +29,13 @@ from social_dilemmas.mistakes import Mistake, Place, look_up, schema_mistakes, u
 from social_dilemmas.players.axelrod_strategies import ALL, STRATEGIES, unknown_strategy
 from social_dilemmas.players.scripted import scripted_player_names
 
-SECTIONS = ("warm_start", "training", "evaluation", "exploitability", "transcripts")  # they have defaults for all games
+SECTIONS = (
+    "warm_start",
+    "training",
+    "evaluation",
+    "exploitability",
+    "transcripts",
+)  # they have defaults for all games
 WARM_START = "warm_start"  # what cross-play calls the agent that all training starts from
 
 
@@ -240,9 +246,7 @@ def _ablation_mistakes(config: Mapping[str, Any]) -> Iterator[Mistake]:
     ):
         for name in names if ablations["games"] else ():
             if name not in known:
-                yield unknown(
-                    ("ablations", key), key.rstrip("s"), name, known, f"ablations.{key}"
-                )
+                yield unknown(("ablations", key), key.rstrip("s"), name, known, f"ablations.{key}")
     names = [variant["name"] for variant in ablations["variants"]]
     kinds = [kind_of(game) for game in config["games"] if game["name"] in ablations["games"]]
     agents = {WARM_START, *algorithms, *chain.from_iterable(map(scripted_player_names, kinds))}

@@ -122,7 +122,9 @@ def play_pairs(
                         for first, second in (pairing.agents for pairing in batch)
                     ],
                 )
-            rows += [_row(game["name"], rules, pairing, seat) for pairing in batch for seat in SEATS]
+            rows += [
+                _row(game["name"], rules, pairing, seat) for pairing in batch for seat in SEATS
+            ]
             progress.advance(steps=len(batch))
     pd.DataFrame(rows).to_parquet(output, index=False)
 
@@ -142,9 +144,7 @@ def with_adapters(model: Any, names: Mapping[Path | None, str]) -> PeftModel | N
     return mixed
 
 
-def _pairings(
-    game: Game, pairs: Sequence[tuple[Agent, Agent]], matches: int
-) -> Iterator[Pairing]:
+def _pairings(game: Game, pairs: Sequence[tuple[Agent, Agent]], matches: int) -> Iterator[Pairing]:
     for first, second in pairs:
         for index in range(matches):
             match = game.start(derive_seed("cross-play match", index // 2))
