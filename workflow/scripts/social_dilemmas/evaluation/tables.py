@@ -119,7 +119,9 @@ def exploitability(
 ) -> pd.DataFrame:
     """What learners get out of the opponents that they learned against, and what they do to them.
 
-    A frozen agent meets the learner of its own seed only, so the learners' seeds are what was drawn.
+    A frozen agent meets the learner of its own seed only, so the learners' seeds are what was drawn. The two
+    matches that share their chance events, with swapped seats, are one observation: what luck gives in one it takes
+    in the other.
 
     Args:
         matches: `matches.parquet` of each (game, model).
@@ -133,7 +135,11 @@ def exploitability(
     for source, path in matches.items():
         frame = pd.read_parquet(path)
         frame = frame[[is_learner(str(agent)) for agent in frame["agent"]]]
-        frame = frame.assign(payoff_gap=frame[PAYOFF] - frame[PAYOFF_OPPONENT], opponent_seed=FIXED)
+        frame = frame.assign(
+            payoff_gap=frame[PAYOFF] - frame[PAYOFF_OPPONENT],
+            opponent_seed=FIXED,
+            match=frame["match"] // 2,
+        )
         chosen = [*PAYOFFS, PAYOFF_GAP, *_behaviours(frame.drop(columns=PAYOFF_GAP))]
         parts.append(_summary(source, frame, chosen, False, confidence))
     return pd.concat(parts, ignore_index=True)
