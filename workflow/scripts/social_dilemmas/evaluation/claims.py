@@ -262,10 +262,10 @@ def _format_row(row: Mapping[Hashable, Any]) -> Iterator[str]:
     opponent = row["opponent"]
     play = "in self-play" if opponent == SELF else f"with {readable(opponent).lower()}"
     aim = " (aim)" if row["aim"] else ""
-    first, *others = wrap(row["quantity"], 33)
-    yield f"  {verdict:<4} {play:<23} {first:<33} {value:<20} {row['bound']}{aim}"
+    first, *others = wrap(row["quantity"], 31)
+    yield f"  {verdict:<4} {play:<25} {first:<31} {value:<20} {row['bound']}{aim}"
     for other in others:
-        yield f"{'':31}{other}"
+        yield f"{'':33}{other}"
 
 
 def _short(value: float) -> str:
