@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from social_dilemmas.errors import UserError
+from social_dilemmas.evaluation.names import WARM_START
 from social_dilemmas.games import game_names, game_of, kind_of
 from social_dilemmas.learning.settings import (
     ablation_settings,
@@ -36,7 +37,6 @@ SECTIONS = (
     "exploitability",
     "transcripts",
 )  # they have defaults for all games
-WARM_START = "warm_start"  # what cross-play calls the agent that all training starts from
 
 
 def with_defaults(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:

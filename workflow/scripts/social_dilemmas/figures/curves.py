@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from social_dilemmas.figures.style import colours
 
 MEAN, LOWEST, HIGHEST = "mean over seeds", "lowest seed", "highest seed"
+REFERENCE = "reference"  # the line of payoffs that curves are compared with
 KEYS = ["model", "game", "algorithm", "iteration"]
 
 

@@ -9,9 +9,7 @@ from matplotlib.figure import Figure
 from social_dilemmas.evaluation.names import in_order
 from social_dilemmas.evaluation.references import OPTIMAL, references
 from social_dilemmas.figures import style
-from social_dilemmas.figures.curves import draw_curves, summarise
-
-REFERENCE = "reference"
+from social_dilemmas.figures.curves import REFERENCE, draw_curves, summarise
 
 
 def table(curves: pd.DataFrame, games: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

@@ -8,10 +8,9 @@ from matplotlib.figure import Figure
 
 from social_dilemmas.evaluation.references import OPTIMAL, references
 from social_dilemmas.figures import style
-from social_dilemmas.figures.curves import draw_curves, summarise
+from social_dilemmas.figures.curves import REFERENCE, draw_curves, summarise
 
 NAIVE = "naive"
-REFERENCE = "reference"
 
 
 def table(curves: pd.DataFrame, games: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from typing import Any
 
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.optim import Optimizer
 
 from social_dilemmas.learning.checksum import checksum
 
@@ -32,6 +33,25 @@ class Checkpoint:
     past_agents: dict[int, dict[str, Tensor]]
     metrics: str
     critic: dict[str, Tensor] = field(default_factory=dict)
+
+
+def moments(optimizer: Optimizer, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What Adam remembers of these parameters, as `name/key`."""
+    return {
+        f"{name}/{key}": value
+        for name, parameter in parameters.items()
+        for key, value in optimizer.state[parameter].items()
+    }
+
+
+def restore_moments(
+    optimizer: Optimizer, parameters: Mapping[str, Tensor], stored: Mapping[str, Tensor]
+) -> None:
+    """Let Adam go on from what `moments` gave."""
+    for name, parameter in parameters.items():
+        optimizer.state[parameter] = {
+            key: stored[f"{name}/{key}"] for key in ("step", "exp_avg", "exp_avg_sq")
+        }
 
 
 class CheckpointFolder:

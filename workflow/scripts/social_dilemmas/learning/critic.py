@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from social_dilemmas.generation.transcript import Transcript, collate
+from social_dilemmas.learning.checkpoint import moments, restore_moments
 from social_dilemmas.learning.credit import discounted_returns, generalized_advantages
 
 SEATS = 2  # the learner's own seat first, then the other
@@ -80,21 +81,14 @@ class Critic:
 
     def state(self) -> dict[str, Tensor]:
         """The head and its optimiser's moments, for a checkpoint."""
-        moments = {
-            f"{name}/{key}": value
-            for name, parameter in self._head.named_parameters()
-            for key, value in self._optimizer.state[parameter].items()
-        }
-        return {**self._head.state_dict(), **moments}
+        parameters = dict(self._head.named_parameters())
+        return {**self._head.state_dict(), **moments(self._optimizer, parameters)}
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Go on from a checkpoint."""
         parameters = dict(self._head.named_parameters())
         self._head.load_state_dict({name: state[name] for name in parameters})
-        for name, parameter in parameters.items():
-            self._optimizer.state[parameter] = {
-                key: state[f"{name}/{key}"] for key in ("step", "exp_avg", "exp_avg_sq")
-            }
+        restore_moments(self._optimizer, parameters, state)
 
 
 @torch.no_grad()

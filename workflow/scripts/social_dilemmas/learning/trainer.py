@@ -29,7 +29,12 @@ from social_dilemmas.learning.adapters import (
     put_adapter,
     save_adapter,
 )
-from social_dilemmas.learning.checkpoint import Checkpoint, CheckpointFolder
+from social_dilemmas.learning.checkpoint import (
+    Checkpoint,
+    CheckpointFolder,
+    moments,
+    restore_moments,
+)
 from social_dilemmas.learning.credit import CREDITS, discounted_returns, leave_one_out
 from social_dilemmas.learning.critic import Critic, round_states
 from social_dilemmas.learning.log_probabilities import chosen_log_probabilities
@@ -311,16 +316,11 @@ class Trainer:
         put_adapter(self.model, weights, past_agent(iteration))
 
     def _save_checkpoint(self, iteration: int, metrics: MetricsFile) -> None:
-        moments = {
-            f"{name}/{key}": value
-            for name, parameter in self._trained.items()
-            for key, value in self._optimizer.state[parameter].items()
-        }
         self._checkpoints.save(
             Checkpoint(
                 iteration,
                 adapter_weights(self.model),
-                moments,
+                moments(self._optimizer, self._trained),
                 self._past_agents,
                 metrics.text,
                 self._critic.state() if self._critic else {},
@@ -335,11 +335,7 @@ class Trainer:
             return 0, MetricsFile(metrics)
         logger.info("%s: resuming after iteration %d", self._label, checkpoint.iteration)
         put_adapter(self.model, checkpoint.learner, LEARNER)
-        for name, parameter in self._trained.items():
-            self._optimizer.state[parameter] = {
-                key: checkpoint.optimizer[f"{name}/{key}"]
-                for key in ("step", "exp_avg", "exp_avg_sq")
-            }
+        restore_moments(self._optimizer, self._trained, checkpoint.optimizer)
         if self._critic:
             self._critic.restore(checkpoint.critic)
         for iteration, weights in checkpoint.past_agents.items():
