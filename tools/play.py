@@ -161,12 +161,11 @@ def trained_player(
     """
     print("Loading the model...", flush=True)
     os.environ.update(TQDM_DISABLE="1", TOKENIZERS_PARALLELISM="false")
-    import torch
     from peft import PeftModel
     from transformers.utils import logging
 
     from social_dilemmas.generation.model import load_model
-    from social_dilemmas.generation.sampler import LanguageModelPlayer
+    from social_dilemmas.generation.sampler import LanguageModelPlayer, streams_in_order
     from social_dilemmas.learning.adapters import check_adapter
 
     logging.disable_progress_bar()
@@ -176,13 +175,11 @@ def trained_player(
         check_adapter(adapter, model)
         network = PeftModel.from_pretrained(network, str(adapter)).eval()
     settings = merge(config["evaluation"], game_entry(config, game.name).get("evaluation", {}))
-    generator = torch.Generator(language_model.model.device)
-    generator.manual_seed(derive_seed(seed, "play", "opponent"))
     return LanguageModelPlayer(
         network,
         language_model.chat,
         language_model.masks(game),
-        generator,
+        streams_in_order(seed, "play", "opponent"),
         temperature=settings["temperature"],
         max_new_tokens=settings["max_new_tokens"],
     )

@@ -21,7 +21,7 @@ from social_dilemmas.generation.cache import RaggedCache
 from social_dilemmas.generation.chat import ChatFormat
 from social_dilemmas.generation.masks import TokenMasks
 from social_dilemmas.generation.model import LanguageModel, load_model, write_base_model
-from social_dilemmas.generation.sampler import LanguageModelPlayer
+from social_dilemmas.generation.sampler import LanguageModelPlayer, streams_in_order
 from social_dilemmas.generation.transcript import Transcript, collate
 from social_dilemmas.learning.adapters import (
     LEARNER,
@@ -81,7 +81,7 @@ def sampled(language_model: LanguageModel, **options: object) -> list[Transcript
         language_model.model,
         language_model.chat,
         masks_of(language_model),
-        torch.Generator().manual_seed(0),
+        streams_in_order(0),
         max_new_tokens=12,
         **options,  # type: ignore[arg-type]
     )

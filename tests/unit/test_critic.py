@@ -10,7 +10,7 @@ from torch import Tensor
 
 from social_dilemmas.games import build_game
 from social_dilemmas.generation.model import LanguageModel, load_model
-from social_dilemmas.generation.sampler import LanguageModelPlayer
+from social_dilemmas.generation.sampler import LanguageModelPlayer, streams_in_order
 from social_dilemmas.generation.transcript import Transcript
 from social_dilemmas.learning.adapters import LEARNER, adapter_weights, attach_learner, put_adapter
 from social_dilemmas.learning.critic import Critic, round_states
@@ -205,7 +205,7 @@ def transcripts_of(
         language_model.model,
         language_model.chat,
         language_model.masks(game),
-        torch.Generator().manual_seed(0),
+        streams_in_order(0),
         max_new_tokens=6,
     )
     matches = [build_game(name, count).start(seed) for seed, count in enumerate(rounds)]

@@ -10,7 +10,7 @@ import torch
 from social_dilemmas.games import build_game, game_names
 from social_dilemmas.generation.masks import TokenMasks
 from social_dilemmas.generation.model import LanguageModel
-from social_dilemmas.generation.sampler import LanguageModelPlayer
+from social_dilemmas.generation.sampler import LanguageModelPlayer, streams_in_order
 from social_dilemmas.learning.adapters import LEARNER
 from social_dilemmas.learning.credit import CREDITS, discounted_returns, leave_one_out
 from social_dilemmas.learning.opponents import FixedOpponent, Opponents, SelfPlay
@@ -42,9 +42,8 @@ def chance(seating: Seating) -> object:
 def experience(language_model: LanguageModel, seatings: list[Seating]) -> Experience:
     game = seatings[0].match.game
     masks: TokenMasks = language_model.masks(game)
-    generator = torch.Generator().manual_seed(0)
     player = LanguageModelPlayer(
-        language_model.model, language_model.chat, masks, generator, max_new_tokens=6
+        language_model.model, language_model.chat, masks, streams_in_order(0), max_new_tokens=6
     )
     return play_seatings(seatings, player)
 

@@ -15,7 +15,11 @@ from social_dilemmas.games.grammar import Literal
 from social_dilemmas.generation.chat import ChatFormat
 from social_dilemmas.generation.masks import TokenMasks
 from social_dilemmas.generation.model import LanguageModel, load_model
-from social_dilemmas.generation.sampler import Conversation, LanguageModelPlayer
+from social_dilemmas.generation.sampler import (
+    Conversation,
+    LanguageModelPlayer,
+    streams_in_order,
+)
 from social_dilemmas.generation.transcript import Transcript
 from social_dilemmas.learning.adapters import (
     LEARNER,
@@ -26,6 +30,7 @@ from social_dilemmas.learning.adapters import (
     put_adapter,
 )
 from social_dilemmas.players.play import play
+from social_dilemmas.randomness import stream
 
 MASKS: dict[tuple[int, str], TokenMasks] = {}
 ADAPTERS = (LEARNER, "second", NO_ADAPTER)
@@ -69,7 +74,7 @@ def witness(
         language_model.model,
         language_model.chat,
         MASKS[key],
-        torch.Generator().manual_seed(seed),
+        streams_in_order(seed),
         temperature=temperature,
         max_new_tokens=limit,
         adapter_of=adapter_of,
@@ -247,6 +252,31 @@ def test_frequencies_are_the_probabilities(tiny: LanguageModel, temperature: flo
         (drawn[token] - expected[token].item()) ** 2 / expected[token].item() for token in frequent
     )
     assert chi_square < 29.6
+
+
+@pytest.mark.parametrize("name", game_names())
+def test_what_is_said_does_not_depend_on_the_rest_of_the_batch(
+    mixed: LanguageModel, name: str
+) -> None:
+    def said_by(seeds: Sequence[int]) -> dict[tuple[int, int], list[int]]:
+        player = LanguageModelPlayer(
+            mixed.model,
+            mixed.chat,
+            mixed.masks(build_game(name, 3)),
+            lambda turn: stream("reply", turn.match.seed, turn.seat),
+            max_new_tokens=12,
+        )
+        matches = [build_game(name, 3).start(seed) for seed in seeds]
+        play(matches, [(player, player)] * len(matches))
+        return {
+            (match.seed, seat): player.transcript(match, seat).tokens
+            for match in matches
+            for seat in (0, 1)
+        }
+
+    whole = said_by([4, 7, 5, 6])
+    assert whole == said_by([5, 4]) | said_by([7, 6])
+    assert len({tuple(tokens) for tokens in whole.values()}) > 1
 
 
 @pytest.mark.parametrize("name", game_names())

@@ -634,7 +634,8 @@ def test_a_critic_that_expects_nothing_gives_returns_and_then_learns(
     torch.testing.assert_close(first, decayed)
     for _ in range(60):
         last = trainer._credit_of(experience)
-    assert last.square().mean() < 0.3 * first.square().mean()
+    around_means = first - first.mean(0)  # what is left by the best guess that knows the round only
+    assert last.square().mean() < 1.1 * around_means.square().mean()
 
 
 @pytest.mark.parametrize("changes", [{}, {"baseline": "critic", "critic": CRITIC}])

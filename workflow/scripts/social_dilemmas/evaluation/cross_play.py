@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import combinations_with_replacement
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pandas as pd
@@ -20,7 +21,7 @@ from social_dilemmas.players.play import play
 from social_dilemmas.players.player import Player
 from social_dilemmas.players.scripted import scripted_player
 from social_dilemmas.progress import Progress
-from social_dilemmas.randomness import derive_seed
+from social_dilemmas.randomness import derive_seed, stream
 
 UNSEEDED = -1  # in place of a training seed: the warm start, scripted players
 
@@ -42,6 +43,11 @@ class Pairing:
     index: int
     match: Match
     agents: tuple[Agent, Agent]
+
+    def stream(self, game: str, seat: int) -> Random:
+        """The random stream of a seat's replies."""
+        names = [(agent.name, agent.seed) for agent in self.agents]
+        return stream("cross-play", game, *names, self.index, seat)
 
 
 def scripted_agents(game: Game, names: Iterable[str]) -> list[Agent]:
@@ -94,6 +100,7 @@ def play_pairs(
     masks = language_model.masks(rules)
     mixed = with_adapters(language_model.model, names)
     pairings = list(_pairings(rules, pairs, settings["matches"]))
+    pairing_of = {pairing.match: pairing for pairing in pairings}
     rows: list[dict[str, Any]] = []
     with Progress(len(pairings), f"{game['name']}, matches") as progress:
         for first in range(0, len(pairings), settings["batch"]):
@@ -103,13 +110,11 @@ def play_pairs(
                 for pairing in batch
                 for seat in SEATS
             }
-            generator = torch.Generator(language_model.model.device)
-            generator.manual_seed(derive_seed("cross-play", game["name"], first))
             player = LanguageModelPlayer(
                 mixed or language_model.model,
                 language_model.chat,
                 masks,
-                generator,
+                lambda turn: pairing_of[turn.match].stream(game["name"], turn.seat),
                 temperature=settings["temperature"],
                 max_new_tokens=settings["max_new_tokens"],
                 adapter_of=partial(_adapter_of, seats) if mixed else None,

@@ -17,7 +17,7 @@ from social_dilemmas.games import game_of
 from social_dilemmas.games.game import Game, Match, Turn, welfare_share
 from social_dilemmas.generation.masks import TokenMasks
 from social_dilemmas.generation.model import LanguageModel, load_model
-from social_dilemmas.generation.sampler import LanguageModelPlayer
+from social_dilemmas.generation.sampler import LanguageModelPlayer, streams_in_order
 from social_dilemmas.generation.transcript import collate
 from social_dilemmas.learning.adapters import NO_ADAPTER, check_adapter
 from social_dilemmas.learning.log_probabilities import chosen_log_probabilities
@@ -114,13 +114,11 @@ def run_transcripts(
         for seat, agent in zip(placed, agents, strict=True)
         if agent.player is None
     }
-    generator = torch.Generator(language_model.model.device)
-    generator.manual_seed(derive_seed("transcripts", rules.name, *(agent.name for agent in agents)))
     model_player = LanguageModelPlayer(
         mixed or language_model.model,
         language_model.chat,
         masks,
-        generator,
+        streams_in_order("transcripts", rules.name, *(agent.name for agent in agents)),
         temperature=settings["temperature"],
         max_new_tokens=settings["max_new_tokens"],
         adapter_of=(lambda turn: adapter_at[turn.match, turn.seat]) if mixed else None,

@@ -1,7 +1,9 @@
 """Language-model players: many conversations sampled together, whatever adapter each of them runs under."""
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
 import torch
 from torch import Tensor
@@ -12,6 +14,7 @@ from social_dilemmas.generation.cache import RaggedCache
 from social_dilemmas.generation.chat import ChatFormat
 from social_dilemmas.generation.masks import DONE, TokenMasks
 from social_dilemmas.generation.transcript import Transcript
+from social_dilemmas.randomness import stream
 
 
 @dataclass
@@ -20,6 +23,7 @@ class Conversation:
 
     row: int
     adapter: str | None
+    draws: random.Random
     transcript: Transcript = field(default_factory=Transcript)
     cached: int = 0
     state: int = DONE
@@ -29,6 +33,12 @@ class Conversation:
     @property
     def reply_length(self) -> int:
         return len(self.transcript.tokens) - self.reply_start
+
+
+def streams_in_order(*purpose: object) -> Callable[[Turn], random.Random]:
+    """A random stream for every conversation, by the order in which they begin."""
+    numbers = count()
+    return lambda turn: stream(*purpose, next(numbers))
 
 
 class LanguageModelPlayer:
@@ -43,7 +53,7 @@ class LanguageModelPlayer:
         model: PreTrainedModel,
         chat: ChatFormat,
         masks: TokenMasks,
-        generator: torch.Generator,
+        streams: Callable[[Turn], random.Random],
         *,
         temperature: float = 1.0,
         max_new_tokens: int = 400,
@@ -55,7 +65,8 @@ class LanguageModelPlayer:
             model: a causal language model, with or without PEFT adapters.
             chat: how turns are framed for this model.
             masks: the reply grammars of the game, compiled for this tokenizer.
-            generator: the random stream of all replies.
+            streams: called with the first turn of every conversation, gives the random stream of all its replies. So
+                what is said doesn't depend on which other conversations share the batch.
             temperature: divides the logits before sampling.
             max_new_tokens: limit of a reply; free text is closed in time, so that every reply stays valid.
             adapter_of: names the adapter under which a seat plays ("__base__" for none); it is carried with the
@@ -64,7 +75,7 @@ class LanguageModelPlayer:
         self._model = model
         self._chat = chat
         self._masks = masks
-        self._generator = generator
+        self._streams = streams
         self._temperature = temperature
         self._max_new_tokens = max_new_tokens
         self._adapter_of = adapter_of
@@ -93,7 +104,9 @@ class LanguageModelPlayer:
         key = (turn.match, turn.seat)
         if key not in self._conversations:
             adapter = self._adapter_of(turn) if self._adapter_of else None
-            self._conversations[key] = Conversation(row=len(self._by_row), adapter=adapter)
+            self._conversations[key] = Conversation(
+                row=len(self._by_row), adapter=adapter, draws=self._streams(turn)
+            )
             self._by_row.append(self._conversations[key])
         conversation = self._conversations[key]
         conversation.transcript.ask(turn, self._chat)
@@ -155,8 +168,10 @@ class LanguageModelPlayer:
         scores = (logits[:, columns] / self._temperature).masked_fill(
             ~allowed[:, columns], -torch.inf
         )
-        probabilities = scores.softmax(-1)  # (speaking, columns)
-        chosen = torch.multinomial(probabilities, 1, generator=self._generator)[:, 0]
+        cumulative = scores.softmax(-1).double().cumsum(-1)  # (speaking, columns)
+        draws = torch.tensor([[c.draws.random()] for c in speaking], dtype=torch.double)
+        drawn = draws.to(cumulative.device) * cumulative[:, -1:]  # (speaking, 1)
+        chosen = torch.searchsorted(cumulative, drawn, right=True)[:, 0]
         return columns[chosen].tolist()
 
     def _text(self, conversation: Conversation) -> str:

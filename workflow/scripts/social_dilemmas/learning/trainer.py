@@ -58,7 +58,7 @@ from social_dilemmas.learning.rollout import (
     summarise,
 )
 from social_dilemmas.progress import Progress
-from social_dilemmas.randomness import derive_seed
+from social_dilemmas.randomness import derive_seed, stream
 
 logger = logging.getLogger(__name__)
 GAME_FACTS = ("name", "kind", "rounds", "rules")  # keys of a game's entry that say how it is played
@@ -181,14 +181,13 @@ class Trainer:
             matches=self._settings["matches"],
             group_size=self._settings["group_size"],
         )
-        generator = torch.Generator(self.model.device)
-        generator.manual_seed(derive_seed(self._seed, iteration, "sampling"))
+        numbers = {seating.match: number for number, seating in enumerate(seatings)}
         player = partial(
             LanguageModelPlayer,
             self.model,
             self._language_model.chat,
             self._masks,
-            generator,
+            lambda turn: stream(self._seed, iteration, numbers[turn.match], turn.seat, "sampling"),
             temperature=self._settings["temperature"],
             max_new_tokens=self._settings["max_new_tokens"],
         )

@@ -20,7 +20,7 @@ from social_dilemmas.games.game import Game, Match, Turn
 from social_dilemmas.generation.chat import ChatFormat
 from social_dilemmas.generation.masks import TokenMasks
 from social_dilemmas.generation.model import LanguageModel, load_model
-from social_dilemmas.generation.sampler import LanguageModelPlayer
+from social_dilemmas.generation.sampler import LanguageModelPlayer, streams_in_order
 from social_dilemmas.generation.transcript import Transcript, collate
 from social_dilemmas.learning.adapters import attach_learner
 from social_dilemmas.learning.log_probabilities import chosen_log_probabilities
@@ -165,10 +165,12 @@ def run_warm_start(
         model = model.merge_and_unload()
     LanguageModel(model, language_model.chat, output).save(output)
 
-    generator = torch.Generator(model.device)
-    generator.manual_seed(derive_seed("warm start behaviour"))
     player = LanguageModelPlayer(
-        model, language_model.chat, masks, generator, max_new_tokens=settings["max_new_tokens"]
+        model,
+        language_model.chat,
+        masks,
+        streams_in_order("warm start behaviour"),
+        max_new_tokens=settings["max_new_tokens"],
     )
     matches = [
         rules.start(derive_seed("warm start behaviour", index))
