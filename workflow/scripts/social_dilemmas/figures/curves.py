@@ -6,7 +6,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from social_dilemmas.figures.style import colours
+from social_dilemmas.evaluation.references import OPTIMAL
+from social_dilemmas.figures.style import colours, draw_reference
 
 MEAN, LOWEST, HIGHEST = "mean over seeds", "lowest seed", "highest seed"
 REFERENCE = "reference"  # the line of payoffs that curves are compared with
@@ -63,3 +64,10 @@ def draw_curves(
     axis.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
     axis.margins(x=0)
     axis.grid(axis="y")
+
+
+def draw_references(axis: Axes, payoffs: pd.Series) -> None:
+    """Draw payoffs to compare curves with, by name, and leave room for their labels."""
+    for name, payoff in payoffs.items():
+        draw_reference(axis, payoff, str(name), above=name == OPTIMAL)
+    axis.margins(y=0.12)

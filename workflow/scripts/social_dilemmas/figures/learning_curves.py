@@ -7,9 +7,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from social_dilemmas.evaluation.names import in_order
-from social_dilemmas.evaluation.references import OPTIMAL, references
+from social_dilemmas.evaluation.references import references
 from social_dilemmas.figures import style
-from social_dilemmas.figures.curves import REFERENCE, draw_curves, summarise
+from social_dilemmas.figures.curves import REFERENCE, draw_curves, draw_references, summarise
 
 
 def table(curves: pd.DataFrame, games: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
@@ -43,9 +43,7 @@ def draw(table: pd.DataFrame) -> Figure:
             rows = table[(table["model"] == model) & (table["game"] == game)]
             is_reference = rows["line"] == REFERENCE
             draw_curves(axis, rows[~is_reference], algorithms)
-            for name, value in rows.loc[is_reference, ["algorithm", "value"]].to_numpy():
-                style.draw_reference(axis, value, name, above=name == OPTIMAL)
-            axis.margins(y=0.12)
+            draw_references(axis, rows[is_reference].set_index("algorithm")["value"])
             style.title(axis, game, model, models)
         axes[row, 0].set_ylabel("Payoff per round (points)")
     style.legend(figure, algorithms, lines=True)

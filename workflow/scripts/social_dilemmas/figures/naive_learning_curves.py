@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from social_dilemmas.evaluation.references import OPTIMAL, references
+from social_dilemmas.evaluation.references import references
 from social_dilemmas.figures import style
-from social_dilemmas.figures.curves import REFERENCE, draw_curves, summarise
+from social_dilemmas.figures.curves import REFERENCE, draw_curves, draw_references, summarise
 
 NAIVE = "naive"
 
@@ -44,9 +44,7 @@ def draw(table: pd.DataFrame) -> Figure:
         is_reference = rows["line"] == REFERENCE
         curves = rows[~is_reference]
         draw_curves(axis, curves.assign(algorithm=curves["model"].map(names)), shown)
-        for name, value in rows.loc[is_reference, ["model", "value"]].to_numpy():
-            style.draw_reference(axis, value, name, above=name == OPTIMAL)
-        axis.margins(y=0.12)
+        draw_references(axis, rows[is_reference].set_index("model")["value"])
         style.title(axis, game, "", [])
     axes[0, 0].set_ylabel("Payoff per round (points)")
     style.legend(figure, shown, lines=True)
