@@ -91,15 +91,24 @@ def test_every_valid_reply_gets_through(any_chat: ChatFormat, grammar: Grammar) 
 
 
 @pytest.mark.parametrize("name", game_names())
-def test_both_tables_agree_with_stepping(tiny_masks: TokenMasks, name: str) -> None:
+def test_a_way_can_be_looked_up_all_at_once(tiny_masks: TokenMasks, name: str) -> None:
     for grammar in build_game(name, 1).grammars():
         for seed in range(3):
             tokens, states = walk(tiny_masks, grammar, Random(seed))
-            following = [
-                int(tiny_masks.following[s, t]) for s, t in zip(states, tokens, strict=True)
-            ]
-            assert following == [*states[1:], DONE]
             assert all(tiny_masks.allowed[states, tokens])
+            rows = tiny_masks.allowed[torch.tensor(states)]
+            assert rows.shape == (len(states), tiny_masks.allowed.shape[1])
+            assert torch.equal(rows, torch.stack([tiny_masks.allowed[state] for state in states]))
+
+
+@pytest.mark.parametrize("grammar", FREE, ids=["message", "one character", "mixed"])
+def test_what_is_not_allowed_leads_nowhere(any_chat: ChatFormat, grammar: Grammar) -> None:
+    masks = compiled(any_chat, *FREE)
+    for seed in range(3):
+        for state in walk(masks, grammar, Random(seed))[1]:
+            for token in (~masks.allowed[state]).nonzero()[:, 0].tolist():
+                with pytest.raises(KeyError):
+                    masks.step(state, token)
 
 
 @pytest.fixture(scope="module")
@@ -127,11 +136,14 @@ def test_no_control_token_can_be_said(any_chat: ChatFormat) -> None:
     """But for the one that ends a reply, and that only at its end."""
     masks = compiled(any_chat, *FREE, *FINITE)
     control = {*any_chat.control_tokens.values()} - {any_chat.end_token}
-    assert not masks.allowed[:, sorted(control)].any()
-    ending = masks.allowed[:, any_chat.end_token]
+    table = masks.allowed[:]  # (states, vocabulary)
+    assert not table[:, sorted(control)].any()
+    ending = table[:, any_chat.end_token]
     assert ending.any()
-    assert all(masks.following[ending, any_chat.end_token] == DONE)
-    assert all(masks.allowed[ending].sum(1) == 1)
+    assert {masks.step(state, any_chat.end_token) for state in ending.nonzero()[:, 0].tolist()} == {
+        DONE
+    }
+    assert all(table[ending].sum(1) == 1)
 
 
 def test_the_limit_of_characters_is_reached(chat: ChatFormat) -> None:
@@ -165,7 +177,7 @@ def test_invalid_replies_have_no_tokens(tiny_masks: TokenMasks, reply: str) -> N
 
 
 def test_forced_states_have_one_token_and_others_several(tiny_masks: TokenMasks) -> None:
-    counts = tiny_masks.allowed.sum(1)
+    counts = tiny_masks.allowed[:].sum(1)
     for state, token in enumerate(tiny_masks.forced):
         if token is None:
             assert counts[state] != 1
@@ -212,6 +224,26 @@ def test_closing_changes_nothing_elsewhere(tiny_masks: TokenMasks) -> None:
 def test_tokens_beyond_the_tokenizer_are_never_allowed(chat: ChatFormat) -> None:
     size = len(chat.tokenizer)
     masks = TokenMasks(FREE, chat, size + 64)  # as where a model's embedding is padded
-    assert masks.allowed.shape == masks.following.shape == (len(masks.forced), size + 64)
-    assert not masks.allowed[:, size:].any()
-    assert torch.equal(masks.allowed[:, :size], compiled(chat, *FREE).allowed)
+    assert masks.allowed.shape == (len(masks.forced), size + 64)
+    table = masks.allowed[:]
+    assert not table[:, size:].any()
+    assert torch.equal(table[:, :size], compiled(chat, *FREE).allowed[:])
+
+
+def test_equal_rows_are_kept_once(any_chat: ChatFormat) -> None:
+    message = Grammar((Literal("<message>"), Text("message", 2000), Literal("</message>")))
+    masks = compiled(any_chat, message)
+    states, _ = masks.allowed.shape
+    assert states > 2000
+    assert len(masks.allowed[:].unique(dim=0)) == masks.allowed.rows < 500
+
+
+def test_no_state_is_left_over(any_chat: ChatFormat) -> None:
+    masks = compiled(any_chat, MESSAGE, MIXED)
+    reached, ahead = set(), [masks.start(MESSAGE), masks.start(MIXED)]
+    while ahead:
+        state = ahead.pop()
+        if state not in reached and state != DONE:
+            reached.add(state)
+            ahead += [masks.step(state, token) for token in allowed(masks, state)]
+    assert reached == {*range(masks.allowed.shape[0])}

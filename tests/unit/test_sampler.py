@@ -16,7 +16,7 @@ from social_dilemmas.generation.chat import ChatFormat
 from social_dilemmas.generation.masks import TokenMasks
 from social_dilemmas.generation.model import LanguageModel, load_model
 from social_dilemmas.generation.sampler import (
-    Conversation,
+    CachedConversation,
     LanguageModelPlayer,
     streams_in_order,
 )
@@ -50,7 +50,7 @@ class Witness(LanguageModelPlayer):
             self.said.setdefault((turn.match, turn.seat), []).append((turn.prompt, reply))
         return replies
 
-    def _next_logits(self, speaking: Sequence[Conversation]) -> Tensor:
+    def _next_logits(self, speaking: Sequence[CachedConversation]) -> Tensor:
         logits = super()._next_logits(speaking)
         for conversation, row in zip(speaking, logits, strict=True):
             length = len(conversation.transcript.tokens)

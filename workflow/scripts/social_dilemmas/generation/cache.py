@@ -2,11 +2,16 @@
 
 Rows of a batch take turns at different times. Each row writes at its own position, and what it wrote beyond its
 length (padding) is overwritten by its next turn, so that the cache of a row is exactly its conversation.
+
+Layers that attend to a sliding window only keep the whole conversation too; the mask does the sliding.
 """
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedConfig
 from transformers.cache_utils import Cache, CacheLayerMixin
+
+FULL, SLIDING = "full_attention", "sliding_attention"  # types of layers that masks are made for
 
 
 class RaggedLayer(CacheLayerMixin):
@@ -75,11 +80,14 @@ def _grown(stored: Tensor, rows: int, length: int) -> Tensor:
 class RaggedCache(Cache):
     """Set `place` before each forward pass: the rows that it covers and where they write."""
 
-    def __init__(self, layers: int) -> None:
-        super().__init__(layers=[RaggedLayer() for _ in range(layers)])
+    def __init__(self, config: PreTrainedConfig) -> None:
+        """An empty cache for a language model of this configuration."""
+        super().__init__(layers=[RaggedLayer() for _ in range(config.num_hidden_layers)])
+        self._types = layer_types(config)
+        self._window = config.sliding_window if SLIDING in self._types else None
         self._place: tuple[slice, Tensor, int, slice | None] = (slice(0), torch.empty(0), 0, None)
 
-    def place(self, rows: slice, positions: Tensor) -> Tensor:
+    def place(self, rows: slice, positions: Tensor) -> Tensor | dict[str, Tensor]:
         """Say where the next forward pass writes.
 
         Args:
@@ -87,14 +95,19 @@ class RaggedCache(Cache):
             positions: (rows, width) the columns to write.
 
         Returns:
-            (rows, 1, width, columns) bool mask: each token sees what stands at or before its position.
+            (rows, 1, width, columns) bool mask: each token sees what stands at or before its position, and in layers
+            with a sliding window no further back than that. A model with layers of both types gets a mask for each.
         """
         length = int(positions.max()) + 1
         starts = positions[:, 0].unique()
         same = slice(int(starts[0]), length) if len(starts) == 1 else None
         self._place = (rows, positions, length, same)
         columns = torch.arange(length, device=positions.device)  # (columns,)
-        return columns <= positions[:, None, :, None]  # (rows, 1, width, columns)
+        own = positions[:, None, :, None]  # (rows, 1, width, 1)
+        masks = {FULL: columns <= own}  # (rows, 1, width, columns)
+        if self._window is not None:
+            masks[SLIDING] = masks[FULL] & (columns > own - self._window)
+        return masks if len(self._types) > 1 else masks[next(iter(self._types))]
 
     def update(
         self,
@@ -105,3 +118,11 @@ class RaggedCache(Cache):
         **kwargs: object,
     ) -> tuple[Tensor, Tensor]:
         return self.layers[layer_idx].write(key_states, value_states, *self._place)
+
+
+def layer_types(config: PreTrainedConfig) -> set[str]:
+    """How a model's layers attend; one that doesn't say it for each layer has layers of one type."""
+    types = getattr(config, "layer_types", None)
+    if types is None:
+        return {SLIDING if getattr(config, "sliding_window", None) else FULL}
+    return set(types)

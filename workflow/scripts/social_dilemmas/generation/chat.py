@@ -5,13 +5,24 @@ is encoded as text: a control token spelled out inside a message stays text.
 """
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 from transformers import PreTrainedTokenizerBase
 
 from social_dilemmas.errors import UserError
+from social_dilemmas.generation.template import (
+    FIRST,
+    REPLY,
+    SECOND,
+    conversation,
+    render,
+    trims,
+    why_unfit,
+)
 
-_FIRST, _REPLY, _SECOND = "first-user-text", "assistant-text", "second-user-text"
+# Tokens that mark structure, though families don't call all of them special.
+STRUCTURE = re.compile(r"<\|[^<>]+\|>|</?(?:think|tool_call|tool_response)>")
 
 
 class ChatFormat:
@@ -22,44 +33,51 @@ class ChatFormat:
         end_token: id of the control token that ends a reply; it belongs to the reply.
 
     Raises:
-        UserError: the tokenizer has no chat template, or its template rewrites earlier turns.
+        UserError: the tokenizer has no chat template, or one that turns can't be appended to.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        name = tokenizer.name_or_path
         if not tokenizer.chat_template:
-            raise UserError(f"the tokenizer at {tokenizer.name_or_path} has no chat template")
+            raise UserError(f"the tokenizer at {name} has no chat template")
+        if reason := why_unfit(tokenizer):
+            raise UserError(f"the chat template of {name} {reason}")
         self.tokenizer = tokenizer
-        self.control_tokens: dict[str, int] = {
-            entry.content: token
-            for token, entry in tokenizer.added_tokens_decoder.items()
-            if entry.special
-        } | dict(zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True))
-        control = sorted(map(re.escape, self.control_tokens), key=len, reverse=True)
-        self._control = re.compile(f"({'|'.join(control)})")
-        opening = self._render([_FIRST])
-        whole = self._render([_FIRST, _REPLY, _SECOND])
-        if not whole.startswith(opening + _REPLY):
-            raise UserError(
-                f"the chat template of {tokenizer.name_or_path} changes earlier turns when a conversation grows"
-            )
-        self._opening = opening
-        between = whole.removeprefix(opening + _REPLY)
-        end, self._following = self._split_end(between)
+        added = tokenizer.added_tokens_decoder.items()
+        special = {entry.content: token for token, entry in added if entry.special}
+        special |= dict(zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True))
+        others = {e.content: token for token, e in added if STRUCTURE.fullmatch(e.content)}
+        others = {content: token for content, token in others.items() if content not in special}
+        self.control_tokens: dict[str, int] = special | others
+        self._control = _any_of(self.control_tokens)
+        # The tokenizer can be told to leave alone in a text what it calls special, but not the others.
+        self._others = _any_of(others) if others else None
+        self._opening = render(tokenizer, conversation(FIRST))
+        self._trims = trims(tokenizer)
+        whole = render(tokenizer, conversation(FIRST, REPLY, SECOND))
+        end, self._following = self._split_end(whole.removeprefix(self._opening + REPLY))
         self.end_token = self.control_tokens[end]
         remember = lru_cache(maxsize=1 << 16)  # prompts and replies recur all the time
         self.encode_text = remember(self._encode_text)
         self.opening = remember(self._opening_tokens)
         self.following = remember(self._following_tokens)
         self.decode = remember(self._decode)
+        self._check()
 
-    def _render(self, texts: list[str]) -> str:
-        roles = ("user", "assistant")
-        messages = [{"role": roles[index % 2], "content": text} for index, text in enumerate(texts)]
-        rendered = self.tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
+    def _check(self) -> None:
+        """See to it that a conversation in pieces is, token for token, what the template gives for the whole."""
+        whole = self.tokenizer.apply_chat_template(
+            conversation(FIRST, REPLY, SECOND),
+            add_generation_prompt=True,
+            enable_thinking=False,
+            return_dict=False,
         )
-        assert isinstance(rendered, str)
-        return rendered
+        reply = (*self.encode_text(REPLY), self.end_token)
+        if (*self.opening(FIRST), *reply, *self.following(SECOND)) != tuple(whole):
+            name = self.tokenizer.name_or_path
+            raise UserError(
+                f"the turns of {name} can't be encoded one by one: choose another model"
+            )
 
     def _split_end(self, between: str) -> tuple[str, str]:
         found = self._control.match(between)
@@ -71,15 +89,24 @@ class ChatFormat:
 
     def _encode_text(self, text: str) -> tuple[int, ...]:
         """Token ids of plain text; control tokens spelled out in it are encoded as text."""
+        pieces, start = [], 0
+        for found in self._others.finditer(text) if self._others else ():
+            pieces.append(text[start : found.start() + 1])  # cut in two, it is no token any more
+            start = found.start() + 1
         return tuple(
-            self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
+            token
+            for piece in [*pieces, text[start:]]
+            for token in self.tokenizer.encode(
+                piece, add_special_tokens=False, split_special_tokens=True
+            )
         )
 
     def _decode(self, tokens: tuple[int, ...]) -> str:
         """The text of these tokens."""
-        return str(self.tokenizer.decode(tokens))
+        return str(self.tokenizer.decode(tokens, clean_up_tokenization_spaces=False))
 
     def _frame(self, template: str, placeholder: str, text: str) -> tuple[int, ...]:
+        text = text.strip() if self._trims else text
         tokens: list[int] = []
         for piece in self._control.split(template):
             if piece in self.control_tokens:
@@ -90,8 +117,13 @@ class ChatFormat:
 
     def _opening_tokens(self, text: str) -> tuple[int, ...]:
         """Tokens of the first user turn, up to where the first reply begins."""
-        return self._frame(self._opening, _FIRST, text)
+        return self._frame(self._opening, FIRST, text)
 
     def _following_tokens(self, text: str) -> tuple[int, ...]:
         """Tokens of a later user turn, from after the last reply's end token to where the next reply begins."""
-        return self._frame(self._following, _SECOND, text)
+        return self._frame(self._following, SECOND, text)
+
+
+def _any_of(texts: Iterable[str]) -> re.Pattern[str]:
+    longest_first = sorted(map(re.escape, texts), key=len, reverse=True)
+    return re.compile(f"({'|'.join(longest_first)})")

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 
 import torch
@@ -12,27 +12,20 @@ from transformers import PreTrainedModel
 from social_dilemmas.games.game import Match, Turn
 from social_dilemmas.generation.cache import RaggedCache
 from social_dilemmas.generation.chat import ChatFormat
+from social_dilemmas.generation.conversation import Conversation
 from social_dilemmas.generation.masks import DONE, TokenMasks
 from social_dilemmas.generation.transcript import Transcript
 from social_dilemmas.randomness import stream
 
 
-@dataclass
-class Conversation:
-    """A seat's conversation in progress: its transcript, how much of it the cache holds, its mask state."""
+@dataclass(kw_only=True)
+class CachedConversation(Conversation):
+    """A conversation with its row of the cache, its adapter, its random stream, and how much the cache holds."""
 
     row: int
     adapter: str | None
     draws: random.Random
-    transcript: Transcript = field(default_factory=Transcript)
     cached: int = 0
-    state: int = DONE
-    reply_start: int = 0
-    round: int = 0
-
-    @property
-    def reply_length(self) -> int:
-        return len(self.transcript.tokens) - self.reply_start
 
 
 def streams_in_order(*purpose: object) -> Callable[[Turn], random.Random]:
@@ -79,9 +72,9 @@ class LanguageModelPlayer:
         self._temperature = temperature
         self._max_new_tokens = max_new_tokens
         self._adapter_of = adapter_of
-        self._conversations: dict[tuple[Match, int], Conversation] = {}
-        self._by_row: list[Conversation] = []
-        self._cache = RaggedCache(model.config.num_hidden_layers)
+        self._conversations: dict[tuple[Match, int], CachedConversation] = {}
+        self._by_row: list[CachedConversation] = []
+        self._cache = RaggedCache(model.config)
 
     def transcript(self, match: Match, seat: int) -> Transcript:
         """The conversation of a seat so far."""
@@ -94,43 +87,24 @@ class LanguageModelPlayer:
         while speaking := [conversation for conversation in asked if conversation.state != DONE]:
             logits = self._next_logits(speaking)  # (speaking, vocabulary)
             for conversation in speaking:
-                if conversation.reply_length >= self._max_new_tokens:
-                    conversation.state = self._masks.closing(conversation.state)
+                conversation.limit(self._max_new_tokens, self._masks)
             for conversation, token in zip(speaking, self._draw(speaking, logits), strict=True):
-                self._choose(conversation, token)
-        return [self._text(conversation) for conversation in asked]
+                conversation.take(token, self._masks)
+        return [conversation.text(self._chat) for conversation in asked]
 
-    def _ask(self, turn: Turn) -> Conversation:
+    def _ask(self, turn: Turn) -> CachedConversation:
         key = (turn.match, turn.seat)
         if key not in self._conversations:
             adapter = self._adapter_of(turn) if self._adapter_of else None
-            self._conversations[key] = Conversation(
+            self._conversations[key] = CachedConversation(
                 row=len(self._by_row), adapter=adapter, draws=self._streams(turn)
             )
             self._by_row.append(self._conversations[key])
         conversation = self._conversations[key]
-        conversation.transcript.ask(turn, self._chat)
-        conversation.reply_start = len(conversation.transcript.tokens)
-        conversation.round = len(turn.match.history)
-        self._enter(conversation, self._masks.start(turn.grammar))
+        conversation.ask(turn, self._chat, self._masks)
         return conversation
 
-    def _enter(self, conversation: Conversation, state: int) -> None:
-        """Go to a mask state, and on along all tokens that are forced from there."""
-        while state != DONE and (token := self._masks.forced[state]) is not None:
-            conversation.transcript.tokens.append(token)
-            state = self._masks.step(state, token)
-        conversation.state = state
-
-    def _choose(self, conversation: Conversation, token: int) -> None:
-        state = conversation.state
-        if self._masks.forced[state] is None:
-            conversation.transcript.choose(token, state, conversation.round)
-        else:  # free text that had to be closed
-            conversation.transcript.tokens.append(token)
-        self._enter(conversation, self._masks.step(state, token))
-
-    def _next_logits(self, speaking: Sequence[Conversation]) -> Tensor:
+    def _next_logits(self, speaking: Sequence[CachedConversation]) -> Tensor:
         """Read what the cache doesn't hold yet; (speaking, vocabulary) float32 logits of the next tokens."""
         first = min(conversation.row for conversation in speaking)
         covered = slice(first, max(conversation.row for conversation in speaking) + 1)
@@ -161,7 +135,7 @@ class LanguageModelPlayer:
             conversation.cached = len(conversation.transcript.tokens)
         return logits[rows, column].float()
 
-    def _draw(self, speaking: Sequence[Conversation], logits: Tensor) -> list[int]:
+    def _draw(self, speaking: Sequence[CachedConversation], logits: Tensor) -> list[int]:
         states = torch.tensor([conversation.state for conversation in speaking])  # (speaking,)
         allowed = self._masks.allowed[states].to(logits.device)  # (speaking, vocabulary)
         columns = allowed.any(0).nonzero()[:, 0]  # tokens that somebody may choose now
@@ -173,7 +147,3 @@ class LanguageModelPlayer:
         drawn = draws.to(cumulative.device) * cumulative[:, -1:]  # (speaking, 1)
         chosen = torch.searchsorted(cumulative, drawn, right=True)[:, 0]
         return columns[chosen].tolist()
-
-    def _text(self, conversation: Conversation) -> str:
-        tokens = conversation.transcript.tokens[conversation.reply_start : -1]  # no end token
-        return self._chat.decode(tuple(tokens))

@@ -43,7 +43,7 @@ def train_tokenizer(corpus: Iterable[str], varying: Iterable[str], merges: int) 
     segments: dict[str, None] = {}  # in order of first appearance
     for text in corpus:
         segments |= dict.fromkeys(varies.findall(text) + varies.split(text))
-    vocabulary, learned = _train_bpe(segments, merges)
+    vocabulary, learned = train_bpe(segments, merges)
     tokenizer = Qwen2Tokenizer(
         vocab=vocabulary,
         merges=learned,
@@ -58,7 +58,7 @@ def train_tokenizer(corpus: Iterable[str], varying: Iterable[str], merges: int) 
     return tokenizer
 
 
-def _train_bpe(texts: Iterable[str], merges: int) -> tuple[dict[str, int], list[tuple[str, str]]]:
+def train_bpe(texts: Iterable[str], merges: int) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """Vocabulary and merges of a byte-level BPE model."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE())

@@ -20,23 +20,30 @@ class Transcript:
         positions: places in `tokens` of the chosen tokens.
         states: for each chosen token, the mask state in which it was chosen.
         rounds: for each chosen token, the round in which it was chosen.
+        sampled: for each chosen token, its log-probability under the sampler; empty where the sampler is the trained
+            model itself.
     """
 
     tokens: list[int] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
     states: list[int] = field(default_factory=list)
     rounds: list[int] = field(default_factory=list)
+    sampled: list[float] = field(default_factory=list)
 
     def ask(self, turn: Turn, chat: ChatFormat) -> None:
         """Append the framed prompt of a turn."""
         self.tokens += chat.following(turn.prompt) if self.tokens else chat.opening(turn.prompt)
 
-    def choose(self, token: int, state: int, round_index: int) -> None:
-        """Append a token that was chosen in a mask state."""
+    def choose(
+        self, token: int, state: int, round_index: int, log_probability: float | None = None
+    ) -> None:
+        """Append a token that was chosen in a mask state, with its log-probability under another sampler."""
         self.positions.append(len(self.tokens))
         self.states.append(state)
         self.rounds.append(round_index)
         self.tokens.append(token)
+        if log_probability is not None:
+            self.sampled.append(log_probability)
 
     def answer(self, turn: Turn, reply: str, masks: TokenMasks) -> None:
         """Append a reply given as text, marking as chosen what the masks leave open.
@@ -52,7 +59,7 @@ class Transcript:
                 self.choose(token, state, len(turn.match.history))
             else:
                 self.tokens.append(token)
-            state = int(masks.following[state, token])
+            state = masks.step(state, token)
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,7 @@ class TranscriptBatch:
         tokens: (conversations, length) token ids.
         conversation, position, state, round, target: (chosen,) for every chosen token its conversation's row, its
             place there, mask state, round and token id.
+        sampled: (chosen,) log-probabilities under the sampler; None where it is the trained model itself.
     """
 
     tokens: Tensor
@@ -71,6 +79,7 @@ class TranscriptBatch:
     state: Tensor
     round: Tensor
     target: Tensor
+    sampled: Tensor | None = None
 
     @property
     def size(self) -> int:
@@ -90,4 +99,7 @@ def collate(transcripts: Sequence[Transcript], padding: int) -> TranscriptBatch:
         for name in ("positions", "states", "rounds")
     )
     target = tokens[conversation, position]  # (chosen,)
-    return TranscriptBatch(tokens, conversation, position, state, round_index, target)
+    sampled = None
+    if any(t.sampled for t in transcripts):
+        sampled = torch.tensor([value for t in transcripts for value in t.sampled])  # (chosen,)
+    return TranscriptBatch(tokens, conversation, position, state, round_index, target, sampled)

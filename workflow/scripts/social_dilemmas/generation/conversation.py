@@ -1,0 +1,79 @@
+"""A conversation while its replies are being written, whoever draws the tokens."""
+
+from dataclasses import dataclass, field
+
+from social_dilemmas.games.game import Turn
+from social_dilemmas.generation.chat import ChatFormat
+from social_dilemmas.generation.masks import DONE, TokenMasks
+from social_dilemmas.generation.transcript import Transcript
+
+
+@dataclass(kw_only=True)
+class Conversation:
+    """A seat's conversation.
+
+    Attributes:
+        transcript: all of it so far.
+        state: mask state of the reply that is being written; DONE once it is complete.
+        reply_start: place in the transcript where the latest reply begins.
+        round: round of the latest turn.
+        replies: number of turns so far.
+    """
+
+    transcript: Transcript = field(default_factory=Transcript)
+    state: int = DONE
+    reply_start: int = 0
+    round: int = 0
+    replies: int = 0
+
+    @property
+    def reply_length(self) -> int:
+        return len(self.transcript.tokens) - self.reply_start
+
+    def ask(self, turn: Turn, chat: ChatFormat, masks: TokenMasks) -> None:
+        """Append a turn's prompt, and the tokens with which every reply to it begins."""
+        self.transcript.ask(turn, chat)
+        self.reply_start = len(self.transcript.tokens)
+        self.round = len(turn.match.history)
+        self.replies += 1
+        self._enter(masks.start(turn.grammar), masks)
+
+    def limit(self, length: int, masks: TokenMasks) -> None:
+        """Close free text, if the reply has come to so many tokens."""
+        self.state = limited(masks, self.state, self.reply_length, length)
+
+    def take(self, token: int, masks: TokenMasks, log_probability: float | None = None) -> None:
+        """Append the reply's next token, and all that must follow it.
+
+        Args:
+            token: drawn among those that the masks allow.
+            masks: the reply grammars.
+            log_probability: of the token under a sampler that isn't the trained model itself.
+
+        Raises:
+            KeyError: the masks don't allow this token.
+        """
+        following = masks.step(self.state, token)
+        if masks.forced[self.state] is None:
+            self.transcript.choose(token, self.state, self.round, log_probability)
+        else:  # free text that had to be closed
+            self.transcript.tokens.append(token)
+        self._enter(following, masks)
+
+    def text(self, chat: ChatFormat) -> str:
+        """The latest reply, complete, without its end token."""
+        return chat.decode(tuple(self.transcript.tokens[self.reply_start : -1]))
+
+    def _enter(self, state: int, masks: TokenMasks) -> None:
+        """Go to a mask state, and on along all tokens that are forced from there."""
+        while state != DONE and (token := masks.forced[state]) is not None:
+            self.transcript.tokens.append(token)
+            state = masks.step(state, token)
+        self.state = state
+
+
+def limited(masks: TokenMasks, state: int, length: int, limit: int) -> int:
+    """The state in which a reply goes on after `length` tokens: from the limit on, free text is closed."""
+    if length >= limit and masks.forced[state] is None:
+        return masks.closing(state)
+    return state
