@@ -137,7 +137,7 @@ def cache_kept(language_model: LanguageModel) -> Measured:
 
     @torch.inference_mode()
     def run() -> int:
-        cache = RaggedCache(language_model.model.config.num_hidden_layers)
+        cache = RaggedCache(language_model.model.config)
         rows = slice(0, 2 * MATCHES)
 
         def generate(conversation: Tensor, read: int) -> Tensor:

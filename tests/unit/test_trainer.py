@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, ClassVar
 
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -47,6 +48,10 @@ SETTINGS: dict[str, Any] = {
     "temperature": 1.0,
     "max_new_tokens": 6,
     "micro_batch": 8,
+    "micro_batch_tokens": None,
+    "gradient_checkpointing": False,
+    "processes": 1,
+    "sampler": "trainer",
     "fold_adapter": True,
     "kl_coefficient": 0.0,
     "kl_estimator": "forward",
@@ -303,6 +308,18 @@ def test_a_finished_run_leaves_no_checkpoints(base_model: Path, tmp_path: Path) 
     assert {path.name for path in tmp_path.iterdir()} == {"adapter", "metrics.csv", "config.yaml"}
 
 
+@pytest.mark.parametrize(
+    "changes", [{"micro_batch": 3}, {"micro_batch_tokens": 99}, {"gradient_checkpointing": True}]
+)
+def test_a_run_goes_on_with_settings_that_need_less_memory(
+    base_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    interrupted(monkeypatch, base_model, tmp_path, 3)
+    done = iterations_done(monkeypatch)
+    run(base_model, tmp_path, **changes)
+    assert done == [3]
+
+
 @pytest.mark.parametrize("changes", [{"seed": 1}, {"beta": 0.4}, {"learning_rate": 0.02}])
 def test_other_settings_start_anew(
     base_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
@@ -513,6 +530,18 @@ def test_past_agents_play_with_their_own_weights(base_model: Path, tmp_path: Pat
         for match, seat in trainer._play(iteration).seats:
             assert match.history[0].actions[seat] == learner
             assert match.history[0].actions[1 - seat] == past
+
+
+def test_payoffs_are_those_of_self_play_also_with_past_agents(
+    base_model: Path, tmp_path: Path
+) -> None:
+    buffer = {**BUFFER, "every": 1, "probability": 1.0}
+    Trainer(base_model, GAME, {**SETTINGS, "buffer": buffer, "iterations": 2}, 0, tmp_path).run()
+    metrics = pd.read_csv(tmp_path / "metrics.csv")
+    payoffs = metrics[["payoff", "payoff_other", "welfare_share"]]
+    assert payoffs.iloc[0].notna().all()  # there is no past agent yet
+    assert payoffs.iloc[1].isna().all()
+    assert metrics["cooperation"].notna().all()
 
 
 def test_the_buffer_fills_and_forgets(base_model: Path, tmp_path: Path) -> None:

@@ -183,3 +183,14 @@ def test_the_learning_rate_rises_and_falls() -> None:
     assert rates[:20] == sorted(rates[:20])
     assert rates[120:] == sorted(rates[120:], reverse=True)
     assert min(rates) > 0
+
+
+def test_without_steps_the_model_is_the_base_model(base_model: Path, tmp_path: Path) -> None:
+    output = run(base_model, tmp_path / "none", steps=0, population={})
+    weights = "model.safetensors"
+    assert (output / "model" / weights).read_bytes() == (base_model / weights).read_bytes()
+    assert load_model(output / "model", device="cpu").path == output / "model"
+    assert rows(output / "metrics.csv") == []
+    assert {row["quantity"] for row in rows(output / "behaviour.csv")} >= {"payoff", "cooperation"}
+    (output / "model" / weights).unlink()
+    assert (base_model / weights).is_file()

@@ -5,9 +5,9 @@ from pathlib import Path
 from social_dilemmas.jobs import job
 
 with job() as snakemake:
-    from social_dilemmas.learning.trainer import Trainer
+    from social_dilemmas.learning.launch import train
 
-    Trainer(
+    train(
         model=Path(snakemake.input.model),
         game=snakemake.params.game,
         settings=snakemake.params.settings,
@@ -15,4 +15,4 @@ with job() as snakemake:
         output=Path(snakemake.output.adapter).parent,
         opponent=snakemake.params.opponent,
         code=snakemake.params.code,
-    ).run()
+    )

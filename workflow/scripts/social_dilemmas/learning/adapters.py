@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -16,6 +17,7 @@ from torch.nn.functional import linear
 from social_dilemmas.errors import UserError
 from social_dilemmas.generation.model import LanguageModel, model_fingerprint
 from social_dilemmas.learning.checksum import checksum
+from social_dilemmas.learning.model_card import CARD, write_model_card
 
 LEARNER = "default"  # PEFT's own name for an adapter that is saved at the top of its directory
 NO_ADAPTER = "__base__"  # PEFT's name for rows of a batch that run without one
@@ -58,12 +60,34 @@ def put_adapter(model: PeftModel, weights: dict[str, Tensor], name: str) -> None
     set_peft_model_state_dict(model, dict(weights), adapter_name=name)
 
 
-def save_adapter(model: PeftModel, base: Path, output: Path) -> None:
-    """Write the learner as a standard PEFT directory, with a record of its files and of the base model."""
+def save_adapter(
+    model: PeftModel, base: Path, output: Path, run: Mapping[str, Any] | None = None
+) -> None:
+    """Write the learner as a standard PEFT directory, with a record of its files and of the base model.
+
+    Args:
+        model: holds the learner.
+        base: directory of the base model.
+        output: the adapter's directory.
+        run: what the learner comes from, for its model card (see `model_card`); without it there is no card.
+    """
     model.save_pretrained(output, selected_adapters=[LEARNER])
+    _put_in_order(output / "adapter_config.json")
+    (output / CARD).unlink()  # PEFT's own is a form that nobody has filled in
+    fingerprint = model_fingerprint(base)
     files = {name: checksum(output / name) for name in FILES}
-    record = {"fingerprint": model_fingerprint(base), "files": files}
+    record = {"fingerprint": fingerprint, "files": files}
     (output / BASE_RECORD).write_text(json.dumps(record, indent=1) + "\n")
+    if run is not None:
+        write_model_card(output, run, base, fingerprint)
+
+
+def _put_in_order(config: Path) -> None:
+    """List an adapter's layers in alphabetical order; PEFT keeps them as a set, in another order every time."""
+    settings = json.loads(config.read_text())
+    if isinstance(settings["target_modules"], list):
+        settings["target_modules"].sort()
+    config.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
 
 
 def check_adapter(adapter: Path, base: Path) -> None:
@@ -96,7 +120,8 @@ def folded(
     """Compute with one matrix `W + scale * B A` a layer, in place of `W x + scale * B (A x)`.
 
     The same function and the same gradients, up to rounding. It pays where the model is small: three skinny matrix
-    products become one. For a large model the sums `W + scale * B A` would cost too much memory.
+    products become one. For a large model the sums `W + scale * B A` would cost too much memory. Layers in half
+    precision are left alone: rounded to it, a sum would swallow what an adapter has learnt at first.
 
     Args:
         model: None, for a model without adapters, is left alone.
@@ -106,7 +131,11 @@ def folded(
     """
     layers: list[LoraLinear] = []
     if enabled and model is not None:
-        layers = [module for module in model.modules() if isinstance(module, LoraLinear)]
+        layers = [
+            module
+            for module in model.modules()
+            if isinstance(module, LoraLinear) and module.get_base_layer().weight.dtype.itemsize >= 4
+        ]
     for layer in layers:
         base = layer.get_base_layer()
         weights = {

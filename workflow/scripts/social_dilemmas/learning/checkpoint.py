@@ -49,8 +49,10 @@ def restore_moments(
 ) -> None:
     """Let Adam go on from what `moments` gave."""
     for name, parameter in parameters.items():
+        averages = ("exp_avg", "exp_avg_sq")
         optimizer.state[parameter] = {
-            key: stored[f"{name}/{key}"] for key in ("step", "exp_avg", "exp_avg_sq")
+            "step": stored[f"{name}/step"],  # stays on the CPU
+            **{key: stored[f"{name}/{key}"].to(parameter.device) for key in averages},
         }
 
 
@@ -81,11 +83,22 @@ class CheckpointFolder:
         final = self._folder / f"iteration-{checkpoint.iteration:06d}"
         partial = self._folder / f"{final.name}.partial"
         shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
-        save_file(checkpoint.learner, partial / "learner.safetensors")
-        save_file(checkpoint.optimizer, partial / "optimizer.safetensors")
-        save_file(checkpoint.critic, partial / "critic.safetensors")
-        (partial / "metrics.csv").write_text(checkpoint.metrics)
+        try:
+            self._write(checkpoint, partial)
+        except Exception:  # such as a full disk, to which it gives back what it took
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        shutil.rmtree(final, ignore_errors=True)
+        partial.rename(final)
+        self._tidy()
+
+    def _write(self, checkpoint: Checkpoint, folder: Path) -> None:
+        folder.mkdir()
+        save_file(checkpoint.learner, folder / "learner.safetensors")
+        save_file(checkpoint.optimizer, folder / "optimizer.safetensors")
+        save_file(checkpoint.critic, folder / "critic.safetensors")
+        (folder / "metrics.csv").write_text(checkpoint.metrics)
+        agents = self._folder / "past-agents"
         state = {
             "settings": self._stamp,
             "iteration": checkpoint.iteration,
@@ -93,12 +106,9 @@ class CheckpointFolder:
                 str(iteration): checksum(agents / f"{self._stamp}-{iteration}.safetensors")
                 for iteration in checkpoint.past_agents
             },
-            "files": {path.name: checksum(path) for path in sorted(partial.iterdir())},
+            "files": {path.name: checksum(path) for path in sorted(folder.iterdir())},
         }
-        (partial / "state.json").write_text(json.dumps(state, indent=1) + "\n")
-        shutil.rmtree(final, ignore_errors=True)
-        partial.rename(final)
-        self._tidy()
+        (folder / "state.json").write_text(json.dumps(state, indent=1) + "\n")
 
     def latest(self) -> Checkpoint | None:
         """The newest checkpoint that is whole and belongs to these settings, if there is one.

@@ -10,6 +10,7 @@ from torch.nn.functional import mse_loss
 from social_dilemmas.generation.transcript import Transcript, collate
 from social_dilemmas.learning.checkpoint import moments, restore_moments
 from social_dilemmas.learning.credit import discounted_returns, generalized_advantages
+from social_dilemmas.learning.micro_batches import micro_batches
 
 SEATS = 2  # the learner's own seat first, then the other
 
@@ -99,6 +100,7 @@ def round_states(
     *,
     micro_batch: int,
     padding: int,
+    micro_batch_tokens: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """What the policy has in mind just before its first choice of every round.
 
@@ -106,22 +108,21 @@ def round_states(
         (rows, rounds, hidden) last hidden states in float32 on the CPU, zero past the end of a match, and
         (rows, rounds) bool which rounds were played.
     """
-    parts = []
+    states = torch.zeros(len(transcripts), rounds, model.config.get_text_config().hidden_size)
     played = torch.zeros(len(transcripts), rounds, dtype=torch.bool)
-    for first in range(0, len(transcripts), micro_batch):
-        rows = transcripts[first : first + micro_batch]
-        batch = collate(rows, padding)
+    lengths = [len(transcript.tokens) for transcript in transcripts]
+    for rows in micro_batches(lengths, micro_batch, micro_batch_tokens):
+        batch = collate([transcripts[row] for row in rows], padding)
         hidden = model.get_decoder()(
             input_ids=batch.tokens.to(model.device), use_cache=False
         ).last_hidden_state  # (rows, length, hidden)
-        states = torch.zeros(len(rows), rounds, hidden.shape[-1])
-        for row, transcript in enumerate(rows):
+        for row, its_hidden in zip(rows, hidden, strict=True):
+            transcript = transcripts[row]
             # The first choice of a round is the last one met when they are read backwards.
             places = dict(
                 zip(reversed(transcript.rounds), reversed(transcript.positions), strict=True)
             )
-            played[first + row, list(places)] = True
+            played[row, list(places)] = True
             before = [position - 1 for position in places.values()]
-            states[row, list(places)] = hidden[row, before].float().cpu()
-        parts.append(states)
-    return torch.cat(parts), played
+            states[row, list(places)] = its_hidden[before].float().cpu()
+    return states, played

@@ -4,7 +4,8 @@ An opponent is drawn per group of matches. Drawing it per match would put oppone
 group baseline, an offset that Advantage Alignment multiplies into its shaping term.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -55,10 +56,10 @@ class FixedOpponent:
     def both_seats_learn(self) -> bool:
         return False
 
-    def write_usage(self, path: Path) -> None:
-        """Write what an opponent behind an API used and cost; nothing for any other."""
-        if write_usage := getattr(self._opponent, "write_usage", None):
-            write_usage(path)
+    @property
+    def usage(self) -> dict[str, Any] | None:
+        """What an opponent behind an API used and cost; None for any other."""
+        return getattr(self._opponent, "usage_record", None)
 
 
 class PastAgents:
@@ -135,6 +136,16 @@ def fixed_opponent(
     model.load_adapter(str(adapter), OPPONENT)  # with its own rank and scale
     model.set_adapter(LEARNER)  # loading has frozen it
     return OPPONENT
+
+
+def write_usage(usages: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Write what an opponent behind an API used, the sum over the processes that share a run, as JSON."""
+    total = dict(usages[0])
+    for usage in usages[1:]:
+        for key, value in usage.items():
+            if isinstance(value, (int, float)):
+                total[key] += value
+    path.write_text(json.dumps(total, indent=1) + "\n")
 
 
 def adapter_checksum(opponent: Mapping[str, Any] | None) -> str:

@@ -3,18 +3,21 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from social_dilemmas.games.game import SEATS, Game, Match, Turn, welfare_share
-from social_dilemmas.generation.sampler import LanguageModelPlayer
 from social_dilemmas.generation.transcript import Transcript
 from social_dilemmas.learning.adapters import LEARNER
 from social_dilemmas.learning.opponents import Opponent, Opponents
+from social_dilemmas.learning.processes import ALONE, Processes
 from social_dilemmas.players.play import play
 from social_dilemmas.players.player import Player
 from social_dilemmas.randomness import derive_seed
+
+OUTCOMES = ("payoff", "payoff_other", "welfare_share", "invalid_rate")
 
 
 @dataclass(frozen=True)
@@ -28,23 +31,52 @@ class Seating:
 
 
 @dataclass(frozen=True)
+class SeatResult:
+    """What a seat came to in a match, in plain numbers.
+
+    Attributes:
+        rewards, other_rewards: points of the seat and of the other one in every round.
+        optimum: largest possible sum of both seats' points.
+        invalid: how many of the seat's replies had to be forfeited.
+        observed: the game's behaviours as they were observed, by name.
+        between_learners: whether the live learner sat in the other seat, too.
+    """
+
+    rewards: list[float]
+    other_rewards: list[float]
+    optimum: float
+    invalid: int
+    observed: list[tuple[str, float]]
+    between_learners: bool = False
+
+
+@dataclass(frozen=True)
 class Experience:
     """What the learner saw of an iteration, one row for each learning seat of each match.
 
+    Where several processes share a run, conversations are those of this process, and all else is that of all.
+
     Attributes:
         transcripts: conversations, with the places of the learner's choices.
+        seats: the match and the seat of each of them.
+        own: the rows that they are.
         rewards: (rows, rounds) points of the learner; rounds are those of the longest match, and 0 stands
             where a shorter one has ended.
         other_rewards: (rows, rounds) points of the other seat.
         groups: (rows,) ids of rows that share the group's seed, the seat and the opponent.
-        seats: the match and the seat of every row.
+        results: what every row's seat came to.
+        tokens, chosen: number of tokens in all conversations, and of those that were chosen.
     """
 
     transcripts: list[Transcript]
+    seats: list[tuple[Match, int]]
+    own: slice
     rewards: Tensor
     other_rewards: Tensor
     groups: Tensor
-    seats: list[tuple[Match, int]]
+    results: list[SeatResult]
+    tokens: int
+    chosen: int
 
 
 def seat_learner(
@@ -88,8 +120,40 @@ def adapter_names(seatings: Sequence[Seating]) -> Callable[[Turn], str]:
     return lambda turn: names[turn.match, turn.seat]
 
 
-def play_seatings(seatings: Sequence[Seating], model_player: LanguageModelPlayer) -> Experience:
-    """Play all matches to their end; all seats that run on the model are played in one batch."""
+def pass_over(seatings: Sequence[Seating]) -> None:
+    """Tell players that count their conversations of matches before this process's share."""
+    for seating in seatings:
+        for seat, player in enumerate(seating.players):
+            if counting := getattr(player, "pass_over", None):
+                counting(seating.match.seed, seat)
+
+
+def begin_again(seatings: Sequence[Seating]) -> None:
+    """Tell players that count their conversations that these matches will be played again from their beginning."""
+    for seating in seatings:
+        for seat, player in enumerate(seating.players):
+            if forgetting := getattr(player, "begin_again", None):
+                forgetting(seating.match.seed, seat)
+
+
+class ModelPlayer(Player, Protocol):
+    """A player whose replies are tokens of the model."""
+
+    def transcript(self, match: Match, seat: int) -> Transcript:
+        """The conversation of a seat so far."""
+        ...
+
+
+def play_seatings(
+    seatings: Sequence[Seating], model_player: ModelPlayer, processes: Processes = ALONE
+) -> Experience:
+    """Play all matches to their end; all seats that run on the model are played in one batch.
+
+    Args:
+        seatings: matches of this process.
+        model_player: plays the seats that run on the model.
+        processes: those that share the iteration, each with matches of its own.
+    """
 
     def seated(player: Opponent) -> Player:
         return model_player if isinstance(player, str) else player
@@ -99,12 +163,39 @@ def play_seatings(seatings: Sequence[Seating], model_player: LanguageModelPlayer
         [(seated(seating.players[0]), seated(seating.players[1])) for seating in seatings],
     )
     rows = [(seating, seat) for seating in seatings for seat in seating.learning_seats]
+    transcripts = [model_player.transcript(seating.match, seat) for seating, seat in rows]
+    results = [
+        seat_result(seating.match, seat, seating.players == (LEARNER, LEARNER))
+        for seating, seat in rows
+    ]
+    groups = [2 * seating.group + seat for seating, seat in rows]
+    tokens = sum(len(transcript.tokens) for transcript in transcripts)
+    chosen = sum(len(transcript.positions) for transcript in transcripts)
+    parts = processes.gather((results, groups, tokens, chosen))
+    first = sum(len(part[0]) for part in parts[: processes.index])
+    results = [result for part in parts for result in part[0]]
     return Experience(
-        transcripts=[model_player.transcript(seating.match, seat) for seating, seat in rows],
-        rewards=padded([seating.match.rewards(seat) for seating, seat in rows]),
-        other_rewards=padded([seating.match.rewards(1 - seat) for seating, seat in rows]),
-        groups=torch.tensor([2 * seating.group + seat for seating, seat in rows]),
+        transcripts=transcripts,
         seats=[(seating.match, seat) for seating, seat in rows],
+        own=slice(first, first + len(rows)),
+        rewards=padded([result.rewards for result in results]),
+        other_rewards=padded([result.other_rewards for result in results]),
+        groups=torch.tensor([group for part in parts for group in part[1]]),
+        results=results,
+        tokens=sum(part[2] for part in parts),
+        chosen=sum(part[3] for part in parts),
+    )
+
+
+def seat_result(match: Match, seat: int, between_learners: bool = False) -> SeatResult:
+    """What a seat came to in a match."""
+    return SeatResult(
+        rewards=match.rewards(seat),
+        other_rewards=match.rewards(1 - seat),
+        optimum=match.game.welfare_optimum(match),
+        invalid=match.invalid[seat],
+        observed=list(match.game.observe(match, seat)),
+        between_learners=between_learners,
     )
 
 
@@ -118,23 +209,30 @@ def padded(rewards: Sequence[Sequence[float]]) -> Tensor:
 
 
 def summarise(game: Game, seats: Sequence[tuple[Match, int]]) -> dict[str, float]:
-    """Payoffs and behaviour of these seats; quantities that were never observed are NaN.
+    """Payoffs and behaviour of these seats, see `summarise_results`."""
+    return summarise_results(game, [seat_result(match, seat) for match, seat in seats])
+
+
+def summarise_results(game: Game, results: Sequence[SeatResult]) -> dict[str, float]:
+    """Payoffs and behaviour of seats; quantities that were never observed are NaN.
 
     `payoff` and `payoff_other` are points a round, `welfare_share` is what both seats got of the largest possible
     sum, `invalid_rate` the share of rounds in which a reply had to be forfeited.
     """
-    own = [sum(match.rewards(seat)) for match, seat in seats]
-    other = [sum(match.rewards(1 - seat)) for match, seat in seats]
-    rounds = sum(len(match.history) for match, _ in seats)
-    optimum = sum(game.welfare_optimum(match) for match, _ in seats)
+    if not results:
+        return dict.fromkeys((*OUTCOMES, *game.behaviours), float("nan"))
+    own = [sum(result.rewards) for result in results]
+    other = [sum(result.other_rewards) for result in results]
+    rounds = sum(len(result.rewards) for result in results)
+    optimum = sum(result.optimum for result in results)
     observed: Mapping[str, list[float]] = {name: [] for name in game.behaviours}
-    for match, seat in seats:
-        for name, value in game.observe(match, seat):
+    for result in results:
+        for name, value in result.observed:
             observed[name].append(value)
     return {
         "payoff": sum(own) / rounds,
         "payoff_other": sum(other) / rounds,
         "welfare_share": welfare_share(sum(own) + sum(other), optimum),
-        "invalid_rate": sum(match.invalid[seat] for match, seat in seats) / rounds,
+        "invalid_rate": sum(result.invalid for result in results) / rounds,
         **{name: fmean(values) if values else float("nan") for name, values in observed.items()},
     }

@@ -5,6 +5,13 @@ from typing import Any
 
 Entry = Mapping[str, Any]
 
+# Settings that change a result by rounding at most: a run goes on from a checkpoint that was written with others.
+ROUNDING_ONLY = {
+    *("micro_batch", "micro_batch_tokens", "gradient_checkpointing"),
+    *("processes", "checkpoint_every"),
+    "vllm",  # where the server is and how long it may take
+}
+
 
 def named(entries: Sequence[Entry], name: str) -> Entry:
     """The entry of that name in one of the configuration's lists.
@@ -28,17 +35,31 @@ def training_settings(config: Entry, game_name: str, algorithm_name: str) -> dic
     return _used(_training_settings(config, game_name, algorithm_name))
 
 
-def learner_settings(config: Entry, game_name: str, algorithm_name: str) -> dict[str, Any]:
+def learner_settings(
+    config: Entry, game_name: str, algorithm_name: str, opponent: str
+) -> dict[str, Any]:
     """Settings of an algorithm's training against an opponent that doesn't learn."""
     settings = _training_settings(config, game_name, algorithm_name)
-    own = exploitability_settings(config, game_name)["training"]
-    return _used(merge(settings, own, {"buffer": {"size": 0}}))  # there is but one opponent
+    exploitability = exploitability_settings(config, game_name)
+    own = exploitability["training"], exploitability["training_by_opponent"].get(opponent, {})
+    return _used(merge(settings, *own, {"buffer": {"size": 0}}))  # there is but one opponent
 
 
 def exploitability_settings(config: Entry, game_name: str) -> dict[str, Any]:
     """Who learns against whom in a game, and the settings of these trainings."""
     own = named(config["games"], game_name).get("exploitability", {})
     return merge(config["exploitability"], own)
+
+
+def ablated(config: Entry) -> list[tuple[str, str]]:
+    """Game and name of every variant that is trained."""
+    ablations = config["ablations"]
+    return [
+        (game, variant["name"])
+        for game in ablations["games"]
+        for variant in ablations["variants"]
+        if game in variant.get("games", ablations["games"])
+    ]
 
 
 def ablation_settings(config: Entry, game_name: str, variant_name: str) -> dict[str, Any]:
@@ -64,6 +85,8 @@ def _used(settings: dict[str, Any]) -> dict[str, Any]:
         settings["beta"] = 0.0
     if settings["baseline"] != "critic":
         settings["critic"] = {}
+    if settings["sampler"] != "vllm":
+        settings["vllm"] = {}
     return settings
 
 
@@ -95,7 +118,8 @@ def merge(*layers: Entry) -> dict[str, Any]:
     for layer in layers:
         for key, value in layer.items():
             if isinstance(value, Mapping):
-                merged[key] = merge(merged.get(key, {}), value)
+                below = merged.get(key)
+                merged[key] = merge(below if isinstance(below, Mapping) else {}, value)
             else:
                 merged[key] = value
     return merged

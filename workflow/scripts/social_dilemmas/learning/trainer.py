@@ -6,7 +6,8 @@ that only admits valid ones.
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,9 @@ from peft import PeftModel
 from torch import Tensor
 
 from social_dilemmas.games import game_of
-from social_dilemmas.games.game import Game
+from social_dilemmas.games.game import Game, Match
 from social_dilemmas.generation.model import LanguageModel, load_model, model_fingerprint
 from social_dilemmas.generation.sampler import LanguageModelPlayer
-from social_dilemmas.generation.transcript import collate
 from social_dilemmas.learning.adapters import (
     LEARNER,
     adapter_weights,
@@ -37,8 +37,7 @@ from social_dilemmas.learning.checkpoint import (
 )
 from social_dilemmas.learning.credit import CREDITS, discounted_returns, leave_one_out
 from social_dilemmas.learning.critic import Critic, round_states
-from social_dilemmas.learning.log_probabilities import chosen_log_probabilities
-from social_dilemmas.learning.loss import loss_terms
+from social_dilemmas.learning.gradient_checkpointing import enable_gradient_checkpointing
 from social_dilemmas.learning.metrics import MetricsFile
 from social_dilemmas.learning.opponents import (
     FixedOpponent,
@@ -48,15 +47,24 @@ from social_dilemmas.learning.opponents import (
     adapter_checksum,
     fixed_opponent,
     past_agent,
+    write_usage,
 )
+from social_dilemmas.learning.processes import ALONE, Processes
 from social_dilemmas.learning.rollout import (
+    OUTCOMES,
     Experience,
+    Seating,
     adapter_names,
     adapters_in,
+    pass_over,
     play_seatings,
     seat_learner,
-    summarise,
+    summarise_results,
 )
+from social_dilemmas.learning.settings import ROUNDING_ONLY
+from social_dilemmas.learning.shortage import SAMPLING_ADVICE, TRAINING_ADVICE, shortage_told
+from social_dilemmas.learning.update import add_gradients
+from social_dilemmas.learning.vllm_sampler import NoServerError, VllmSampler
 from social_dilemmas.progress import Progress
 from social_dilemmas.randomness import derive_seed, stream
 
@@ -77,6 +85,7 @@ class Trainer:
         *,
         opponent: Mapping[str, Any] | None = None,
         code: str = "",
+        processes: Processes = ALONE,
     ) -> None:
         """Prepare a run.
 
@@ -88,6 +97,7 @@ class Trainer:
             output: folder that takes `adapter/`, `metrics.csv` and `config.yaml`.
             opponent: a fixed opponent, see `opponents.fixed_opponent`; None for self-play.
             code: tells versions of the code apart; a checkpoint that another version wrote isn't used.
+            processes: those that share the run.
 
         Raises:
             UserError: the model or an opponent's adapter isn't there or doesn't fit.
@@ -97,6 +107,7 @@ class Trainer:
         self._output = output
         self._settings = settings
         self._seed = seed
+        self._processes = processes
         self._game: Game = game_of(game)
         self._language_model: LanguageModel = load_model(model)
         self._masks = self._language_model.masks(self._game)
@@ -106,6 +117,8 @@ class Trainer:
             alpha=settings["lora_alpha"],
             seed=derive_seed(seed, "adapter"),
         )
+        if settings["gradient_checkpointing"]:
+            enable_gradient_checkpointing(self._language_model.model)
         self._trained = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
         self._optimizer = torch.optim.Adam(self._trained.values(), lr=settings["learning_rate"])
         self._credit = partial(
@@ -113,9 +126,21 @@ class Trainer:
         )
         self._critic = None
         if settings["baseline"] == "critic":
-            self._critic = Critic(self.model.config.hidden_size, **settings["critic"])
+            width = self.model.config.get_text_config().hidden_size
+            self._critic = Critic(width, **settings["critic"])
         self._opponents = self._choose_opponents(opponent)
         self._past_agents: dict[int, dict[str, Tensor]] = {}
+        self._vllm: VllmSampler | None = None
+        if settings["sampler"] == "vllm":
+            self._vllm = VllmSampler(
+                self._language_model,
+                self.model,
+                self._masks,
+                game={key: game[key] for key in GAME_FACTS if key in game},
+                settings=settings,
+                seed=seed,
+                folder=output / f"vllm-{processes.index}",
+            )
         self._record = {
             "seed": seed,
             "model": str(model),
@@ -129,6 +154,7 @@ class Trainer:
             output / "checkpoints",
             {
                 **self._record,
+                "settings": {key: settings[key] for key in settings if key not in ROUNDING_ONLY},
                 "model": model_fingerprint(model),
                 "adapter": adapter_checksum(opponent),
                 "code": code,
@@ -136,23 +162,44 @@ class Trainer:
         )
 
     def run(self) -> None:
-        """Run what is left of the iterations and write the results."""
+        """Run what is left of the iterations and write the results.
+
+        Raises:
+            UserError: disk or memory ran out.
+        """
+        with shortage_told(self._output, TRAINING_ADVICE), self._vllm or nullcontext():
+            self._run()
+
+    def _run(self) -> None:
         start, metrics = self._resume()
+        self._processes.wait()  # before the first checkpoint is written, all must have read the last
         iterations = self._settings["iterations"]
         with Progress(iterations, self._label, done=start) as progress:
             for iteration in range(start, iterations):
-                row = self._iterate(iteration)
+                try:
+                    row = self._iterate(iteration)
+                except NoServerError:
+                    if iteration > start:
+                        self._save_checkpoint(iteration, metrics)
+                    raise
                 metrics.append(row)
                 done = iteration + 1
                 self._remember(done)
                 if done % self._settings["checkpoint_every"] == 0 and done < iterations:
                     self._save_checkpoint(done, metrics)
                 progress.advance(f"{row['payoff']:.3g} points a round")
-        save_adapter(self.model, self._path, self._output / "adapter")
+        usage = self._opponents.usage if isinstance(self._opponents, FixedOpponent) else None
+        usages = self._processes.gather(usage)
+        if self._processes.main:
+            self._write([usage for usage in usages if usage is not None])
+
+    def _write(self, usages: Sequence[Mapping[str, Any]]) -> None:
+        """Write the results; `usages`, what an opponent behind an API used in every process."""
+        save_adapter(self.model, self._path, self._output / "adapter", self._record)
         record = yaml.safe_dump(self._record, sort_keys=False)
         (self._output / "config.yaml").write_text(record)
-        if isinstance(self._opponents, FixedOpponent):
-            self._opponents.write_usage(self._output / "usage.json")
+        if usages:
+            write_usage(usages, self._output / "usage.json")
         self._checkpoints.remove()
 
     def _iterate(self, iteration: int) -> dict[str, float | int]:
@@ -161,18 +208,23 @@ class Trainer:
         sampled = time.perf_counter()
         update = self._update(experience, iteration)
         trained = time.perf_counter()
-        behaviour = summarise(self._game, experience.seats)
-        outcome = ("payoff", "payoff_other", "welfare_share", "invalid_rate")
+        behaviour = summarise_results(self._game, experience.results)
+        outcomes = {name: behaviour.pop(name) for name in OUTCOMES}
+        if isinstance(self._opponents, PastAgents):  # as without a buffer, those of self-play
+            own = [result for result in experience.results if result.between_learners]
+            found = summarise_results(self._game, own)
+            outcomes = {name: found[name] for name in OUTCOMES}
         return {
             "iteration": iteration,
-            **{name: behaviour.pop(name) for name in outcome},
+            **outcomes,
             **update,
             "seconds_sampling": sampled - started,
             "seconds_training": trained - sampled,
             **behaviour,
         }
 
-    def _play(self, iteration: int) -> Experience:
+    def _seat(self, iteration: int) -> tuple[list[Seating], dict[Match, int]]:
+        """This process's matches of an iteration, and the number that every match has among those of all."""
         seatings = seat_learner(
             self._game,
             self._opponents,
@@ -182,6 +234,14 @@ class Trainer:
             group_size=self._settings["group_size"],
         )
         numbers = {seating.match: number for number, seating in enumerate(seatings)}
+        share = self._processes.share(len(seatings))
+        pass_over(seatings[: share.start])
+        return seatings[share], numbers
+
+    def _play(self, iteration: int) -> Experience:
+        if self._vllm is not None:
+            return self._vllm.play(iteration, partial(self._seat, iteration), self._processes)
+        seatings, numbers = self._seat(iteration)
         player = partial(
             LanguageModelPlayer,
             self.model,
@@ -192,10 +252,15 @@ class Trainer:
             max_new_tokens=self._settings["max_new_tokens"],
         )
         adapters = adapters_in(seatings)
-        with torch.no_grad(), folded(self.model, self._settings["fold_adapter"], adapters):
+        with (
+            shortage_told(self._output, SAMPLING_ADVICE),
+            torch.no_grad(),
+            folded(self.model, self._settings["fold_adapter"], adapters),
+        ):
             if adapters == [LEARNER]:
-                return play_seatings(seatings, player())
-            return play_seatings(seatings, player(adapter_of=adapter_names(seatings)))
+                return play_seatings(seatings, player(), self._processes)
+            several = player(adapter_of=adapter_names(seatings))
+            return play_seatings(seatings, several, self._processes)
 
     def _credit_of(self, experience: Experience) -> Tensor:
         """(rows, rounds) credit of every learning seat."""
@@ -211,8 +276,12 @@ class Trainer:
                     experience.transcripts,
                     rewards.shape[1],
                     micro_batch=settings["micro_batch"],
+                    micro_batch_tokens=settings["micro_batch_tokens"],
                     padding=self._language_model.padding,
                 )
+            states, played = map(
+                torch.cat, zip(*self._processes.gather((states, played)), strict=True)
+            )
             both = torch.stack((rewards, other_rewards), dim=-1)  # (rows, rounds, 2)
             return self._credit(
                 *self._critic.advantages(states, played, both, settings["discount"])
@@ -227,56 +296,37 @@ class Trainer:
         return self._credit(own, other)
 
     def _update(self, experience: Experience, iteration: int) -> dict[str, float | int]:
-        """One optimiser step on an iteration's experience, in micro-batches."""
+        """One optimiser step on an iteration's experience."""
         settings = self._settings
         credit = self._credit_of(experience)  # (rows, rounds)
-        total = sum(len(transcript.positions) for transcript in experience.transcripts)
         for group in self._optimizer.param_groups:
             group["lr"] = settings["learning_rate"] * self._decay(iteration)
         self._optimizer.zero_grad()
-        sums = dict.fromkeys(("loss", "entropy", "kl"), 0.0)
-        kl_tokens = 0
-        for first in range(0, len(experience.transcripts), settings["micro_batch"]):
-            rows = slice(first, first + settings["micro_batch"])
-            batch = collate(experience.transcripts[rows], self._language_model.padding)
-            scored = partial(
-                chosen_log_probabilities,
-                batch=batch,
-                allowed=self._masks.allowed,
-                temperature=settings["temperature"],
-            )
-            # Where the divergence isn't part of the loss, one micro-batch tells how far it went.
-            measured = settings["kl_coefficient"] > 0 or first == 0
-            reference = None
-            if measured:
-                with torch.no_grad(), self.model.disable_adapter():
-                    reference, _ = scored(self.model)
-                kl_tokens += batch.size
-            with folded(self.model, settings["fold_adapter"]):
-                log_probabilities, entropies = scored(self.model)
-            terms = loss_terms(
-                log_probabilities,
-                entropies,
-                credit[rows][batch.conversation, batch.round].to(log_probabilities.device),
-                reference=reference,
-                kl_estimator=settings["kl_estimator"],
-            )
-            loss = terms.policy / total
-            if settings["kl_coefficient"] > 0:
-                loss = loss + settings["kl_coefficient"] * terms.kl / total
-            if settings["entropy_coefficient"] > 0:
-                loss = loss - settings["entropy_coefficient"] * terms.entropy / total
-            loss.backward()
-            for name, value in (("loss", loss), ("entropy", terms.entropy), ("kl", terms.kl)):
-                sums[name] += value.item()
+        sums = add_gradients(
+            self.model,
+            experience.transcripts,
+            credit[experience.own],
+            total=experience.chosen,
+            measure_kl=self._processes.main,
+            allowed=self._masks.allowed,
+            padding=self._language_model.padding,
+            settings=settings,
+        )
+        self._processes.add_up(self._trained.values())
         norm = torch.nn.utils.clip_grad_norm_(self._trained.values(), settings["gradient_clip"])
         self._optimizer.step()
+        parts = self._processes.gather(sums)
+        sums = {name: sum(part[name] for part in parts) for name in sums}
+        further = {}
+        if "sampler_difference" in sums:
+            further["sampler_difference"] = sums["sampler_difference"] / experience.chosen
         return {
             "loss": sums["loss"],
-            "entropy": sums["entropy"] / total,
-            "kl": sums["kl"] / kl_tokens,
+            "entropy": sums["entropy"] / experience.chosen,
+            "kl": sums["kl"] / sums["kl_tokens"],
+            **further,
             "gradient_norm": norm.item(),
-            "tokens": sum(len(transcript.tokens) for transcript in experience.transcripts),
+            "tokens": experience.tokens,
         }
 
     def _decay(self, iteration: int) -> float:
@@ -303,7 +353,8 @@ class Trainer:
             isinstance(self._opponents, PastAgents)
             and iteration % self._settings["buffer"]["every"] == 0
         ):
-            self._add_past_agent(iteration, adapter_weights(self.model))
+            weights = adapter_weights(self.model)
+            self._add_past_agent(iteration, {key: value.cpu() for key, value in weights.items()})
 
     def _add_past_agent(self, iteration: int, weights: dict[str, Tensor]) -> None:
         assert isinstance(self._opponents, PastAgents)
@@ -315,6 +366,8 @@ class Trainer:
         put_adapter(self.model, weights, past_agent(iteration))
 
     def _save_checkpoint(self, iteration: int, metrics: MetricsFile) -> None:
+        if not self._processes.main:
+            return
         self._checkpoints.save(
             Checkpoint(
                 iteration,
@@ -328,7 +381,7 @@ class Trainer:
 
     def _resume(self) -> tuple[int, MetricsFile]:
         """Put the run where its last checkpoint left it; the iteration to go on with, and the metrics so far."""
-        metrics = self._output / "metrics.csv"
+        metrics = self._output / "metrics.csv" if self._processes.main else None
         checkpoint = self._checkpoints.latest()
         if checkpoint is None:
             return 0, MetricsFile(metrics)

@@ -5,6 +5,8 @@ for all algorithms and seeds of a game. The loss is on the players' own choices 
 as in play.
 """
 
+import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -112,7 +114,8 @@ def run_warm_start(
         base: directory of the base model.
         game: the game's entry in the config.
         settings: merged `warm_start` settings. With `method: lora` an adapter is trained and merged into the model
-            at the end, so that everything downstream sees a plain model either way.
+            at the end, so that everything downstream sees a plain model either way. With `steps: 0` the model stays
+            as it is, and nobody is imitated.
         output: directory for the model.
         metrics: CSV with the loss of every step, and on held-out transcripts now and then.
         behaviour: CSV with what the model does when it plays itself, and the population for comparison.
@@ -123,6 +126,46 @@ def run_warm_start(
     language_model = load_model(base)
     rules = game_of(game)
     masks = language_model.masks(rules)
+    model = language_model.model
+    if settings["steps"] > 0:
+        model = _taught(language_model, rules, masks, settings, metrics)
+        LanguageModel(model, language_model.chat, output).save(output)
+    else:
+        shutil.copytree(base, output, copy_function=_link, ignore=shutil.ignore_patterns(".*"))
+        metrics.write_text("step,loss,held_out_loss\n")
+
+    player = LanguageModelPlayer(
+        model,
+        language_model.chat,
+        masks,
+        streams_in_order("warm start behaviour"),
+        max_new_tokens=settings["max_new_tokens"],
+    )
+    matches = [
+        rules.start(derive_seed("warm start behaviour", index))
+        for index in range(settings["evaluation_matches"])
+    ]
+    play(matches, [(player, player)] * len(matches))
+    summary = summarise(rules, [(match, seat) for match in matches for seat in (0, 1)])
+    pd.DataFrame(summary.items(), columns=["quantity", "value"]).to_csv(behaviour, index=False)
+
+
+def _link(source: str, target: str) -> None:
+    """The same file under a second name, which takes no room, or a copy where that can't be."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _taught(
+    language_model: LanguageModel,
+    rules: Game,
+    masks: TokenMasks,
+    settings: Mapping[str, Any],
+    metrics: Path,
+) -> PreTrainedModel:
+    """The model, trained on the population's transcripts."""
     population = Population(
         rules, settings["population"], settings["noise"], language_model.chat, masks
     )
@@ -144,7 +187,7 @@ def run_warm_start(
     held_out = population.transcripts(settings["matches"], "held out")
     rows = MetricsFile(metrics)
     steps = settings["steps"]
-    with Progress(steps, f"{game['name']}, warm start") as progress:
+    with Progress(steps, f"{rules.name}, warm start") as progress:
         for step in range(steps):
             for group in optimizer.param_groups:
                 group["lr"] = settings["learning_rate"] * schedule(step, steps)
@@ -163,22 +206,7 @@ def run_warm_start(
             progress.advance(f"loss {loss.item():.3f}")
     if isinstance(model, PeftModel):
         model = model.merge_and_unload()
-    LanguageModel(model, language_model.chat, output).save(output)
-
-    player = LanguageModelPlayer(
-        model,
-        language_model.chat,
-        masks,
-        streams_in_order("warm start behaviour"),
-        max_new_tokens=settings["max_new_tokens"],
-    )
-    matches = [
-        rules.start(derive_seed("warm start behaviour", index))
-        for index in range(settings["evaluation_matches"])
-    ]
-    play(matches, [(player, player)] * len(matches))
-    summary = summarise(rules, [(match, seat) for match in matches for seat in (0, 1)])
-    pd.DataFrame(summary.items(), columns=["quantity", "value"]).to_csv(behaviour, index=False)
+    return model
 
 
 def schedule(step: int, steps: int) -> float:

@@ -118,10 +118,22 @@ class ApiPlayer:
         self._usage.requests = self._server.requests
         return self._usage
 
+    @property
+    def usage_record(self) -> dict[str, Any]:
+        """The usage, with the names of the player and of the model."""
+        return {"name": self.name, "model": self._settings.model, **asdict(self.usage)}
+
     def write_usage(self, path: Path) -> None:
-        """Write the usage as JSON, with the names of the player and of the model."""
-        facts = {"name": self.name, "model": self._settings.model, **asdict(self.usage)}
-        path.write_text(json.dumps(facts, indent=1) + "\n")
+        """Write that as JSON."""
+        path.write_text(json.dumps(self.usage_record, indent=1) + "\n")
+
+    def pass_over(self, seed: int, seat: int) -> None:
+        """Leave out a conversation that another process has, so that later ones have their own numbers."""
+        self._begun[seed, seat] += 1
+
+    def begin_again(self, seed: int, seat: int) -> None:
+        """Number the conversations with this seed and seat from the first again: matches are repeated."""
+        del self._begun[seed, seat]
 
     def __repr__(self) -> str:
         return f"ApiPlayer({self._server!r})"

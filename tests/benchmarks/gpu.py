@@ -1,0 +1,370 @@
+"""How fast training is on a GPU: the paper's Trust-and-Split on a model of random weights, and the laptop scale.
+
+`--shape tiny --device cpu` tries the script where there is no GPU. The results go to a Markdown table.
+"""
+
+import argparse
+import json
+import resource
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase, Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
+
+from social_dilemmas.configuration import with_defaults
+from social_dilemmas.estimate.shape import Shape
+from social_dilemmas.generation.model import load_model, write_base_model
+from social_dilemmas.generation.sampler import CachedConversation, LanguageModelPlayer
+from social_dilemmas.generation.tokenizer import ASSISTANT, CHAT_TEMPLATE, END, PAD, USER, train_bpe
+from social_dilemmas.learning import trainer as trainer_module
+from social_dilemmas.learning.adapters import adapter_weights
+from social_dilemmas.learning.corpus import game_texts
+from social_dilemmas.learning.settings import merge, named, training_settings
+from social_dilemmas.learning.trainer import Trainer
+
+ROOT = Path(__file__).resolve().parents[2]
+TABLE = Path(__file__).with_suffix(".md")
+NOT_MEASURED = "not yet measured"
+ALGORITHM, GAME = "advantage_alignment", "trust_and_split"
+MERGES = 1500  # of the tokenizer: enough to write the games' words as one or two tokens each
+QUANTITIES = (
+    "seconds an iteration",
+    "of these, sampling",
+    "of these, training",
+    "tokens sampled a second, both seats",
+    "tokens trained on a second",
+    "share of peak FLOP/s in training, recomputation not counted",
+    "share of memory bandwidth in sampling",
+    "peak memory",
+    "tokens sampled in an iteration",
+    "tokens trained on in an iteration",
+)
+SHAPES = {
+    "qwen2.5-7b": Shape(3584, 28, 28, 4, 128, 18944, 152_064, False, "bfloat16"),
+    "qwen2.5-0.5b": Shape(896, 24, 14, 2, 64, 4864, 151_936, True, "bfloat16"),
+    "tiny": Shape(64, 2, 4, 2, 16, 128, 4096, False, "bfloat16"),
+}
+Peaks = tuple[float | None, float | None]
+# Dense bfloat16 operations a second and bytes a second, by their data sheets.
+PEAKS = {
+    "H200": (989e12, 4.8e12),
+    "H100 80GB HBM3": (989e12, 3.35e12),
+    "H100 PCIe": (756e12, 2.0e12),
+    "A100-SXM4-80GB": (312e12, 2.04e12),
+    "A100 80GB PCIe": (312e12, 1.94e12),
+    "A100-SXM4-40GB": (312e12, 1.56e12),
+    "L40S": (362e12, 0.864e12),
+}
+
+
+@dataclass
+class Sampling:
+    """What was sampled in an iteration: forward passes, tokens, and the bytes that the passes must read."""
+
+    passes: int = 0
+    tokens: int = 0
+    bytes_read: float = 0.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Means over the iterations."""
+
+    seconds_sampling: float
+    seconds_training: float
+    sampled: float
+    passes: float
+    bytes_read: float
+    trained: float
+    chosen: float
+    operations: float
+    peak_memory: float
+
+
+def configuration(name: str) -> dict[str, Any]:
+    """A scale's configuration with its defaults, as Snakemake merges it."""
+    files = ["config.yaml"] if name == "laptop" else ["config.yaml", f"{name}.yaml"]
+    config = merge(*(yaml.safe_load((ROOT / "config" / file).read_text()) for file in files))
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    return with_defaults(config, schema)
+
+
+def byte_tokenizer() -> PreTrainedTokenizerBase:
+    """Byte-level BPE learnt from the games' text, whose tokens are parts of words, as with large models."""
+    vocabulary, merges = train_bpe(game_texts([{"name": GAME}])[0], MERGES)
+    return Qwen2Tokenizer(
+        vocab=vocabulary,
+        merges=merges,
+        unk_token=None,
+        eos_token=END,
+        pad_token=PAD,
+        extra_special_tokens=[USER, ASSISTANT],
+        chat_template=CHAT_TEMPLATE,
+    )
+
+
+def write_random_model(shape: Shape, device: str, output: Path) -> None:
+    """A model of this shape with random weights, built on the device. Rows past the tokenizer's are never said."""
+    config = Qwen2Config(
+        vocab_size=shape.vocabulary,
+        hidden_size=shape.hidden_size,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.key_value_heads,
+        intermediate_size=shape.feed_forward_size,
+        tie_word_embeddings=shape.tied_embeddings,
+        max_position_embeddings=32_768,
+        dtype=shape.dtype,
+    )
+    torch.manual_seed(0)
+    torch.set_default_dtype(getattr(torch, shape.dtype))
+    with torch.device(device):
+        model = Qwen2ForCausalLM(config)
+    torch.set_default_dtype(torch.float32)
+    model.save_pretrained(output)
+    byte_tokenizer().save_pretrained(output)
+
+
+def counting(shape: Shape, rank: int, found: Sampling) -> type[LanguageModelPlayer]:
+    """The player, which also counts what it does."""
+    head = shape.vocabulary * shape.hidden_size * shape.bytes_each
+    weights = shape.linear_parameters * shape.bytes_each + 4 * shape.adapter_parameters(rank) + head
+
+    class Counting(LanguageModelPlayer):
+        def _next_logits(self, speaking: Sequence[CachedConversation]) -> Tensor:
+            found.passes += 1
+            found.tokens += len(speaking)
+            held = sum(len(conversation.transcript.tokens) for conversation in speaking)
+            found.bytes_read += weights + held * shape.cache_bytes
+            return super()._next_logits(speaking)
+
+    return Counting
+
+
+def synchronized(device: str) -> float:
+    """The time when all that was asked of the device is done."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def measure(
+    model: Path,
+    shape: Shape,
+    game: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    device: str,
+    iterations: int,
+) -> Measured:
+    """Some iterations after one that doesn't count, with a full buffer of past agents if there is one."""
+    found = Sampling()
+    with tempfile.TemporaryDirectory() as output, pytest.MonkeyPatch.context() as patch:
+        player = counting(shape, settings["lora_rank"], found)
+        patch.setattr(trainer_module, "LanguageModelPlayer", player)
+        patch.setattr(trainer_module, "load_model", partial(load_model, device=device))
+        trainer = Trainer(model, game, settings, 0, Path(output))
+        return _measure(trainer, found, device, shape, iterations)
+
+
+def _measure(
+    trainer: Trainer, found: Sampling, device: str, shape: Shape, iterations: int
+) -> Measured:
+    settings = trainer._settings
+    for agent in range(settings["buffer"]["size"]):
+        weights = adapter_weights(trainer.model)
+        trainer._add_past_agent(-agent, {name: each.cpu() for name, each in weights.items()})
+    rows: list[tuple[float, ...]] = []
+    for iteration in range(iterations + 1):
+        if iteration == 1:
+            found.passes = found.tokens = 0
+            found.bytes_read = 0.0
+            if device == "cuda":
+                torch.cuda.reset_peak_memory_stats()
+        begin = synchronized(device)
+        experience = trainer._play(iteration)
+        sampled = synchronized(device)
+        trainer._update(experience, iteration)
+        trained = synchronized(device)
+        if iteration:
+            rows.append((sampled - begin, trained - sampled, experience.tokens, experience.chosen))
+            print(f"  sampling {sampled - begin:.2f} s, training {trained - sampled:.2f} s")
+    seconds_sampling, seconds_training, tokens, chosen = (
+        sum(column) / len(rows) for column in zip(*rows, strict=True)
+    )
+    context = tokens / len(experience.transcripts) / 2
+    # Forward, backward to the inputs (the weights' own gradients aren't needed), reference.
+    passes = 3 if settings["kl_coefficient"] > 0 else 2
+    forward = shape.forward_operations(tokens, context) + shape.output_operations(chosen)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    if device == "cuda":
+        peak = torch.cuda.max_memory_allocated()
+    return Measured(
+        seconds_sampling,
+        seconds_training,
+        found.tokens / len(rows),
+        found.passes / len(rows),
+        found.bytes_read / len(rows),
+        tokens,
+        chosen,
+        passes * forward,
+        peak,
+    )
+
+
+def peaks(name: str, given: Peaks) -> Peaks:
+    """Operations and bytes a second of the device at best, where they are known."""
+    known = next((value for part, value in PEAKS.items() if part in name), (None, None))
+    return given[0] or known[0], given[1] or known[1]
+
+
+def large_rows(result: Measured | None, best: Peaks) -> list[str]:
+    """Lines of the large model's table."""
+    values = dict.fromkeys(QUANTITIES, NOT_MEASURED)
+    if result is not None:
+        sampling, training = result.seconds_sampling, result.seconds_training
+        told = (
+            f"{sampling + training:.1f}",
+            f"{sampling:.1f}",
+            f"{training:.1f}",
+            f"{result.sampled / sampling:,.0f}",
+            f"{result.trained / training:,.0f}",
+            f"{result.operations / training / best[0]:.1%}" if best[0] else NOT_MEASURED,
+            f"{result.bytes_read / sampling / best[1]:.1%}" if best[1] else NOT_MEASURED,
+            f"{result.peak_memory / 1e9:.1f} GB",
+            f"{result.sampled:,.0f} in {result.passes:,.0f} forward passes",
+            f"{result.trained:,.0f}, of which {result.chosen:,.0f} were chosen",
+        )
+        values = dict(zip(QUANTITIES, told, strict=True))
+    return ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in values.items())]
+
+
+def laptop_rows(
+    config: Mapping[str, Any], results: Mapping[tuple[str, str], Measured]
+) -> list[str]:
+    """Lines of the laptop scale's table: seconds an iteration, sampling and training."""
+    lines = ["| game | on the GPU | on one CPU core |", "|---|---|---|"]
+    for game in config["games"]:
+        cells = [
+            f"{one.seconds_sampling:.2f} + {one.seconds_training:.2f}" if one else NOT_MEASURED
+            for one in (results.get((game["name"], device)) for device in ("cuda", "cpu"))
+        ]
+        lines.append(f"| {' | '.join([game['name'], *cells])} |")
+    return lines
+
+
+def measure_large(shape: Shape, device: str, iterations: int) -> Measured:
+    """The paper's Advantage Alignment in Trust-and-Split, all matches on one device."""
+    config = configuration("paper")
+    settings = {**training_settings(config, GAME, ALGORITHM), "processes": 1}
+    game = named(config["games"], GAME)
+    if shape is SHAPES["tiny"]:
+        game = {**game, "rounds": 2}
+        small = {"matches": 8, "group_size": 4, "max_new_tokens": 40, "buffer": {"size": 2}}
+        settings = merge(settings, small)
+    with tempfile.TemporaryDirectory() as folder:
+        write_random_model(shape, device, Path(folder))
+        return measure(Path(folder), shape, game, settings, device, iterations)
+
+
+def measure_laptop(devices: Sequence[str], iterations: int) -> dict[tuple[str, str], Measured]:
+    """The laptop scale's Advantage Alignment in its three games, with the base model in place of the warm-started."""
+    config = configuration("laptop")
+    entry = config["models"][0]
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model"
+        write_base_model(entry, *game_texts(config["games"]), path)
+        told = json.loads((path / "config.json").read_text())
+        heads, hidden = entry["heads"], entry["hidden_size"]
+        sizes = (hidden, entry["layers"], heads, heads, hidden // heads, entry["feed_forward_size"])
+        shape = Shape(*sizes, told["vocab_size"], True)
+        for game in config["games"]:
+            settings = training_settings(config, game["name"], ALGORITHM)
+            for device in devices:
+                print(f"laptop scale, {game['name']}, {device}", flush=True)
+                found[game["name"], device] = measure(
+                    path, shape, game, settings, device, iterations
+                )
+    return found
+
+
+def report(where: str, shape: str, large: list[str], laptop: list[str]) -> str:
+    """The whole file; `where` it was measured, and how."""
+    sizes = {key: value for key, value in asdict(SHAPES[shape]).items() if key != "embedded"}
+    facts = "; ".join(f"{key.replace('_', ' ')} {value}" for key, value in sizes.items())
+    smaller = "Here with 8 matches of 2 rounds, and replies of 40 tokens at most. "
+    return "\n".join(
+        [
+            "# Speed and memory on a GPU",
+            "",
+            where,
+            "",
+            f"## {shape}, random weights",
+            "",
+            "The settings of Advantage Alignment in Trust-and-Split in `config/paper.yaml`, but in one process and",
+            "with a full buffer of past agents.",
+            f"{smaller if shape == 'tiny' else ''}Shape: {facts}.",
+            "The tokenizer is a byte-level one learnt from the game's text, and all further rows of the vocabulary are",
+            "padding that is computed, but never said. As the weights are random, messages go on up to their limit of",
+            "500 characters, which those of a trained model seldom do.",
+            "",
+            *large,
+            "",
+            "## The laptop scale",
+            "",
+            "Advantage Alignment, seconds an iteration: sampling + training.",
+            "",
+            *laptop,
+            "",
+        ]
+    )
+
+
+def main() -> None:
+    """Measure and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shape", choices=SHAPES, default="qwen2.5-7b")
+    parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
+    parser.add_argument("--iterations", type=int, default=3, help="that count; there is one before")
+    parser.add_argument(
+        "--peak-flops", type=float, help="of the GPU in bfloat16, if not known here"
+    )
+    parser.add_argument("--peak-bandwidth", type=float, help="bytes a second, if not known here")
+    parser.add_argument("--output", type=Path, help=f"default: {TABLE.name} for a GPU, else none")
+    parser.add_argument("--empty", action="store_true", help="write the table without measuring")
+    asked = parser.parse_args()
+    if asked.device == "cuda" and not asked.empty and not torch.cuda.is_available():
+        parser.exit(
+            1, "there is no GPU here; --shape tiny --device cpu tries this script without one\n"
+        )
+    torch.set_num_threads(1)
+    where, best = "Command: `make bench-gpu`.", (asked.peak_flops, asked.peak_bandwidth)
+    result: Measured | None = None
+    laptop: dict[tuple[str, str], Measured] = {}
+    if not asked.empty:
+        name = torch.cuda.get_device_name() if asked.device == "cuda" else "a CPU"
+        command = f"tests/benchmarks/gpu.py --shape {asked.shape} --device {asked.device}"
+        where = f"Command: `{command}`; on {name}, with torch {torch.__version__}."
+        print(f"{asked.shape}, {asked.device}", flush=True)
+        best = peaks(name, best)
+        result = measure_large(SHAPES[asked.shape], asked.device, asked.iterations)
+        laptop = measure_laptop([*{asked.device, "cpu"}], asked.iterations)
+    lines = large_rows(result, best), laptop_rows(configuration("laptop"), laptop)
+    text = report(where, asked.shape, *lines)
+    print(text)
+    output = asked.output or (TABLE if asked.device == "cuda" else None)
+    if output:
+        output.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

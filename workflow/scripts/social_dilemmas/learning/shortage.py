@@ -1,0 +1,48 @@
+"""What runs out in a training run, disk or memory, told in one sentence."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+
+from social_dilemmas.errors import UserError
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+TRAINING_ADVICE = (
+    "lower training.micro_batch or training.micro_batch_tokens, set training.gradient_checkpointing to true, "
+    "or raise training.processes"
+)
+SAMPLING_ADVICE = "lower training.max_new_tokens, or raise training.processes"
+
+
+@contextmanager
+def shortage_told(output: Path, advice: str) -> Iterator[None]:
+    """Turn a full disk and too little GPU memory into a `UserError`.
+
+    Args:
+        output: the folder that the run writes to.
+        advice: what to do where memory is short.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        if not _disk_full(error):
+            raise
+        raise UserError(
+            f"{output}: the disk is full, or your quota of it; make room and run it again: "
+            "it goes on from its last checkpoint"
+        ) from error
+    except torch.OutOfMemoryError as error:
+        raise UserError(
+            f"{output}: there is too little GPU memory; {advice}, and run it again: "
+            "it goes on from its last checkpoint"
+        ) from error
+
+
+def _disk_full(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in DISK_FULL
+    return any(f"os error {number}" in str(error) for number in DISK_FULL)  # safetensors' own words
