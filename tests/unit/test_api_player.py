@@ -286,6 +286,17 @@ def test_a_rerun_costs_nothing(make: Make) -> None:
     assert again.usage.cost_now == 0
 
 
+def test_matches_that_are_played_again_cost_nothing(make: Make) -> None:
+    make.server.behaviours = [says(f"<{action}>") for action in "ABBA"]
+    player = make()
+    group = [dilemmas()[0] for _ in range(2)]  # of one seed
+    played = actions(meet(player, group))
+    player.begin_again(group[0].seed, 0)
+    again = [dilemmas()[0] for _ in range(2)]
+    assert actions(meet(player, again)) == played
+    assert len(make.server.requests) == 2
+
+
 def test_matches_of_a_group_keep_their_own_responses(make: Make) -> None:
     """They share the seed, so that they ask the very same."""
     twins = [build_game("prisoners_dilemma", 2).start(7) for _ in range(4)]

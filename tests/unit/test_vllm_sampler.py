@@ -1,0 +1,347 @@
+"""Playing and training on a server's tokens. In the server's place the trainer's own model draws them, one by one."""
+
+import csv
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from peft import PeftModel
+from torch import Tensor
+
+from social_dilemmas.errors import UserError
+from social_dilemmas.games import build_game
+from social_dilemmas.games.game import Turn
+from social_dilemmas.games.grammar import Choice, Grammar, Literal
+from social_dilemmas.generation.masks import DONE, TokenMasks
+from social_dilemmas.generation.model import LanguageModel, load_model
+from social_dilemmas.generation.transcript import collate
+from social_dilemmas.generation.vllm_player import VllmPlayer
+from social_dilemmas.generation.vllm_protocol import Reply, ReplyPlace, masks_fingerprint
+from social_dilemmas.generation.vllm_server import BASE, Completion, ServerLostError
+from social_dilemmas.learning import vllm_sampler
+from social_dilemmas.learning.log_probabilities import chosen_log_probabilities
+from social_dilemmas.learning.trainer import Trainer
+from social_dilemmas.learning.update import add_gradients
+from social_dilemmas.players.play import play
+from social_dilemmas.randomness import derive_seed
+
+GAME: dict[str, Any] = {"name": "trust_and_split", "rounds": 2, "rules": {}}
+SETTINGS: dict[str, Any] = {
+    **{"credit": "advantage_alignment", "beta": 0.5, "discount": 0.9, "reward_scale": 5},
+    **{"matches": 4, "group_size": 2, "baseline": "group", "critic": {}, "iterations": 3},
+    **{"lora_rank": 2, "lora_alpha": 4, "learning_rate": 0.01, "learning_rate_decay": "none"},
+    **{"gradient_clip": 1.0, "temperature": 0.8, "max_new_tokens": 5, "fold_adapter": True},
+    **{"micro_batch": 3, "micro_batch_tokens": None, "gradient_checkpointing": False},
+    **{"kl_coefficient": 0.0, "kl_estimator": "forward", "entropy_coefficient": 0.0},
+    **{"buffer": {"size": 0, "every": 1, "probability": 0.5, "draw": "group"}, "processes": 1},
+    **{"checkpoint_every": 10, "sampler": "vllm"},
+    "vllm": {
+        **{"python": None, "memory_share": 0.5, "context": None},
+        **{"start_timeout": 1, "request_timeout": 1},
+    },
+}
+BUFFER = {"size": 1, "every": 1, "probability": 0.7, "draw": "group"}
+
+
+class StandIn:
+    """Answers as `VllmServer` does, with adapters that it reads from the directories that it is given."""
+
+    lost_in: ClassVar[set[int]] = set()  # numbers of the calls in which a server is lost
+    calls: ClassVar[int] = 0
+    history: ClassVar[list[str]] = []  # what was asked of servers
+    requests: ClassVar[list[Mapping[str, Any]]] = []
+
+    def __init__(self, model: Path, settings: Any, log: Path, **facts: Any) -> None:
+        self.log = log
+        self.context = 512
+        self.starts = 0
+        self.running = False
+        self._path = model
+        self._adapters = facts["adapters"]
+        language_model = load_model(model)
+        game = build_game(GAME["name"], GAME["rounds"])
+        self._masks = language_model.masks(game)
+        assert facts["additional"]["reply_masks"]["fingerprint"] == masks_fingerprint(self._masks)
+
+    def start(self) -> None:
+        self.running = True
+        self.starts += 1
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.log.write_text("started\n")
+        self._base = load_model(self._path).model
+        self._model: Any = None  # with adapters, once there is one
+        self._names: set[str] = set()
+        self.history.append("start")
+
+    def stop(self) -> None:
+        self.running = False
+
+    def load_adapter(self, name: str, path: Path) -> None:
+        assert name not in self._names
+        self._names.add(name)
+        assert len(self._names) <= self._adapters
+        if self._model is None:
+            model = load_model(self._path).model
+            self._model = PeftModel.from_pretrained(model, str(path), adapter_name=name)
+        else:
+            self._model.load_adapter(str(path), name)
+            self._model.set_adapter(name)  # before the active one may be deleted
+        self.history.append(f"load {name}")
+
+    def unload_adapter(self, name: str) -> None:
+        self._names.remove(name)
+        self._model.delete_adapter(name)
+        self.history.append(f"unload {name}")
+
+    def complete(self, requests: Sequence[Mapping[str, Any]]) -> list[Completion]:
+        assert self.running
+        type(self).calls += 1
+        if self.calls in self.lost_in:
+            raise ServerLostError("has ended")
+        self.requests.extend(requests)
+        return [draw(self._next, request, self._masks) for request in requests]
+
+    def _next(self, model: str, tokens: list[int]) -> Tensor:
+        played_by: Any = self._base
+        if model != BASE:
+            assert model in self._names
+            played_by = self._model
+            played_by.set_adapter(model)
+        logits: Tensor = played_by(torch.tensor([tokens])).logits[0, -1]
+        return logits
+
+
+@torch.no_grad()
+def draw(following: Any, request: Mapping[str, Any], masks: TokenMasks) -> Completion:
+    """What the server does with a request, with the project's own code where the server has it, too."""
+    place = ReplyPlace.read(request["vllm_xargs"])
+    assert place is not None
+    draws, log_probabilities = random.Random(request["seed"]), []
+    reply = Reply(place, [])
+    while (state := reply.next_state(masks)) != DONE:
+        logits = following(request["model"], request["prompt"] + reply.tokens)
+        masked = (logits / request["temperature"]).masked_fill(~masks.allowed[state], -torch.inf)
+        distribution = masked.log_softmax(-1)
+        (token,) = draws.choices(range(len(distribution)), distribution.exp().tolist())
+        reply.tokens.append(token)
+        log_probabilities.append(distribution[token].item())
+    assert reply.tokens[-1] in request["stop_token_ids"]
+    return Completion(reply.tokens, log_probabilities)
+
+
+@pytest.fixture(autouse=True)
+def server(monkeypatch: pytest.MonkeyPatch) -> type[StandIn]:
+    monkeypatch.setattr(vllm_sampler, "VllmServer", StandIn)
+    StandIn.lost_in, StandIn.calls = set(), 0
+    StandIn.history.clear()
+    StandIn.requests.clear()
+    return StandIn
+
+
+class OneModel:
+    """A server for a player alone: one model under the name `base`."""
+
+    context = 512
+
+    def __init__(self, tiny: LanguageModel, masks: TokenMasks, forge: int | None = None) -> None:
+        self.requests: list[Mapping[str, Any]] = []
+        self._tiny, self._masks, self._forge = tiny, masks, forge
+
+    def complete(self, requests: Sequence[Mapping[str, Any]]) -> list[Completion]:
+        self.requests += requests
+
+        def following(model: str, tokens: list[int]) -> Tensor:
+            assert model == BASE
+            logits: Tensor = self._tiny.model(torch.tensor([tokens])).logits[0, -1]
+            return logits
+
+        answers = [draw(following, request, self._masks) for request in requests]
+        if self._forge is not None:
+            answers[0].tokens[self._forge] = 0
+        return answers
+
+
+def player_on(server: Any, tiny: LanguageModel, masks: TokenMasks, limit: int = 400) -> VllmPlayer:
+    return VllmPlayer(
+        server,
+        tiny.chat,
+        masks,
+        seed_of=lambda turn, replies: derive_seed(turn.match.seed, turn.seat, replies),
+        model_of=lambda turn: BASE,
+        temperature=0.8,
+        max_new_tokens=limit,
+    )
+
+
+@pytest.mark.parametrize("name", ["trust_and_split", "split", "prisoners_dilemma"])
+def test_transcripts_hold_what_the_trainer_would_say(name: str, tiny: LanguageModel) -> None:
+    game = build_game(name, 2)
+    masks = tiny.masks(game)
+    server = OneModel(tiny, masks)
+    player = player_on(server, tiny, masks, limit=5)  # so that some messages have to be closed
+    matches = [game.start(seed) for seed in range(3)]
+    play(matches, [(player, player)] * 3)
+    transcripts = [player.transcript(match, seat) for match in matches for seat in (0, 1)]
+    assert not any(match.invalid[seat] for match in matches for seat in (0, 1))
+    batch = collate(transcripts, tiny.padding)
+    with torch.no_grad():
+        scored, _ = chosen_log_probabilities(tiny.model, batch, masks.allowed, temperature=0.8)
+    assert batch.sampled is not None
+    assert torch.allclose(scored, batch.sampled, atol=1e-5)
+    seeds = [request["seed"] for request in server.requests]
+    assert len(set(seeds)) == len(seeds)  # every reply has a stream of its own
+
+
+def test_a_reply_without_a_choice_costs_no_request(tiny: LanguageModel) -> None:
+    match = build_game("prisoners_dilemma", 1).start(0)
+    fixed, free = Grammar((Literal("<yes>"),)), Grammar((Choice("it", ("A", "B")),))
+    masks = TokenMasks([fixed, free], tiny.chat, tiny.model.config.vocab_size)
+    server = OneModel(tiny, masks)
+    player = player_on(server, tiny, masks)
+    turns = [Turn(match, 0, "first", "Say yes.", fixed), Turn(match, 1, "first", "A or B?", free)]
+    first, second = player.reply(turns)
+    assert first == "<yes>"
+    assert second in ("<A>", "<B>")
+    assert len(server.requests) == 1
+    assert player.transcript(match, 0).sampled == []
+
+
+@pytest.mark.parametrize("place", [0, -1])
+def test_tokens_that_the_masks_do_not_allow_are_refused(place: int, tiny: LanguageModel) -> None:
+    game = build_game("split", 1)
+    masks = tiny.masks(game)
+    player = player_on(OneModel(tiny, masks, forge=place), tiny, masks)
+    with pytest.raises((ValueError, KeyError)):
+        player.reply(game.start(0).turns())
+
+
+def trained(base: Path, output: Path, **changes: Any) -> Trainer:
+    opponent = changes.pop("opponent", None)
+    trainer = Trainer(base, GAME, {**SETTINGS, **changes}, 0, output, opponent=opponent)
+    trainer.run()
+    return trainer
+
+
+def metrics(output: Path) -> list[dict[str, str]]:
+    with (output / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    return [{key: row[key] for key in row if not key.startswith("seconds")} for row in rows]
+
+
+def adapter_bytes(output: Path) -> bytes:
+    return (output / "adapter" / "adapter_model.safetensors").read_bytes()
+
+
+def test_every_step_has_an_adapter_of_its_own(
+    base_model: Path, tmp_path: Path, server: type[StandIn]
+) -> None:
+    trained(base_model, tmp_path)
+    assert server.history == [
+        *("start", "load learner-0", "unload learner-0", "load learner-1"),
+        *("unload learner-1", "load learner-2"),
+    ]
+    rows = metrics(tmp_path)
+    assert all(float(row["sampler_difference"]) < 1e-5 for row in rows)  # none of them was stale
+    assert rows[0]["gradient_norm"] != rows[1]["gradient_norm"]
+    assert not list(tmp_path.glob("vllm-*"))
+
+
+@pytest.mark.parametrize("opponent", ["past agents", "frozen agent", "the model", "script"])
+def test_every_seat_has_its_own_adapter(
+    opponent: str, base_model: Path, tmp_path: Path, server: type[StandIn]
+) -> None:
+    """Were an opponent played with the learner's weights, or the other way round, numbers would differ."""
+    changes: dict[str, Any] = {"learning_rate": 0.1}
+    if opponent == "past agents":
+        changes["buffer"] = BUFFER
+    elif opponent == "frozen agent":
+        trained(base_model, tmp_path / "frozen", learning_rate=0.1, lora_rank=3)
+        changes["opponent"] = {"name": "naive", "adapter": str(tmp_path / "frozen" / "adapter")}
+    elif opponent == "the model":
+        changes["opponent"] = {"name": "warm_start", "adapter": None}
+    else:
+        changes["opponent"] = {"name": "random"}
+    server.requests.clear()
+    trained(base_model, tmp_path / "run", **changes)
+    assert all(float(row["sampler_difference"]) < 1e-5 for row in metrics(tmp_path / "run"))
+    learners = {f"learner-{iteration}" for iteration in range(3)}
+    others = {
+        "past agents": {"iteration-1", "iteration-2"},
+        "frozen agent": {"opponent"},
+        "the model": {BASE},
+        "script": set(),
+    }
+    asked = {str(request["model"]) for request in server.requests}
+    assert learners <= asked
+    assert asked - learners <= others[opponent]
+    assert bool(asked - learners) == bool(others[opponent])
+
+
+def test_a_lost_server_changes_nothing(
+    base_model: Path, tmp_path: Path, server: type[StandIn]
+) -> None:
+    trained(base_model, tmp_path / "undisturbed", buffer=BUFFER)
+    calls = server.calls
+    for lost in (1, calls // 2, calls):
+        server.calls = 0
+        server.lost_in = {lost}
+        server.history.clear()
+        trained(base_model, tmp_path / f"lost-{lost}", buffer=BUFFER)
+        assert server.history.count("start") == 2
+        assert metrics(tmp_path / f"lost-{lost}") == metrics(tmp_path / "undisturbed")
+        assert adapter_bytes(tmp_path / f"lost-{lost}") == adapter_bytes(tmp_path / "undisturbed")
+
+
+def test_a_server_lost_twice_keeps_what_was_finished(
+    base_model: Path, tmp_path: Path, server: type[StandIn]
+) -> None:
+    trained(base_model, tmp_path / "undisturbed")
+    last = server.calls
+    server.calls, server.lost_in = 0, {last, last + 1}
+    with pytest.raises(UserError, match=r"second time in iteration 2, see its log .*server\.log"):
+        trained(base_model, tmp_path / "run")
+    assert (tmp_path / "run" / "vllm-0" / "server.log").is_file()
+    server.lost_in = set()
+    server.requests.clear()
+    trained(base_model, tmp_path / "run")
+    assert {str(request["model"]) for request in server.requests} == {"learner-2"}
+    assert metrics(tmp_path / "run") == metrics(tmp_path / "undisturbed")
+    assert adapter_bytes(tmp_path / "run") == adapter_bytes(tmp_path / "undisturbed")
+
+
+def test_the_update_is_that_of_the_trainers_own_sampler(base_model: Path, tmp_path: Path) -> None:
+    """The importance ratios of a sampler that agrees are 1; those of another one weigh the tokens."""
+    trainer = Trainer(base_model, GAME, SETTINGS, 0, tmp_path)
+    assert trainer._vllm is not None
+    with trainer._vllm:
+        experience = trainer._play(0)
+    credit = trainer._credit_of(experience)
+
+    def gradient(sampler: str) -> Tensor:
+        trainer.model.zero_grad()
+        add_gradients(
+            trainer.model,
+            experience.transcripts,
+            credit,
+            total=experience.chosen,
+            measure_kl=False,
+            allowed=trainer._masks.allowed,
+            padding=trainer._language_model.padding,
+            settings={**SETTINGS, "sampler": sampler},
+        )
+        gradients = [p.grad for p in trainer.model.parameters() if p.grad is not None]
+        return torch.cat([each.flatten() for each in gradients])
+
+    on_policy = gradient("vllm")
+    for transcript in experience.transcripts:
+        transcript.sampled = [each + 0.5 for each in transcript.sampled]
+    less_likely = gradient("vllm")
+    for transcript in experience.transcripts:
+        transcript.sampled = []
+    own = gradient("trainer")
+    assert own.norm() > 0
+    assert torch.allclose(on_policy, own, rtol=1e-4, atol=1e-6 * own.norm().item())
+    assert torch.allclose(less_likely, own * 2.718281828**-0.5, rtol=1e-3, atol=1e-6)

@@ -1,0 +1,266 @@
+"""A vLLM server is started, asked and ended, whatever goes wrong; a stand-in answers in place of vLLM."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from social_dilemmas.errors import UserError
+from social_dilemmas.generation import vllm_server
+from social_dilemmas.generation.vllm_server import (
+    ServerLostError,
+    ServerSettings,
+    VllmServer,
+    find_python,
+    visible_device,
+)
+
+SCRIPTS = Path(vllm_server.__file__).parents[2]
+PATIENCE = 20.0  # seconds for processes to go; they need a fraction of one
+
+
+class MakeServer(Protocol):
+    """Prepares a server with such a trouble."""
+
+    def __call__(self, trouble: str = "", **changes: Any) -> VllmServer: ...
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> ServerSettings:
+    """An interpreter that finds the stand-in where others find vLLM."""
+    package = tmp_path / "packages" / "vllm" / "entrypoints" / "openai"
+    package.mkdir(parents=True)
+    source = Path(__file__).with_name("fake_vllm_server.py").read_text()
+    (package / "api_server.py").write_text(source)
+    python = tmp_path / "python"
+    path = f'PYTHONPATH="{tmp_path}/packages:$PYTHONPATH"'
+    python.write_text(f'#!/bin/sh\n{path} exec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    return ServerSettings(
+        python=str(python), memory_share=0.5, context=None, start_timeout=60, request_timeout=30
+    )
+
+
+@pytest.fixture
+def make_server(
+    settings: ServerSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[MakeServer]:
+    servers = []
+
+    def make(trouble: str = "", **changes: Any) -> VllmServer:
+        monkeypatch.setenv("FAKE_VLLM", trouble)
+        server = VllmServer(
+            tmp_path,
+            replace(settings, **changes),
+            tmp_path / "server.log",
+            device="cpu",
+            dtype="float32",
+            adapters=2,
+            rank=3,
+            processor="module:Class",
+            additional={},
+        )
+        servers.append(server)
+        return server
+
+    yield make
+    for server in servers:
+        server.stop()
+
+
+def engine(log: Path) -> int:
+    """The process id of the stand-in's second process."""
+    found = re.search(r"engine (\d+)", log.read_text())
+    assert found, log.read_text()
+    return int(found[1])
+
+
+def alive(process: int) -> bool:
+    stat = Path(f"/proc/{process}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def gone(process: int) -> bool:
+    """Whether a process ends in time."""
+    deadline = time.monotonic() + PATIENCE
+    while alive(process):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def request(seed: int, model: str = "base") -> dict[str, Any]:
+    return {"model": model, "prompt": [1, 2, 3], "seed": seed}
+
+
+def test_every_request_names_its_adapter(make_server: MakeServer, tmp_path: Path) -> None:
+    server = make_server()
+    server.start()
+    server.load_adapter("learner-7", tmp_path)
+    both = [request(seed, model) for seed in range(20) for model in ("base", "learner-7")]
+    answers = server.complete(both)
+    assert server.context == 512
+    assert [answer.tokens for answer in answers] == [[each["seed"], 3] for each in both]
+    assert [a.log_probabilities[1] for a in answers] == [-len(each["model"]) for each in both]
+    server.unload_adapter("learner-7")
+    with pytest.raises(UserError, match=r"refuses .*status 404.*no model learner-7.*server\.log"):
+        server.complete([request(0, "learner-7")])
+
+
+def test_all_its_processes_end(make_server: MakeServer) -> None:
+    server = make_server()
+    server.start()
+    first, second = server.process_id, engine(server.log)
+    assert first
+    assert alive(first)
+    assert alive(second)
+    server.stop()
+    assert gone(first)
+    assert gone(second)
+    assert not server.running
+    server.stop()  # a second time does nothing
+
+
+def test_it_starts_again(make_server: MakeServer) -> None:
+    server = make_server()
+    server.start()
+    before = server.process_id
+    server.start()
+    assert before
+    assert gone(before)
+    assert server.complete([request(5)])[0].tokens == [5, 3]
+    assert server.starts == 2
+
+
+def test_a_request_without_an_answer_is_sent_again_as_it_was(
+    make_server: MakeServer, tmp_path: Path
+) -> None:
+    server = make_server("stalls once", request_timeout=1.5)
+    server.start()
+    server.load_adapter("learner-7", tmp_path)
+    both = [request(seed, model) for seed, model in enumerate(["base", "learner-7"] * 3)]
+    answers = server.complete(both)
+    assert [answer.tokens[0] for answer in answers] == [each["seed"] for each in both]
+    assert [a.log_probabilities[1] for a in answers] == [-len(each["model"]) for each in both]
+
+
+def test_a_server_that_stalls_is_lost(make_server: MakeServer) -> None:
+    server = make_server("stalls", request_timeout=0.3)
+    server.start()
+    with pytest.raises(ServerLostError, match=r"doesn't answer within 0\.3 seconds"):
+        server.complete([request(seed) for seed in range(4)])
+
+
+def test_a_server_that_dies_is_lost(make_server: MakeServer) -> None:
+    server = make_server("dies")
+    server.start()
+    with pytest.raises(ServerLostError, match=r"has ended|fails"):
+        server.complete([request(seed) for seed in range(4)])
+    process = server.process_id
+    second = engine(server.log)
+    server.stop()
+    assert process
+    assert gone(process)
+    assert gone(second)  # what it had started is left to nobody
+
+
+def test_a_conversation_that_is_too_long(make_server: MakeServer) -> None:
+    server = make_server("too long")
+    server.start()
+    with pytest.raises(UserError, match=r"limit of 512 tokens; raise training\.vllm\.context"):
+        server.complete([request(0)])
+
+
+def test_a_server_that_ends_while_it_starts(make_server: MakeServer) -> None:
+    server = make_server("no memory")
+    message = r"ended while it was starting \(RuntimeError: no memory for .*cache\).*server\.log"
+    with pytest.raises(UserError, match=message):
+        server.start()
+    assert not server.running
+
+
+def test_a_server_that_is_never_ready(make_server: MakeServer) -> None:
+    server = make_server("never ready", start_timeout=1.0)
+    with pytest.raises(UserError, match=r"after 1 seconds; raise training\.vllm\.start_timeout"):
+        server.start()
+    assert not server.running
+
+
+JOB = """
+import sys, time
+from pathlib import Path
+from social_dilemmas.generation.vllm_server import ServerSettings, VllmServer
+folder = Path(sys.argv[1])
+settings = ServerSettings(
+    python=sys.argv[2], memory_share=0.5, context=None, start_timeout=60, request_timeout=30
+)
+facts = {"device": "cpu", "dtype": "float32", "adapters": 1, "rank": 8, "processor": "", "additional": {}}
+server = VllmServer(folder, settings, folder / "server.log", **facts)
+server.start()
+print(server.process_id, flush=True)
+time.sleep(1000)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_it_never_outlives_the_job(
+    how: signal.Signals, settings: ServerSettings, tmp_path: Path
+) -> None:
+    assert settings.python
+    command = [sys.executable, "-c", JOB, str(tmp_path), settings.python]
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS), "FAKE_VLLM": ""}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as job:
+        assert job.stdout
+        process = int(job.stdout.readline())
+        second = engine(tmp_path / "server.log")
+        assert alive(process)
+        assert alive(second)
+        job.send_signal(how)
+    assert gone(process)
+    assert gone(second)
+
+
+def test_vllm_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vllm_server, "OWN_ENVIRONMENT", tmp_path / "nowhere")
+    with pytest.raises(UserError, match=r"vLLM isn't installed: call `make vllm`") as raised:
+        find_python(None)
+    assert "\n" not in str(raised.value)
+    for python in (sys.executable, str(tmp_path), "no-such-file"):
+        with pytest.raises(UserError, match=r"training\.vllm\.python: .* no interpreter with vLLM"):
+            find_python(python)
+
+
+def test_the_environment_of_make_vllm_is_found(
+    settings: ServerSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert settings.python
+    monkeypatch.setattr(vllm_server, "OWN_ENVIRONMENT", Path(settings.python))
+    assert find_python(None) == settings.python
+    assert find_python(settings.python) == settings.python
+
+
+@pytest.mark.parametrize(
+    ("ours", "device", "theirs"),
+    [
+        (None, "cuda", "0"),
+        (None, "cuda:1", "1"),
+        ("2,5", "cuda:1", "5"),
+        ("GPU-a", "cuda:0", "GPU-a"),
+    ],
+)
+def test_the_server_is_on_the_trainers_gpu(
+    ours: str | None, device: str, theirs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if ours is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ours)
+    assert visible_device(device) == theirs

@@ -1,0 +1,24 @@
+"""Runs vLLM's API server in the server's interpreter, and ends it with the process that started it."""
+
+import os
+import runpy
+import signal
+from threading import Thread
+
+
+def main() -> None:
+    """Serve until the standard input ends, as it does when the process at its other end has gone, however it went."""
+    Thread(target=_end_with_parent, daemon=True).start()
+    runpy.run_module("vllm.entrypoints.openai.api_server", run_name="__main__")
+
+
+def _end_with_parent() -> None:
+    while os.read(0, 1):
+        pass
+    os.killpg(
+        os.getpgrp(), signal.SIGKILL
+    )  # with vLLM's own processes; `VllmServer` makes it a group
+
+
+if __name__ == "__main__":
+    main()
