@@ -10,19 +10,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from social_dilemmas.configuration import WARM_START, check, with_defaults
+from social_dilemmas.configuration import WARM_START
 from social_dilemmas.errors import UserError
-from social_dilemmas.games import declare, game_names, game_of
+from social_dilemmas.games import game_names, game_of
 from social_dilemmas.games.game import Game
 from social_dilemmas.learning.settings import merge
 from social_dilemmas.players.human import play_in_terminal
 from social_dilemmas.players.player import Player
 from social_dilemmas.players.scripted import scripted_player, scripted_player_names
 from social_dilemmas.randomness import derive_seed
+from social_dilemmas.scales import read_config
 
-ROOT = Path(__file__).resolve().parents[1]
 WORTHY = ("reciprocator", "tit_for_tat")  # opponents for those who name none, as far as there are
 ROUNDS = 10  # of a game that the configuration hasn't got
 
@@ -63,26 +61,6 @@ def main() -> None:
         sys.exit(str(error))
     except KeyboardInterrupt:  # while a model is loaded
         sys.exit(130)
-
-
-def read_config(scale: str) -> Mapping[str, Any]:
-    """The configuration of a scale, as the workflow sees it.
-
-    Raises:
-        UserError: there is none, or it has a mistake.
-    """
-    files = [ROOT / "config" / "config.yaml"]
-    if scale != "laptop":
-        files.append(ROOT / "config" / f"{scale}.yaml")
-    if not files[-1].is_file():
-        scales = sorted(path.stem for path in files[0].parent.glob("*.yaml"))
-        known = ", ".join("laptop" if name == "config" else name for name in scales)
-        raise UserError(f"unknown scale {scale!r}; known scales: {known}")
-    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-    config = with_defaults(merge(*(yaml.safe_load(file.read_text()) for file in files)), schema)
-    check(config, schema, files)
-    declare(config["games"])
-    return config
 
 
 def game_entry(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:

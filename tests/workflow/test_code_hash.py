@@ -34,7 +34,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def forget() -> None:
     """As in a new process."""
-    for function in (module._imported, module._instructions):
+    for function in (code_hash, module._imported, module._instructions):
         function.cache_clear()
 
 

@@ -171,6 +171,11 @@ MISTAKES: list[tuple[Callable[[Config], None], list[str]]] = [
     (put(*SPLIT, "training", "group_size", value=1), ["group_size must be at least 2"]),
     (put(*SPLIT, "training", "group_size", value=7), ["must be a multiple of group_size", "7"]),
     (
+        put(*SPLIT, "training", "processes", value=5),
+        ["processes must be no more than matches", "5"],
+    ),
+    (put(*SPLIT, "training", "micro_batch_tokens", value=0), ["micro_batch_tokens", "at least 1"]),
+    (
         put(*SPLIT, "training_by_algorithm", value={"naive": {"group_size": 7}}),
         ["must be a multiple of group_size", "7"],
     ),
@@ -211,6 +216,14 @@ MISTAKES: list[tuple[Callable[[Config], None], list[str]]] = [
     (learners({"naive": "warm_start"}), [f"{LEARNERS}.naive must be a list"]),
     (learners({"naive": ["grim", "grim"]}), [f"{LEARNERS}.naive must not hold anything twice"]),
     (learners(["naive"]), [f"{LEARNERS} must be a mapping"]),
+    (
+        put("games", 0, "exploitability", "training_by_opponent", value={"grimm": {}}),
+        ["unknown opponent 'grimm' in games[prisoners_dilemma].exploitability.training_by_opp"],
+    ),
+    (
+        variants({"name": "a", "games": ["spilt"]}),
+        ["unknown game 'spilt' in the variant 'a' of the ablations"],
+    ),
     (
         put("games", 0, "exploitability", "training", value={"group_size": 3}),
         ["games[prisoners_dilemma].exploitability.training.matches must be a multiple", "3"],
@@ -295,7 +308,7 @@ def test_nothing_of_the_laptop_scale_shows_through(scale: str) -> None:
     default, own = load("config"), load(scale)
     assert default.keys() == own.keys()
     for section in ("warm_start", "training", "evaluation"):
-        assert default[section].keys() == own[section].keys()
+        assert default[section].keys() <= own[section].keys()
         assert default[section].get("buffer", {}).keys() == own[section].get("buffer", {}).keys()
 
 
@@ -367,10 +380,14 @@ def test_settings_of_a_learner() -> None:
     config["training"]["buffer"]["size"] = 3
     config["games"][0]["training_by_algorithm"] = {"naive": {"iterations": 7, "temperature": 0.5}}
     config = with_defaults(config, SCHEMA)
-    found = learner_settings(config, "prisoners_dilemma", "naive")
+    exploitability = config["games"][0]["exploitability"]
+    exploitability["training_by_opponent"] = {"warm_start": {"iterations": 5, "beta": 2}}
+    found = learner_settings(config, "prisoners_dilemma", "naive", "advantage_alignment")
     own = training_settings(config, "prisoners_dilemma", "naive")
     assert found == {**own, "iterations": 1, "buffer": {**own["buffer"], "size": 0}}
     assert (own["iterations"], found["temperature"], found["credit"]) == (7, 0.5, "naive")
+    against = learner_settings(config, "prisoners_dilemma", "naive", "warm_start")
+    assert against == {**found, "iterations": 5}
 
 
 def test_settings_of_a_variant() -> None:

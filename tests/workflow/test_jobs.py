@@ -15,6 +15,9 @@ import sys
 from types import SimpleNamespace
 sys.path.insert(0, {library!r})
 snakemake = SimpleNamespace(log=["job.log"], threads=1, config={{}})
+if {resources!r}:
+    snakemake.rule, snakemake.wildcards = "train", ["split", "tiny"]
+    snakemake.resources = SimpleNamespace(**{resources!r})
 from social_dilemmas.errors import UserError
 from social_dilemmas.jobs import job
 from social_dilemmas.progress import Progress
@@ -27,10 +30,11 @@ with job() as snakemake:
 """
 
 
-def run(folder: Path, body: str) -> tuple[int, str, str]:
+def run(folder: Path, body: str, **resources: int) -> tuple[int, str, str]:
     """Exit code, terminal and log of a script."""
     indented = "".join(f"    {line}\n" for line in body.splitlines())
-    text = SCRIPT.format(library=str(REPOSITORY / "workflow" / "scripts"), body=indented)
+    library = str(REPOSITORY / "workflow" / "scripts")
+    text = SCRIPT.format(library=library, body=indented, resources=resources)
     process = subprocess.run(
         [sys.executable, "-c", text], cwd=folder, text=True, capture_output=True, check=False
     )
@@ -45,12 +49,50 @@ def test_output_goes_to_the_log(tmp_path: Path) -> None:
         assert line in log
 
 
+def test_the_log_names_the_environment(tmp_path: Path) -> None:
+    _, _, log = run(tmp_path, "")
+    version = ".".join(map(str, sys.version_info[:3]))
+    assert log.splitlines()[0] == f"Python {version} in {sys.prefix}"
+
+
 def test_a_user_s_mistake_is_one_sentence(tmp_path: Path) -> None:
     code, terminal, log = run(tmp_path, "raise UserError('the model is green')")
     assert code == 1
     assert terminal == "the model is green\n"
     assert "the model is green" in log
     assert "Traceback" not in log
+
+
+def test_an_estimate_is_told_first(tmp_path: Path) -> None:
+    estimate = {"estimated_mb": 640, "estimated_seconds": 80, "estimated_gpu_mb": 0}
+    code, terminal, log = run(tmp_path, "", **estimate)
+    assert code == 0
+    assert terminal == "train, split, tiny: estimated: 0.6 GB, 1 min 20 s\n"
+    assert log.index("estimated: 0.6 GB") < log.index("to stdout")
+    assert run(tmp_path, "", **{**estimate, "estimated_seconds": 3})[1] == ""
+
+
+@pytest.mark.parametrize("there", [0, 24])
+def test_a_job_that_needs_a_larger_gpu_does_not_begin(tmp_path: Path, there: int) -> None:
+    stand_in = f"""
+from types import SimpleNamespace
+facts = SimpleNamespace(name="GTX", total_memory={there}e9)
+cuda = SimpleNamespace(is_available=lambda: {there} > 0, get_device_properties=lambda n: facts)
+"""
+    (tmp_path / "torch.py").write_text(stand_in)  # the folder is the first on the path
+    estimate = {"estimated_mb": 640, "estimated_seconds": 80, "estimated_gpu_mb": 40_000}
+    code, terminal, log = run(tmp_path, "", **estimate)
+    assert code == 1
+    assert "to stdout" not in log
+    if there:
+        said = "this job needs 40.0 GB of GPU memory by its estimate, but GTX has 24.0 GB; lower"
+    else:
+        said = "this job needs a GPU with 40.0 GB by its estimate, but sees none; run it where"
+    assert terminal.startswith(said)
+    assert terminal.count("\n") == 1
+    estimate["estimated_gpu_mb"] = 20_000
+    if there:
+        assert run(tmp_path, "", **estimate)[1].endswith("0.6 GB, 20.0 GB on the GPU, 1 min 20 s\n")
 
 
 def test_any_other_failure_leaves_its_trace_in_the_log(tmp_path: Path) -> None:

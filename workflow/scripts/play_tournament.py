@@ -5,8 +5,8 @@ from pathlib import Path
 from social_dilemmas.jobs import job
 
 with job() as snakemake:
-    from social_dilemmas.configuration import WARM_START
     from social_dilemmas.evaluation.cross_play import Agent
+    from social_dilemmas.evaluation.names import WARM_START
     from social_dilemmas.evaluation.tournament import run_tournament
 
     trained = zip(snakemake.params.agents, snakemake.input.adapters, strict=True)

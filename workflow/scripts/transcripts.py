@@ -5,8 +5,8 @@ from pathlib import Path
 from social_dilemmas.jobs import job
 
 with job() as snakemake:
-    from social_dilemmas.configuration import WARM_START
     from social_dilemmas.evaluation.cross_play import UNSEEDED, Agent, scripted_agents
+    from social_dilemmas.evaluation.names import WARM_START
     from social_dilemmas.evaluation.transcripts import run_transcripts
     from social_dilemmas.games import game_of
 

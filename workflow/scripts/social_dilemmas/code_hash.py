@@ -15,6 +15,7 @@ SCRIPTS = Path(__file__).resolve().parents[1]
 LIBRARY = "social_dilemmas"
 
 
+@cache
 def code_hash(script: str, *by_name: str) -> str:
     """The fingerprint of a script.
 

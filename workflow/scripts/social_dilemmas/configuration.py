@@ -8,15 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from os.path import relpath
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
 import yaml
 
 from social_dilemmas.errors import UserError
+from social_dilemmas.estimate.shape import stated_shape
 from social_dilemmas.evaluation.names import WARM_START
 from social_dilemmas.games import game_names, game_of, kind_of
 from social_dilemmas.learning.settings import (
+    ablated,
     ablation_settings,
     evaluation_settings,
     exploitability_settings,
@@ -47,6 +49,8 @@ def with_defaults(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[
             completed[section] = merge(_defaults(schema["$defs"][section]), given)
     if isinstance(given := config.get("tournament", {}), Mapping):
         completed["tournament"] = {**_defaults(schema["$defs"]["tournament"]), **given}
+    if isinstance(given := config.get("machine", {}), Mapping):
+        completed["machine"] = {**_defaults(schema["$defs"]["machine"]), **given}
     completed.setdefault("ablations", schema["properties"]["ablations"]["default"])
     if isinstance(players := config.get("api_players", []), list):
         defaults = _defaults(schema["$defs"]["api_player"])
@@ -54,6 +58,45 @@ def with_defaults(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[
             {**defaults, **player} if isinstance(player, Mapping) else player for player in players
         ]
     return completed
+
+
+def fitted(config: dict[str, Any], default: Path) -> dict[str, Any]:
+    """The configuration without those ablations that only the default file asks for, in games or of an algorithm
+    that another file, or the command line, has left out.
+    """
+    said = yaml.safe_load(default.read_text(encoding="utf-8"))
+    ablations, asked_for = config.get("ablations"), said.get("ablations")
+    if not (_are_ablations(ablations) and _are_ablations(asked_for)):
+        return config
+    if ablations["games"] != asked_for["games"]:
+        return config
+    left_out = {
+        section: _names(said.get(section)) - _names(config.get(section))
+        for section in ("games", "algorithms")
+    }
+    games = [game for game in ablations["games"] if game not in left_out["games"]]
+    if ablations.get("algorithm") in left_out["algorithms"]:
+        games = []
+    variants = [
+        {**variant, "games": [game for game in variant["games"] if game in games]}
+        if isinstance(variant, Mapping) and variant in asked_for["variants"] and "games" in variant
+        else variant
+        for variant in ablations["variants"]
+    ]
+    return {**config, "ablations": {**ablations, "games": games, "variants": variants}}
+
+
+def _are_ablations(section: Any) -> TypeGuard[Mapping[str, Any]]:
+    """Whether a section that isn't checked yet can be `ablations`."""
+    return isinstance(section, Mapping) and all(
+        isinstance(section.get(key), list) for key in ("games", "variants")
+    )
+
+
+def _names(entries: Any) -> set[Any]:
+    """Names in a list that isn't checked yet."""
+    listed = entries if isinstance(entries, list) else []
+    return {entry["name"] for entry in listed if isinstance(entry, Mapping) and "name" in entry}
 
 
 def check(config: Mapping[str, Any], schema: Mapping[str, Any], files: Sequence[Path]) -> None:
@@ -117,6 +160,11 @@ def _model_mistakes(
         key = words((*place, "hidden_size"), config)
         sizes = f"{model['hidden_size']} with {model['heads']} heads"
         yield Mistake(place, f"{key} must be a multiple of twice the heads, but is {sizes}")
+    if model["kind"] == "hub" and stated_shape(model) is None:
+        key = words((*place, "shape"), config)
+        source = f"{model['source']} is no folder whose config.json tells it"
+        where = "copy it from the model's own config.json (config/README.md says how)"
+        yield Mistake(place, f"the key {key} is missing, and {source}: {where}")
 
 
 def _api_player_mistakes(
@@ -162,7 +210,11 @@ def _game_mistakes(
         sentence = f"games: {game['name']!r} is the name of another kind than {kind_of(game)!r}"
         yield Mistake((*place, "name"), sentence)
     players = scripted_player_names(kind_of(game))
-    population = warm_start_settings(config, game["name"])["population"]
+    warm_start = warm_start_settings(config, game["name"])
+    population = warm_start["population"]
+    if warm_start["steps"] and not population:
+        where = (*place, "warm_start", "population")
+        yield Mistake(where, f"{words(where, config)} must not be empty, but is {{}}")
     opponents = evaluation_settings(config, game["name"])["opponents"]
     algorithms = [algorithm["name"] for algorithm in config["algorithms"]]
     for inside, names, what, known in (
@@ -208,6 +260,12 @@ def _training_mistakes(
             f"{where}.matches must be a multiple of group_size, but is {matches}, "
             f"and group_size is {group_size}",
         )
+    if settings["processes"] > matches:
+        yield Mistake(
+            place,
+            f"{where}.processes must be no more than matches, but is {settings['processes']}, "
+            f"and matches is {matches}",
+        )
     if settings["baseline"] == "batch" and group_size == matches:
         yield Mistake(
             place,
@@ -225,14 +283,21 @@ def _learner_mistakes(
     players = scripted_player_names(kind_of(game))
     opponents = [*algorithms, WARM_START, *players, *api_players]
     where = words((*place, "learners"), config)
-    for algorithm, chosen in exploitability_settings(config, game["name"])["learners"].items():
+    exploitability = exploitability_settings(config, game["name"])
+    for name in exploitability["training_by_opponent"]:
+        if name not in opponents:
+            where_named = words((*place, "training_by_opponent"), config)
+            yield unknown(
+                (*place, "training_by_opponent"), "opponent", name, opponents, where_named
+            )
+    for algorithm, chosen in exploitability["learners"].items():
         if algorithm not in algorithms:
             yield unknown(place, "algorithm", algorithm, algorithms, where)
         for name in chosen:
             if name not in opponents:
                 yield unknown(place, "opponent", name, opponents, where)
-        settings = learner_settings(config, game["name"], algorithm)
-        yield from _training_mistakes((*place, "training"), settings, config)
+            settings = learner_settings(config, game["name"], algorithm, name)
+            yield from _training_mistakes((*place, "training"), settings, config)
 
 
 def _ablation_mistakes(config: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -255,9 +320,13 @@ def _ablation_mistakes(config: Mapping[str, Any]) -> Iterator[Mistake]:
         if name in names[:index] or name in agents:
             sentence = f"ablations: {name!r} already is another variant's or agent's name"
             yield Mistake((*place, "name"), sentence)
-        for game in ablations["games"]:
-            settings = ablation_settings(config, game, name)
-            yield from _training_mistakes((*place, "training"), settings, config)
+        for game in ablations["variants"][index].get("games", ()):
+            if game not in ablations["games"]:
+                where = f"the variant {name!r} of the ablations"
+                yield unknown((*place, "games"), "game", game, ablations["games"], where)
+    for game, name in ablated(config):
+        place = ("ablations", "variants", names.index(name), "training")
+        yield from _training_mistakes(place, ablation_settings(config, game, name), config)
 
 
 def _tournament_mistakes(config: Mapping[str, Any]) -> Iterator[Mistake]:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import platform
 import sys
 import traceback
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ from typing import Any, TextIO
 
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import declare
+from social_dilemmas.progress import duration
 
+ANNOUNCED = 10  # seconds; jobs that are shorter say nothing of what they need
 THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
 
 
@@ -30,7 +33,10 @@ def job() -> Iterator[Any]:
     log = Path(snakemake.log[0])
     terminal = _divert_output(log)
     logger = _logger(terminal)
+    # The interpreter tells which environment Snakemake runs the job in.
+    print(f"Python {platform.python_version()} in {sys.prefix}", file=sys.stderr, flush=True)
     try:
+        _announce(snakemake)
         yield snakemake
     except UserError as error:
         logger.error("%s", error)
@@ -39,6 +45,43 @@ def job() -> Iterator[Any]:
         traceback.print_exc()
         logger.error("%s: %s (see %s)", type(error).__name__, error, log)
         sys.exit(1)
+
+
+def _announce(snakemake: Any) -> None:
+    """Say what the job is expected to need, and refuse to begin where a GPU is too small for it.
+
+    Raises:
+        UserError: the GPU's memory is smaller than the estimate, or there is none.
+    """
+    expected: Any = getattr(snakemake, "resources", None)
+    seconds: float = getattr(expected, "estimated_seconds", 0)
+    if seconds < ANNOUNCED:
+        return
+    names = ", ".join([snakemake.rule, *map(str, snakemake.wildcards)])
+    needed = [f"{expected.estimated_mb / 1000:.1f} GB"]
+    if on_gpu := expected.estimated_gpu_mb:
+        needed.append(f"{on_gpu / 1000:.1f} GB on the GPU")
+        _check_gpu(on_gpu)
+    logger = logging.getLogger(__name__)
+    logger.info("%s: estimated: %s, %s", names, ", ".join(needed), duration(seconds))
+
+
+def _check_gpu(needed: float) -> None:
+    """Refuse a GPU that has less memory than so many MB."""
+    import torch
+
+    if not torch.cuda.is_available():
+        raise UserError(
+            f"this job needs a GPU with {needed / 1000:.1f} GB by its estimate, but sees none; run it where there is "
+            "one, or set machine.gpu to null"
+        )
+    there = torch.cuda.get_device_properties(0)
+    if there.total_memory / 1e6 < needed:
+        raise UserError(
+            f"this job needs {needed / 1000:.1f} GB of GPU memory by its estimate, but {there.name} has "
+            f"{there.total_memory / 1e9:.1f} GB; lower matches, batch, micro_batch or micro_batch_tokens, or set "
+            "gradient_checkpointing to true"
+        )
 
 
 def _divert_output(log: Path) -> TextIO:

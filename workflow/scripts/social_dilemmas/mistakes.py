@@ -84,7 +84,8 @@ def _mistake(error: jsonschema.ValidationError, config: Mapping[str, Any]) -> Mi
             missing = next(key for key in limit if key not in value)
             return Mistake(place, f"the key {words((*place, missing), config)} is missing")
         case "enum":
-            must = f"must be one of {', '.join(map(str, limit))}"
+            allowed = ("null" if value is None else str(value) for value in limit)
+            must = f"must be one of {', '.join(allowed)}"
         case "type":
             types = [limit] if isinstance(limit, str) else limit
             must = f"must be {' or '.join(TYPES[name] for name in types)}"

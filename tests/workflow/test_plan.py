@@ -1,0 +1,191 @@
+"""The large scales: their graphs, what their jobs ask for, and what `make plan` says of them."""
+
+import json
+import re
+import shutil
+from collections import Counter
+from typing import Any
+
+import pytest
+import yaml
+from tests.workflow.conftest import REPOSITORY, Workflow
+
+TABLES = {
+    **{"table_learning_curves": 1, "table_cross_play": 1, "table_fingerprints": 1, "claims": 1},
+    **{"table_learning_against_fixed": 1, "table_exploitability": 1, "table_ablations": 1},
+    **{"table_tournament": 1, "all_claims": 1, "list_transcripts": 1, "describe_run": 1},
+}
+JOBS = {
+    # 4 models, 3 games, 3 algorithms, 3 seeds; in every game 3 opponents of the naive learner; 4 variants in 2 games
+    "paper": {
+        **{"build_base_model": 4, "warm_start_model": 12, "train": 108, "play_cross_play": 12},
+        **{"train_learner": 108, "play_learners": 12, "train_variant": 96, "play_variant": 32},
+        **{"play_strategies": 1, "play_tournament": 4},
+        **{"play_transcripts": 48, "show_transcript": 48},
+    },
+    # 2 models, 3 games, 3 algorithms, 2 seeds; the same opponents; 2 variants in a single game
+    "workstation": {
+        **{"build_base_model": 2, "warm_start_model": 6, "train": 36, "play_cross_play": 6},
+        **{"train_learner": 36, "play_learners": 6, "train_variant": 8, "play_variant": 4},
+        **{"play_strategies": 1, "play_tournament": 2},
+        **{"play_transcripts": 24, "show_transcript": 24},
+    },
+}
+
+
+def configured(scale: str) -> tuple[str, str]:
+    return "--configfile", f"config/{scale}.yaml"
+
+
+@pytest.mark.parametrize("scale", JOBS)
+def test_the_whole_graph(workflow: Workflow, scale: str) -> None:
+    planned = workflow.planned(*configured(scale), "--", "everything")
+    figures_and_pages = {name for name in planned if name.startswith(("fig_", "print_"))}
+    assert {**TABLES, **JOBS[scale], "everything": 1} == {
+        name: count for name, count in planned.items() if name not in figures_and_pages
+    }
+    assert len(figures_and_pages) == 12 + 10
+    if scale == "paper":
+        assert sum(planned.values()) >= 300
+
+
+SAY_ALL = """
+import json, sys
+from dataclasses import asdict
+sys.path.insert(0, "tools")
+from plan import plan
+print(json.dumps(asdict(plan(sys.argv[1], "everything"))))
+"""
+
+
+def plan_of(workflow: Workflow, scale: str) -> dict[str, Any]:
+    """All jobs of a scale."""
+    copy_tool(workflow)
+    found: dict[str, Any] = json.loads(workflow.script("-c", SAY_ALL, scale))
+    return found
+
+
+def copy_tool(workflow: Workflow) -> None:
+    (workflow.folder / "tools").mkdir(exist_ok=True)
+    shutil.copy2(REPOSITORY / "tools" / "plan.py", workflow.folder / "tools")
+
+
+def run_tool(workflow: Workflow, *arguments: str) -> str:
+    """What the tool prints, in a copy of the workflow."""
+    copy_tool(workflow)
+    return workflow.script("tools/plan.py", *arguments)
+
+
+def rows(said: str) -> dict[str, list[str]]:
+    """Cells of the printed table by the names of its rows."""
+    split = (re.split(r" {2,}", line.strip()) for line in said.splitlines())
+    return {cells[0]: cells[1:] for cells in split if len(cells) == 8}
+
+
+def test_a_plan_is_printed(workflow: Workflow) -> None:
+    said = run_tool(workflow, "--scale", "paper")
+    table = rows(said)
+    assert table["training"][:3] == ["108", "0", "108"]
+    assert table["train_variant"][:3] == ["96", "0", "96"]
+    assert table["figures"][:3] == ["12", "0", "12"]
+    jobs = sum(JOBS["paper"].values()) + len(TABLES) + 12 + 10
+    assert table["in all"][:3] == [str(jobs), "0", str(jobs)]
+    gpu_hours = {name: float(cells[5].replace(",", "")) for name, cells in table.items()}
+    assert gpu_hours["in all"] > gpu_hours["training"] > 1000
+    assert gpu_hours["base"] == gpu_hours["figures"] == 0
+    assert float(table["base"][6].removesuffix(" GB")) == pytest.approx(55.4, rel=0.01)
+    assert "memory of a GPU" in said
+    assert not (workflow.folder / "results").exists()
+
+
+def test_a_plan_knows_what_is_done(finished: Workflow) -> None:
+    """The pretended run has made all but what `everything` adds."""
+    table = rows(run_tool(finished))
+    assert table["training"][:3] == ["18", "18", "0"]
+    assert table["training"][4:6] == ["0.0", "0.0"]
+    assert table["ablations"][1] == "0"
+    config = finished.config()
+    config["games"][1]["training"]["discount"] = 0.5
+    finished.configure(config)
+    table = rows(run_tool(finished))
+    assert table["training"][:3] == ["18", "12", "6"]
+    assert table["cross_play"][:3] == ["3", "2", "1"]
+
+
+def test_what_jobs_ask_for(workflow: Workflow) -> None:
+    plan = plan_of(workflow, "paper")
+    on_gpu = {job["rule"] for job in plan["jobs"] if job["gpus"]}
+    assert on_gpu == {
+        *("warm_start_model", "train", "train_learner", "train_variant", "play_cross_play"),
+        *("play_learners", "play_variant", "play_tournament", "play_transcripts"),
+    }
+    assert max(job["gpu_mb"] for job in plan["jobs"]) < 80_000
+    assert all(job["seconds"] > 0 for job in plan["jobs"])
+    shared = [job for job in plan["jobs"] if job["gpus"] == 2]
+    assert Counter(job["rule"] for job in shared) == {
+        "train": 36,  # Trust-and-Split, where messages make conversations long
+        "train_learner": 36,
+        "train_variant": 48,
+    }
+    assert all(job["cores"] == 2 for job in shared)
+    assert 0 < plan["chain"] < sum(job["seconds"] for job in plan["jobs"])
+
+
+def test_about_a_day_on_a_workstation(workflow: Workflow) -> None:
+    jobs = plan_of(workflow, "workstation")["jobs"]
+    assert 18 < sum(job["gpus"] * job["seconds"] for job in jobs) / 3600 < 30
+    assert {job["gpus"] for job in jobs} == {0, 1}
+
+
+def test_a_gpu_that_is_too_small_is_told_before_anything_runs(workflow: Workflow) -> None:
+    small = {"machine": {"gpu": {"memory_gb": 40}}}
+    (workflow.folder / "small.yaml").write_text(yaml.safe_dump(small))
+    run = workflow.run("--dry-run", *configured("paper"), "small.yaml", check=False)
+    assert run.returncode != 0
+    assert re.search(
+        r"needs \d+ GB on a GPU by its estimate, but machine.gpu.memory_gb is 40; raise",
+        run.stdout.splitlines()[-1],
+    )
+
+
+def test_a_model_of_unknown_shape_is_refused(workflow: Workflow) -> None:
+    model: dict[str, Any] = {"name": "mine", "kind": "hub", "source": "somebody/mine"}
+    (workflow.folder / "mine.yaml").write_text(yaml.safe_dump({"models": [model]}))
+    run = workflow.run("--dry-run", "--configfile", "mine.yaml", check=False)
+    assert run.stdout.splitlines()[-1] == (
+        "mine.yaml: the key models[mine].shape is missing, and somebody/mine is no folder whose "
+        "config.json tells it: copy it from the model's own config.json (config/README.md says how)"
+    )
+    model["shape"] = yaml.safe_load((REPOSITORY / "config" / "paper.yaml").read_text())["models"][
+        0
+    ]["shape"]
+    (workflow.folder / "mine.yaml").write_text(yaml.safe_dump({"models": [model]}))
+    assert workflow.planned("--configfile", "mine.yaml", "--", "base") == {
+        "base": 1,
+        "build_base_model": 1,
+    }
+
+
+def test_ablations_of_what_another_file_leaves_out_fall_away(workflow: Workflow) -> None:
+    def use(config: dict[str, Any]) -> tuple[str, str]:
+        (workflow.folder / "mine.yaml").write_text(yaml.safe_dump(config))
+        return "--configfile", "mine.yaml"
+
+    game = {name: game for game in workflow.config()["games"] if (name := game["name"])}["split"]
+    planned = workflow.planned(*use({"games": [game]}), "--", "everything")
+    assert planned["play_cross_play"] == 1
+    assert "train_variant" not in planned
+    game |= {"exploitability": {}, "transcripts": {}, "training_by_algorithm": {}}
+    mine = {"games": [game], "algorithms": [{"name": "naive", "credit": "naive"}]}
+    assert "train_variant" not in workflow.planned(*use(mine), "--", "everything")
+    asked_for = {"algorithm": "naive", "games": ["trust_and_split", "split"]}
+    run = workflow.run("--dry-run", *use({**mine, "ablations": asked_for}), check=False)
+    said = run.stdout.splitlines()[-1]
+    assert said.startswith("mine.yaml: unknown game 'trust_and_split' in ablations.games")
+
+
+def test_an_edit_of_the_machine_reruns_nothing(finished: Workflow) -> None:
+    config = finished.config()
+    config["machine"] = {"cpu_gigaflops": 1, "gpu": None}
+    finished.configure(config)
+    assert finished.planned() == {}
