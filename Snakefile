@@ -31,6 +31,7 @@ include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/transcripts.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/cluster.smk"
 
 
 rule everything:
@@ -92,12 +93,7 @@ rule exploitability:
 
 rule ablations:
     input:
-        expand(
-            "<results>/ablations/{game}/{model}/{variant}/matches.parquet",
-            game=config["ablations"]["games"],
-            model=MODELS,
-            variant=VARIANTS,
-        ),
+        variant_files("<results>/ablations/{game}/{model}/{variant}/matches.parquet"),
     message:
         "The ablations are there"
 

@@ -12,6 +12,9 @@ use rule train as train_variant with:
         "<logs>/ablations/{game}/{model}/{variant}/seed-{seed}.log",
     benchmark:
         "<benchmarks>/ablations/{game}/{model}/{variant}/seed-{seed}.tsv"
+    threads: processes("variant", "game", "model", "variant")
+    resources:
+        **needs("variant", "game", "model", "variant"),
     params:
         game=lambda wildcards: game_entry(wildcards.game),
         settings=lambda wildcards: ablation_settings(config, wildcards.game, wildcards.variant),
@@ -33,6 +36,8 @@ use rule play_cross_play as play_variant with:
         "<logs>/ablations/{game}/{model}/{variant}.log",
     benchmark:
         "<benchmarks>/ablations/{game}/{model}/{variant}.tsv"
+    resources:
+        **needs("variant_matches", "game", "model", "variant"),
     params:
         game=lambda wildcards: game_entry(wildcards.game),
         agents=lambda wildcards: [(wildcards.variant, seed) for seed in SEEDS],
@@ -50,12 +55,7 @@ rule table_ablations:
             game=config["ablations"]["games"],
             model=MODELS,
         ),
-        variants=expand(
-            "<results>/ablations/{game}/{model}/{variant}/matches.parquet",
-            game=config["ablations"]["games"],
-            model=MODELS,
-            variant=VARIANTS,
-        ),
+        variants=variant_files("<results>/ablations/{game}/{model}/{variant}/matches.parquet"),
     output:
         report(
             "<results>/tables/ablations.csv",
@@ -69,10 +69,12 @@ rule table_ablations:
         "<benchmarks>/tables/ablations.tsv"
     conda:
         "../../envs/plot.yaml"
+    resources:
+        **needs("table"),
     params:
         algorithm=config["ablations"]["algorithm"],
         sources=list(product(config["ablations"]["games"], MODELS)),
-        variants=list(product(config["ablations"]["games"], MODELS, VARIANTS)),
+        variants=[(game, model, variant) for game, variant in ABLATIONS for model in MODELS],
         code=code_hash("table_ablations.py"),
     message:
         "Table of what each ablation costs"

@@ -8,10 +8,9 @@ rule build_base_model:
     conda:
         "../../envs/train.yaml"
     resources:
-        mem_mb=3000,
-        runtime=30,
+        **needs("base", "model"),
     params:
-        model=lambda wildcards: named(config["models"], wildcards.model),
+        model=model_entry,
         games=wordings(config["games"]),
         code=code_hash("build_base_model.py", *modules_of(*GAMES)),
     message:

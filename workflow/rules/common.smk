@@ -11,11 +11,13 @@ SCRIPTS = Path(workflow.basedir, "workflow", "scripts")
 sys.path.insert(0, str(SCRIPTS))
 
 from social_dilemmas.code_hash import code_hash
-from social_dilemmas.configuration import WARM_START, check, with_defaults
+from social_dilemmas.configuration import WARM_START, check, fitted, with_defaults
 from social_dilemmas.errors import UserError
+from social_dilemmas.estimate.jobs import Estimates
 from social_dilemmas.evaluation.names import game_title, readable
 from social_dilemmas.games import declare, game_of, kind_named, wordings
 from social_dilemmas.learning.settings import (
+    ablated,
     ablation_settings,
     evaluation_settings,
     exploitability_settings,
@@ -28,6 +30,7 @@ from social_dilemmas.learning.settings import (
 )
 from social_dilemmas.players.axelrod_strategies import TOURNAMENT_KIND, chosen_strategies
 from social_dilemmas.players.scripted import players_module
+from social_dilemmas.slurm import check_cluster, request_of
 
 
 def checked(config):
@@ -36,9 +39,10 @@ def checked(config):
         Path(workflow.basedir, "workflow/schemas/config.schema.yaml").read_text()
     )
     *overriding, default = map(Path, workflow.configfiles)
-    config = with_defaults(config, schema)
+    config = fitted(with_defaults(config, schema), default)
     try:
         check(config, schema, [default, *overriding])
+        Estimates(config).check_gpus()
     except UserError as error:
         sys.exit(str(error))
     return config
@@ -59,7 +63,9 @@ LEARNER_GAMES = {  # games in which agents learn against opponents that don't, a
     for game in GAMES
     if (chosen := exploitability_settings(config, game)["learners"])
 }
+ABLATIONS = ablated(config)
 VARIANTS = [variant["name"] for variant in config["ablations"]["variants"]]
+ESTIMATES = Estimates(config)
 
 # What `snakemake` makes, and what only `snakemake everything` adds.
 TABLES = ["learning_curves", "cross_play", "fingerprints", "claims"]
@@ -74,7 +80,7 @@ if LEARNER_GAMES:
     FURTHER_FIGURES += ["learning_against_fixed", "exploitability"]
 if any("advantage_alignment" in opponents for opponents in LEARNER_GAMES.values()):
     FURTHER_FIGURES += ["learning_against_alignment"]
-if config["ablations"]["games"] and config["ablations"]["variants"]:
+if ABLATIONS:
     FURTHER_TABLES += ["ablations"]
     FURTHER_FIGURES += ["ablations"]
 if TOURNAMENTS:
@@ -98,10 +104,28 @@ wildcard_constraints:
     variant="|".join(VARIANTS) or "none",
 
 
+def training_environment():
+    """Jobs that train run where vLLM is, too, if it draws the tokens in any of them."""
+    learning = [(game, *run[:2]) for game in LEARNER_GAMES for run in learners(game)]
+    settings = [
+        *(training_settings(config, *run) for run in product(GAMES, ALGORITHMS)),
+        *(learner_settings(config, *run) for run in learning),
+        *(ablation_settings(config, *run) for run in ABLATIONS),
+    ]
+    serving = any(each["sampler"] == "vllm" for each in settings)
+    return "../../envs/vllm.yaml" if serving else "../../envs/train.yaml"
+
+
 def game_entry(game):
     """What a job needs to know of a game."""
     entry = named(config["games"], game)
     return {key: entry[key] for key in ("name", "kind", "rounds", "rules") if key in entry}
+
+
+def model_entry(wildcards):
+    """What building a model depends on: all that its entry says, but for the shape, which is for estimates."""
+    entry = named(config["models"], wildcards.model)
+    return {key: value for key, value in entry.items() if key != "shape"}
 
 
 def modules_of(*games):
@@ -159,6 +183,15 @@ def adapter_of_opponent(wildcards):
     return opponent_of(wildcards).get("adapter") or []
 
 
+def variant_files(path):
+    """A path with `{game}`, `{variant}` and `{model}`, for every variant of every model."""
+    return [
+        path.format(game=game, variant=variant, model=model)
+        for game, variant in ABLATIONS
+        for model in MODELS
+    ]
+
+
 def model_of_variant(wildcards):
     """The model that a variant's training starts from."""
     variant = named(config["ablations"]["variants"], wildcards.variant)
@@ -167,13 +200,39 @@ def model_of_variant(wildcards):
     return "<results>/warm_start/{game}/{model}/model"
 
 
+def estimated(kind, *names):
+    """The estimate of a kind of job for the wildcards of these names."""
+    return lambda wildcards: ESTIMATES.needs(kind, *(wildcards[name] for name in names))
+
+
+def processes(kind, *names):
+    """The threads of a training: one for each of its processes."""
+    return lambda wildcards: estimated(kind, *names)(wildcards).processes
+
+
+def needs(kind, *names):
+    """The resources of a rule, by the estimate of its kind of job for the wildcards of these names.
+
+    `mem_mb`, `runtime`, `gpu` and `disk_mb` are what is asked for, with room for error; what a job says of itself
+    and what `make plan` adds up are the estimates themselves.
+    """
+
+    estimate = estimated(kind, *names)
+    return {
+        "mem_mb": lambda wildcards, attempt: estimate(wildcards).memory_asked_for(attempt),
+        "runtime": lambda wildcards: estimate(wildcards).minutes_asked_for(),
+        "gpu": lambda wildcards: estimate(wildcards).gpus,
+        "disk_mb": lambda wildcards: round(estimate(wildcards).disk_mb + 0.5),
+        "estimated_mb": lambda wildcards: round(estimate(wildcards).memory_mb),
+        "estimated_seconds": lambda wildcards: round(estimate(wildcards).seconds),
+        "estimated_gpu_mb": lambda wildcards: round(estimate(wildcards).gpu_memory_mb),
+    }
+
+
 def length(game):
-    """Grows with the time that a training in this game takes."""
-    entry = named(config["games"], game)
-    rules = game_of(entry)
-    choices = sum(len(grammar.parts) for grammar in rules.grammars())
-    settings = [training_settings(config, game, algorithm) for algorithm in ALGORITHMS]
-    return rules.rounds * choices * sum(each["iterations"] * each["matches"] for each in settings)
+    """Grows with the time that trainings in this game take."""
+    trainings = product(MODELS, ALGORITHMS)
+    return sum(ESTIMATES.needs("training", game, *which).seconds for which in trainings)
 
 
 def priority(first):
@@ -235,6 +294,27 @@ def transcript_files(suffix):
         for game, model in product(GAMES, MODELS)
         for pairing in pairings(game)
     ]
+
+
+def check_submission(workflow):
+    """Before jobs go to SLURM: what the cluster can't do ends Snakemake with one sentence."""
+    if workflow.executor_plugin.name != "slurm":
+        return
+    submitted = {
+        workflow.dag.get_job_group(job) or job
+        for job in workflow.dag.needrun_jobs()
+        if not job.is_local
+    }
+    try:
+        check_cluster(
+            [request_of(job.name, job.threads, job.resources) for job in submitted],
+            Path(workflow.workdir_init),
+            longest=workflow.global_resources.get("runtime").value or sys.maxsize,
+            array_rules=workflow.executor_settings.array_jobs,
+            jobs=workflow.nodes,
+        )
+    except UserError as error:
+        sys.exit(str(error))
 
 
 def closing_words(workflow):

@@ -17,8 +17,7 @@ rule play_cross_play:
         "../../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=60,
+        **needs("cross_play", "game", "model"),
     params:
         game=lambda wildcards: game_entry(wildcards.game),
         agents=[(algorithm, seed) for algorithm in ALGORITHMS for seed in SEEDS],

@@ -43,6 +43,8 @@ for figure in FIGURES + FURTHER_FIGURES:
             f"<benchmarks>/figures/{figure}.tsv"
         conda:
             "../../envs/plot.yaml"
+        resources:
+            **needs("figure"),
         params:
             figure=MODULE_OF.get(figure, figure),
             arguments=DRAWN_FROM[figure][1],

@@ -27,6 +27,8 @@ for table in TABLES + FURTHER_TABLES:
             f"<benchmarks>/tables/{table}.page.tsv"
         conda:
             "../../envs/plot.yaml"
+        resources:
+            **needs("table"),
         params:
             table=table,
             code=code_of_page("print_table.py"),
@@ -62,6 +64,8 @@ rule describe_run:
         "<benchmarks>/describe_run.tsv"
     conda:
         "../../envs/plot.yaml"
+    resources:
+        **needs("table"),
     params:
         config=config,
         code=code_of_page("describe_run.py"),

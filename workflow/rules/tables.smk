@@ -20,6 +20,8 @@ rule table_learning_curves:
         "<benchmarks>/tables/learning_curves.tsv"
     conda:
         "../../envs/plot.yaml"
+    resources:
+        **needs("table"),
     params:
         runs=list(product(GAMES, MODELS, ALGORITHMS, SEEDS)),
         code=code_hash("table_learning_curves.py"),
@@ -49,6 +51,8 @@ rule table_cross_play:
         "<benchmarks>/tables/cross_play.tsv"
     conda:
         "../../envs/plot.yaml"
+    resources:
+        **needs("table"),
     params:
         sources=list(product(GAMES, MODELS)),
         code=code_hash("table_cross_play.py"),
@@ -78,6 +82,8 @@ rule table_fingerprints:
         "<benchmarks>/tables/fingerprints.tsv"
     conda:
         "../../envs/plot.yaml"
+    resources:
+        **needs("table"),
     params:
         sources=list(product(GAMES, MODELS)),
         code=code_hash("table_fingerprints.py"),
@@ -105,6 +111,8 @@ rule claims:
         "<benchmarks>/tables/claims.tsv"
     conda:
         "../../envs/plot.yaml"
+    resources:
+        **needs("table"),
     params:
         further=False,
         code=code_hash("claims.py", *modules_of(*GAMES)),

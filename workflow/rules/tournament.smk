@@ -9,12 +9,12 @@ rule play_strategies:
         "<logs>/tournament/{game}/strategies.log",
     benchmark:
         "<benchmarks>/tournament/{game}/strategies.tsv"
+    priority: 400  # one long job that waits for nothing
     conda:
         "../../envs/axelrod.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        **needs("strategies", "game"),
     params:
         game=lambda wildcards: game_entry(wildcards.game),
         strategies=STRATEGIES,
@@ -44,8 +44,7 @@ rule play_tournament:
         "../../envs/axelrod.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=60,
+        **needs("tournament", "game", "model"),
     params:
         game=lambda wildcards: game_entry(wildcards.game),
         agents=[(algorithm, seed) for algorithm in ALGORITHMS for seed in SEEDS],
@@ -86,6 +85,8 @@ rule table_tournament:
         "<benchmarks>/tables/tournament.tsv"
     conda:
         "../../envs/plot.yaml"
+    resources:
+        **needs("table"),
     params:
         games=TOURNAMENTS,
         sources=list(product(TOURNAMENTS, MODELS)),

@@ -11,11 +11,10 @@ rule train:
         "<benchmarks>/training/{game}/{model}/{algorithm}/seed-{seed}.tsv"
     priority: priority(first=0)
     conda:
-        "../../envs/train.yaml"
-    threads: 1
+        training_environment()
+    threads: processes("training", "game", "model", "algorithm")
     resources:
-        mem_mb=3000,
-        runtime=120,
+        **needs("training", "game", "model", "algorithm"),
     params:
         game=lambda wildcards: game_entry(wildcards.game),
         settings=lambda wildcards: training_settings(config, wildcards.game, wildcards.algorithm),

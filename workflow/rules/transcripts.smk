@@ -19,8 +19,7 @@ rule play_transcripts:
         "../../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=30,
+        **needs("transcripts", "game", "model"),
     params:
         game=lambda wildcards: game_entry(wildcards.game),
         agents=transcript_agents,
@@ -51,6 +50,8 @@ rule show_transcript:
         pairing="[^/]+",
     conda:
         "../../envs/plot.yaml"
+    resources:
+        **needs("table"),
     params:
         code=code_of_page("show_transcript.py"),
     message:
@@ -71,6 +72,8 @@ rule list_transcripts:
         "<benchmarks>/transcripts/index.tsv"
     conda:
         "../../envs/plot.yaml"
+    resources:
+        **needs("table"),
     params:
         code=code_of_page("list_transcripts.py"),
     message:

@@ -14,8 +14,7 @@ rule warm_start_model:
         "../../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=60,
+        **needs("warm_start", "game", "model"),
     params:
         game=lambda wildcards: game_entry(wildcards.game),
         settings=lambda wildcards: warm_start_settings(config, wildcards.game),

@@ -1,0 +1,71 @@
+"""The profiles for clusters name the rules that there are, and take settings as users write them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from snakemake.profiles import ProfileConfigFileParser
+from tests.unit.test_environments import pip_pins
+from tests.workflow.conftest import REPOSITORY, Workflow
+
+PROFILE = REPOSITORY / "profiles" / "slurm" / "profile.yaml"
+
+
+def options(tmp_path: Path, **settings: str) -> dict[str, Any]:
+    """What Snakemake makes of the profile with these settings."""
+    text = PROFILE.read_text()
+    for name, value in settings.items():
+        assert f"\n  {name}: null" in text
+        text = text.replace(f"\n  {name}: null", f"\n  {name}: {value}")
+    profile = tmp_path / "profile.yaml"
+    profile.write_text(text)
+    with profile.open() as stream:
+        return dict(ProfileConfigFileParser().parse(stream))
+
+
+@pytest.fixture(scope="module")
+def rules(repository: Workflow) -> set[str]:
+    return set(repository.run("--list-rules", "--quiet", "all").stdout.split())
+
+
+def test_small_jobs_are_grouped_and_only_they(rules: set[str], tmp_path: Path) -> None:
+    small = ("table_", "fig_", "print_", "show_", "list_", "describe_", "claims", "all_claims")
+    grouped = [each.removesuffix("=report") for each in options(tmp_path)["groups"]]
+    assert sorted(grouped) == sorted(name for name in rules if name.startswith(small))
+
+
+def test_what_needs_a_model_goes_where_the_gpus_are(rules: set[str], tmp_path: Path) -> None:
+    chosen = options(tmp_path, gpu_partition="long", gpu_model="a100")["set-resources"]
+    on_gpus = {name for name in rules if name.startswith(("train", "warm_start_", "play_"))}
+    expected = {
+        f"{name}:{resource}"
+        for name in on_gpus - {"training", "play_strategies"}
+        for resource in ("slurm_partition='long'", "gpu_model='a100'")
+    }
+    assert set(chosen) == expected
+    assert len(chosen) == len(expected)
+
+
+def test_without_settings_the_cluster_chooses(tmp_path: Path) -> None:
+    chosen = options(tmp_path)
+    assert "set-resources" not in chosen
+    assert "slurm-array-jobs" not in chosen
+    assert not [each for each in chosen["default-resources"] if "slurm" in each]
+
+
+def test_settings_are_taken_by_the_letter(tmp_path: Path) -> None:
+    """A name may look like a number, or like a function of Python."""
+    chosen = options(
+        tmp_path, account="123456", partition="all", array_rules="train, train_learner"
+    )
+    assert {"slurm_account='123456'", "slurm_partition='all'"} <= set(chosen["default-resources"])
+    assert chosen["slurm-array-jobs"] == "train, train_learner"
+
+
+def test_one_version_of_the_plugin() -> None:
+    pins = pip_pins((REPOSITORY / "requirements-slurm.txt").read_text())
+    environment = yaml.safe_load((REPOSITORY / "environment.yml").read_text())
+    name = "snakemake-executor-plugin-slurm"
+    assert f"{name}={pins[name]}" in environment["dependencies"]
+    assert not pins.keys() & pip_pins((REPOSITORY / "requirements.lock").read_text()).keys()

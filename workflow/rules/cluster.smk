@@ -1,0 +1,5 @@
+# What is checked before jobs are submitted to a cluster; no rules.
+
+
+onstart:
+    check_submission(workflow)
