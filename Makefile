@@ -1,5 +1,6 @@
 # make help says what can be asked for. Options, given as make results NAME=value:
 #   SCALE        the config: laptop (default) or the name of another file in config/, such as smoke
+#   GPUS         most GPUs that jobs use at the same time, where they use any; default: 1
 #   PYTHON       the interpreter (3.11 or newer) for .venv; default: the first suitable on the path
 #   TORCH_INDEX  an additional package index for torch; default auto: PyTorch's CPU builds, on Linux
 #                without an NVIDIA GPU and if that index answers; empty: the ordinary index only
@@ -9,6 +10,7 @@
 #   PYTEST_OPTIONS  for make test, such as --numprocesses 2 --dist loadfile
 
 SCALE ?= laptop
+GPUS ?= 1
 scales := laptop $(filter-out config,$(basename $(notdir $(wildcard config/*.yaml))))
 ifeq ($(filter $(SCALE),$(scales)),)
 $(error SCALE=$(SCALE) is unknown; choose one of: $(scales))
@@ -16,17 +18,18 @@ endif
 
 snakemake := .venv/bin/snakemake --cores all
 ifneq ($(SCALE),laptop)
-snakemake += --configfile config/$(SCALE).yaml
+snakemake += --resources gpu=$(GPUS) --configfile config/$(SCALE).yaml
 endif
 user_path := $(PATH)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help results everything report play test test-browser bench lint format lock
+.PHONY: help results everything report plan play publish test test-browser test-slurm test-conda bench bench-gpu
+.PHONY: vllm test-all test-vllm lint format lock pin container-definition
 
 help:  ## say what can be asked for
 	@sed -n 's/^\([a-z-]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r call what; do \
-		printf '%-18s %s\n' "$$call" "$$what"; done
+		printf '%-25s %s\n' "$$call" "$$what"; done
 
 results: .venv/.ready  ## train, evaluate and draw everything (SCALE=smoke: a quick trial run)
 	$(snakemake)
@@ -38,18 +41,41 @@ report: everything  ## show all of it in results/<scale>/report.html, and the sa
 	for kind in zip html; do $(snakemake) --report results/$(SCALE)/report.$$kind \
 		--report-stylesheet workflow/report/report.css -- everything || exit 1; done
 
+plan: .venv/.ready  ## say how many jobs, GPU hours and how much disk a scale takes (SCALE=paper); run nothing
+	@PYTHONPATH=workflow/scripts .venv/bin/python tools/plan.py --scale '$(SCALE)'
+
+vllm: .venv-vllm/.ready  ## install vLLM into .venv-vllm, for training.sampler: vllm
+
 play: .venv/.ready  ## play a game yourself (GAME=split AGAINST=greedy, or a trained agent)
 	@PYTHONPATH=workflow/scripts .venv/bin/python tools/play.py --scale '$(SCALE)' \
 		$(if $(GAME),--game '$(GAME)') $(if $(AGAINST),--against '$(AGAINST)')
 
+publish: .venv/.ready  ## gather agents, tables and figures in results/<scale>/publish, to be uploaded
+	@PYTHONPATH=workflow/scripts .venv/bin/python tools/publish.py --scale '$(SCALE)'
+
 test: .venv/.ready .venv/.axelrod  ## run all tests
 	.venv/bin/pytest $(PYTEST_OPTIONS)
+
+test-all: test test-vllm  ## run all tests, and those of the vLLM backend, which take some minutes
+
+test-vllm: .venv/.ready .venv-vllm/.ready  ## start vLLM servers and compare them with the trainer's own sampling
+	.venv/bin/pytest tests/vllm $(PYTEST_OPTIONS)
 
 test-browser: .venv/.ready  ## open the report's pages in Chromium and use them
 	.venv/bin/pytest tests/browser $(PYTEST_OPTIONS)
 
+test-slurm: .venv/.ready .venv/.slurm  ## start a SLURM of one node, as root, and run jobs on it
+	.venv/bin/pytest tests/cluster $(PYTEST_OPTIONS)
+
+test-conda: .venv/.ready  ## run the smoke scale in conda environments, made from a channel on this machine
+	.venv/bin/pytest tests/conda $(PYTEST_OPTIONS)
+
 bench: .venv/.ready  ## measure speed and memory
 	PYTHONPATH=workflow/scripts .venv/bin/python tests/benchmarks/run.py
+	.venv/bin/python tests/benchmarks/graph.py
+
+bench-gpu: .venv/.ready  ## measure a model of seven billion parameters on a GPU, into tests/benchmarks/gpu.md
+	PYTHONPATH=workflow/scripts .venv/bin/python tests/benchmarks/gpu.py
 
 lint: .venv/.ready  ## check style, types and the workflow's rules
 	.venv/bin/ruff check .
@@ -63,11 +89,17 @@ format: .venv/.ready  ## put all source files into the project's style
 	.venv/bin/ruff format .
 	.venv/bin/snakefmt Snakefile workflow/rules
 
+pin:  ## with conda: write every package of the conda environments down, build by build
+	@sh tools/pin.sh
+
+container-definition: .venv/.ready  ## after editing envs/*.yaml: write envs/Dockerfile and envs/apptainer.def
+	@sh tools/container_definition.sh
+
 lock: .venv/.ready  ## after editing requirements.txt: install it and write requirements.lock
 	.venv/bin/pip install --requirement requirements.txt
 	{ sed -n '/^#/p' requirements.lock; .venv/bin/pip freeze --all | \
 		sed -e 's/^\(torch==[^+]*\)+.*/\1/' -e '/^\(pip\|triton\)==/d' -e '/^\(nvidia\|cuda\)-/d' | \
-		grep -ivxFf requirements-axelrod.txt; \
+		grep -ivxFf requirements-axelrod.txt -f requirements-slurm.txt; \
 	} > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 
@@ -79,9 +111,15 @@ endif
 .venv/.ready: requirements.lock tools/setup.sh
 	@sh tools/setup.sh
 
-# The Axelrod library is optional and stays out of requirements.lock.
-.venv/.axelrod: requirements-axelrod.txt | .venv/.ready
+# The Axelrod library and the executor for SLURM are optional and stay out of requirements.lock.
+.venv/.axelrod: what := the Axelrod library
+.venv/.slurm: what := the executor for SLURM
+.venv/.axelrod .venv/.slurm: .venv/.%: requirements-%.txt | .venv/.ready
 	@.venv/bin/python -m pip install --no-deps --quiet --disable-pip-version-check --retries 1 \
-		--requirement $< >.venv/axelrod.log 2>&1 || { echo "Set-up stopped: the Axelrod library could not be \
-	installed; check the network and call make again (details: .venv/axelrod.log)" >&2; exit 1; }
+		--requirement $< >.venv/$*.log 2>&1 || { echo "Set-up stopped: $(what) could not be \
+	installed; check the network and call make again (details: .venv/$*.log)" >&2; exit 1; }
 	@touch $@
+
+# vLLM needs versions of its own, so it has an environment of its own.
+.venv-vllm/.ready: requirements-vllm.txt tools/setup_vllm.sh | .venv/.ready
+	@sh tools/setup_vllm.sh

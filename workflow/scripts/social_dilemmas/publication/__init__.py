@@ -1,0 +1,1 @@
+"""Results prepared for others: `make publish`."""
