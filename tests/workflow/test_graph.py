@@ -51,9 +51,10 @@ def test_everything(workflow: Workflow, scale: str) -> None:
     planned = workflow.planned(*SCALES[scale], "--", "everything")
     assert {**TABLES_AND_FIGURES, **FURTHER, "everything": 1}.items() <= planned.items()
     config = workflow.config(f"config/{'config' if scale == 'laptop' else scale}.yaml")
-    variants, games = len(config["ablations"]["variants"]), len(config["ablations"]["games"])
-    assert planned["play_variant"] == variants * games
-    assert planned["train_variant"] == variants * games * SEEDS[scale]
+    games = config["ablations"]["games"]
+    variants = sum(len(each.get("games", games)) for each in config["ablations"]["variants"])
+    assert planned["play_variant"] == variants
+    assert planned["train_variant"] == variants * SEEDS[scale]
     against = [
         len(opponents)
         for game in config["games"]

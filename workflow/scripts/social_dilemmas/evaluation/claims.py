@@ -148,6 +148,7 @@ FURTHER_CRITERIA = (
         for variant, direction in (("no_group_baseline", "<="), ("with_buffer", ">="))
         for opponent in (SELF, "greedy")
     ),
+    Criterion("C5", DILEMMA, "no_buffer", "always_b", CHANGE, "<=", 0, whole=True),
 )
 """Those that only the further experiments measure: `snakemake everything`."""
 

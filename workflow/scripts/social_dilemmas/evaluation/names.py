@@ -56,7 +56,7 @@ def readable(agent: str) -> str:
     """The name of an agent for a label."""
     if is_learner(agent):
         return f"{readable(agent.removesuffix(LEARNER))} learner"
-    return AGENTS.get(agent) or agent.replace("_", " ").capitalize()
+    return AGENTS.get(agent) or agent.replace("_", " ").capitalize().replace("Kl ", "KL ")
 
 
 def in_order(agents: Iterable[str]) -> list[str]:

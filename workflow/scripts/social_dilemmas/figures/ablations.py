@@ -30,13 +30,17 @@ def draw(table: pd.DataFrame) -> Figure:
     """A row of panels for each game and model; the band is the interval of the method as it is."""
     models = list(table["model"].unique())
     keys = list(dict.fromkeys(zip(table["game"], table["model"], strict=True)))
-    variants = list(dict.fromkeys(table["agent"]))  # as the config lists them, the standard first
-    agents = [variant for variant in variants if variant in style.COLOURS] or variants[:1]
+    by_game = table.groupby("game", sort=False)[
+        "agent"
+    ].unique()  # as the config lists them, the standard first
+    most = by_game.map(len).max()
     figure, axes = style.panels(
-        len(keys), 4, style.WIDTH + 1.6, (0.24 * len(variants) + 0.8) * len(keys) + 0.2
+        len(keys), 4, style.WIDTH + 1.6, (0.24 * most + 0.8) * len(keys) + 0.2
     )
     for row, (game, model) in enumerate(keys):
         part = table[(table["game"] == game) & (table["model"] == model)]
+        variants = list(by_game[game])
+        agents = [variant for variant in variants if variant in style.COLOURS] or variants[:1]
         others = in_order(set(part["opponent"]) - {ITSELF})
         panels = [(ITSELF, "payoff"), *((other, "payoff") for other in others)]
         panels += [(other, "payoff_opponent") for other in others if other in COOPERATORS]

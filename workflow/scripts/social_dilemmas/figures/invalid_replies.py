@@ -33,7 +33,8 @@ def draw(table: pd.DataFrame) -> Figure:
             axis = axes[row, column]
             part = table[(table["model"] == model) & (table["game"] == game)]
             draw_curves(axis, part, algorithms)
-            axis.set_ylim(-0.02, max(1.1 * part["value"].max(), 0.1))
+            top = max(1.1 * part["value"].max(), 0.1)
+            axis.set_ylim(-0.01 * top, top)  # a line at 0 is seen whole
             style.title(axis, game, model, models)
         axes[row, 0].set_ylabel("Share of rounds")
     style.legend(figure, algorithms, lines=True)

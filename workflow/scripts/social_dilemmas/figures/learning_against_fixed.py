@@ -37,27 +37,29 @@ def table(curves: pd.DataFrame, opponents: Collection[str] = ()) -> pd.DataFrame
 
 @style.in_style
 def draw(table: pd.DataFrame) -> Figure:
-    """A row of panels for each game and model, one panel for each opponent."""
-    models = list(table["model"].unique())
-    keys = list(dict.fromkeys(zip(table["game"], table["model"], strict=True)))
-    keys.sort(key=lambda key: list(table["game"].unique()).index(key[0]))
-    opponents = {
-        key: in_order(table.loc[(table["game"] == key[0]) & (table["model"] == key[1]), "opponent"])
-        for key in keys
-    }
-    columns = max(map(len, opponents.values()))
+    """A row of panels for each game and model, one panel for each opponent; one for each game, if there is but one."""
+    models, games = list(table["model"].unique()), list(table["game"].unique())
+    found = table.groupby(["game", "model"])["opponent"].unique()
+    alone = table["opponent"].iloc[0] if table["opponent"].nunique() == 1 else None
+    if alone:
+        rows = [
+            [(game, model, alone) for game in games if (game, model) in found] for model in models
+        ]
+    else:
+        rows = [
+            [(game, model, opponent) for opponent in in_order(found[game, model])]
+            for game in games
+            for model in models
+            if (game, model) in found
+        ]
+    columns = max(map(len, rows))
     algorithms = in_order(table["algorithm"])
-    figure, axes = style.panels(
-        len(keys), columns, PANEL[0] * max(columns, 2) + 0.6, PANEL[1] * len(keys) + 0.9
-    )
-    for row, key in enumerate(keys):
-        game, model = key
-        for column in range(columns):
-            axis = axes[row, column]
-            if column >= len(opponents[key]):
-                axis.set_visible(False)
-                continue
-            opponent = opponents[key][column]
+    width = style.WIDTH * max(columns, 2) / 3 if alone else PANEL[0] * max(columns, 3) + 0.6
+    figure, axes = style.panels(len(rows), columns, width, PANEL[1] * len(rows) + 0.9)
+    for row, cells in enumerate(rows):
+        for axis in axes[row, len(cells) :]:
+            axis.set_visible(False)
+        for axis, (game, model, opponent) in zip(axes[row], cells, strict=False):
             part = table[
                 (table["game"] == game)
                 & (table["model"] == model)
@@ -66,12 +68,15 @@ def draw(table: pd.DataFrame) -> Figure:
             for side, dashes in (("learner", "-"), ("opponent", style.DASHES)):
                 draw_curves(axis, part[part["side"] == side], algorithms, linestyle=dashes)
             axis.margins(y=0.1)
-            axis.set_title(readable(opponent), loc="left")
-            if row < len(keys) - 1:
+            axis.set_title(game_title(game) if alone else readable(opponent), loc="left")
+            if row < len(rows) - 1:
                 axis.set_xlabel("")
-        of_model = f"\n{model}" if len(models) > 1 else ""
-        axes[row, 0].set_ylabel(f"{game_title(game)}{of_model}\npoints a round")
-    figure.suptitle("By the opponent, which doesn't learn", x=0.01, ha="left", fontsize=8)
+        game, model, _ = cells[0]
+        named = [] if alone else [game_title(game)]
+        named += [model] if len(models) > 1 else []
+        axes[row, 0].set_ylabel("\n".join([*named, "points a round"]))
+    who = f"Against {readable(alone)}" if alone else "By the opponent"
+    figure.suptitle(f"{who}, which doesn't learn", x=0.01, ha="left", fontsize=8)
     colour = style.colours(algorithms)
     handles = [
         Line2D([], [], color=colour[name], label=f"{readable(name)}, learning")
