@@ -39,6 +39,20 @@ class Workflow:
         assert not check or run.returncode == 0, run.stdout
         return run
 
+    def script(self, path: str, *arguments: str) -> str:
+        """What a Python script of the folder prints."""
+        environment = {**os.environ, "PYTHONPATH": str(self.folder / "workflow" / "scripts")}
+        run = subprocess.run(
+            [sys.executable, path, *arguments],
+            cwd=self.folder,
+            env=environment,
+            text=True,
+            capture_output=True,
+            check=False,
+        )
+        assert run.returncode == 0, run.stdout + run.stderr
+        return run.stdout
+
     def planned(self, *arguments: str) -> dict[str, int]:
         """How many jobs of each rule would run."""
         said = self.run("--dry-run", *arguments).stdout
