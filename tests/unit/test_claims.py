@@ -224,7 +224,7 @@ def test_rows_are_ordered_by_claim_game_and_agent() -> None:
             agents = list(of_game["agent"])
             assert agents == sorted(agents, key=list(dict.fromkeys(agents)).index)
     of_c5 = found[found["claim"] == "C5"]  # agents that no other claim is about, by name
-    assert list(dict.fromkeys(of_c5["agent"])) == ["no_group_baseline", "with_buffer"]
+    assert list(dict.fromkeys(of_c5["agent"])) == ["no_buffer", "no_group_baseline", "with_buffer"]
     of_c3 = found[(found["claim"] == "C3") & (found["game"] == "prisoners_dilemma")]
     assert list(dict.fromkeys(of_c3["agent"])) == ["advantage_alignment", "sum_of_rewards"]
     # each model's rows together

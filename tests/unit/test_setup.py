@@ -298,7 +298,7 @@ def test_gpu_gets_the_ordinary_build(equipped: Folder) -> None:
         (["results"], ".venv/bin/snakemake --cores all"),
         (
             ["results", "SCALE=smoke"],
-            ".venv/bin/snakemake --cores all --configfile config/smoke.yaml",
+            ".venv/bin/snakemake --cores all --resources gpu=1 --configfile config/smoke.yaml",
         ),
         (
             ["play", "GAME=split", "AGAINST=naive/seed-0"],
