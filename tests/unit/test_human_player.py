@@ -321,7 +321,10 @@ def test_the_same_seed_deals_the_same(tmp_path: Path) -> None:
         (["--game", "chess"], "unknown game 'chess'; known games: prisoners_dilemma, split"),
         (["--against", "nobody"], "trust_and_split: unknown opponent 'nobody'; known: greedy"),
         (["--against", "naive"], "there are no trained agents of this game in results/laptop"),
-        (["--scale", "huge"], "unknown scale 'huge'; known scales: laptop, smoke"),
+        (
+            ["--scale", "huge"],
+            "unknown scale 'huge'; known scales: laptop, paper, smoke, workstation",
+        ),
     ],
 )
 def test_a_mistake_is_told_in_one_sentence(

@@ -196,9 +196,10 @@ def test_a_server_that_is_never_ready(make_server: MakeServer) -> None:
 
 
 JOB = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from social_dilemmas.generation.vllm_server import ServerSettings, VllmServer
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 folder = Path(sys.argv[1])
 settings = ServerSettings(
     python=sys.argv[2], memory_share=0.5, context=None, start_timeout=60, request_timeout=30
