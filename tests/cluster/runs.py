@@ -62,7 +62,7 @@ class ClusterRun(Workflow):
                 comment = re.search(r" --comment (\S+) ", row["SubmitLine"])
                 assert comment is not None
                 # A group is called by the names of some of its rules.
-                row["Rule"] = re.split("_wildcards_|(?<=^group_report)_", comment[1])[0]
+                row["Rule"] = re.split("_wildcards_|(?<=^rule_report)_", comment[1])[0]
                 rows.append(row)
         return [row for row in rows if rule in ("", row["Rule"])]
 

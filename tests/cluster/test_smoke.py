@@ -17,7 +17,7 @@ def test_every_job_goes_through_slurm(smoke: ClusterRun) -> None:
         "rule_warm_start_model": 3,
         "rule_train": 18,
         "rule_play_cross_play": 3,
-        "group_report": 1,
+        "rule_report": 1,
     }
 
 
@@ -28,7 +28,7 @@ def test_jobs_have_what_was_asked_for(smoke: ClusterRun) -> None:
         minutes, memory = map(int, asked.groups())
         assert job["ReqMem"] in (f"{memory}M", f"{memory / 1024:g}G")
         assert job["Timelimit"] == f"{minutes // 60:02d}:{minutes % 60:02d}:00"
-        assert f"cpu={2 if job['Rule'] == 'group_report' else 1}," in job["ReqTRES"]
+        assert f"cpu={2 if job['Rule'] == 'rule_report' else 1}," in job["ReqTRES"]
 
 
 def test_language_models_get_a_gpu_of_the_type(smoke: ClusterRun) -> None:
