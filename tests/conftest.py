@@ -3,6 +3,7 @@
 Torch is only imported by tests that use it: those of the workflow don't, and start at once.
 """
 
+import gc
 import sys
 from collections.abc import Sequence
 from functools import cache
@@ -13,6 +14,7 @@ import pytest
 
 from social_dilemmas.games import build_game, game_names
 from social_dilemmas.games.game import Game
+from social_dilemmas.jobs import COLLECT_AFTER
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -30,6 +32,9 @@ TINY: dict[str, Any] = {
     "feed_forward_size": 32,
     "merges": 64,
 }
+
+
+gc.set_threshold(COLLECT_AFTER)
 
 
 class MakeGame(Protocol):
