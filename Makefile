@@ -24,7 +24,7 @@ user_path := $(PATH)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help results everything report plan play publish test test-browser test-slurm test-conda bench bench-gpu
+.PHONY: help results everything report plan play publish test test-browser test-slurm test-conda bench bench-slurm bench-gpu
 .PHONY: vllm test-all test-vllm lint format lock pin container-definition
 
 help:  ## say what can be asked for
@@ -73,6 +73,9 @@ test-conda: .venv/.ready  ## run the smoke scale in conda environments, made fro
 bench: .venv/.ready  ## measure speed and memory
 	PYTHONPATH=workflow/scripts .venv/bin/python tests/benchmarks/run.py
 	.venv/bin/python tests/benchmarks/graph.py
+
+bench-slurm: .venv/.ready .venv/.slurm  ## measure how soon a job on a cluster begins to learn, as root
+	PYTHONPATH=workflow/scripts:. .venv/bin/python tests/benchmarks/cluster_start.py
 
 bench-gpu: .venv/.ready  ## measure a model of seven billion parameters on a GPU, into tests/benchmarks/gpu.md
 	PYTHONPATH=workflow/scripts .venv/bin/python tests/benchmarks/gpu.py

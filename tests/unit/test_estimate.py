@@ -11,7 +11,8 @@ from tests.conftest import TINY
 
 from social_dilemmas.errors import UserError
 from social_dilemmas.estimate.conversation import conversation_of
-from social_dilemmas.estimate.jobs import Estimates, Needs
+from social_dilemmas.estimate.jobs import Estimates
+from social_dilemmas.estimate.needs import Needs
 from social_dilemmas.estimate.shape import NAMES_IN_CONFIG, differences, shape_in, shape_of
 from social_dilemmas.games import build_game, game_names
 from social_dilemmas.generation.model import LanguageModel
@@ -244,7 +245,7 @@ def test_every_kind_of_job_has_an_estimate() -> None:
 
 def test_what_is_asked_for_leaves_room_and_grows() -> None:
     needs = Needs(memory_mb=1000, seconds=600)
-    assert [needs.memory_asked_for(attempt) for attempt in (1, 2, 3)] == [1500, 2300, 3000]
+    assert [needs.memory_asked_for(attempt) for attempt in (1, 2, 3)] == [1600, 2400, 3200]
     assert needs.minutes_asked_for() == 30
 
 

@@ -9,6 +9,12 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
+from tests.unit.mixed_adapters import (
+    ADAPTERS,
+    adapter_by_place,
+    logits_read_anew,
+    with_two_adapters,
+)
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
@@ -23,10 +29,7 @@ from social_dilemmas.generation.template import render
 from social_dilemmas.generation.transcript import collate
 from social_dilemmas.learning.adapters import (
     LEARNER,
-    NO_ADAPTER,
-    adapter_weights,
     attach_learner,
-    put_adapter,
 )
 from social_dilemmas.learning.log_probabilities import chosen_log_probabilities
 from social_dilemmas.learning.settings import training_settings, warm_start_settings
@@ -40,7 +43,6 @@ if TYPE_CHECKING:
 NAMES = ("qwen2", "llama", "qwen3", "gemma3_text", "gemma3")
 REPOSITORY = Path(__file__).parents[2]
 WINDOW = 12  # of the sliding layers of Gemma's
-ADAPTERS = (LEARNER, "second", NO_ADAPTER)
 
 
 class Witness(LanguageModelPlayer):
@@ -108,39 +110,10 @@ def test_the_base_model_is_the_published_language_model(
     assert sampling.eos_token_id == [5, 6]
 
 
-def two_adapters(base: LanguageModel) -> LanguageModel:
-    """The model with two adapters that change what it says, in double precision."""
-    model = attach_learner(base, rank=2, alpha=8, seed=0)
-    generator = torch.Generator().manual_seed(1)
-    for name in ("second", LEARNER):
-        weights = {
-            key: torch.randn(value.shape, generator=generator) * 0.3
-            for key, value in adapter_weights(model).items()
-        }
-        put_adapter(model, weights, name)
-    return LanguageModel(model.double(), base.chat, base.path)
-
-
-def adapter_of(turn: Turn) -> str:
-    return ADAPTERS[(turn.match.seed + turn.seat) % 3]
-
-
-def read_anew(model: Any, adapter: str | None, tokens: list[int]) -> Tensor:
-    """Logits after the last of these tokens, in a pass of their own."""
-    with torch.no_grad():
-        if adapter == NO_ADAPTER:
-            with model.disable_adapter():
-                return model(torch.tensor([tokens])).logits[0, -1]
-        model.set_adapter(adapter)
-        logits: Tensor = model(torch.tensor([tokens])).logits[0, -1]
-        model.set_adapter(LEARNER)
-        return logits
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_sampling_with_the_cache_equals_a_plain_forward_pass(name: str, base_of: "BaseOf") -> None:
     """Over turns, with rows of different lengths and adapters, and beyond the window of sliding layers."""
-    mixed = two_adapters(base_of(name))
+    mixed = with_two_adapters(base_of(name))
     game = build_game("trust_and_split", 2)
     player = Witness(
         mixed.model,
@@ -148,7 +121,7 @@ def test_sampling_with_the_cache_equals_a_plain_forward_pass(name: str, base_of:
         mixed.masks(game),
         streams_in_order(0),
         max_new_tokens=8,
-        adapter_of=adapter_of,
+        adapter_of=adapter_by_place,
     )
     matches = [build_game("trust_and_split", rounds).start(rounds) for rounds in (2, 1, 2)]
     play(matches, [(player, player)] * len(matches))
@@ -157,7 +130,7 @@ def test_sampling_with_the_cache_equals_a_plain_forward_pass(name: str, base_of:
     assert {adapter for adapter, _, _ in seen} == {*ADAPTERS}
     assert min(len(tokens) for _, tokens, _ in seen) > 4 * WINDOW
     for adapter, tokens, logits in seen:
-        expected = read_anew(mixed.model, adapter, tokens).float()
+        expected = logits_read_anew(mixed.model, adapter, tokens).float()
         torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
 
 

@@ -8,13 +8,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from peft.utils import load_peft_weights
+from tests.unit.replying_server import ReplyingServer
 
 from social_dilemmas.errors import UserError
 from social_dilemmas.learning import launch, worker
@@ -164,56 +164,23 @@ def test_a_mistake_is_told_in_one_sentence(base_model: Path, tmp_path: Path) -> 
         trained(base_model, tmp_path, 2, opponent={"name": "nobody"})
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Splits everything in half, in the OpenAI chat-completions protocol."""
-
-    asked: ClassVar[list[str]] = []
-
-    def do_POST(self) -> None:
-        self.asked.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
-        last = json.loads(self.asked[-1])["messages"][-1]["content"]
-        reply = "<A>" if "<A>" in last else "<B>"
-        self._send({"choices": [{"message": {"role": "assistant", "content": reply}}]})
-
-    def do_GET(self) -> None:
-        self._send({"data": []})
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def _send(self, answer: Any) -> None:
-        body = json.dumps(answer).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-
 def test_a_player_behind_a_server_has_its_own_conversation_in_every_match(
     base_model: Path, tmp_path: Path
 ) -> None:
     """All matches are of one group, and share their seed; none may take another one's replies."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    entry: dict[str, Any] = {
-        **{"name": "remote", "model": "m", "key_variable": None, "temperature": 1.0},
-        **{"base_url": f"http://127.0.0.1:{server.server_address[1]}/v1", "max_new_tokens": 5},
-        **{"timeout": 30, "retries": 0, "attempts": 0, "concurrency": 4, "extra": {}},
-        **{"prompt_price": 1.0, "completion_price": 1.0},
-    }
     game = {"name": "prisoners_dilemma", "rounds": 2, "rules": {}}
     settings = {**SETTINGS, "iterations": 2, "matches": 4, "processes": 2}
-    opponent = {"name": "remote", "api_player": entry, "cache": str(tmp_path / "cache.sqlite")}
-    try:
+    with ReplyingServer(lambda asked: "<A>" if "<A>" in asked else "<B>") as server:
+        opponent = {
+            "name": "remote",
+            "api_player": server.player(1.0),
+            "cache": str(tmp_path / "cache.sqlite"),
+        }
         output = tmp_path / "run"
         train(
             model=base_model, game=game, settings=settings, seed=0, output=output, opponent=opponent
         )
-    finally:
-        server.shutdown()
-        server.server_close()
-    assert len(Handler.asked) == 2 * 4 * 2
+    assert len(server.asked) == 2 * 4 * 2
     usage = json.loads((tmp_path / "run" / "usage.json").read_text())
     assert usage["requests"] >= 2 * 4 * 2
     assert (usage["name"], usage["cached_responses"], usage["cost"]) == ("remote", 0, 0)

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from peft import PeftModel
+from tests.unit.mixed_adapters import (
+    ADAPTERS,
+    adapter_by_place,
+    logits_read_anew,
+    with_two_adapters,
+)
 from torch import Tensor
 
 from social_dilemmas.games import build_game, game_names
@@ -24,16 +29,12 @@ from social_dilemmas.generation.transcript import Transcript
 from social_dilemmas.learning.adapters import (
     LEARNER,
     NO_ADAPTER,
-    adapter_weights,
-    attach_learner,
     folded,
-    put_adapter,
 )
 from social_dilemmas.players.play import play
 from social_dilemmas.randomness import stream
 
 MASKS: dict[tuple[int, str], TokenMasks] = {}
-ADAPTERS = (LEARNER, "second", NO_ADAPTER)
 
 
 class Witness(LanguageModelPlayer):
@@ -96,35 +97,7 @@ def transcripts(player: LanguageModelPlayer, matches: Sequence[Match]) -> list[T
 
 @pytest.fixture(scope="module")
 def mixed(base_model: Path) -> LanguageModel:
-    """The tiny model with two adapters that change what it says, in double precision."""
-    language_model = load_model(base_model, "cpu")
-    model = attach_learner(language_model, rank=2, alpha=8, seed=0)
-    generator = torch.Generator().manual_seed(1)
-    for name in ("second", LEARNER):
-        weights = {
-            key: torch.randn(value.shape, generator=generator) * 0.3
-            for key, value in adapter_weights(model).items()
-        }
-        put_adapter(model, weights, name)
-    return LanguageModel(model.double(), language_model.chat, base_model)
-
-
-def adapter_by_place(turn: Turn) -> str:
-    return ADAPTERS[(turn.match.seed + turn.seat) % 3]
-
-
-def logits_read_anew(model: PeftModel, adapter: str | None, tokens: list[int]) -> Tensor:
-    """Logits after the last of these tokens, in a pass of their own."""
-    with torch.no_grad():
-        if adapter == NO_ADAPTER:
-            with model.disable_adapter():
-                return model(torch.tensor([tokens])).logits[0, -1]
-        if adapter is not None:
-            model.set_adapter(adapter)
-        logits: Tensor = model(torch.tensor([tokens])).logits[0, -1]
-        if adapter is not None:
-            model.set_adapter(LEARNER)
-        return logits
+    return with_two_adapters(load_model(base_model, "cpu"))
 
 
 @pytest.mark.parametrize("name", game_names())

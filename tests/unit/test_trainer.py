@@ -9,11 +9,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import combinations
 from pathlib import Path
-from threading import Thread
-from typing import Any, ClassVar
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -21,6 +19,7 @@ import torch
 import yaml
 from peft import PeftModel
 from peft.utils import load_peft_weights
+from tests.unit.replying_server import ReplyingServer
 
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game, game_of
@@ -687,55 +686,23 @@ def test_matches_of_different_lengths_can_be_learned_from(
     assert all(math.isfinite(value) for value in column(tmp_path, "loss"))
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Says <B> to everything, in the OpenAI chat-completions protocol."""
-
-    asked: ClassVar[list[str]] = []
-
-    def do_POST(self) -> None:
-        self.asked.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
-        self._send({"choices": [{"message": {"role": "assistant", "content": "<B>"}}]})
-
-    def do_GET(self) -> None:
-        self._send({"data": []})
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def _send(self, answer: Any) -> None:
-        body = json.dumps(answer).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-
 def test_learning_against_a_player_behind_a_server(
     base_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has one seat, and what it said before an interruption isn't asked for again."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    entry: dict[str, Any] = {
-        **{"name": "remote", "model": "m", "key_variable": None, "temperature": 1.0},
-        **{"base_url": f"http://127.0.0.1:{server.server_address[1]}/v1", "max_new_tokens": 5},
-        **{"timeout": 30, "retries": 0, "attempts": 0, "concurrency": 4, "extra": {}},
-        **{"prompt_price": None, "completion_price": None},
-    }
-    opponent = {"name": "remote", "api_player": entry, "cache": str(tmp_path / "cache.sqlite")}
-    changes: dict[str, Any] = {"opponent": opponent, "iterations": 3, "matches": 4}
-    try:
-        Handler.asked.clear()
+    with ReplyingServer(lambda _: "<B>") as server:
+        opponent = {
+            "name": "remote",
+            "api_player": server.player(),
+            "cache": str(tmp_path / "cache.sqlite"),
+        }
+        changes: dict[str, Any] = {"opponent": opponent, "iterations": 3, "matches": 4}
         whole = run(base_model, tmp_path / "whole", **changes)
-        asked = len(Handler.asked)
+        asked = len(server.asked)
         assert asked == 3 * 4 * GAME["rounds"]
         interrupted(monkeypatch, base_model, tmp_path / "broken", 1, **changes)
         run(base_model, tmp_path / "broken", **changes)
-    finally:
-        server.shutdown()
-        server.server_close()
-    assert len(Handler.asked) == asked
+    assert len(server.asked) == asked
     usage = json.loads((whole / "usage.json").read_text())
     assert (usage["name"], usage["completion_tokens"]) == ("remote", 0)
     assert usage["requests"] >= asked

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from peft import PeftModel
+from tests.unit.gradients import gradient
 from torch import Tensor
 
 from social_dilemmas.errors import UserError
@@ -24,7 +25,6 @@ from social_dilemmas.generation.vllm_server import BASE, Completion, ServerLostE
 from social_dilemmas.learning import vllm_sampler
 from social_dilemmas.learning.log_probabilities import chosen_log_probabilities
 from social_dilemmas.learning.trainer import Trainer
-from social_dilemmas.learning.update import add_gradients
 from social_dilemmas.players.play import play
 from social_dilemmas.randomness import derive_seed
 
@@ -88,11 +88,12 @@ class StandIn:
             self._model = PeftModel.from_pretrained(model, str(path), adapter_name=name)
         else:
             self._model.load_adapter(str(path), name)
-            self._model.set_adapter(name)  # before the active one may be deleted
         self.history.append(f"load {name}")
 
     def unload_adapter(self, name: str) -> None:
         self._names.remove(name)
+        if self._names:
+            self._model.set_adapter(min(self._names))  # the active one can't be deleted silently
         self._model.delete_adapter(name)
         self.history.append(f"unload {name}")
 
@@ -318,30 +319,13 @@ def test_the_update_is_that_of_the_trainers_own_sampler(base_model: Path, tmp_pa
     assert trainer._vllm is not None
     with trainer._vllm:
         experience = trainer._play(0)
-    credit = trainer._credit_of(experience)
-
-    def gradient(sampler: str) -> Tensor:
-        trainer.model.zero_grad()
-        add_gradients(
-            trainer.model,
-            experience.transcripts,
-            credit,
-            total=experience.chosen,
-            measure_kl=False,
-            allowed=trainer._masks.allowed,
-            padding=trainer._language_model.padding,
-            settings={**SETTINGS, "sampler": sampler},
-        )
-        gradients = [p.grad for p in trainer.model.parameters() if p.grad is not None]
-        return torch.cat([each.flatten() for each in gradients])
-
-    on_policy = gradient("vllm")
+    on_policy, _ = gradient(trainer, experience, "vllm")
     for transcript in experience.transcripts:
         transcript.sampled = [each + 0.5 for each in transcript.sampled]
-    less_likely = gradient("vllm")
+    less_likely, _ = gradient(trainer, experience, "vllm")
     for transcript in experience.transcripts:
         transcript.sampled = []
-    own = gradient("trainer")
+    own, _ = gradient(trainer, experience, "trainer")
     assert own.norm() > 0
     assert torch.allclose(on_policy, own, rtol=1e-4, atol=1e-6 * own.norm().item())
     assert torch.allclose(less_likely, own * 2.718281828**-0.5, rtol=1e-3, atol=1e-6)

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.unit.gradients import gradient
 
 from social_dilemmas.learning.trainer import Trainer
-from social_dilemmas.learning.update import add_gradients
 
 GAME: dict[str, Any] = {"name": "trust_and_split", "rounds": 2, "rules": {"message_limit": 40}}
 SETTINGS: dict[str, Any] = {
@@ -105,27 +105,11 @@ def test_the_update_is_that_of_the_trainers_own_sampler(
     with trainer._vllm:
         experience = trainer._play(0)
     assert not any(match.invalid[seat] for match, _ in experience.seats for seat in (0, 1))
-    credit = trainer._credit_of(experience)
 
-    def gradient(sampler: str) -> tuple[torch.Tensor, dict[str, float]]:
-        trainer.model.zero_grad()
-        sums = add_gradients(
-            trainer.model,
-            experience.transcripts,
-            credit,
-            total=experience.chosen,
-            measure_kl=False,
-            allowed=trainer._masks.allowed,
-            padding=trainer._language_model.padding,
-            settings={**settings, "sampler": sampler},
-        )
-        parts = [p.grad for p in trainer.model.parameters() if p.grad is not None]
-        return torch.cat([part.flatten() for part in parts]), sums
-
-    with_ratios, sums = gradient("vllm")
+    with_ratios, sums = gradient(trainer, experience, "vllm")
     for transcript in experience.transcripts:
         transcript.sampled = []
-    without, _ = gradient("trainer")
+    without, _ = gradient(trainer, experience, "trainer")
     relative = ((with_ratios - without).norm() / without.norm()).item()
     difference = sums["sampler_difference"] / experience.chosen
     print(f"log-probabilities differ by {difference:.2e}, gradients by {relative:.2e}")

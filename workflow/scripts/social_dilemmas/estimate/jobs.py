@@ -4,9 +4,7 @@ These are estimates: of memory within a fifth, of time as good as the section `m
 machine. Messages of large models are taken to be as long as they may be.
 """
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
@@ -14,6 +12,7 @@ from social_dilemmas.errors import UserError
 from social_dilemmas.estimate import memory, work
 from social_dilemmas.estimate.conversation import Conversation, conversation_of
 from social_dilemmas.estimate.memory import MB, Batch
+from social_dilemmas.estimate.needs import Needs
 from social_dilemmas.estimate.shape import Shape, shape_of
 from social_dilemmas.estimate.work import Machine
 from social_dilemmas.evaluation.names import WARM_START
@@ -33,42 +32,11 @@ from social_dilemmas.players.axelrod_strategies import chosen_strategies
 
 ROW_BYTES = 60  # of a seat's line in a table of matches
 METRICS_BYTES = 300  # of an iteration's line in a table of metrics
-SNAKEMAKE_MB = 250  # two processes of Snakemake, which run beside a job on a cluster
 REQUEST = 5.0  # seconds until a server has answered a request
 CONCURRENT = 8  # requests at the same time
 DOWNLOAD = 5e7  # bytes a second
 
 Settings = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Needs:
-    """What a job needs.
-
-    Attributes:
-        memory_mb: peak memory of the host.
-        seconds: time.
-        disk_mb: what it leaves on the disk.
-        gpus: how many GPUs.
-        gpu_memory_mb: peak memory of each of them.
-        processes: how many it computes in.
-    """
-
-    memory_mb: float
-    seconds: float
-    disk_mb: float = 0.0
-    gpus: int = 0
-    gpu_memory_mb: float = 0.0
-    processes: int = 1
-
-    def memory_asked_for(self, attempt: int) -> int:
-        """MB that a cluster is asked for: room for error, and for Snakemake beside the job; more with every attempt."""
-        megabytes = (1.25 * self.memory_mb + SNAKEMAKE_MB) * (1 + (attempt - 1) / 2)
-        return math.ceil(megabytes / 100) * 100
-
-    def minutes_asked_for(self) -> int:
-        """Minutes that a cluster is asked for."""
-        return math.ceil(2 * self.seconds / 60) + 10
 
 
 class Estimates:

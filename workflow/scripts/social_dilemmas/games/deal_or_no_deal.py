@@ -5,7 +5,7 @@ The task of Lewis et al., Deal or No Deal? End-to-End Learning for Negotiation D
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -154,7 +154,7 @@ class DealOrNoDeal(TalkingGame):
                 f"deal_or_no_deal: no values of {items[0]} to {items[1]} items come to the "
                 f"total_value of {total_value}"
             )
-        self.claim_grammar = Grammar(
+        self.proposal_grammar = Grammar(
             tuple(
                 Choice(kind, tuple(map(str, range(most + 1))), "<", f" {kind}>")
                 for kind in self.kinds
@@ -219,12 +219,9 @@ class DealOrNoDeal(TalkingGame):
                     yield "truthfulness", float(told == values)
             before = "after_deal" if finished.deal else "after_no_deal"
 
-    def grammars(self) -> Iterable[Grammar]:
-        return self.message_grammar, self.claim_grammar
-
     def write(self, numbers: Sequence[object]) -> str:
         """Numbers of items of each kind, in the form of a reply."""
-        return self.claim_grammar.write(dict(zip(self.kinds, numbers, strict=True)))
+        return self.proposal_grammar.write(dict(zip(self.kinds, numbers, strict=True)))
 
     def rules(self) -> str:
         """The rules in words, as they stand in the first user turn."""
@@ -249,31 +246,14 @@ class DealOrNoDealMatch(TalkingMatch):
 
     game: DealOrNoDeal
     offers: list[Offer]
-
-    def turns(self) -> tuple[Turn, ...]:
-        if self.finished:
-            return ()
-        if (seat := self.speaker) is not None:
-            grammar = self.game.message_grammar
-            return (Turn(self, seat, "message", self._message_prompt(seat), grammar),)
-        grammar = self.game.claim_grammar
-        return tuple(
-            Turn(self, seat, "proposal", self._proposal_prompt(seat), grammar) for seat in SEATS
-        )
+    question = "What do you ask for?"
 
     @property
     def offer(self) -> Offer:
         """What there is in the current round."""
         return self.offers[len(self.history)]
 
-    def _message_prompt(self, seat: int) -> str:
-        if self.said(seat):
-            return f"{self.heard(seat)} Send your message."
-        heard = f" {self.heard(seat)}" if self.messages else ""
-        return f"{self._opening(seat)}{heard} Send your message."
-
-    def _opening(self, seat: int) -> str:
-        """How the last round ended, or else the rules; then what there is in this one."""
+    def opening(self, seat: int) -> str:
         if not self.history:
             before = self.game.rules()
         else:
@@ -286,10 +266,6 @@ class DealOrNoDealMatch(TalkingMatch):
 
     def _values(self, seat: int) -> str:
         return tell_values(self.game.kinds, self.offer.values[seat])
-
-    def _proposal_prompt(self, seat: int) -> str:
-        heard = f"{self.heard(seat)} " if seat == self.starter else ""
-        return f"{heard}What do you ask for?"
 
     def view(self, seat: int) -> DealView:
         return DealView(
@@ -308,10 +284,7 @@ class DealOrNoDealMatch(TalkingMatch):
     def forfeit(self, turn: Turn) -> dict[str, str]:
         return {"message": " "} if turn.step == "message" else dict.fromkeys(self.game.kinds, "0")
 
-    def advance(self, values: Mapping[int, Mapping[str, str]]) -> None:
-        if self.speaker is not None:
-            self.messages += [parsed["message"] for parsed in values.values()]
-            return
+    def settle(self, values: Mapping[int, Mapping[str, str]]) -> None:
         first, second = (
             tuple(int(values[seat][kind]) for kind in self.game.kinds) for seat in SEATS
         )
@@ -327,4 +300,3 @@ class DealOrNoDealMatch(TalkingMatch):
                 rewards=points if deal else (0, 0),
             )
         )
-        self.messages = []

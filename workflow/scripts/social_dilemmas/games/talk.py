@@ -1,16 +1,22 @@
-"""What the games share in which players talk before they decide: messages in turn."""
+"""What the games share in which players talk before they decide: messages in turn, then proposals at once."""
 
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
-from social_dilemmas.games.game import SEATS, Game, Match
+from social_dilemmas.games.game import SEATS, Game, Match, Turn
 from social_dilemmas.games.grammar import Grammar, Literal, Text
 from social_dilemmas.games.horizon import Rounds
 
 
 class TalkingGame(Game):
-    """Each player sends `messages` messages a round, of at most `message_limit` characters each."""
+    """Each player sends `messages` messages a round, of at most `message_limit` characters each.
+
+    `proposal_grammar` is that of the replies that follow.
+    """
+
+    proposal_grammar: Grammar
 
     def __init__(self, rounds: Rounds, messages: int, message_limit: int) -> None:
         super().__init__(rounds)
@@ -24,6 +30,9 @@ class TalkingGame(Game):
     def wording(cls, rules: Mapping[str, Any]) -> dict[str, Any]:
         """Another number of messages is asked for in other words."""
         return {"messages": rules["messages"]} if "messages" in rules else {}
+
+    def grammars(self) -> Iterable[Grammar]:
+        return self.message_grammar, self.proposal_grammar
 
     def rules_of_talk(self) -> str:
         """The part of the rules that is about messages, in words."""
@@ -39,14 +48,41 @@ class TalkingGame(Game):
 
 @dataclass(kw_only=True, eq=False)
 class TalkingMatch(Match):
-    """The seats speak in turn at the beginning of a round; the one that starts changes.
+    """The seats speak in turn, then both propose; the seat that starts changes every round.
 
-    `messages` are those of the current round, the starter's first.
+    `messages` are those of the current round, the starter's first; `question` asks for a proposal.
     """
 
+    question: ClassVar[str]
     game: TalkingGame
     first_starter: int
     messages: list[str] = field(default_factory=list)
+
+    @abstractmethod
+    def opening(self, seat: int) -> str:
+        """How the last round ended, or else the rules; then what a seat knows of this one."""
+
+    @abstractmethod
+    def settle(self, values: Mapping[int, Mapping[str, str]]) -> None:
+        """Put the current round, with its proposals and their points, into the history."""
+
+    def turns(self) -> tuple[Turn, ...]:
+        if self.finished:
+            return ()
+        if (seat := self.speaker) is not None:
+            grammar = self.game.message_grammar
+            return (Turn(self, seat, "message", self._message_prompt(seat), grammar),)
+        grammar = self.game.proposal_grammar
+        return tuple(
+            Turn(self, seat, "proposal", self._proposal_prompt(seat), grammar) for seat in SEATS
+        )
+
+    def advance(self, values: Mapping[int, Mapping[str, str]]) -> None:
+        if self.speaker is not None:
+            self.messages += [parsed["message"] for parsed in values.values()]
+        else:
+            self.settle(values)
+            self.messages = []
 
     @property
     def starter(self) -> int:
@@ -67,6 +103,16 @@ class TalkingMatch(Match):
     def told(self, seat: int) -> str | None:
         """All that a seat said in the current round, a line for each message; None if nothing."""
         return "\n".join(self.said(seat)) or None
+
+    def _message_prompt(self, seat: int) -> str:
+        if self.said(seat):
+            return f"{self.heard(seat)} Send your message."
+        heard = f" {self.heard(seat)}" if self.messages else ""
+        return f"{self.opening(seat)}{heard} Send your message."
+
+    def _proposal_prompt(self, seat: int) -> str:
+        heard = f"{self.heard(seat)} " if seat == self.starter else ""
+        return f"{heard}{self.question}"
 
     def heard(self, seat: int) -> str:
         """How a seat is told the other's last message."""

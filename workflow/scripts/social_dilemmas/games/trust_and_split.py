@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from social_dilemmas.errors import UserError
@@ -165,9 +165,6 @@ class TrustAndSplit(TalkingGame):
                 yield "coins_lower_hand", proposal
                 yield f"coins_lower_{treatment}", proposal
 
-    def grammars(self) -> Iterable[Grammar]:
-        return self.message_grammar, self.proposal_grammar
-
     def rules(self) -> str:
         """The rules in words, as they stand in the first user turn."""
         upper, lower = (in_figures(self.unit_values[level]) for level in (True, False))
@@ -191,35 +188,17 @@ class TrustAndSplitMatch(TalkingMatch):
 
     game: TrustAndSplit
     hands: list[tuple[str, str]]
+    question = "How many coins do you ask for?"
 
-    def turns(self) -> tuple[Turn, ...]:
-        if self.finished:
-            return ()
-        if (seat := self.speaker) is not None:
-            grammar = self.game.message_grammar
-            return (Turn(self, seat, "message", self._message_prompt(seat), grammar),)
-        grammar = self.game.proposal_grammar
-        return tuple(
-            Turn(self, seat, "proposal", self._proposal_prompt(seat), grammar) for seat in SEATS
-        )
-
-    def _message_prompt(self, seat: int) -> str:
-        if self.said(seat):
-            return f"{self.heard(seat)} Send your message."
+    def opening(self, seat: int) -> str:
         if not self.history:
-            opening = self.game.rules()
+            before = self.game.rules()
         else:
             last = self.history[-1]
             level = "upper" if last.upper != seat else "lower"
             asked = self.game.proposal_grammar.write({"coins": last.proposals[1 - seat]})
-            opening = f"The other player had the {level} hand and asked for {asked}. "
-        heard = f" {self.heard(seat)}" if self.messages else ""
-        hand = self.hands[len(self.history)][seat]
-        return f"{opening}{dealt(hand)}{heard} Send your message."
-
-    def _proposal_prompt(self, seat: int) -> str:
-        heard = f"{self.heard(seat)} " if seat == self.starter else ""
-        return f"{heard}How many coins do you ask for?"
+            before = f"The other player had the {level} hand and asked for {asked}. "
+        return before + dealt(self.hands[len(self.history)][seat])
 
     def view(self, seat: int) -> TrustView:
         return TrustView(
@@ -235,10 +214,7 @@ class TrustAndSplitMatch(TalkingMatch):
     def forfeit(self, turn: Turn) -> dict[str, str]:
         return {"message": " "} if turn.step == "message" else {"coins": "0"}
 
-    def advance(self, values: Mapping[int, Mapping[str, str]]) -> None:
-        if self.speaker is not None:
-            self.messages += [parsed["message"] for parsed in values.values()]
-            return
+    def settle(self, values: Mapping[int, Mapping[str, str]]) -> None:
         hands = self.hands[len(self.history)]
         proposals = (int(values[0]["coins"]), int(values[1]["coins"]))
         self.history.append(
@@ -250,4 +226,3 @@ class TrustAndSplitMatch(TalkingMatch):
                 rewards=self.game.rewards(hands, proposals),
             )
         )
-        self.messages = []

@@ -5,6 +5,7 @@ that only admits valid ones.
 """
 
 import logging
+import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -187,7 +188,8 @@ class Trainer:
                 self._remember(done)
                 if done % self._settings["checkpoint_every"] == 0 and done < iterations:
                     self._save_checkpoint(done, metrics)
-                progress.advance(f"{row['payoff']:.3g} points a round")
+                payoff = row["payoff"]  # none where past agents were met in all matches
+                progress.advance("" if math.isnan(payoff) else f"{payoff:.3g} points a round")
         usage = self._opponents.usage if isinstance(self._opponents, FixedOpponent) else None
         usages = self._processes.gather(usage)
         if self._processes.main:
