@@ -1,6 +1,7 @@
 #!/bin/sh
 # Write down every package of the conda environments at its exact build: envs/NAME.PLATFORM.pin.txt, which
-# Snakemake then installs instead of solving envs/NAME.yaml. Takes a conda and its channels.
+# Snakemake then installs instead of solving envs/NAME.yaml. Takes a conda and its channels. Called with
+# environment files, it pins those alone.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -12,7 +13,8 @@ platform=$(conda info --json | sed -n 's/.*"platform": *"\([^"]*\)".*/\1/p')
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-for file in envs/*.yaml; do
+[ $# -gt 0 ] || set -- envs/*.yaml
+for file; do
     # Snakemake installs nothing but what a pin file lists, so what pip adds would be missing.
     if grep -q '^ *- pip:' "$file"; then
         echo "$file: not pinned, for pip installs a part of it, at the exact versions that it lists"
