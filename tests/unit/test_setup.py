@@ -343,6 +343,7 @@ def test_help_is_the_default_and_names_every_target(folder: Folder) -> None:
         "test-slurm",
         "test-conda",
         "bench",
+        "bench-slurm",
         "bench-gpu",
         "lint",
         "format",

@@ -26,6 +26,8 @@ AGENTS = {
     "tit_for_tat_like": "Tit-for-tat-like",
     "grim_like": "Grim-like",
     "everyone": "Everyone",
+    "kl_forward": "KL forward",
+    "kl_reverse": "KL reverse",
 }
 """Agents in the order of all tables and figures; others follow in alphabetical order."""
 
@@ -56,7 +58,7 @@ def readable(agent: str) -> str:
     """The name of an agent for a label."""
     if is_learner(agent):
         return f"{readable(agent.removesuffix(LEARNER))} learner"
-    return AGENTS.get(agent) or agent.replace("_", " ").capitalize().replace("Kl ", "KL ")
+    return AGENTS.get(agent) or agent.replace("_", " ").capitalize()
 
 
 def in_order(agents: Iterable[str]) -> list[str]:
