@@ -46,6 +46,10 @@ def test_everything_is_told(page: str) -> None:
     assert text.count("Round 2") == len(TOLD["matches"])
 
 
+def test_the_scale_of_the_points_begins_at_0(page: str) -> None:
+    assert "lines at 0, " in page
+
+
 def test_markup_stays_text(page: str) -> None:
     elements = Elements(page)
     assert f"<message>{MARKUP}</message>" in elements.text

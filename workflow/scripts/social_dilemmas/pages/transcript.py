@@ -93,7 +93,7 @@ def common_sentences(prompts: Sequence[str]) -> str:
 def _range(matches: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
     """A range of points that holds 0 and all rounds."""
     rewards = [r for match in matches for each in match["rounds"] for r in each["rewards"]]
-    low, high = -_round_up(-min(0.0, *rewards)), _round_up(max(0.0, *rewards))
+    low, high = 0.0 - _round_up(-min(0.0, *rewards)), _round_up(max(0.0, *rewards))  # never -0.0
     return low, high if high > low else low + 1
 
 
