@@ -1,8 +1,10 @@
-"""A conversation while its replies are being written, whoever draws the tokens."""
+"""Conversations while their replies are being written, and players that hold them, whoever draws the tokens."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
-from social_dilemmas.games.game import Turn
+from social_dilemmas.games.game import Match, Turn
 from social_dilemmas.generation.chat import ChatFormat
 from social_dilemmas.generation.masks import DONE, TokenMasks
 from social_dilemmas.generation.transcript import Transcript
@@ -70,6 +72,47 @@ class Conversation:
             self.transcript.tokens.append(token)
             state = masks.step(state, token)
         self.state = state
+
+
+Held = TypeVar("Held", bound=Conversation)
+
+
+class ConversationPlayer(ABC, Generic[Held]):
+    """Plays any number of seats, each in a conversation of its own."""
+
+    def __init__(
+        self, chat: ChatFormat, masks: TokenMasks, *, temperature: float, max_new_tokens: int
+    ) -> None:
+        """A player for new matches.
+
+        Args:
+            chat: how turns are framed for the model.
+            masks: the reply grammars of the game, compiled for the model's tokenizer.
+            temperature: divides the logits before sampling.
+            max_new_tokens: limit of a reply; free text is closed in time, so that every reply stays valid.
+        """
+        self._chat = chat
+        self._masks = masks
+        self._temperature = temperature
+        self._max_new_tokens = max_new_tokens
+        self._conversations: dict[tuple[Match, int], Held] = {}
+
+    def transcript(self, match: Match, seat: int) -> Transcript:
+        """The conversation of a seat so far."""
+        return self._conversations[match, seat].transcript
+
+    @abstractmethod
+    def _begin(self, turn: Turn) -> Held:
+        """The conversation of a seat that has its first turn."""
+
+    def _ask(self, turn: Turn) -> Held:
+        """Append a turn to its seat's conversation."""
+        key = (turn.match, turn.seat)
+        if key not in self._conversations:
+            self._conversations[key] = self._begin(turn)
+        conversation = self._conversations[key]
+        conversation.ask(turn, self._chat, self._masks)
+        return conversation
 
 
 def limited(masks: TokenMasks, state: int, length: int, limit: int) -> int:

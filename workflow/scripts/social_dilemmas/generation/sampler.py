@@ -9,12 +9,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from social_dilemmas.games.game import Match, Turn
+from social_dilemmas.games.game import Turn
 from social_dilemmas.generation.cache import RaggedCache
 from social_dilemmas.generation.chat import ChatFormat
-from social_dilemmas.generation.conversation import Conversation
+from social_dilemmas.generation.conversation import Conversation, ConversationPlayer
 from social_dilemmas.generation.masks import DONE, TokenMasks
-from social_dilemmas.generation.transcript import Transcript
 from social_dilemmas.randomness import stream
 
 
@@ -34,7 +33,7 @@ def streams_in_order(*purpose: object) -> Callable[[Turn], random.Random]:
     return lambda turn: stream(*purpose, next(numbers))
 
 
-class LanguageModelPlayer:
+class LanguageModelPlayer(ConversationPlayer[CachedConversation]):
     """Plays any number of seats with one model; turns only append to the key-value cache.
 
     Conversations get rows of the cache in the order in which they first speak, so that seats which act at the
@@ -60,25 +59,17 @@ class LanguageModelPlayer:
             masks: the reply grammars of the game, compiled for this tokenizer.
             streams: called with the first turn of every conversation, gives the random stream of all its replies. So
                 what is said doesn't depend on which other conversations share the batch.
-            temperature: divides the logits before sampling.
-            max_new_tokens: limit of a reply; free text is closed in time, so that every reply stays valid.
+            temperature: see `ConversationPlayer`.
+            max_new_tokens: see `ConversationPlayer`.
             adapter_of: names the adapter under which a seat plays ("__base__" for none); it is carried with the
                 conversation. None: whatever is active in the model.
         """
+        super().__init__(chat, masks, temperature=temperature, max_new_tokens=max_new_tokens)
         self._model = model
-        self._chat = chat
-        self._masks = masks
         self._streams = streams
-        self._temperature = temperature
-        self._max_new_tokens = max_new_tokens
         self._adapter_of = adapter_of
-        self._conversations: dict[tuple[Match, int], CachedConversation] = {}
         self._by_row: list[CachedConversation] = []
         self._cache = RaggedCache(model.config)
-
-    def transcript(self, match: Match, seat: int) -> Transcript:
-        """The conversation of a seat so far."""
-        return self._conversations[match, seat].transcript
 
     @torch.inference_mode()
     def reply(self, turns: Sequence[Turn]) -> list[str]:
@@ -92,16 +83,12 @@ class LanguageModelPlayer:
                 conversation.take(token, self._masks)
         return [conversation.text(self._chat) for conversation in asked]
 
-    def _ask(self, turn: Turn) -> CachedConversation:
-        key = (turn.match, turn.seat)
-        if key not in self._conversations:
-            adapter = self._adapter_of(turn) if self._adapter_of else None
-            self._conversations[key] = CachedConversation(
-                row=len(self._by_row), adapter=adapter, draws=self._streams(turn)
-            )
-            self._by_row.append(self._conversations[key])
-        conversation = self._conversations[key]
-        conversation.ask(turn, self._chat, self._masks)
+    def _begin(self, turn: Turn) -> CachedConversation:
+        adapter = self._adapter_of(turn) if self._adapter_of else None
+        conversation = CachedConversation(
+            row=len(self._by_row), adapter=adapter, draws=self._streams(turn)
+        )
+        self._by_row.append(conversation)
         return conversation
 
     def _next_logits(self, speaking: Sequence[CachedConversation]) -> Tensor:

@@ -3,16 +3,15 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from social_dilemmas.games.game import Match, Turn
+from social_dilemmas.games.game import Turn
 from social_dilemmas.generation.chat import ChatFormat
-from social_dilemmas.generation.conversation import Conversation
+from social_dilemmas.generation.conversation import Conversation, ConversationPlayer
 from social_dilemmas.generation.masks import DONE, TokenMasks
-from social_dilemmas.generation.transcript import Transcript
 from social_dilemmas.generation.vllm_protocol import ReplyPlace
 from social_dilemmas.generation.vllm_server import Completion, VllmServer
 
 
-class VllmPlayer:
+class VllmPlayer(ConversationPlayer[Conversation]):
     """Plays any number of seats; every reply is a request of its own, and all replies of a step are asked for at once.
 
     Turns only append to conversations, so the server finds all but the latest turn in its prefix cache. Transcripts
@@ -38,21 +37,13 @@ class VllmPlayer:
             masks: the reply grammars of the game, those that the server has, too.
             seed_of: the seed of a request, by the turn and by the number of replies before it in its conversation.
             model_of: name under which the server has the seat's adapter.
-            temperature: divides the logits before sampling.
-            max_new_tokens: limit of a reply; free text is closed in time, so that every reply stays valid.
+            temperature: see `ConversationPlayer`.
+            max_new_tokens: see `ConversationPlayer`.
         """
+        super().__init__(chat, masks, temperature=temperature, max_new_tokens=max_new_tokens)
         self._server = server
-        self._chat = chat
-        self._masks = masks
         self._seed_of = seed_of
         self._model_of = model_of
-        self._temperature = temperature
-        self._max_new_tokens = max_new_tokens
-        self._conversations: dict[tuple[Match, int], Conversation] = {}
-
-    def transcript(self, match: Match, seat: int) -> Transcript:
-        """The conversation of a seat so far."""
-        return self._conversations[match, seat].transcript
 
     def reply(self, turns: Sequence[Turn]) -> list[str]:
         """Sampled replies, valid by construction. A reply without a choice costs no request.
@@ -68,10 +59,8 @@ class VllmPlayer:
             self._read(conversation, completion)
         return [conversation.text(self._chat) for conversation in asked]
 
-    def _ask(self, turn: Turn) -> Conversation:
-        conversation = self._conversations.setdefault((turn.match, turn.seat), Conversation())
-        conversation.ask(turn, self._chat, self._masks)
-        return conversation
+    def _begin(self, turn: Turn) -> Conversation:
+        return Conversation()
 
     def _request(self, turn: Turn, conversation: Conversation) -> dict[str, Any]:
         tokens = conversation.transcript.tokens
