@@ -14,14 +14,14 @@ import pytest
 
 from social_dilemmas.games import build_game, game_names
 from social_dilemmas.games.game import Game
-from social_dilemmas.jobs import COLLECT_AFTER
+from social_dilemmas.run.job import COLLECT_AFTER
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from social_dilemmas.generation.chat import ChatFormat
-    from social_dilemmas.generation.masks import TokenMasks
-    from social_dilemmas.generation.model import LanguageModel
+    from social_dilemmas.policy.chat import ChatFormat
+    from social_dilemmas.policy.masks import TokenMasks
+    from social_dilemmas.policy.model import LanguageModel
 
 TINY: dict[str, Any] = {
     "kind": "embedded",
@@ -58,8 +58,8 @@ def one_thread() -> None:
 @pytest.fixture(scope="session")
 def base_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An embedded model of random weights, as a model directory."""
-    from social_dilemmas.generation.model import write_base_model
-    from social_dilemmas.learning.corpus import game_texts
+    from social_dilemmas.agents.scripted.corpus import game_texts
+    from social_dilemmas.policy.model import write_base_model
 
     path = tmp_path_factory.mktemp("model") / "base"
     write_base_model(TINY, *game_texts([{"name": name} for name in game_names()]), path)
@@ -69,7 +69,7 @@ def base_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny(base_model: Path) -> "LanguageModel":
     """The same model, loaded; tests leave it as it is."""
-    from social_dilemmas.generation.model import load_model
+    from social_dilemmas.policy.model import load_model
 
     return load_model(base_model, device="cpu")
 
@@ -157,7 +157,7 @@ def any_chat(
     request: pytest.FixtureRequest, tiny: "LanguageModel", make_tokenizer: MakeTokenizer
 ) -> "ChatFormat":
     """The chat format of the embedded model, and of tokenizers in other styles."""
-    from social_dilemmas.generation.chat import ChatFormat
+    from social_dilemmas.policy.chat import ChatFormat
 
     if request.param == "embedded":
         return tiny.chat

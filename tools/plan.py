@@ -15,7 +15,7 @@ from snakemake.api import SnakemakeApi
 from snakemake.settings.enums import Quietness, RerunTrigger
 from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
 
-from social_dilemmas.progress import duration
+from social_dilemmas.run.progress import duration
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 HEAD = ("", "jobs", "done", "to do", "longest job", "CPU hours", "GPU hours", "disk")

@@ -10,16 +10,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from social_dilemmas.configuration import WARM_START
+from social_dilemmas.agents.human.player import play_in_terminal
+from social_dilemmas.agents.player import Player
+from social_dilemmas.agents.scripted.player import scripted_player, scripted_player_names
+from social_dilemmas.config.check import WARM_START
+from social_dilemmas.config.load import read_config
+from social_dilemmas.config.settings import merge
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import game_names, game_of
 from social_dilemmas.games.game import Game
-from social_dilemmas.learning.settings import merge
-from social_dilemmas.players.human import play_in_terminal
-from social_dilemmas.players.player import Player
-from social_dilemmas.players.scripted import scripted_player, scripted_player_names
 from social_dilemmas.randomness import derive_seed
-from social_dilemmas.scales import read_config
 
 WORTHY = ("reciprocator", "tit_for_tat")  # opponents for those who name none, as far as there are
 ROUNDS = 10  # of a game that the configuration hasn't got
@@ -103,7 +103,7 @@ def opponent_named(
         return scripted_player(game.name, name)
     for entry in config["api_players"]:
         if entry["name"] == name:
-            from social_dilemmas.players.api import api_player
+            from social_dilemmas.agents.api.player import api_player
 
             player = api_player(entry, results / "api_players" / f"{name}.sqlite")
             player.check_reachable()
@@ -142,9 +142,9 @@ def trained_player(
     from peft import PeftModel
     from transformers.utils import logging
 
-    from social_dilemmas.generation.model import load_model
-    from social_dilemmas.generation.sampler import LanguageModelPlayer, streams_in_order
-    from social_dilemmas.learning.adapters import check_adapter
+    from social_dilemmas.policy.adapters import check_adapter
+    from social_dilemmas.policy.model import load_model
+    from social_dilemmas.policy.sampler import LanguageModelPlayer, streams_in_order
 
     logging.disable_progress_bar()
     language_model = load_model(model)

@@ -20,16 +20,16 @@ import yaml
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase, Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
 
-from social_dilemmas.configuration import with_defaults
-from social_dilemmas.estimate.shape import Shape
-from social_dilemmas.generation.model import load_model, write_base_model
-from social_dilemmas.generation.sampler import CachedConversation, LanguageModelPlayer
-from social_dilemmas.generation.tokenizer import ASSISTANT, CHAT_TEMPLATE, END, PAD, USER, train_bpe
-from social_dilemmas.learning import trainer as trainer_module
-from social_dilemmas.learning.adapters import adapter_weights
-from social_dilemmas.learning.corpus import game_texts
-from social_dilemmas.learning.settings import merge, named, training_settings
-from social_dilemmas.learning.trainer import Trainer
+from social_dilemmas.agents.scripted.corpus import game_texts
+from social_dilemmas.config.check import with_defaults
+from social_dilemmas.config.settings import merge, named, training_settings
+from social_dilemmas.method import train as trainer_module
+from social_dilemmas.method.train import Trainer
+from social_dilemmas.policy.adapters import adapter_weights
+from social_dilemmas.policy.model import load_model, write_base_model
+from social_dilemmas.policy.sampler import CachedConversation, LanguageModelPlayer
+from social_dilemmas.policy.tokenizer import ASSISTANT, CHAT_TEMPLATE, END, PAD, USER, train_bpe
+from social_dilemmas.run.estimate.shape import Shape
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = Path(__file__).with_suffix(".md")
@@ -143,7 +143,7 @@ def counting(shape: Shape, rank: int, found: Sampling) -> type[LanguageModelPlay
         def _next_logits(self, speaking: Sequence[CachedConversation]) -> Tensor:
             found.passes += 1
             found.tokens += len(speaking)
-            held = sum(len(conversation.transcript.tokens) for conversation in speaking)
+            held = sum(len(conversation.trajectory.tokens) for conversation in speaking)
             found.bytes_read += weights + held * shape.cache_bytes
             return super()._next_logits(speaking)
 
@@ -200,7 +200,7 @@ def _measure(
     seconds_sampling, seconds_training, tokens, chosen = (
         sum(column) / len(rows) for column in zip(*rows, strict=True)
     )
-    context = tokens / len(experience.transcripts) / 2
+    context = tokens / len(experience.trajectories) / 2
     # Forward, backward to the inputs (the weights' own gradients aren't needed), reference.
     passes = 3 if settings["kl_coefficient"] > 0 else 2
     forward = shape.forward_operations(tokens, context) + shape.output_operations(chosen)

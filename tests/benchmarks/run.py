@@ -16,23 +16,23 @@ from peft import PeftModel
 from torch import Tensor
 from transformers import GenerationConfig
 
+from social_dilemmas.agents.play import play
+from social_dilemmas.agents.scripted.corpus import game_texts
 from social_dilemmas.games import build_game
-from social_dilemmas.generation.cache import RaggedCache
-from social_dilemmas.generation.chat import ChatFormat
-from social_dilemmas.generation.masks import TokenMasks
-from social_dilemmas.generation.model import LanguageModel, load_model, write_base_model
-from social_dilemmas.generation.sampler import LanguageModelPlayer, streams_in_order
-from social_dilemmas.generation.transcript import Transcript, collate
-from social_dilemmas.learning.adapters import (
+from social_dilemmas.policy.adapters import (
     LEARNER,
     adapter_weights,
     attach_learner,
     folded,
     put_adapter,
 )
-from social_dilemmas.learning.corpus import game_texts
-from social_dilemmas.learning.log_probabilities import chosen_log_probabilities
-from social_dilemmas.players.play import play
+from social_dilemmas.policy.cache import RaggedCache
+from social_dilemmas.policy.chat import ChatFormat
+from social_dilemmas.policy.log_probabilities import action_log_probabilities
+from social_dilemmas.policy.masks import TokenMasks
+from social_dilemmas.policy.model import LanguageModel, load_model, write_base_model
+from social_dilemmas.policy.sampler import LanguageModelPlayer, streams_in_order
+from social_dilemmas.policy.trajectory import Trajectory, collate
 
 SHAPE = {
     **{"kind": "embedded", "seed": 0, "hidden_size": 64, "layers": 2, "heads": 2},
@@ -74,8 +74,8 @@ def masks_of(language_model: LanguageModel) -> TokenMasks:
     return language_model.masks(build_game(GAME, ROUNDS))
 
 
-def sampled(language_model: LanguageModel, **options: object) -> list[Transcript]:
-    """Transcripts of both seats of a batch of matches."""
+def sampled(language_model: LanguageModel, **options: object) -> list[Trajectory]:
+    """Trajectories of both seats of a batch of matches."""
     game = build_game(GAME, ROUNDS)
     player = LanguageModelPlayer(
         language_model.model,
@@ -87,11 +87,11 @@ def sampled(language_model: LanguageModel, **options: object) -> list[Transcript
     )
     matches = [game.start(seed) for seed in range(MATCHES)]
     play(matches, [(player, player)] * MATCHES)
-    return [player.transcript(match, seat) for match in matches for seat in (0, 1)]
+    return [player.trajectory(match, seat) for match in matches for seat in (0, 1)]
 
 
-def length(transcripts: list[Transcript]) -> int:
-    return sum(len(transcript.tokens) for transcript in transcripts)
+def length(trajectories: list[Trajectory]) -> int:
+    return sum(len(trajectory.tokens) for trajectory in trajectories)
 
 
 def fixed_conversations(
@@ -163,16 +163,16 @@ def cache_kept(language_model: LanguageModel) -> Measured:
 
 
 def update(
-    language_model: LanguageModel, model: PeftModel, transcripts: list[Transcript], fold: bool
+    language_model: LanguageModel, model: PeftModel, trajectories: list[Trajectory], fold: bool
 ) -> int:
-    """Forward and backward pass over all transcripts."""
+    """Forward and backward pass over all trajectories."""
     masks = masks_of(language_model)
-    batch = collate(transcripts, language_model.padding)
+    batch = collate(trajectories, language_model.padding)
     model.zero_grad()
     with folded(model, fold):
-        log_probabilities, _ = chosen_log_probabilities(model, batch, masks.allowed)
+        log_probabilities, _ = action_log_probabilities(model, batch, masks.allowed)
     log_probabilities.sum().backward()
-    return length(transcripts)
+    return length(trajectories)
 
 
 def main() -> None:
@@ -195,12 +195,12 @@ def main() -> None:
             "transformers generate, reading anew": read_anew(plain),
         },
     )
-    transcripts = sampled(plain)
+    trajectories = sampled(plain)
     compare(
         "one update, forward and backward",
         {
-            "adapter folded into one matrix": lambda: update(adapted, model, transcripts, True),
-            "adapter as PEFT computes it": lambda: update(adapted, model, transcripts, False),
+            "adapter folded into one matrix": lambda: update(adapted, model, trajectories, True),
+            "adapter as PEFT computes it": lambda: update(adapted, model, trajectories, False),
         },
     )
 

@@ -27,8 +27,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
 
 @pytest.fixture(scope="session")
 def transcript(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from social_dilemmas.pages.page import write_page
-    from social_dilemmas.pages.transcript import transcript_page
+    from social_dilemmas.report.pages.page import write_page
+    from social_dilemmas.report.pages.transcript import transcript_page
 
     page = tmp_path_factory.mktemp("pages") / "transcript.html"
     write_page("transcript.html.jinja", page, model="embedded", **transcript_page(TOLD))

@@ -16,7 +16,7 @@ import pytest
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from social_dilemmas.generation.model import LanguageModel
+    from social_dilemmas.policy.model import LanguageModel
 
 TEXT = (
     "You play against another player. You ask for <3 coins> of 10 coins. The other player says: "
@@ -294,7 +294,7 @@ class BaseOf(Protocol):
 
 @pytest.fixture(scope="session")
 def base_of(published: Published, tmp_path_factory: pytest.TempPathFactory) -> BaseOf:
-    from social_dilemmas.generation.model import load_model, write_base_model
+    from social_dilemmas.policy.model import load_model, write_base_model
 
     @cache
     def directory(name: str) -> Path:

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from social_dilemmas.learning.rollout import Experience
-from social_dilemmas.learning.trainer import Trainer
-from social_dilemmas.learning.update import add_gradients
+from social_dilemmas.method.rollout import Experience
+from social_dilemmas.method.train import Trainer
+from social_dilemmas.method.update import add_gradients
 
 
 def gradient(
@@ -15,7 +15,7 @@ def gradient(
     trainer.model.zero_grad()
     sums = add_gradients(
         trainer.model,
-        experience.transcripts,
+        experience.trajectories,
         trainer._credit_of(experience),
         total=experience.chosen,
         measure_kl=False,

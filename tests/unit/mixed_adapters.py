@@ -5,14 +5,14 @@ from peft import PeftModel
 from torch import Tensor
 
 from social_dilemmas.games.game import Turn
-from social_dilemmas.generation.model import LanguageModel
-from social_dilemmas.learning.adapters import (
+from social_dilemmas.policy.adapters import (
     LEARNER,
     NO_ADAPTER,
     adapter_weights,
     attach_learner,
     put_adapter,
 )
+from social_dilemmas.policy.model import LanguageModel
 
 ADAPTERS = (LEARNER, "second", NO_ADAPTER)
 

@@ -12,8 +12,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from social_dilemmas.errors import UserError
-from social_dilemmas.generation.model import LanguageModel, load_model
-from social_dilemmas.learning.adapters import (
+from social_dilemmas.policy.adapters import (
     BASE_RECORD,
     LEARNER,
     NO_ADAPTER,
@@ -24,6 +23,7 @@ from social_dilemmas.learning.adapters import (
     put_adapter,
     save_adapter,
 )
+from social_dilemmas.policy.model import LanguageModel, load_model
 
 TOKENS = torch.tensor([[3, 14, 15, 9, 2, 6]])
 

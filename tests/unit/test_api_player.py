@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
+from social_dilemmas.agents.api import server as chat_server
+from social_dilemmas.agents.api.player import ApiPlayer, api_player, ask_again
+from social_dilemmas.agents.human.form import form_in_words
+from social_dilemmas.agents.play import play
+from social_dilemmas.agents.scripted.player import scripted_player
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game
 from social_dilemmas.games.game import Match
 from social_dilemmas.games.grammar import Choice, Grammar, Literal, Text
-from social_dilemmas.players import chat_server
-from social_dilemmas.players.api import ApiPlayer, api_player, ask_again
-from social_dilemmas.players.form import form_in_words
-from social_dilemmas.players.play import play
-from social_dilemmas.players.scripted import scripted_player
 
 KEY = "sk-very-secret-0123456789"
 VARIABLE = "KEY_OF_A_TEST"

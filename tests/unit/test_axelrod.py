@@ -7,9 +7,7 @@ import axelrod
 import pandas as pd
 import pytest
 
-from social_dilemmas.errors import UserError
-from social_dilemmas.evaluation.cross_play import Agent
-from social_dilemmas.evaluation.kinds import (
+from social_dilemmas.agents.axelrod.kinds import (
     COOPERATORS,
     DEFECTORS,
     GRIM_LIKE,
@@ -17,19 +15,21 @@ from social_dilemmas.evaluation.kinds import (
     TIT_FOR_TAT_LIKE,
     kind_of_strategy,
 )
-from social_dilemmas.evaluation.strategies import kind_row, match_seed, run_strategies
-from social_dilemmas.evaluation.tournament import run_tournament
-from social_dilemmas.games import build_game, game_of
-from social_dilemmas.games.game import Turn
-from social_dilemmas.players.axelrod import (
+from social_dilemmas.agents.axelrod.names import ALL, STRATEGIES, chosen_strategies
+from social_dilemmas.agents.axelrod.player import (
     AxelrodPlayer,
     axelrod_strategy_names,
     library_game,
     strategy_seed,
 )
-from social_dilemmas.players.axelrod_strategies import ALL, STRATEGIES, chosen_strategies
-from social_dilemmas.players.play import play
-from social_dilemmas.players.scripted import scripted_player
+from social_dilemmas.agents.play import play
+from social_dilemmas.agents.scripted.player import scripted_player
+from social_dilemmas.errors import UserError
+from social_dilemmas.evaluation.cross_play import Agent
+from social_dilemmas.evaluation.strategies import kind_row, match_seed, run_strategies
+from social_dilemmas.evaluation.tournament import run_tournament
+from social_dilemmas.games import build_game, game_of
+from social_dilemmas.games.game import Turn
 
 C, D = axelrod.Action.C, axelrod.Action.D
 ROUNDS = 10

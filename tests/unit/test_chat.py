@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from social_dilemmas.errors import UserError
-from social_dilemmas.generation.chat import ChatFormat
+from social_dilemmas.policy.chat import ChatFormat
 
 if TYPE_CHECKING:
     from tests.conftest import MakeTokenizer

@@ -14,13 +14,13 @@ import pytest
 import torch
 from tests.conftest import TINY
 
+from social_dilemmas.agents.api.player import ApiPlayer, ApiSettings
+from social_dilemmas.agents.play import play
+from social_dilemmas.agents.scripted.corpus import game_texts
+from social_dilemmas.agents.scripted.player import scripted_player
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game
-from social_dilemmas.generation.model import load_model, write_base_model
-from social_dilemmas.learning.corpus import game_texts
-from social_dilemmas.players.api import ApiPlayer, ApiSettings
-from social_dilemmas.players.play import play
-from social_dilemmas.players.scripted import scripted_player
+from social_dilemmas.policy.model import load_model, write_base_model
 
 ROUNDS = 3
 OUTCOMES = list(itertools.product("AB", repeat=2))

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from social_dilemmas.learning.checkpoint import KEPT, Checkpoint, CheckpointFolder
+from social_dilemmas.run.checkpoint import KEPT, Checkpoint, CheckpointFolder
 
 SETTINGS = {"learning_rate": 0.001, "buffer": {"size": 2}, "seed": 0}
 
@@ -220,7 +220,7 @@ def test_a_kill_at_any_moment_of_writing_leaves_the_one_before(
 
         return call
 
-    module = "social_dilemmas.learning.checkpoint"
+    module = "social_dilemmas.run.checkpoint"
     monkeypatch.setattr(f"{module}.save_file", watched(save_file))
     monkeypatch.setattr(Path, "write_text", watched(Path.write_text))
     monkeypatch.setattr(Path, "mkdir", watched(Path.mkdir))

@@ -8,7 +8,12 @@ import pandas as pd
 import pytest
 import yaml
 
-from social_dilemmas.evaluation.claims import (
+from social_dilemmas.agents.axelrod.kinds import KINDS
+from social_dilemmas.agents.scripted.player import scripted_player_names
+from social_dilemmas.config.settings import ablated
+from social_dilemmas.games import build_game
+from social_dilemmas.report.names import WARM_START, is_learner, learner_name
+from social_dilemmas.statistics.claims import (
     CHANGE,
     CLAIMS,
     CRITERIA,
@@ -17,11 +22,6 @@ from social_dilemmas.evaluation.claims import (
     claims,
     format_claims,
 )
-from social_dilemmas.evaluation.kinds import KINDS
-from social_dilemmas.evaluation.names import WARM_START, is_learner, learner_name
-from social_dilemmas.games import build_game
-from social_dilemmas.learning.settings import ablated
-from social_dilemmas.players.scripted import scripted_player_names
 
 Row = tuple[str, str, str, str, str, float, float, float]
 

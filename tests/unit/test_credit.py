@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from social_dilemmas.learning.credit import (
+from social_dilemmas.method.credit import (
     CREDITS,
     advantage_alignment,
     discounted_returns,

@@ -8,13 +8,13 @@ import torch
 from peft import PeftModel
 from torch import Tensor
 
+from social_dilemmas.agents.play import play
 from social_dilemmas.games import build_game
-from social_dilemmas.generation.model import LanguageModel, load_model
-from social_dilemmas.generation.sampler import LanguageModelPlayer, streams_in_order
-from social_dilemmas.generation.transcript import Transcript
-from social_dilemmas.learning.adapters import LEARNER, adapter_weights, attach_learner, put_adapter
-from social_dilemmas.learning.critic import Critic, round_states
-from social_dilemmas.players.play import play
+from social_dilemmas.method.critic import Critic, round_states
+from social_dilemmas.policy.adapters import LEARNER, adapter_weights, attach_learner, put_adapter
+from social_dilemmas.policy.model import LanguageModel, load_model
+from social_dilemmas.policy.sampler import LanguageModelPlayer, streams_in_order
+from social_dilemmas.policy.trajectory import Trajectory
 
 HIDDEN, DISCOUNT, TRACE_DECAY = 5, 0.9, 0.8
 LENGTHS = (4, 2, 3, 1, 4, 4)
@@ -199,7 +199,7 @@ def policy(base_model: Path) -> tuple[LanguageModel, PeftModel]:
 
 def transcripts_of(
     language_model: LanguageModel, name: str, rounds: Sequence[int]
-) -> list[Transcript]:
+) -> list[Trajectory]:
     game = build_game(name, 1)
     player = LanguageModelPlayer(
         language_model.model,
@@ -210,7 +210,7 @@ def transcripts_of(
     )
     matches = [build_game(name, count).start(seed) for seed, count in enumerate(rounds)]
     play(matches, [(player, player)] * len(matches))
-    return [player.transcript(match, seat) for match in matches for seat in (0, 1)]
+    return [player.trajectory(match, seat) for match in matches for seat in (0, 1)]
 
 
 @pytest.mark.parametrize("name", ["prisoners_dilemma", "split", "trust_and_split"])
@@ -220,22 +220,22 @@ def test_states_are_those_before_the_first_choice_of_every_round(
 ) -> None:
     language_model, model = policy
     rounds = (3, 1, 2)
-    transcripts = transcripts_of(language_model, name, rounds)
+    trajectories = transcripts_of(language_model, name, rounds)
     states, played = round_states(
-        model, transcripts, 4, micro_batch=micro_batch, padding=language_model.padding
+        model, trajectories, 4, micro_batch=micro_batch, padding=language_model.padding
     )
     assert states.shape == (6, 4, model.config.hidden_size)
     assert states.dtype == torch.float
     assert not states.requires_grad
-    for row, transcript in enumerate(transcripts):
+    for row, trajectory in enumerate(trajectories):
         length = rounds[row // 2]
         assert played[row].tolist() == [index < length for index in range(4)]
         assert not states[row, length:].any()
         for number in range(length):
-            choices = zip(transcript.rounds, transcript.positions, strict=True)
+            choices = zip(trajectory.rounds, trajectory.positions, strict=True)
             first = min(position for its_round, position in choices if its_round == number)
             with torch.no_grad():  # a pass of its own over what stands before the choice
-                known = torch.tensor([transcript.tokens[:first]])
+                known = torch.tensor([trajectory.tokens[:first]])
                 hidden = model(known, output_hidden_states=True).hidden_states[-1]
             torch.testing.assert_close(states[row, number], hidden[0, -1], atol=1e-5, rtol=0)
 
@@ -244,9 +244,9 @@ def test_states_are_those_of_the_policy_and_not_of_its_base(
     policy: tuple[LanguageModel, PeftModel],
 ) -> None:
     language_model, model = policy
-    transcripts = transcripts_of(language_model, "split", (2, 2))
+    trajectories = transcripts_of(language_model, "split", (2, 2))
     arguments = {"micro_batch": 8, "padding": language_model.padding}
-    own, _ = round_states(model, transcripts, 2, **arguments)
+    own, _ = round_states(model, trajectories, 2, **arguments)
     with model.disable_adapter():
-        base, _ = round_states(model, transcripts, 2, **arguments)
+        base, _ = round_states(model, trajectories, 2, **arguments)
     assert (own - base).abs().max() > 0.01

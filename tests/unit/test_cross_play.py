@@ -11,6 +11,8 @@ import pytest
 import torch
 from peft import PeftModel
 
+from social_dilemmas.agents.play import play
+from social_dilemmas.agents.scripted.player import scripted_player, scripted_player_names
 from social_dilemmas.errors import UserError
 from social_dilemmas.evaluation.cross_play import (
     UNSEEDED,
@@ -22,16 +24,14 @@ from social_dilemmas.evaluation.cross_play import (
 )
 from social_dilemmas.evaluation.exploitability import learner_pairs
 from social_dilemmas.games import build_game, game_names
-from social_dilemmas.generation.model import load_model
-from social_dilemmas.learning.adapters import (
+from social_dilemmas.policy.adapters import (
     LEARNER,
     adapter_weights,
     attach_learner,
     put_adapter,
     save_adapter,
 )
-from social_dilemmas.players.play import play
-from social_dilemmas.players.scripted import scripted_player, scripted_player_names
+from social_dilemmas.policy.model import load_model
 from social_dilemmas.randomness import derive_seed
 
 SETTINGS: dict[str, Any] = {

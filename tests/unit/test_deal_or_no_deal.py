@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from social_dilemmas.agents.play import play
+from social_dilemmas.agents.scripted.player import scripted_player
 from social_dilemmas.games.deal_or_no_deal import (
     DealOrNoDeal,
     DealOrNoDealMatch,
@@ -17,8 +19,6 @@ from social_dilemmas.games.deal_or_no_deal import (
     worth,
 )
 from social_dilemmas.games.game import SEATS
-from social_dilemmas.players.play import play
-from social_dilemmas.players.scripted import scripted_player
 
 KINDS = ("books", "hats", "balls")
 OFFER = Offer((2, 1, 2), ((2, 0, 3), (1, 2, 3)))  # seat 0 wants books more, seat 1 hats

@@ -9,19 +9,19 @@ from typing import Any
 import pytest
 from tests.conftest import TINY
 
+from social_dilemmas.agents.play import play
+from social_dilemmas.agents.scripted.corpus import game_texts
+from social_dilemmas.agents.scripted.player import scripted_player
+from social_dilemmas.config.load import REPOSITORY, read_config
 from social_dilemmas.errors import UserError
-from social_dilemmas.estimate.conversation import conversation_of
-from social_dilemmas.estimate.jobs import Estimates
-from social_dilemmas.estimate.needs import Needs
-from social_dilemmas.estimate.shape import NAMES_IN_CONFIG, differences, shape_in, shape_of
 from social_dilemmas.games import build_game, game_names
-from social_dilemmas.generation.model import LanguageModel
-from social_dilemmas.learning.adapters import attach_learner
-from social_dilemmas.learning.corpus import game_texts
-from social_dilemmas.learning.warm_start import Recorder
-from social_dilemmas.players.play import play
-from social_dilemmas.players.scripted import scripted_player
-from social_dilemmas.scales import REPOSITORY, read_config
+from social_dilemmas.method.warm_start import Recorder
+from social_dilemmas.policy.adapters import attach_learner
+from social_dilemmas.policy.model import LanguageModel
+from social_dilemmas.run.estimate.conversation import conversation_of
+from social_dilemmas.run.estimate.jobs import Estimates
+from social_dilemmas.run.estimate.needs import Needs
+from social_dilemmas.run.estimate.shape import NAMES_IN_CONFIG, differences, shape_in, shape_of
 
 SCRIPTS = REPOSITORY / "workflow" / "scripts"
 HUB: dict[str, Any] = {
@@ -62,7 +62,7 @@ def test_tokens_of_a_conversation(tiny: LanguageModel, name: str) -> None:
     recorder = Recorder(scripted_player(name, "random"), tiny.chat, masks)
     matches = [game.start(seed) for seed in range(8)]
     play(matches, [(recorder, recorder)] * len(matches))
-    found = list(recorder.transcripts.values())
+    found = list(recorder.trajectories.values())
     guessed = conversation_of({"name": name, "rounds": 10}, 12, embedded=True)
     tokens = sum(len(transcript.tokens) for transcript in found) / len(found)
     chosen = sum(len(transcript.positions) for transcript in found) / len(found)
@@ -91,7 +91,7 @@ def test_weights_are_counted(tiny: LanguageModel) -> None:
 
 @pytest.mark.parametrize("rank", [2, 8])
 def test_weights_of_an_adapter_are_counted(base_model: Path, rank: int) -> None:
-    from social_dilemmas.generation.model import load_model
+    from social_dilemmas.policy.model import load_model
 
     model = attach_learner(load_model(base_model, device="cpu"), rank=rank, alpha=4, seed=0)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -111,7 +111,7 @@ job = json.loads(sys.stdin.read())
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from social_dilemmas.learning.trainer import Trainer
+from social_dilemmas.method.train import Trainer
 Trainer(Path(job["model"]), job["game"], job["settings"], 0, Path(job["output"])).run()
 status = Path("/proc/self/status").read_text()  # getrusage would tell the parent's peak if that is higher
 print(int(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1]) * 1024 / 1e6)
@@ -136,8 +136,8 @@ WIDE = {
 def test_memory_of_a_training(
     model: dict[str, Any], training: dict[str, Any], tmp_path: Path
 ) -> None:
-    from social_dilemmas.generation.model import write_base_model
-    from social_dilemmas.learning.settings import training_settings
+    from social_dilemmas.config.settings import training_settings
+    from social_dilemmas.policy.model import write_base_model
 
     write_base_model(model, *game_texts([{"name": "split"}]), tmp_path / "model")
     config = smoke(model, **training)

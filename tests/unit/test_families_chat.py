@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from social_dilemmas.errors import UserError
-from social_dilemmas.generation.chat import ChatFormat
-from social_dilemmas.generation.model import load_model, write_base_model
-from social_dilemmas.generation.template import append_only, render, why_unfit
+from social_dilemmas.policy.chat import ChatFormat
+from social_dilemmas.policy.model import load_model, write_base_model
+from social_dilemmas.policy.template import append_only, render, why_unfit
 
 if TYPE_CHECKING:
     from tests.unit.conftest import BaseOf, FamilyOf, Published

@@ -7,8 +7,8 @@ import pytest
 
 from social_dilemmas.games import build_game
 from social_dilemmas.games.grammar import Choice, Grammar, Literal, Text
-from social_dilemmas.generation.chat import ChatFormat
-from social_dilemmas.generation.masks import DONE, TokenMasks
+from social_dilemmas.policy.chat import ChatFormat
+from social_dilemmas.policy.masks import DONE, TokenMasks
 
 if TYPE_CHECKING:
     from tests.unit.conftest import FamilyOf

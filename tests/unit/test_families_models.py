@@ -18,24 +18,24 @@ from tests.unit.mixed_adapters import (
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-from social_dilemmas.configuration import with_defaults
+from social_dilemmas.agents.play import play
+from social_dilemmas.config.check import with_defaults
+from social_dilemmas.config.settings import training_settings, warm_start_settings
 from social_dilemmas.games import build_game
 from social_dilemmas.games.game import Match, Turn
-from social_dilemmas.generation.cache import RaggedCache
-from social_dilemmas.generation.masks import DONE
-from social_dilemmas.generation.model import LanguageModel, load_model
-from social_dilemmas.generation.sampler import LanguageModelPlayer, streams_in_order
-from social_dilemmas.generation.template import render
-from social_dilemmas.generation.transcript import collate
-from social_dilemmas.learning.adapters import (
+from social_dilemmas.method.train import Trainer
+from social_dilemmas.method.warm_start import run_warm_start
+from social_dilemmas.policy.adapters import (
     LEARNER,
     attach_learner,
 )
-from social_dilemmas.learning.log_probabilities import chosen_log_probabilities
-from social_dilemmas.learning.settings import training_settings, warm_start_settings
-from social_dilemmas.learning.trainer import Trainer
-from social_dilemmas.learning.warm_start import run_warm_start
-from social_dilemmas.players.play import play
+from social_dilemmas.policy.cache import RaggedCache
+from social_dilemmas.policy.log_probabilities import action_log_probabilities
+from social_dilemmas.policy.masks import DONE
+from social_dilemmas.policy.model import LanguageModel, load_model
+from social_dilemmas.policy.sampler import LanguageModelPlayer, streams_in_order
+from social_dilemmas.policy.template import render
+from social_dilemmas.policy.trajectory import collate
 
 if TYPE_CHECKING:
     from tests.unit.conftest import BaseOf, Published
@@ -63,7 +63,7 @@ class Witness(LanguageModelPlayer):
 
     def _draw(self, speaking: Sequence[Any], logits: Tensor) -> list[int]:
         for conversation, row in zip(speaking, logits, strict=True):
-            tokens = [*conversation.transcript.tokens]
+            tokens = [*conversation.trajectory.tokens]
             self.seen.append((conversation.adapter, tokens, row.clone()))
         return super()._draw(speaking, logits)
 
@@ -214,7 +214,7 @@ def test_a_reply_that_would_become_too_long_is_closed(base: LanguageModel, limit
     play([match], [(player, player)])
     assert match.invalid == [0, 0]
     for seat in (0, 1):
-        tokens = player.transcript(match, seat).tokens
+        tokens = player.trajectory(match, seat).tokens
         assert tokens[-1] == base.chat.end_token
         messages = player.said[match, seat]
         assert len(messages) == 2 * 2 * 2
@@ -232,17 +232,17 @@ def test_log_probabilities_are_those_of_a_plain_forward_pass(base: LanguageModel
     )
     match = game.start(1)
     play([match], [(player, player)])
-    transcripts = [player.transcript(match, seat) for seat in (0, 1)]
+    trajectories = [player.trajectory(match, seat) for seat in (0, 1)]
     with torch.no_grad():
-        found, _ = chosen_log_probabilities(
-            base.model, collate(transcripts, base.padding), masks.allowed
+        found, _ = action_log_probabilities(
+            base.model, collate(trajectories, base.padding), masks.allowed
         )
         expected = []
-        for transcript in transcripts:
-            logits = base.model(torch.tensor([transcript.tokens])).logits[0]
-            for position, state in zip(transcript.positions, transcript.states, strict=True):
+        for trajectory in trajectories:
+            logits = base.model(torch.tensor([trajectory.tokens])).logits[0]
+            for position, state in zip(trajectory.positions, trajectory.states, strict=True):
                 row = logits[position - 1].masked_fill(~masks.allowed[state], -torch.inf)
-                expected.append(row.log_softmax(-1)[transcript.tokens[position]])
+                expected.append(row.log_softmax(-1)[trajectory.tokens[position]])
     torch.testing.assert_close(found, torch.stack(expected), rtol=1e-4, atol=1e-4)
 
 

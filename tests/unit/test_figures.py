@@ -17,10 +17,13 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from social_dilemmas.evaluation import tables
-from social_dilemmas.evaluation.names import learner_name
-from social_dilemmas.evaluation.references import references
-from social_dilemmas.figures import (
+from social_dilemmas.agents.play import play
+from social_dilemmas.agents.player import Player
+from social_dilemmas.agents.scripted.noise import Noisy
+from social_dilemmas.agents.scripted.player import scripted_player
+from social_dilemmas.games import build_game
+from social_dilemmas.games.game import SEATS, Game, Match
+from social_dilemmas.report.figures import (
     ablations,
     cross_play,
     exploitability,
@@ -33,13 +36,10 @@ from social_dilemmas.figures import (
     style,
     truthfulness,
 )
-from social_dilemmas.figures.curves import summarise
-from social_dilemmas.games import build_game
-from social_dilemmas.games.game import SEATS, Game, Match
-from social_dilemmas.players.noise import Noisy
-from social_dilemmas.players.play import play
-from social_dilemmas.players.player import Player
-from social_dilemmas.players.scripted import scripted_player
+from social_dilemmas.report.figures.curves import summarise
+from social_dilemmas.report.names import learner_name
+from social_dilemmas.statistics import tables
+from social_dilemmas.statistics.references import references
 
 GAMES = ("prisoners_dilemma", "split", "trust_and_split")
 SEEDS = (0, 42, 1337)
@@ -592,9 +592,9 @@ def test_drawing_leaves_the_settings_of_others_alone(shown: dict[str, pd.DataFra
 
 
 def test_nothing_here_needs_torch() -> None:
-    modules = ["evaluation.tables", "evaluation.claims"]
+    modules = ["statistics.tables", "statistics.claims"]
     modules += [module.__name__.removeprefix("social_dilemmas.") for module in MODULES]
     imports = "; ".join(f"import social_dilemmas.{name}" for name in modules)
     code = f"import sys; {imports}; sys.exit('torch' in sys.modules)"
-    folder = Path(style.__file__).parents[2]
+    folder = Path(style.__file__).parents[3]
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": str(folder)})

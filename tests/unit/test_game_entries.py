@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
+from social_dilemmas.agents.scripted.corpus import game_texts
+from social_dilemmas.agents.scripted.player import scripted_player, scripted_player_names
 from social_dilemmas.errors import UserError
-from social_dilemmas.evaluation.names import game_title, quantity_words
-from social_dilemmas.evaluation.references import references
 from social_dilemmas.games import declare, game_names, game_of, named_game, wordings
 from social_dilemmas.games.matrix_game import COORDINATION
-from social_dilemmas.learning.corpus import game_texts
-from social_dilemmas.players.scripted import scripted_player, scripted_player_names
+from social_dilemmas.report.names import game_title, quantity_words
+from social_dilemmas.statistics.references import references
 
 THREE = {action: {key: [1, 2] for key in "ABC"} for action in "ABC"}
 MINE: dict[str, Any] = {

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 from social_dilemmas import games
+from social_dilemmas.agents.play import play
+from social_dilemmas.agents.scripted.player import scripted_player, scripted_player_names
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game, game_names
 from social_dilemmas.games.deal_or_no_deal import DealOrNoDealMatch
@@ -33,8 +35,6 @@ from social_dilemmas.games.trust_and_split import (
     named_hand,
     upper_seat,
 )
-from social_dilemmas.players.play import play
-from social_dilemmas.players.scripted import scripted_player, scripted_player_names
 
 OTHER_RULES: dict[str, list[dict[str, Any]]] = {
     "prisoners_dilemma": [

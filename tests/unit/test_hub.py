@@ -22,8 +22,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from social_dilemmas.errors import UserError
-from social_dilemmas.generation import hub
-from social_dilemmas.generation.model import LanguageModel, load_model, write_base_model
+from social_dilemmas.policy import hub
+from social_dilemmas.policy.model import LanguageModel, load_model, write_base_model
 
 if TYPE_CHECKING:
     from tests.unit.conftest import BaseOf, Published
@@ -167,7 +167,7 @@ def test_the_environment_s_hub_and_token_are_used(
     """As a job runs it: in a process of its own, told by environment variables only."""
     code = (
         "import sys; from pathlib import Path\n"
-        "from social_dilemmas.generation.model import write_base_model\n"
+        "from social_dilemmas.policy.model import write_base_model\n"
         f"write_base_model({entry(GATED, revision=COMMIT)!r}, (), (), Path(sys.argv[1]))"
     )
     scripts = str(Path(hub.__file__).parents[2])

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from social_dilemmas.agents.human.player import HumanPlayer, Remembered, play_in_terminal, question
+from social_dilemmas.agents.human.scoreboard import paragraphs, table
+from social_dilemmas.agents.play import play
+from social_dilemmas.agents.scripted.player import scripted_player, scripted_player_names
 from social_dilemmas.games import build_game, game_names
 from social_dilemmas.games.game import Match, Turn
 from social_dilemmas.games.grammar import Choice, Grammar, Text
-from social_dilemmas.players.human import HumanPlayer, Remembered, play_in_terminal, question
-from social_dilemmas.players.play import play
-from social_dilemmas.players.scoreboard import paragraphs, table
-from social_dilemmas.players.scripted import scripted_player, scripted_player_names
 
 ROOT = Path(__file__).parents[2]
 
@@ -340,8 +340,8 @@ def test_a_mistake_is_told_in_one_sentence(
 @pytest.fixture(scope="module")
 def trained(base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the results of a training, though nothing was learned in it."""
-    from social_dilemmas.generation.model import load_model
-    from social_dilemmas.learning.adapters import attach_learner, save_adapter
+    from social_dilemmas.policy.adapters import attach_learner, save_adapter
+    from social_dilemmas.policy.model import load_model
 
     folder = tmp_path_factory.mktemp("trained")
     model = folder / "results/laptop/warm_start/trust_and_split/embedded/model"

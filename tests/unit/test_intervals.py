@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from social_dilemmas.evaluation.intervals import (
+from social_dilemmas.statistics.intervals import (
     Sample,
     bootstrap_interval,
     bootstrap_intervals,

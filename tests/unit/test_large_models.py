@@ -12,24 +12,24 @@ from peft.utils import load_peft_weights
 from torch import Tensor
 from transformers.models.qwen2.modeling_qwen2 import Qwen2DecoderLayer
 
+from social_dilemmas.agents.play import play
+from social_dilemmas.agents.scripted.player import scripted_player
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game
-from social_dilemmas.generation.model import LanguageModel, load_model
-from social_dilemmas.generation.transcript import Transcript, collate
-from social_dilemmas.learning import log_probabilities
-from social_dilemmas.learning.adapters import attach_learner, folded
-from social_dilemmas.learning.critic import round_states
-from social_dilemmas.learning.gradient_checkpointing import (
+from social_dilemmas.method.critic import round_states
+from social_dilemmas.method.micro_batches import micro_batches
+from social_dilemmas.method.train import Trainer
+from social_dilemmas.method.update import add_gradients
+from social_dilemmas.method.warm_start import Recorder
+from social_dilemmas.policy import log_probabilities
+from social_dilemmas.policy.activation_checkpointing import (
     enable_gradient_checkpointing,
     recomputing,
 )
-from social_dilemmas.learning.log_probabilities import chosen_log_probabilities, chunk_size
-from social_dilemmas.learning.micro_batches import micro_batches
-from social_dilemmas.learning.trainer import Trainer
-from social_dilemmas.learning.update import add_gradients
-from social_dilemmas.learning.warm_start import Recorder
-from social_dilemmas.players.play import play
-from social_dilemmas.players.scripted import scripted_player
+from social_dilemmas.policy.adapters import attach_learner, folded
+from social_dilemmas.policy.log_probabilities import action_log_probabilities, chunk_size
+from social_dilemmas.policy.model import LanguageModel, load_model
+from social_dilemmas.policy.trajectory import Trajectory, collate
 
 GAME = {"name": "trust_and_split", "rounds": 3, "rules": {}}
 UPDATE: dict[str, Any] = {
@@ -59,13 +59,13 @@ def half_model(base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture(scope="module")
-def transcripts(tiny: LanguageModel) -> list[Transcript]:
+def trajectories(tiny: LanguageModel) -> list[Trajectory]:
     """Both seats of matches of several lengths."""
     masks = tiny.masks(build_game("trust_and_split", 10))
     player = Recorder(scripted_player("trust_and_split", "random"), tiny.chat, masks)
     matches = [build_game("trust_and_split", rounds).start(rounds) for rounds in (1, 2, 3, 4, 2)]
     play(matches, [(player, player)] * len(matches))
-    return list(player.transcripts.values())
+    return list(player.trajectories.values())
 
 
 @pytest.fixture
@@ -88,16 +88,16 @@ def learner(path: Path) -> PeftModel:
 
 
 def gradients(
-    model: PeftModel, tiny: LanguageModel, transcripts: list[Transcript], **changes: Any
+    model: PeftModel, tiny: LanguageModel, trajectories: list[Trajectory], **changes: Any
 ) -> tuple[dict[str, float], Gradients]:
     """Sums and gradients of an update with some credit."""
     generator = torch.Generator().manual_seed(1)
     model.zero_grad()
     sums = add_gradients(
         model,
-        transcripts,
-        torch.randn(len(transcripts), 4, generator=generator),
-        total=sum(len(transcript.positions) for transcript in transcripts),
+        trajectories,
+        torch.randn(len(trajectories), 4, generator=generator),
+        total=sum(len(trajectory.positions) for trajectory in trajectories),
         measure_kl=True,
         allowed=tiny.masks(build_game("trust_and_split", 10)).allowed,
         padding=tiny.padding,
@@ -126,21 +126,21 @@ def flat(values: Gradients) -> Tensor:
 def test_chunks_change_neither_values_nor_gradients(
     base_model: Path,
     tiny: LanguageModel,
-    transcripts: list[Transcript],
+    trajectories: list[Trajectory],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    in_chunks = gradients(learner(base_model), tiny, transcripts)
+    in_chunks = gradients(learner(base_model), tiny, trajectories)
     monkeypatch.setattr(log_probabilities, "CHUNK_BYTES", 2**28)
-    assert_same(in_chunks, gradients(learner(base_model), tiny, transcripts))
+    assert_same(in_chunks, gradients(learner(base_model), tiny, trajectories))
 
 
 @pytest.mark.usefixtures("small_chunks")
 def test_no_more_than_a_chunk_of_logits_is_held(
-    tiny: LanguageModel, base_model: Path, transcripts: list[Transcript]
+    tiny: LanguageModel, base_model: Path, trajectories: list[Trajectory]
 ) -> None:
     """Neither computed at a time, nor kept for the backward pass."""
     model = learner(base_model)
-    batch = collate(transcripts, tiny.padding)
+    batch = collate(trajectories, tiny.padding)
     assert batch.size > 20
     computed: list[int] = []
     head = model.get_output_embeddings()
@@ -155,7 +155,7 @@ def test_no_more_than_a_chunk_of_logits_is_held(
 
     allowed = tiny.masks(build_game("trust_and_split", 10)).allowed
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        found, _ = chosen_log_probabilities(model, batch, allowed)
+        found, _ = action_log_probabilities(model, batch, allowed)
     assert not kept
     assert max(computed) == 3
     assert sum(computed) == batch.size
@@ -175,31 +175,31 @@ def test_a_chunk_of_a_large_vocabulary_stays_within_its_memory() -> None:
 
 @pytest.mark.parametrize("fold", [False, True])
 def test_gradient_checkpointing_changes_no_gradient(
-    fold: bool, base_model: Path, tiny: LanguageModel, transcripts: list[Transcript]
+    fold: bool, base_model: Path, tiny: LanguageModel, trajectories: list[Trajectory]
 ) -> None:
-    plain = gradients(learner(base_model), tiny, transcripts, fold_adapter=fold)
+    plain = gradients(learner(base_model), tiny, trajectories, fold_adapter=fold)
     model = learner(base_model)
     enable_gradient_checkpointing(model.get_base_model())
     passes: list[int] = []
     for layer in model.modules():
         if isinstance(layer, Qwen2DecoderLayer):
             layer.input_layernorm.register_forward_hook(lambda *_: passes.append(1))
-    found = gradients(model, tiny, transcripts, fold_adapter=fold, gradient_checkpointing=True)
+    found = gradients(model, tiny, trajectories, fold_adapter=fold, gradient_checkpointing=True)
     assert_same(found, plain)
     layers, batches = 2, 3
     assert len(passes) == 3 * layers * batches  # reference, forward, and once more in the backward
     assert not any(module.training for module in model.modules())
     passes.clear()
-    gradients(model, tiny, transcripts, fold_adapter=fold)
+    gradients(model, tiny, trajectories, fold_adapter=fold)
     assert len(passes) == 2 * layers * batches
 
 
 def test_gradient_checkpointing_keeps_less(
-    base_model: Path, tiny: LanguageModel, transcripts: list[Transcript]
+    base_model: Path, tiny: LanguageModel, trajectories: list[Trajectory]
 ) -> None:
     model = learner(base_model)
     enable_gradient_checkpointing(model.get_base_model())
-    batch = collate(transcripts, tiny.padding)
+    batch = collate(trajectories, tiny.padding)
     allowed = tiny.masks(build_game("trust_and_split", 10)).allowed
     found = []
     for enabled in (False, True):
@@ -213,7 +213,7 @@ def test_gradient_checkpointing_keeps_less(
             recomputing(model, enabled),
             torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
         ):
-            chosen_log_probabilities(model, batch, allowed)
+            action_log_probabilities(model, batch, allowed)
         found.append(sum(kept))
     assert found[1] < found[0] / 2
 
@@ -275,20 +275,20 @@ def test_every_conversation_is_in_one_micro_batch_within_the_limits(
 
 @pytest.mark.parametrize("most_tokens", [1, 150, 400])
 def test_micro_batches_by_tokens_change_no_gradient(
-    most_tokens: int, base_model: Path, tiny: LanguageModel, transcripts: list[Transcript]
+    most_tokens: int, base_model: Path, tiny: LanguageModel, trajectories: list[Trajectory]
 ) -> None:
-    plain = gradients(learner(base_model), tiny, transcripts)
-    found = gradients(learner(base_model), tiny, transcripts, micro_batch_tokens=most_tokens)
+    plain = gradients(learner(base_model), tiny, trajectories)
+    found = gradients(learner(base_model), tiny, trajectories, micro_batch_tokens=most_tokens)
     assert_same(found, plain)
 
 
 def test_a_critic_s_states_are_those_of_their_rows(
-    base_model: Path, tiny: LanguageModel, transcripts: list[Transcript]
+    base_model: Path, tiny: LanguageModel, trajectories: list[Trajectory]
 ) -> None:
     model = learner(base_model)
     arguments: dict[str, Any] = {"micro_batch": 4, "padding": tiny.padding}
-    plain = round_states(model, transcripts, 4, **arguments)
-    by_tokens = round_states(model, transcripts, 4, micro_batch_tokens=120, **arguments)
+    plain = round_states(model, trajectories, 4, **arguments)
+    by_tokens = round_states(model, trajectories, 4, micro_batch_tokens=120, **arguments)
     torch.testing.assert_close(plain[0], by_tokens[0], atol=1e-5, rtol=0)
     assert torch.equal(plain[1], by_tokens[1])
 
@@ -297,24 +297,24 @@ def test_a_critic_s_states_are_those_of_their_rows(
 
 
 def test_in_half_precision_the_adapter_and_the_softmax_are_not(
-    half_model: Path, tiny: LanguageModel, transcripts: list[Transcript]
+    half_model: Path, tiny: LanguageModel, trajectories: list[Trajectory]
 ) -> None:
     model = learner(half_model)
     for name, parameter in model.named_parameters():
         expected = torch.float32 if parameter.requires_grad else torch.bfloat16
         assert parameter.dtype == expected, name
-    batch = collate(transcripts, tiny.padding)
+    batch = collate(trajectories, tiny.padding)
     allowed = tiny.masks(build_game("trust_and_split", 10)).allowed
-    for values in chosen_log_probabilities(model, batch, allowed):
+    for values in action_log_probabilities(model, batch, allowed):
         assert values.dtype == torch.float32
 
 
 def test_half_precision_comes_near_to_full_precision(
-    half_model: Path, base_model: Path, tiny: LanguageModel, transcripts: list[Transcript]
+    half_model: Path, base_model: Path, tiny: LanguageModel, trajectories: list[Trajectory]
 ) -> None:
     """The loss, its gradients, and where some steps of Adam lead."""
     half, full = learner(half_model), learner(base_model)
-    found, expected = (gradients(model, tiny, transcripts) for model in (half, full))
+    found, expected = (gradients(model, tiny, trajectories) for model in (half, full))
     assert found[0] == pytest.approx(expected[0], rel=0.05)
     assert all(gradient.dtype == torch.float32 for gradient in found[1].values())
     similarity = torch.cosine_similarity(flat(found[1]), flat(expected[1]), dim=0)
@@ -325,19 +325,19 @@ def test_half_precision_comes_near_to_full_precision(
         trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
         optimizer = torch.optim.Adam(trained.values(), lr=0.003)
         for _ in range(5):
-            gradients(model, tiny, transcripts)
+            gradients(model, tiny, trajectories)
             optimizer.step()
         ends.append(flat(trained).detach())
     assert (ends[0] - ends[1]).norm() < 0.15 * (ends[1] - start).norm()
 
 
 def test_folding_leaves_half_precision_alone(
-    half_model: Path, tiny: LanguageModel, transcripts: list[Transcript]
+    half_model: Path, tiny: LanguageModel, trajectories: list[Trajectory]
 ) -> None:
     """A small change of the adapter must not drown in the rounding of the weights."""
     model = learner(half_model)
-    plain = gradients(model, tiny, transcripts)
-    folding = gradients(model, tiny, transcripts, fold_adapter=True)
+    plain = gradients(model, tiny, trajectories)
+    folding = gradients(model, tiny, trajectories, fold_adapter=True)
     assert plain[0] == folding[0]
     assert all(torch.equal(plain[1][name], folding[1][name]) for name in plain[1])
     with folded(model):

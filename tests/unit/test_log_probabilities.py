@@ -7,25 +7,25 @@ import pytest
 import torch
 from peft import PeftModel
 
+from social_dilemmas.agents.play import play
+from social_dilemmas.agents.scripted.player import scripted_player
 from social_dilemmas.games import build_game, game_names
-from social_dilemmas.generation.model import LanguageModel, load_model
-from social_dilemmas.generation.transcript import Transcript, TranscriptBatch, collate
-from social_dilemmas.learning.adapters import attach_learner, folded
-from social_dilemmas.learning.log_probabilities import chosen_log_probabilities
-from social_dilemmas.learning.warm_start import Recorder
-from social_dilemmas.players.play import play
-from social_dilemmas.players.scripted import scripted_player
+from social_dilemmas.method.warm_start import Recorder
+from social_dilemmas.policy.adapters import attach_learner, folded
+from social_dilemmas.policy.log_probabilities import action_log_probabilities
+from social_dilemmas.policy.model import LanguageModel, load_model
+from social_dilemmas.policy.trajectory import Trajectory, TrajectoryBatch, collate
 
 TEMPERATURE = 0.7
 
 
-def transcripts_of(tiny: LanguageModel, name: str) -> list[Transcript]:
+def transcripts_of(tiny: LanguageModel, name: str) -> list[Trajectory]:
     """Both seats of matches of several lengths."""
     masks = tiny.masks(build_game(name, 10))
     player = Recorder(scripted_player(name, "random"), tiny.chat, masks)
     matches = [build_game(name, rounds).start(rounds) for rounds in (1, 2, 3)]
     play(matches, [(player, player)] * 3)
-    return list(player.transcripts.values())
+    return list(player.trajectories.values())
 
 
 @pytest.fixture(params=game_names())
@@ -45,19 +45,19 @@ def adapted(base_model) -> PeftModel:  # type: ignore[no-untyped-def]
 
 
 def test_equals_a_computation_token_by_token(tiny: LanguageModel, name: str) -> None:
-    transcripts = transcripts_of(tiny, name)
+    trajectories = transcripts_of(tiny, name)
     masks = tiny.masks(build_game(name, 10))
-    batch = collate(transcripts, tiny.padding)
+    batch = collate(trajectories, tiny.padding)
     with torch.no_grad():
-        found, entropies = chosen_log_probabilities(tiny.model, batch, masks.allowed, TEMPERATURE)
+        found, entropies = action_log_probabilities(tiny.model, batch, masks.allowed, TEMPERATURE)
         index = 0
-        for transcript in transcripts:
-            logits = tiny.model(torch.tensor([transcript.tokens])).logits[0].double() / TEMPERATURE
-            for position, state in zip(transcript.positions, transcript.states, strict=True):
+        for trajectory in trajectories:
+            logits = tiny.model(torch.tensor([trajectory.tokens])).logits[0].double() / TEMPERATURE
+            for position, state in zip(trajectory.positions, trajectory.states, strict=True):
                 options = masks.allowed[state].nonzero()[:, 0].tolist()
                 weights = {t: math.exp(logits[position - 1, t]) for t in options}
                 total = sum(weights.values())
-                chosen = weights[transcript.tokens[position]] / total
+                chosen = weights[trajectory.tokens[position]] / total
                 entropy = -sum(w / total * math.log(w / total) for w in weights.values())
                 assert found[index].item() == pytest.approx(math.log(chosen), abs=1e-4)
                 assert entropies[index].item() == pytest.approx(entropy, abs=1e-4)
@@ -68,57 +68,57 @@ def test_equals_a_computation_token_by_token(tiny: LanguageModel, name: str) -> 
 def test_every_choice_of_a_player_counts_once(tiny: LanguageModel, name: str) -> None:
     """One choice for an action or a number of coins, three for claims on three kinds of items."""
     choices = {"prisoners_dilemma": 1, "split": 3}
-    for transcript in transcripts_of(tiny, name):
-        rounds = 1 + transcript.rounds[-1]
+    for trajectory in transcripts_of(tiny, name):
+        rounds = 1 + trajectory.rounds[-1]
         if name in choices:
-            assert len(transcript.positions) == rounds * choices[name]
-        assert sorted(transcript.rounds) == transcript.rounds
-        assert {*transcript.rounds} == {*range(rounds)}
+            assert len(trajectory.positions) == rounds * choices[name]
+        assert sorted(trajectory.rounds) == trajectory.rounds
+        assert {*trajectory.rounds} == {*range(rounds)}
 
 
 def test_forced_tokens_are_no_choices(tiny: LanguageModel, name: str) -> None:
     masks = tiny.masks(build_game(name, 10))
-    for transcript in transcripts_of(tiny, name):
-        for position, state in zip(transcript.positions, transcript.states, strict=True):
+    for trajectory in transcripts_of(tiny, name):
+        for position, state in zip(trajectory.positions, trajectory.states, strict=True):
             assert masks.forced[state] is None
-            assert masks.allowed[state, transcript.tokens[position]]
+            assert masks.allowed[state, trajectory.tokens[position]]
 
 
 def test_probabilities_of_what_is_allowed_add_up_to_one(tiny: LanguageModel) -> None:
     """Whatever the masks don't allow has no probability."""
     masks = tiny.masks(build_game("prisoners_dilemma", 10))
-    transcript = transcripts_of(tiny, "prisoners_dilemma")[0]
-    state = transcript.states[0]
+    trajectory = transcripts_of(tiny, "prisoners_dilemma")[0]
+    state = trajectory.states[0]
     total = 0.0
     for token in masks.allowed[state].nonzero()[:, 0].tolist():
-        tokens = [*transcript.tokens]
-        tokens[transcript.positions[0]] = token
-        other = Transcript(tokens, transcript.positions, transcript.states, transcript.rounds)
+        tokens = [*trajectory.tokens]
+        tokens[trajectory.positions[0]] = token
+        other = Trajectory(tokens, trajectory.positions, trajectory.states, trajectory.rounds)
         batch = collate([other], tiny.padding)
         with torch.no_grad():
-            total += chosen_log_probabilities(tiny.model, batch, masks.allowed)[0][0].exp().item()
+            total += action_log_probabilities(tiny.model, batch, masks.allowed)[0][0].exp().item()
     assert total == pytest.approx(1, abs=1e-6)
     with torch.no_grad():
         outside = (~masks.allowed[state]).nonzero()[0, 0].item()
-        transcript.tokens[transcript.positions[0]] = int(outside)
-        batch = collate([transcript], tiny.padding)
-        assert chosen_log_probabilities(tiny.model, batch, masks.allowed)[0][0] == -torch.inf
+        trajectory.tokens[trajectory.positions[0]] = int(outside)
+        batch = collate([trajectory], tiny.padding)
+        assert action_log_probabilities(tiny.model, batch, masks.allowed)[0][0] == -torch.inf
 
 
 def test_padding_changes_nothing(tiny: LanguageModel, name: str) -> None:
-    transcripts = transcripts_of(tiny, name)
+    trajectories = transcripts_of(tiny, name)
     masks = tiny.masks(build_game(name, 10))
-    batch = collate(transcripts, tiny.padding)
-    wider = TranscriptBatch(
+    batch = collate(trajectories, tiny.padding)
+    wider = TrajectoryBatch(
         torch.nn.functional.pad(batch.tokens, (0, 37), value=7),
         *(batch.conversation, batch.position, batch.state, batch.round, batch.target),
     )
     with torch.no_grad():
-        together = chosen_log_probabilities(tiny.model, batch, masks.allowed)
-        padded = chosen_log_probabilities(tiny.model, wider, masks.allowed)
+        together = action_log_probabilities(tiny.model, batch, masks.allowed)
+        padded = action_log_probabilities(tiny.model, wider, masks.allowed)
         alone = [
-            chosen_log_probabilities(tiny.model, collate([t], tiny.padding), masks.allowed)
-            for t in transcripts
+            action_log_probabilities(tiny.model, collate([t], tiny.padding), masks.allowed)
+            for t in trajectories
         ]
     for index in (0, 1):
         torch.testing.assert_close(together[index], padded[index], atol=1e-5, rtol=0)
@@ -127,8 +127,8 @@ def test_padding_changes_nothing(tiny: LanguageModel, name: str) -> None:
 
 
 def test_collate_keeps_all_choices_in_order(tiny: LanguageModel) -> None:
-    short = Transcript([5, 6, 7], [1], [3], [0])
-    long = Transcript([5, 6, 7, 8, 9], [2, 4], [3, 4], [0, 1])
+    short = Trajectory([5, 6, 7], [1], [3], [0])
+    long = Trajectory([5, 6, 7, 8, 9], [2, 4], [3, 4], [0, 1])
     batch = collate([short, long], padding=99)
     assert batch.tokens.tolist() == [[5, 6, 7, 99, 99], [5, 6, 7, 8, 9]]
     assert batch.conversation.tolist() == [0, 1, 1]
@@ -156,7 +156,7 @@ def scored(
     weights = torch.tensor([random.gauss(0, 1) for _ in range(batch.size)])
     model.zero_grad()
     with folded(model, fold):
-        log_probabilities, entropies = chosen_log_probabilities(model, batch, masks.allowed)
+        log_probabilities, entropies = action_log_probabilities(model, batch, masks.allowed)
     (weights @ (log_probabilities + entropies) / batch.size).backward()
     return log_probabilities.detach(), gradients(model)
 
@@ -186,7 +186,7 @@ def test_the_adapter_matters(adapted: PeftModel, tiny: LanguageModel) -> None:
     masks = tiny.masks(build_game("split", 10))
     batch = collate(transcripts_of(tiny, "split"), tiny.padding)
     with torch.no_grad():
-        without, _ = chosen_log_probabilities(tiny.model, batch, masks.allowed)
+        without, _ = action_log_probabilities(tiny.model, batch, masks.allowed)
     assert (with_adapter - without).abs().max() > 0.01
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from social_dilemmas.learning.loss import RATIO_CAP, loss_terms
+from social_dilemmas.method.loss import RATIO_CAP, loss_terms
 
 POLICY_LOGITS = [0.3, -0.7, 1.1, 0.0]
 REFERENCE = torch.tensor([0.1, 0.4, 0.2, 0.3], dtype=torch.float64)

@@ -8,8 +8,8 @@ import torch
 
 from social_dilemmas.games import build_game, game_names
 from social_dilemmas.games.grammar import Choice, Grammar, Literal, Text
-from social_dilemmas.generation.chat import ChatFormat
-from social_dilemmas.generation.masks import DONE, TokenMasks
+from social_dilemmas.policy.chat import ChatFormat
+from social_dilemmas.policy.masks import DONE, TokenMasks
 
 MESSAGE = Grammar((Literal("<message>"), Text("message", 12), Literal("</message>")))
 SHORTEST = Grammar((Literal("<message>"), Text("message", 1), Literal("</message>")))

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from social_dilemmas.agents.play import play
+from social_dilemmas.agents.scripted.player import scripted_player, scripted_player_names
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game, game_names
 from social_dilemmas.games.game import SEATS, Match
 from social_dilemmas.games.matrix_game import MatrixGame, Table, read_table
-from social_dilemmas.players.play import play
-from social_dilemmas.players.scripted import scripted_player, scripted_player_names
 
 KINDS = [name for name in game_names() if isinstance(build_game(name, 1), MatrixGame)]
 UNEQUAL: Table = {"A": {"A": [0, 1.5], "B": [2, -3]}, "B": {"A": [4, 7], "B": [-1, 0]}}

@@ -8,9 +8,9 @@ import pytest
 import yaml
 from safetensors.torch import save_file
 
-from social_dilemmas.generation.model import load_model, model_fingerprint
-from social_dilemmas.learning.adapters import attach_learner, save_adapter
-from social_dilemmas.learning.model_card import (
+from social_dilemmas.policy.adapters import attach_learner, save_adapter
+from social_dilemmas.policy.model import load_model, model_fingerprint
+from social_dilemmas.report.model_card import (
     CARD,
     BaseModel,
     model_card,

@@ -5,17 +5,17 @@ from random import Random
 
 import pytest
 
+from social_dilemmas.agents.scripted.player import scripted_player
 from social_dilemmas.games import build_game
-from social_dilemmas.learning.adapters import LEARNER, NO_ADAPTER
-from social_dilemmas.learning.opponents import (
+from social_dilemmas.method.opponents import (
     FixedOpponent,
     Opponents,
     PastAgents,
     SelfPlay,
     past_agent,
 )
-from social_dilemmas.learning.rollout import adapters_in, seat_learner
-from social_dilemmas.players.scripted import scripted_player
+from social_dilemmas.method.rollout import adapters_in, seat_learner
+from social_dilemmas.policy.adapters import LEARNER, NO_ADAPTER
 
 GAME = build_game("prisoners_dilemma", 2)
 

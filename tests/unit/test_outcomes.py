@@ -2,10 +2,10 @@
 
 import pytest
 
+from social_dilemmas.agents.play import play
+from social_dilemmas.agents.scripted.player import scripted_player
 from social_dilemmas.evaluation.outcomes import Outcome, classify, greedy_payoffs
 from social_dilemmas.games import build_game
-from social_dilemmas.players.play import play
-from social_dilemmas.players.scripted import scripted_player
 
 GREEDY = {"prisoners_dilemma": "always_b", "split": "greedy", "trust_and_split": "greedy"}
 KIND = {

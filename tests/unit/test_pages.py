@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from tests.browser.sample import MARKUP, TOLD
 
-from social_dilemmas.pages.page import TEMPLATES, write_page
-from social_dilemmas.pages.transcript import common_sentences, summarise, transcript_page
+from social_dilemmas.report.pages.page import TEMPLATES, write_page
+from social_dilemmas.report.pages.transcript import common_sentences, summarise, transcript_page
 
 
 class Elements(HTMLParser):
@@ -119,8 +119,8 @@ def test_negative_points_and_different_lengths(tmp_path: Path) -> None:
 
 def test_no_torch_is_needed() -> None:
     code = (
-        "import sys; import social_dilemmas.pages.page, social_dilemmas.pages.transcript, "
-        "social_dilemmas.evaluation.printed, social_dilemmas.evaluation.latex; "
+        "import sys; import social_dilemmas.report.pages.page, social_dilemmas.report.pages.transcript, "
+        "social_dilemmas.report.printed, social_dilemmas.report.latex; "
         "assert 'torch' not in sys.modules"
     )
     path = str(TEMPLATES.parent / "scripts")

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from pettingzoo.test import parallel_api_test, parallel_seed_test
 
+from social_dilemmas.agents.scripted.player import scripted_player, scripted_player_names
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game, game_names
 from social_dilemmas.games.game import SEATS
 from social_dilemmas.pettingzoo_view import AGENTS, SocialDilemma, parallel_env
-from social_dilemmas.players.scripted import scripted_player, scripted_player_names
 
 
 def random_replies(env: SocialDilemma) -> dict[str, str]:

@@ -38,7 +38,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from social_dilemmas.learning.credit import (
+from social_dilemmas.method.credit import (
     CREDITS,
     Credit,
     advantage_alignment,

@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from social_dilemmas.evaluation.latex import escape, latex_table, write_latex
-from social_dilemmas.evaluation.printed import number, printed, with_interval
-from social_dilemmas.pages.page import write_page
+from social_dilemmas.report.latex import escape, latex_table, write_latex
+from social_dilemmas.report.pages.page import write_page
+from social_dilemmas.report.printed import number, printed, with_interval
 
 SPECIAL = r"50% of $x_1 & {a}^2 ~ #1 \input{secret} <2 ≥ 1"
 

@@ -20,9 +20,10 @@ from safetensors import safe_open
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
+from social_dilemmas.config.load import REPOSITORY, read_config
+from social_dilemmas.config.settings import training_settings
 from social_dilemmas.errors import UserError
-from social_dilemmas.generation.model import load_model, model_fingerprint
-from social_dilemmas.learning.adapters import (
+from social_dilemmas.policy.adapters import (
     LEARNER,
     adapter_weights,
     attach_learner,
@@ -30,10 +31,9 @@ from social_dilemmas.learning.adapters import (
     put_adapter,
     save_adapter,
 )
-from social_dilemmas.learning.settings import training_settings
-from social_dilemmas.publication.agents import TrainedAgent, trained_agents
-from social_dilemmas.publication.folder import publish
-from social_dilemmas.scales import REPOSITORY, read_config
+from social_dilemmas.policy.model import load_model, model_fingerprint
+from social_dilemmas.report.publication.agents import TrainedAgent, trained_agents
+from social_dilemmas.report.publication.folder import publish
 
 TOKENS = torch.tensor([[3, 14, 15, 9, 2, 6]])
 LICENCE = REPOSITORY / "LICENSE"

@@ -7,14 +7,12 @@ from typing import Any
 import pytest
 import torch
 
+from social_dilemmas.agents.play import play
+from social_dilemmas.agents.scripted.player import scripted_player
 from social_dilemmas.games import build_game, game_names
-from social_dilemmas.generation.masks import TokenMasks
-from social_dilemmas.generation.model import LanguageModel
-from social_dilemmas.generation.sampler import LanguageModelPlayer, streams_in_order
-from social_dilemmas.learning.adapters import LEARNER
-from social_dilemmas.learning.credit import CREDITS, discounted_returns, leave_one_out
-from social_dilemmas.learning.opponents import FixedOpponent, Opponents, SelfPlay
-from social_dilemmas.learning.rollout import (
+from social_dilemmas.method.credit import CREDITS, discounted_returns, leave_one_out
+from social_dilemmas.method.opponents import FixedOpponent, Opponents, SelfPlay
+from social_dilemmas.method.rollout import (
     Experience,
     Seating,
     adapter_names,
@@ -22,8 +20,10 @@ from social_dilemmas.learning.rollout import (
     seat_learner,
     summarise,
 )
-from social_dilemmas.players.play import play
-from social_dilemmas.players.scripted import scripted_player
+from social_dilemmas.policy.adapters import LEARNER
+from social_dilemmas.policy.masks import TokenMasks
+from social_dilemmas.policy.model import LanguageModel
+from social_dilemmas.policy.sampler import LanguageModelPlayer, streams_in_order
 
 ROUNDS = 3
 
@@ -74,7 +74,7 @@ def test_in_self_play_both_seats_are_rows(tiny: LanguageModel, name: str) -> Non
     seatings = seated(name)
     found = experience(tiny, seatings)
     assert found.seats == [(seating.match, seat) for seating in seatings for seat in (0, 1)]
-    assert len(found.transcripts) == 16
+    assert len(found.trajectories) == 16
     assert found.rewards.shape == found.other_rewards.shape == (16, ROUNDS)
     for row, (match, seat) in enumerate(found.seats):
         assert found.rewards[row].tolist() == pytest.approx(match.rewards(seat))
@@ -91,8 +91,8 @@ def test_against_a_scripted_player_only_one_seat_is_a_row(tiny: LanguageModel) -
     assert found.groups.tolist() == [0] * 4 + [3] * 4
     for match, seat in found.seats:
         assert all(finished.actions[1 - seat] == "B" for finished in match.history)
-    for transcript, (match, seat) in zip(found.transcripts, found.seats, strict=True):
-        said = tiny.chat.decode(tuple(transcript.tokens))
+    for trajectory, (match, seat) in zip(found.trajectories, found.seats, strict=True):
+        said = tiny.chat.decode(tuple(trajectory.tokens))
         own = "".join(f"<{finished.actions[seat]}>" for finished in match.history)
         replies = [piece.split("<|end|>")[0] for piece in said.split("<|assistant|>")[1:]]
         assert "".join(replies) == own
@@ -131,7 +131,7 @@ def test_after_the_end_of_a_match_there_is_nothing_to_learn_from(tiny: LanguageM
             discounted_returns(found.rewards[same, :rounds], 0.9), found.groups[same]
         )
         assert torch.allclose(own[same, :rounds], alone)
-        assert {*found.transcripts[row].rounds} == {*range(rounds)}
+        assert {*found.trajectories[row].rounds} == {*range(rounds)}
 
 
 def test_rewards_are_floats(tiny: LanguageModel) -> None:

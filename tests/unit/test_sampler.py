@@ -14,24 +14,24 @@ from tests.unit.mixed_adapters import (
 )
 from torch import Tensor
 
+from social_dilemmas.agents.play import play
 from social_dilemmas.games import build_game, game_names
 from social_dilemmas.games.game import Match, Turn
 from social_dilemmas.games.grammar import Literal
-from social_dilemmas.generation.chat import ChatFormat
-from social_dilemmas.generation.masks import TokenMasks
-from social_dilemmas.generation.model import LanguageModel, load_model
-from social_dilemmas.generation.sampler import (
-    CachedConversation,
-    LanguageModelPlayer,
-    streams_in_order,
-)
-from social_dilemmas.generation.transcript import Transcript
-from social_dilemmas.learning.adapters import (
+from social_dilemmas.policy.adapters import (
     LEARNER,
     NO_ADAPTER,
     folded,
 )
-from social_dilemmas.players.play import play
+from social_dilemmas.policy.chat import ChatFormat
+from social_dilemmas.policy.masks import TokenMasks
+from social_dilemmas.policy.model import LanguageModel, load_model
+from social_dilemmas.policy.sampler import (
+    CachedConversation,
+    LanguageModelPlayer,
+    streams_in_order,
+)
+from social_dilemmas.policy.trajectory import Trajectory
 from social_dilemmas.randomness import stream
 
 MASKS: dict[tuple[int, str], TokenMasks] = {}
@@ -42,7 +42,7 @@ class Witness(LanguageModelPlayer):
 
     def __init__(self, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)  # type: ignore[arg-type]
-        self.seen: list[tuple[Transcript, str | None, int, Tensor]] = []
+        self.seen: list[tuple[Trajectory, str | None, int, Tensor]] = []
         self.said: dict[tuple[Match, int], list[tuple[str, str]]] = {}
 
     def reply(self, turns: Sequence[Turn]) -> list[str]:
@@ -54,8 +54,8 @@ class Witness(LanguageModelPlayer):
     def _next_logits(self, speaking: Sequence[CachedConversation]) -> Tensor:
         logits = super()._next_logits(speaking)
         for conversation, row in zip(speaking, logits, strict=True):
-            length = len(conversation.transcript.tokens)
-            self.seen.append((conversation.transcript, conversation.adapter, length, row.clone()))
+            length = len(conversation.trajectory.tokens)
+            self.seen.append((conversation.trajectory, conversation.adapter, length, row.clone()))
         return logits
 
 
@@ -91,8 +91,8 @@ def played(
     return matches
 
 
-def transcripts(player: LanguageModelPlayer, matches: Sequence[Match]) -> list[Transcript]:
-    return [player.transcript(match, seat) for match in matches for seat in (0, 1)]
+def trajectories(player: LanguageModelPlayer, matches: Sequence[Match]) -> list[Trajectory]:
+    return [player.trajectory(match, seat) for match in matches for seat in (0, 1)]
 
 
 @pytest.fixture(scope="module")
@@ -119,17 +119,17 @@ def test_a_message_is_closed_in_time(tiny: LanguageModel) -> None:
     ]
     assert len(replies) == 2 * 3 * len(matches)
     closing = "</message>"
-    for transcript in transcripts(player, matches):
-        text = tiny.chat.decode(tuple(transcript.tokens))
+    for trajectory in trajectories(player, matches):
+        text = tiny.chat.decode(tuple(trajectory.tokens))
         assert text.count(closing) >= 3
-        for position, state in zip(transcript.positions, transcript.states, strict=True):
+        for position, state in zip(trajectory.positions, trajectory.states, strict=True):
             assert player._masks.forced[state] is None
-            assert player._masks.allowed[state, transcript.tokens[position]]
+            assert player._masks.allowed[state, trajectory.tokens[position]]
     # without a limit the untrained model goes on for longer
     free = witness(tiny, "trust_and_split", limit=400)
     longer = played(free, "trust_and_split", rounds=(3,) * 6)
-    assert max(len(t.tokens) for t in transcripts(free, longer)) > 1.5 * max(
-        len(t.tokens) for t in transcripts(player, matches)
+    assert max(len(t.tokens) for t in trajectories(free, longer)) > 1.5 * max(
+        len(t.tokens) for t in trajectories(player, matches)
     )
 
 
@@ -139,10 +139,10 @@ def test_logits_with_the_cache_are_those_of_a_pass_of_its_own(
 ) -> None:
     player = witness(tiny, name)
     matches = played(player, name)
-    assert len({len(t.tokens) for t in transcripts(player, matches)}) > 1
+    assert len({len(t.tokens) for t in trajectories(player, matches)}) > 1
     assert len(player.seen) > 20
-    for transcript, _, length, logits in player.seen:
-        anew = logits_read_anew(tiny.model, None, transcript.tokens[:length])
+    for trajectory, _, length, logits in player.seen:
+        anew = logits_read_anew(tiny.model, None, trajectory.tokens[:length])
         torch.testing.assert_close(logits, anew, atol=1e-5, rtol=0)
 
 
@@ -151,8 +151,8 @@ def test_mixed_adapters_are_each_a_pass_of_its_own(mixed: LanguageModel, name: s
     player = witness(mixed, name, adapter_of=adapter_by_place)
     played(player, name)
     assert {adapter for _, adapter, _, _ in player.seen} == {*ADAPTERS}
-    for transcript, adapter, length, logits in player.seen:
-        anew = logits_read_anew(mixed.model, adapter, transcript.tokens[:length])
+    for trajectory, adapter, length, logits in player.seen:
+        anew = logits_read_anew(mixed.model, adapter, trajectory.tokens[:length])
         torch.testing.assert_close(logits, anew.float(), atol=1e-5, rtol=0)
 
 
@@ -168,10 +168,10 @@ def test_folded_adapters_in_one_batch_say_what_peft_says(
     def adapter_of(turn: Turn) -> str:
         return adapters[(turn.match.seed + turn.seat) % len(adapters)]
 
-    def sampled(fold: bool) -> tuple[Witness, list[Transcript]]:
+    def sampled(fold: bool) -> tuple[Witness, list[Trajectory]]:
         player = witness(mixed, name, adapter_of=adapter_of)
         with torch.no_grad(), folded(mixed.model, fold, adapters):
-            return player, transcripts(player, played(player, name))
+            return player, trajectories(player, played(player, name))
 
     (plain, expected), (quick, found) = sampled(False), sampled(True)
     assert found == expected
@@ -194,13 +194,13 @@ def test_the_adapters_differ(mixed: LanguageModel) -> None:
 def test_a_mixed_batch_says_what_separate_matches_say(mixed: LanguageModel, name: str) -> None:
     """At a temperature near zero, where chance plays no part."""
     together = witness(mixed, name, temperature=1e-4, adapter_of=adapter_by_place)
-    expected = transcripts(together, played(together, name))
+    expected = trajectories(together, played(together, name))
     found = []
     for seed, rounds in enumerate((4, 4, 2, 3)):
         alone = witness(mixed, name, temperature=1e-4, adapter_of=adapter_by_place)
         match = build_game(name, rounds).start(seed)
         play([match], [(alone, alone)])
-        found += transcripts(alone, [match])
+        found += trajectories(alone, [match])
     assert found == expected
 
 
@@ -216,7 +216,7 @@ def test_frequencies_are_the_probabilities(tiny: LanguageModel, temperature: flo
     opening = [*tiny.chat.opening(match.turns()[0].prompt)]
     scores = logits_read_anew(tiny.model, None, opening) / temperature
     expected = scores.masked_fill(~options, -torch.inf).softmax(-1) * len(same)
-    drawn = Counter(player.transcript(m, 0).tokens[len(opening)] for m in same)
+    drawn = Counter(player.trajectory(m, 0).tokens[len(opening)] for m in same)
     tokens = options.nonzero()[:, 0].tolist()
     assert {*drawn} <= {*tokens}
     frequent = [token for token in tokens if expected[token] >= 5]
@@ -242,7 +242,7 @@ def test_what_is_said_does_not_depend_on_the_rest_of_the_batch(
         matches = [build_game(name, 3).start(seed) for seed in seeds]
         play(matches, [(player, player)] * len(matches))
         return {
-            (match.seed, seat): player.transcript(match, seat).tokens
+            (match.seed, seat): player.trajectory(match, seat).tokens
             for match in matches
             for seat in (0, 1)
         }
@@ -254,9 +254,9 @@ def test_what_is_said_does_not_depend_on_the_rest_of_the_batch(
 
 @pytest.mark.parametrize("name", game_names())
 def test_the_seed_decides_all(tiny: LanguageModel, name: str) -> None:
-    def sampled(seed: int) -> list[Transcript]:
+    def sampled(seed: int) -> list[Trajectory]:
         player = witness(tiny, name, seed=seed)
-        return transcripts(player, played(player, name))
+        return trajectories(player, played(player, name))
 
     assert sampled(0) == sampled(0)
     assert sampled(0) != sampled(1)
@@ -269,7 +269,7 @@ def test_a_transcript_is_what_was_said_framed_as_a_chat(
     player = witness(tiny, name)
     for match in played(player, name):
         for seat in (0, 1):
-            tokens = tuple(player.transcript(match, seat).tokens)
+            tokens = tuple(player.trajectory(match, seat).tokens)
             begin = 0
             for index, (prompt, reply) in enumerate(player.said[match, seat]):
                 frame = chat.following(prompt) if index else chat.opening(prompt)
@@ -286,14 +286,14 @@ def test_choices_are_marked_with_their_rounds(tiny: LanguageModel, name: str) ->
     player = witness(tiny, name)
     for match in played(player, name):
         for seat in (0, 1):
-            transcript = player.transcript(match, seat)
-            assert sorted({*transcript.rounds}) == [*range(len(match.history))]
-            assert transcript.rounds == sorted(transcript.rounds)
-            assert transcript.positions == sorted(transcript.positions)
+            trajectory = player.trajectory(match, seat)
+            assert sorted({*trajectory.rounds}) == [*range(len(match.history))]
+            assert trajectory.rounds == sorted(trajectory.rounds)
+            assert trajectory.positions == sorted(trajectory.positions)
             # a free choice in every round for every part of a reply that isn't fixed
             parts = [part for grammar in build_game(name, 1).grammars() for part in grammar.parts]
             least = sum(not isinstance(part, Literal) for part in parts)
-            assert min(Counter(transcript.rounds).values()) >= least
+            assert min(Counter(trajectory.rounds).values()) >= least
 
 
 def test_a_cached_token_is_read_once(tiny: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,5 +309,5 @@ def test_a_cached_token_is_read_once(tiny: LanguageModel, monkeypatch: pytest.Mo
     monkeypatch.setattr(tiny.model, "forward", counting)
     player = witness(tiny, "split")
     matches = played(player, "split", rounds=(10,) * 4)
-    held = sum(len(transcript.tokens) for transcript in transcripts(player, matches))
+    held = sum(len(trajectory.tokens) for trajectory in trajectories(player, matches))
     assert held - 4 * 2 * 2 <= read <= 1.1 * held

@@ -8,6 +8,14 @@ from typing import Any
 
 import pytest
 
+from social_dilemmas.agents.play import play
+from social_dilemmas.agents.scripted import player as scripted
+from social_dilemmas.agents.scripted.noise import Noisy
+from social_dilemmas.agents.scripted.player import (
+    RandomPlayer,
+    scripted_player,
+    scripted_player_names,
+)
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game, game_names
 from social_dilemmas.games.game import Game, Match, Turn
@@ -15,14 +23,6 @@ from social_dilemmas.games.grammar import Choice, Grammar, Literal, Text
 from social_dilemmas.games.prisoners_dilemma import PrisonersDilemma
 from social_dilemmas.games.split import Split, SplitMatch
 from social_dilemmas.games.trust_and_split import TrustAndSplit, TrustAndSplitMatch
-from social_dilemmas.players import scripted
-from social_dilemmas.players.noise import Noisy
-from social_dilemmas.players.play import play
-from social_dilemmas.players.scripted import (
-    RandomPlayer,
-    scripted_player,
-    scripted_player_names,
-)
 
 EXPECTED_NAMES = {
     "prisoners_dilemma": {

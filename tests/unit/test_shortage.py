@@ -12,11 +12,11 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from social_dilemmas.errors import UserError
-from social_dilemmas.learning import checkpoint as checkpoint_module
-from social_dilemmas.learning import trainer as trainer_module
-from social_dilemmas.learning.metrics import MetricsFile
-from social_dilemmas.learning.shortage import TRAINING_ADVICE, shortage_told
-from social_dilemmas.learning.trainer import Trainer
+from social_dilemmas.method import train as trainer_module
+from social_dilemmas.method.train import Trainer
+from social_dilemmas.run import checkpoint as checkpoint_module
+from social_dilemmas.run.metrics import MetricsFile
+from social_dilemmas.run.shortage import TRAINING_ADVICE, shortage_told
 
 GAME: dict[str, Any] = {"name": "prisoners_dilemma", "rounds": 2, "rules": {}}
 SETTINGS: dict[str, Any] = {

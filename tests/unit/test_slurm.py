@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from social_dilemmas.errors import UserError
-from social_dilemmas.slurm import (
+from social_dilemmas.run.slurm import (
     Request,
     ask,
     check_arrays,

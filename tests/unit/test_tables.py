@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from social_dilemmas.evaluation import tables
-from social_dilemmas.evaluation.names import in_order, quantity_words, readable
+from social_dilemmas.report.names import in_order, quantity_words, readable
+from social_dilemmas.statistics import tables
 
 GAME, MODEL = "prisoners_dilemma", "embedded"
 KEYS = ["agent", "agent_seed", "opponent", "opponent_seed", "match", "seat"]

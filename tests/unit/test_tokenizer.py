@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from social_dilemmas.agents.play import play
+from social_dilemmas.agents.scripted.player import scripted_player, scripted_player_names
 from social_dilemmas.games import build_game, game_names
 from social_dilemmas.games.trust_and_split import HANDS, claim, dealt
-from social_dilemmas.generation.model import LanguageModel
-from social_dilemmas.generation.tokenizer import ASSISTANT, END, PAD, USER, train_tokenizer
-from social_dilemmas.learning.warm_start import Recorder
-from social_dilemmas.players.play import play
-from social_dilemmas.players.scripted import scripted_player, scripted_player_names
+from social_dilemmas.method.warm_start import Recorder
+from social_dilemmas.policy.model import LanguageModel
+from social_dilemmas.policy.tokenizer import ASSISTANT, END, PAD, USER, train_tokenizer
 
 CONTROL = (USER, ASSISTANT, END, PAD)
 LONGEST = {"split": 215, "trust_and_split": 230, "deal_or_no_deal": 500}  # tokens of ten rounds
@@ -43,9 +43,9 @@ def test_a_conversation_of_ten_rounds_is_short(tiny: LanguageModel, name: str) -
         ]
         matches = [game.start(seed) for seed in range(1000, 1004)]  # none of them in the corpus
         play(matches, [(players[0], players[1]), (players[1], players[0])] * 2)
-        transcripts = [t for player in players for t in player.transcripts.values()]
-        assert len(transcripts) == 8
-        assert max(len(transcript.tokens) for transcript in transcripts) <= LONGEST.get(
+        trajectories = [t for player in players for t in player.trajectories.values()]
+        assert len(trajectories) == 8
+        assert max(len(trajectory.tokens) for trajectory in trajectories) <= LONGEST.get(
             name, LONGEST_OF_ACTIONS
         )
 

@@ -6,13 +6,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from social_dilemmas.evaluation.kinds import EVERY_STRATEGY
-from social_dilemmas.evaluation.tournament_tables import (
+from social_dilemmas.agents.axelrod.kinds import EVERY_STRATEGY
+from social_dilemmas.report.figures import tournament as figure
+from social_dilemmas.statistics.tournament import (
     by_opponent,
     ranking,
     with_opponents_cooperation,
 )
-from social_dilemmas.figures import tournament as figure
 
 GAME, MODEL = "prisoners_dilemma", "embedded"
 MATCHES = 2

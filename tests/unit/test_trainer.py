@@ -23,12 +23,12 @@ from tests.unit.replying_server import ReplyingServer
 
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game, game_of
-from social_dilemmas.generation.model import load_model
-from social_dilemmas.learning import trainer as trainer_module
-from social_dilemmas.learning.adapters import LEARNER, adapter_weights, put_adapter
-from social_dilemmas.learning.credit import CREDITS, discounted_returns
-from social_dilemmas.learning.opponents import PastAgents, past_agent
-from social_dilemmas.learning.trainer import Trainer
+from social_dilemmas.method import train as trainer_module
+from social_dilemmas.method.credit import CREDITS, discounted_returns
+from social_dilemmas.method.opponents import PastAgents, past_agent
+from social_dilemmas.method.train import Trainer
+from social_dilemmas.policy.adapters import LEARNER, adapter_weights, put_adapter
+from social_dilemmas.policy.model import load_model
 
 GAME: dict[str, Any] = {"name": "prisoners_dilemma", "rounds": 3, "rules": {}}
 SETTINGS: dict[str, Any] = {
@@ -245,7 +245,7 @@ import json, sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from social_dilemmas.learning.trainer import Trainer
+from social_dilemmas.method.train import Trainer
 
 arguments = json.loads(sys.argv[1])
 paths = {name: Path(arguments[name]) for name in ("model", "output")}

@@ -11,16 +11,16 @@ from social_dilemmas.errors import UserError
 from social_dilemmas.evaluation.cross_play import Agent, scripted_agents
 from social_dilemmas.evaluation.transcripts import run_transcripts
 from social_dilemmas.games import build_game
-from social_dilemmas.generation.model import LanguageModel, load_model
-from social_dilemmas.generation.transcript import Transcript, collate
-from social_dilemmas.learning.adapters import (
+from social_dilemmas.policy.adapters import (
     LEARNER,
     adapter_weights,
     attach_learner,
     put_adapter,
     save_adapter,
 )
-from social_dilemmas.learning.log_probabilities import chosen_log_probabilities
+from social_dilemmas.policy.log_probabilities import action_log_probabilities
+from social_dilemmas.policy.model import LanguageModel, load_model
+from social_dilemmas.policy.trajectory import Transcript, collate
 from social_dilemmas.randomness import derive_seed
 
 SETTINGS: dict[str, Any] = {"matches": 4, "temperature": 0.7, "max_new_tokens": 6}
@@ -131,11 +131,11 @@ def test_log_probabilities_are_those_of_the_agent_that_spoke(
             again.take(replies)
         batch = collate([conversations[match["seats"][0]]], tiny.padding)
         with torch.no_grad():
-            scores, _ = chosen_log_probabilities(tiny.model, batch, masks.allowed, 0.7)
+            scores, _ = action_log_probabilities(tiny.model, batch, masks.allowed, 0.7)
         assert told_sums[0] == pytest.approx(float(scores.sum()), abs=1e-3)
         other = collate([conversations[match["seats"][1]]], tiny.padding)
         with torch.no_grad():
-            scores, _ = chosen_log_probabilities(tiny.model, other, masks.allowed, 0.7)
+            scores, _ = action_log_probabilities(tiny.model, other, masks.allowed, 0.7)
         differences.append(abs(told_sums[1] - float(scores.sum())))
     assert max(differences) > 0.1
 

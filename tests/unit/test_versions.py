@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jinja2
 
-from social_dilemmas.versions import versions
+from social_dilemmas.run.versions import versions
 
 
 def test_packages_and_python(tmp_path: Path) -> None:

@@ -12,20 +12,20 @@ from peft import PeftModel
 from tests.unit.gradients import gradient
 from torch import Tensor
 
+from social_dilemmas.agents.play import play
+from social_dilemmas.backends.vllm import sampler as vllm_sampler
+from social_dilemmas.backends.vllm.player import VllmPlayer
+from social_dilemmas.backends.vllm.protocol import Reply, ReplyPlace, masks_fingerprint
+from social_dilemmas.backends.vllm.server import BASE, Completion, ServerLostError
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game
 from social_dilemmas.games.game import Turn
 from social_dilemmas.games.grammar import Choice, Grammar, Literal
-from social_dilemmas.generation.masks import DONE, TokenMasks
-from social_dilemmas.generation.model import LanguageModel, load_model
-from social_dilemmas.generation.transcript import collate
-from social_dilemmas.generation.vllm_player import VllmPlayer
-from social_dilemmas.generation.vllm_protocol import Reply, ReplyPlace, masks_fingerprint
-from social_dilemmas.generation.vllm_server import BASE, Completion, ServerLostError
-from social_dilemmas.learning import vllm_sampler
-from social_dilemmas.learning.log_probabilities import chosen_log_probabilities
-from social_dilemmas.learning.trainer import Trainer
-from social_dilemmas.players.play import play
+from social_dilemmas.method.train import Trainer
+from social_dilemmas.policy.log_probabilities import action_log_probabilities
+from social_dilemmas.policy.masks import DONE, TokenMasks
+from social_dilemmas.policy.model import LanguageModel, load_model
+from social_dilemmas.policy.trajectory import collate
 from social_dilemmas.randomness import derive_seed
 
 GAME: dict[str, Any] = {"name": "trust_and_split", "rounds": 2, "rules": {}}
@@ -185,11 +185,11 @@ def test_transcripts_hold_what_the_trainer_would_say(name: str, tiny: LanguageMo
     player = player_on(server, tiny, masks, limit=5)  # so that some messages have to be closed
     matches = [game.start(seed) for seed in range(3)]
     play(matches, [(player, player)] * 3)
-    transcripts = [player.transcript(match, seat) for match in matches for seat in (0, 1)]
+    trajectories = [player.trajectory(match, seat) for match in matches for seat in (0, 1)]
     assert not any(match.invalid[seat] for match in matches for seat in (0, 1))
-    batch = collate(transcripts, tiny.padding)
+    batch = collate(trajectories, tiny.padding)
     with torch.no_grad():
-        scored, _ = chosen_log_probabilities(tiny.model, batch, masks.allowed, temperature=0.8)
+        scored, _ = action_log_probabilities(tiny.model, batch, masks.allowed, temperature=0.8)
     assert batch.sampled is not None
     assert torch.allclose(scored, batch.sampled, atol=1e-5)
     seeds = [request["seed"] for request in server.requests]
@@ -207,7 +207,7 @@ def test_a_reply_without_a_choice_costs_no_request(tiny: LanguageModel) -> None:
     assert first == "<yes>"
     assert second in ("<A>", "<B>")
     assert len(server.requests) == 1
-    assert player.transcript(match, 0).sampled == []
+    assert player.trajectory(match, 0).sampled == []
 
 
 @pytest.mark.parametrize("place", [0, -1])
@@ -320,11 +320,11 @@ def test_the_update_is_that_of_the_trainers_own_sampler(base_model: Path, tmp_pa
     with trainer._vllm:
         experience = trainer._play(0)
     on_policy, _ = gradient(trainer, experience, "vllm")
-    for transcript in experience.transcripts:
-        transcript.sampled = [each + 0.5 for each in transcript.sampled]
+    for trajectory in experience.trajectories:
+        trajectory.sampled = [each + 0.5 for each in trajectory.sampled]
     less_likely, _ = gradient(trainer, experience, "vllm")
-    for transcript in experience.transcripts:
-        transcript.sampled = []
+    for trajectory in experience.trajectories:
+        trajectory.sampled = []
     own, _ = gradient(trainer, experience, "trainer")
     assert own.norm() > 0
     assert torch.allclose(on_policy, own, rtol=1e-4, atol=1e-6 * own.norm().item())

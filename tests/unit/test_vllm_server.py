@@ -13,15 +13,15 @@ from typing import Any, Protocol
 
 import pytest
 
-from social_dilemmas.errors import UserError
-from social_dilemmas.generation import vllm_server
-from social_dilemmas.generation.vllm_server import (
+from social_dilemmas.backends.vllm import server as vllm_server
+from social_dilemmas.backends.vllm.server import (
     ServerLostError,
     ServerSettings,
     VllmServer,
     find_python,
     visible_device,
 )
+from social_dilemmas.errors import UserError
 
 SCRIPTS = Path(vllm_server.__file__).parents[2]
 PATIENCE = 20.0  # seconds for processes to go; they need a fraction of one
@@ -198,7 +198,7 @@ def test_a_server_that_is_never_ready(make_server: MakeServer) -> None:
 JOB = """
 import signal, sys, time
 from pathlib import Path
-from social_dilemmas.generation.vllm_server import ServerSettings, VllmServer
+from social_dilemmas.backends.vllm.server import ServerSettings, VllmServer
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 folder = Path(sys.argv[1])
 settings = ServerSettings(

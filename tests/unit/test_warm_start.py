@@ -9,12 +9,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from social_dilemmas.agents.play import play
+from social_dilemmas.agents.scripted.player import scripted_player
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game, game_names
-from social_dilemmas.generation.model import LanguageModel, load_model
-from social_dilemmas.learning.warm_start import Population, Recorder, run_warm_start, schedule
-from social_dilemmas.players.play import play
-from social_dilemmas.players.scripted import scripted_player
+from social_dilemmas.method.warm_start import Population, Recorder, run_warm_start, schedule
+from social_dilemmas.policy.model import LanguageModel, load_model
 
 SETTINGS: dict[str, Any] = {
     "population": {"always_b": 1.0},
@@ -136,18 +136,18 @@ def test_only_a_player_s_own_choices_are_in_the_loss(tiny: LanguageModel, name: 
     play(matches, [(recorders[0], recorders[1])] * 4)
     control = {tiny.tokenizer.convert_tokens_to_ids(mark) for mark in ("<|user|>", "<|assistant|>")}
     for seat, recorder in enumerate(recorders):
-        assert {*recorder.transcripts} == {(match, seat) for match in matches}
-        for transcript in recorder.transcripts.values():
-            chosen = {*transcript.positions}
+        assert {*recorder.trajectories} == {(match, seat) for match in matches}
+        for trajectory in recorder.trajectories.values():
+            chosen = {*trajectory.positions}
             speaker = None
-            for position, token in enumerate(transcript.tokens):
+            for position, token in enumerate(trajectory.tokens):
                 if token in control:
                     speaker = tiny.chat.decode((token,))
                 if position in chosen:
                     assert speaker == "<|assistant|>"
                     assert token != tiny.chat.end_token
-            for position, state in zip(transcript.positions, transcript.states, strict=True):
-                assert masks.allowed[state, transcript.tokens[position]]
+            for position, state in zip(trajectory.positions, trajectory.states, strict=True):
+                assert masks.allowed[state, trajectory.tokens[position]]
                 assert masks.forced[state] is None
 
 
@@ -166,13 +166,13 @@ def test_the_population_is_drawn_by_its_weights(tiny: LanguageModel) -> None:
     masks = tiny.masks(game)
     weights = {"always_a": 3.0, "always_b": 1.0}
     population = Population(game, weights, 0.0, tiny.chat, masks)
-    transcripts = population.transcripts(400, "test")
-    assert len(transcripts) == 800
+    trajectories = population.trajectories(400, "test")
+    assert len(trajectories) == 800
     (cooperate,) = tiny.chat.encode_text("<A>")
-    share = sum(t.tokens[t.positions[0]] == cooperate for t in transcripts) / 800
+    share = sum(t.tokens[t.positions[0]] == cooperate for t in trajectories) / 800
     assert share == pytest.approx(0.75, abs=4 * math.sqrt(0.75 * 0.25 / 800))
-    assert population.transcripts(5, "test") == transcripts[:10]
-    assert population.transcripts(400, "another test") != transcripts
+    assert population.trajectories(5, "test") == trajectories[:10]
+    assert population.trajectories(400, "another test") != trajectories
 
 
 def test_the_learning_rate_rises_and_falls() -> None:

@@ -10,18 +10,18 @@ from peft import PeftModel
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from social_dilemmas.agents.scripted.corpus import game_texts
+from social_dilemmas.backends.vllm.protocol import masks_fingerprint
+from social_dilemmas.backends.vllm.sampler import PROCESSOR, write_adapter
+from social_dilemmas.backends.vllm.server import ServerSettings, VllmServer, find_python
 from social_dilemmas.games import build_game, game_names
-from social_dilemmas.generation.model import (
+from social_dilemmas.policy.adapters import LEARNER, attach_learner, put_adapter
+from social_dilemmas.policy.model import (
     LanguageModel,
     build_embedded_model,
     load_model,
     write_base_model,
 )
-from social_dilemmas.generation.vllm_protocol import masks_fingerprint
-from social_dilemmas.generation.vllm_server import ServerSettings, VllmServer, find_python
-from social_dilemmas.learning.adapters import LEARNER, attach_learner, put_adapter
-from social_dilemmas.learning.corpus import game_texts
-from social_dilemmas.learning.vllm_sampler import PROCESSOR, write_adapter
 
 SHAPE = {
     "hidden_size": 64,

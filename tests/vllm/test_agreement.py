@@ -11,17 +11,17 @@ import torch
 from peft import PeftModel
 from tests.vllm.conftest import GAME, randomise
 
+from social_dilemmas.agents.play import play
+from social_dilemmas.backends.vllm.player import VllmPlayer
+from social_dilemmas.backends.vllm.sampler import write_adapter
+from social_dilemmas.backends.vllm.server import BASE, VllmServer
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game
 from social_dilemmas.games.game import Match, Turn
-from social_dilemmas.generation.model import LanguageModel
-from social_dilemmas.generation.transcript import Transcript, collate
-from social_dilemmas.generation.vllm_player import VllmPlayer
-from social_dilemmas.generation.vllm_server import BASE, VllmServer
-from social_dilemmas.learning.adapters import LEARNER
-from social_dilemmas.learning.log_probabilities import chosen_log_probabilities
-from social_dilemmas.learning.vllm_sampler import write_adapter
-from social_dilemmas.players.play import play
+from social_dilemmas.policy.adapters import LEARNER
+from social_dilemmas.policy.log_probabilities import action_log_probabilities
+from social_dilemmas.policy.model import LanguageModel
+from social_dilemmas.policy.trajectory import Trajectory, collate
 from social_dilemmas.randomness import derive_seed
 
 TEMPERATURE = 0.8
@@ -35,8 +35,8 @@ def conversations(
     model_of: Callable[[Turn], str],
     matches: int = 12,
     seed: int = 0,
-) -> tuple[list[Match], list[Transcript]]:
-    """Matches in which both seats are played by the server, and the transcripts, two of every match."""
+) -> tuple[list[Match], list[Trajectory]]:
+    """Matches in which both seats are played by the server, and the trajectories, two of every match."""
     game = build_game(*GAME.values())
     player = VllmPlayer(
         server,
@@ -49,35 +49,35 @@ def conversations(
     )
     started = [game.start(number) for number in range(matches)]
     play(started, [(player, player)] * matches)
-    return started, [player.transcript(match, seat) for match in started for seat in (0, 1)]
+    return started, [player.trajectory(match, seat) for match in started for seat in (0, 1)]
 
 
 def scored(
-    agents: PeftModel, language_model: LanguageModel, transcript: Transcript, adapter: str
+    agents: PeftModel, language_model: LanguageModel, trajectory: Trajectory, adapter: str
 ) -> torch.Tensor:
     """(chosen,) log-probabilities of what was chosen under one of the trainer's adapters."""
     masks = language_model.masks(build_game(*GAME.values()))
-    batch = collate([transcript], language_model.padding)
+    batch = collate([trajectory], language_model.padding)
     with torch.no_grad():
         if adapter == BASE:
             with agents.disable_adapter():
-                found, _ = chosen_log_probabilities(agents, batch, masks.allowed, TEMPERATURE)
+                found, _ = action_log_probabilities(agents, batch, masks.allowed, TEMPERATURE)
         else:
             agents.set_adapter({"first": LEARNER, "second": "other"}[adapter])
-            found, _ = chosen_log_probabilities(agents, batch, masks.allowed, TEMPERATURE)
+            found, _ = action_log_probabilities(agents, batch, masks.allowed, TEMPERATURE)
     return found
 
 
 def differences(
     agents: PeftModel,
     language_model: LanguageModel,
-    transcripts: list[Transcript],
+    trajectories: list[Trajectory],
     names: list[str],
 ) -> list[float]:
-    """Largest difference between the server's log-probabilities and the trainer's, for every transcript."""
+    """Largest difference between the server's log-probabilities and the trainer's, for every trajectory."""
     return [
         (scored(agents, language_model, each, name) - torch.tensor(each.sampled)).abs().max().item()
-        for each, name in zip(transcripts, names, strict=True)
+        for each, name in zip(trajectories, names, strict=True)
     ]
 
 
@@ -94,17 +94,17 @@ def test_log_probabilities_agree(
     server: VllmServer, language_model: LanguageModel, agents: PeftModel, record_property: Any
 ) -> None:
     """Three adapters mixed in every batch; each row under its own, and far from what others would say."""
-    matches, transcripts = conversations(server, language_model, by_place)
+    matches, trajectories = conversations(server, language_model, by_place)
     names = names_of(matches)
     assert not any(match.invalid[seat] for match in matches for seat in (0, 1))
-    own = differences(agents, language_model, transcripts, names)
+    own = differences(agents, language_model, trajectories, names)
     others = [NAMES[(NAMES.index(name) + 1) % 3] for name in names]
-    swapped = differences(agents, language_model, transcripts, others)
+    swapped = differences(agents, language_model, trajectories, others)
     print(f"largest difference of log-probabilities: {max(own):.2e}")
     record_property("largest_difference", max(own))
     assert max(own) < LARGEST_DIFFERENCE
     assert min(swapped) > 100 * LARGEST_DIFFERENCE
-    assert sum(len(each.positions) for each in transcripts) > 500
+    assert sum(len(each.positions) for each in trajectories) > 500
 
 
 def test_requests_that_are_sent_again_keep_their_adapter(
@@ -128,13 +128,13 @@ def test_requests_that_are_sent_again_keep_their_adapter(
         return send(method, path, body, timeout)
 
     monkeypatch.setattr(server, "_ask", unreliable)
-    matches, transcripts = conversations(server, language_model, by_place, seed=1)
+    matches, trajectories = conversations(server, language_model, by_place, seed=1)
     assert all(list(broken.values()).count(name) > 5 for name in NAMES)
     assert (
-        max(differences(agents, language_model, transcripts, names_of(matches)))
+        max(differences(agents, language_model, trajectories, names_of(matches)))
         < LARGEST_DIFFERENCE
     )
-    assert [each.tokens for each in transcripts] == [each.tokens for each in undisturbed]
+    assert [each.tokens for each in trajectories] == [each.tokens for each in undisturbed]
 
 
 def test_the_prefix_cache_is_used_and_never_stale(

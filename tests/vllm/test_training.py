@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from tests.unit.gradients import gradient
 
-from social_dilemmas.learning.trainer import Trainer
+from social_dilemmas.method.train import Trainer
 
 GAME: dict[str, Any] = {"name": "trust_and_split", "rounds": 2, "rules": {"message_limit": 40}}
 SETTINGS: dict[str, Any] = {
@@ -107,8 +107,8 @@ def test_the_update_is_that_of_the_trainers_own_sampler(
     assert not any(match.invalid[seat] for match, _ in experience.seats for seat in (0, 1))
 
     with_ratios, sums = gradient(trainer, experience, "vllm")
-    for transcript in experience.transcripts:
-        transcript.sampled = []
+    for trajectory in experience.trajectories:
+        trajectory.sampled = []
     without, _ = gradient(trainer, experience, "trainer")
     relative = ((with_ratios - without).norm() / without.norm()).item()
     difference = sums["sampler_difference"] / experience.chosen

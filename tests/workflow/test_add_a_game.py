@@ -47,7 +47,7 @@ def added(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
 def test_the_readme_holds_a_game_and_players_for_it() -> None:
     assert [code.split("\n")[0].rsplit("/", 2)[1:] for code in FILES] == [
         ["games", "public_good.py"],
-        ["players", "public_good.py"],
+        ["scripted", "public_good.py"],
     ]
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from social_dilemmas import code_hash as module
-from social_dilemmas.code_hash import code_hash
+from social_dilemmas.run import code_hash as module
+from social_dilemmas.run.code_hash import code_hash
 
 
 @pytest.fixture

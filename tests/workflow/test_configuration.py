@@ -8,14 +8,14 @@ import pytest
 import yaml
 from tests.workflow.conftest import REPOSITORY, Workflow
 
-from social_dilemmas.configuration import check, with_defaults
-from social_dilemmas.errors import UserError
-from social_dilemmas.games.matrix_game import COORDINATION
-from social_dilemmas.learning.settings import (
+from social_dilemmas.config.check import check, with_defaults
+from social_dilemmas.config.settings import (
     ablation_settings,
     learner_settings,
     training_settings,
 )
+from social_dilemmas.errors import UserError
+from social_dilemmas.games.matrix_game import COORDINATION
 
 Config = dict[str, Any]
 SCHEMA = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text())
@@ -417,6 +417,6 @@ def test_settings_of_a_variant() -> None:
 
 
 def test_every_credit_can_be_configured() -> None:
-    from social_dilemmas.learning.credit import CREDITS
+    from social_dilemmas.method.credit import CREDITS
 
     assert SCHEMA["$defs"]["algorithm"]["properties"]["credit"]["enum"] == list(CREDITS)

@@ -42,6 +42,6 @@ def test_the_launcher_needs_no_scientific_library() -> None:
 def test_tables_and_figures_need_no_torch(script: Path) -> None:
     statements = list(imports(script.read_text()))
     if script.name == "draw_figure.py":
-        figures = (SCRIPTS / "social_dilemmas" / "figures").glob("[!_]*.py")
-        statements += [f"import social_dilemmas.figures.{path.stem}" for path in figures]
+        figures = (SCRIPTS / "social_dilemmas" / "report" / "figures").glob("[!_]*.py")
+        statements += [f"import social_dilemmas.report.figures.{path.stem}" for path in figures]
     assert run_without(HEAVY, statements) == ""

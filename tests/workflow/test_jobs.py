@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tests.workflow.conftest import REPOSITORY
 
-from social_dilemmas import progress
-from social_dilemmas.progress import Progress, duration
+from social_dilemmas.run import progress
+from social_dilemmas.run.progress import Progress, duration
 
 SCRIPT = """
 import sys
@@ -19,8 +19,8 @@ if {resources!r}:
     snakemake.rule, snakemake.wildcards = "train", ["split", "tiny"]
     snakemake.resources = SimpleNamespace(**{resources!r})
 from social_dilemmas.errors import UserError
-from social_dilemmas.jobs import job
-from social_dilemmas.progress import Progress
+from social_dilemmas.run.job import job
+from social_dilemmas.run.progress import Progress
 with job() as snakemake:
     import os
     print("to stdout")

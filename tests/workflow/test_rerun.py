@@ -31,7 +31,7 @@ def test_touching_everything_changes_nothing(finished: Workflow) -> None:
 
 
 def test_comments_and_layout_change_nothing(finished: Workflow) -> None:
-    append(finished.folder / LIBRARY / "learning/trainer.py", "\n\n# A thought.\n")
+    append(finished.folder / LIBRARY / "method/train.py", "\n\n# A thought.\n")
     append(finished.folder / "workflow/scripts/train.py", "\n\n# Another.\n")
     assert finished.planned() == {}
 
@@ -66,13 +66,13 @@ def test_one_more_seed_trains_one_more_seed(finished: Workflow) -> None:
 
 
 def test_a_figure_is_redrawn_alone(finished: Workflow) -> None:
-    change_code(finished.folder / LIBRARY / "figures/cross_play.py")
+    change_code(finished.folder / LIBRARY / "report/figures/cross_play.py")
     assert finished.planned() == {"fig_cross_play": 1, "all": 1}
 
 
 def test_code_of_a_game_reruns_its_jobs_and_the_tokenizer(finished: Workflow) -> None:
     """The tokenizer learns from the text of all games, and all else follows from it."""
-    change_code(finished.folder / LIBRARY / "players/split.py")
+    change_code(finished.folder / LIBRARY / "agents/scripted/split.py")
     assert finished.planned("warm_start") == {
         "build_base_model": 1,
         "warm_start_model": 3,
@@ -81,7 +81,7 @@ def test_code_of_a_game_reruns_its_jobs_and_the_tokenizer(finished: Workflow) ->
 
 
 def test_training_s_code_reruns_training(finished: Workflow) -> None:
-    change_code(finished.folder / LIBRARY / "learning/credit.py")
+    change_code(finished.folder / LIBRARY / "method/credit.py")
     planned = finished.planned()
     assert planned["train"] == 18
     assert "warm_start_model" not in planned

@@ -10,13 +10,13 @@ import yaml
 SCRIPTS = Path(workflow.basedir, "workflow", "scripts")
 sys.path.insert(0, str(SCRIPTS))
 
-from social_dilemmas.code_hash import code_hash
-from social_dilemmas.configuration import WARM_START, check, fitted, with_defaults
+from social_dilemmas.run.code_hash import code_hash
+from social_dilemmas.config.check import WARM_START, check, fitted, with_defaults
 from social_dilemmas.errors import UserError
-from social_dilemmas.estimate.jobs import Estimates
-from social_dilemmas.evaluation.names import game_title, readable
+from social_dilemmas.run.estimate.jobs import Estimates
+from social_dilemmas.report.names import game_title, readable
 from social_dilemmas.games import declare, game_of, kind_named, wordings
-from social_dilemmas.learning.settings import (
+from social_dilemmas.config.settings import (
     ablated,
     ablation_settings,
     evaluation_settings,
@@ -28,9 +28,9 @@ from social_dilemmas.learning.settings import (
     transcript_settings,
     warm_start_settings,
 )
-from social_dilemmas.players.axelrod_strategies import TOURNAMENT_KIND, chosen_strategies
-from social_dilemmas.players.scripted import players_module
-from social_dilemmas.slurm import check_cluster, request_of
+from social_dilemmas.agents.axelrod.names import TOURNAMENT_KIND, chosen_strategies
+from social_dilemmas.agents.scripted.player import players_module
+from social_dilemmas.run.slurm import check_cluster, request_of
 
 
 def checked(config):
@@ -133,7 +133,7 @@ def modules_of(*games):
     kinds = [kind_named(game) for game in games]
     players = [players_module(kind) for kind in kinds]
     return [f"games/{kind}.py" for kind in kinds] + [
-        f"players/{name}.py" for name in players if name
+        f"agents/scripted/{name}.py" for name in players if name
     ]
 
 
@@ -144,7 +144,7 @@ def code_of_game(script):
 
 def code_of_figure(figure):
     """The hash of a figure's module and of what it needs."""
-    return code_hash("draw_figure.py", f"figures/{figure}.py", *modules_of(*GAMES))
+    return code_hash("draw_figure.py", f"report/figures/{figure}.py", *modules_of(*GAMES))
 
 
 def learners(game):

@@ -3,13 +3,13 @@
 import logging
 from pathlib import Path
 
-from social_dilemmas.jobs import job
+from social_dilemmas.run.job import job
 
 with job() as snakemake:
-    from social_dilemmas.estimate.shape import differences
-    from social_dilemmas.generation.model import write_base_model
-    from social_dilemmas.learning.corpus import game_texts
-    from social_dilemmas.learning.settings import named
+    from social_dilemmas.agents.scripted.corpus import game_texts
+    from social_dilemmas.config.settings import named
+    from social_dilemmas.policy.model import write_base_model
+    from social_dilemmas.run.estimate.shape import differences
 
     corpus, varying = game_texts(snakemake.params.games)
     write_base_model(snakemake.params.model, corpus, varying, Path(snakemake.output[0]))

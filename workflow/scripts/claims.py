@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from social_dilemmas.jobs import job
+from social_dilemmas.run.job import job
 
 with job() as snakemake:
     import pandas as pd
 
-    from social_dilemmas.evaluation.claims import (
+    from social_dilemmas.statistics.claims import (
         CRITERIA,
         FURTHER_CRITERIA,
         claims,

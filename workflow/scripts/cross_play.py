@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from social_dilemmas.jobs import job
+from social_dilemmas.run.job import job
 
 with job() as snakemake:
     from social_dilemmas.evaluation import cross_play
-    from social_dilemmas.evaluation.names import WARM_START
     from social_dilemmas.games import game_of
+    from social_dilemmas.report.names import WARM_START
 
     trained = zip(snakemake.params.agents, snakemake.input.adapters, strict=True)
     scripted = snakemake.params.settings["opponents"]

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import yaml
 
-from social_dilemmas.jobs import job
+from social_dilemmas.run.job import job
 
 with job() as snakemake:
     import pandas as pd
 
-    from social_dilemmas.pages.page import write_page
-    from social_dilemmas.versions import versions
+    from social_dilemmas.report.pages.page import write_page
+    from social_dilemmas.run.versions import versions
 
     rows = versions()
     settings = yaml.safe_dump(

@@ -3,14 +3,14 @@
 from importlib import import_module
 from pathlib import Path
 
-from social_dilemmas.jobs import job
+from social_dilemmas.run.job import job
 
 with job() as snakemake:
     import pandas as pd
 
-    from social_dilemmas.figures.style import save
+    from social_dilemmas.report.figures.style import save
 
-    figure = import_module(f"social_dilemmas.figures.{snakemake.params.figure}")
+    figure = import_module(f"social_dilemmas.report.figures.{snakemake.params.figure}")
     tables = [pd.read_csv(path) for path in snakemake.input]
     table = figure.table(*tables, **snakemake.params.arguments)
     table.to_csv(snakemake.output.numbers, index=False)

@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from social_dilemmas.jobs import job
+from social_dilemmas.run.job import job
 
 with job() as snakemake:
-    from social_dilemmas.pages.page import write_page
-    from social_dilemmas.pages.transcript import summarise
+    from social_dilemmas.report.pages.page import write_page
+    from social_dilemmas.report.pages.transcript import summarise
 
     output = Path(snakemake.output[0])
     transcripts = []

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from social_dilemmas.jobs import job
+from social_dilemmas.run.job import job
 
 with job() as snakemake:
     from social_dilemmas.evaluation.strategies import run_strategies

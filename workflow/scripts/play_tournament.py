@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from social_dilemmas.jobs import job
+from social_dilemmas.run.job import job
 
 with job() as snakemake:
     from social_dilemmas.evaluation.cross_play import Agent
-    from social_dilemmas.evaluation.names import WARM_START
     from social_dilemmas.evaluation.tournament import run_tournament
+    from social_dilemmas.report.names import WARM_START
 
     trained = zip(snakemake.params.agents, snakemake.input.adapters, strict=True)
     run_tournament(

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from social_dilemmas.jobs import job
+from social_dilemmas.run.job import job
 
 with job() as snakemake:
     import pandas as pd
 
-    from social_dilemmas.evaluation.latex import latex_table
-    from social_dilemmas.evaluation.printed import printed, title_of
-    from social_dilemmas.pages.page import write_page
+    from social_dilemmas.report.latex import latex_table
+    from social_dilemmas.report.pages.page import write_page
+    from social_dilemmas.report.printed import printed, title_of
 
     name, most_rows = snakemake.params.table, 60  # what a page of a paper can hold
     parts = printed(name, pd.read_csv(snakemake.input[0]))

@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from social_dilemmas.jobs import job
+from social_dilemmas.run.job import job
 
 with job() as snakemake:
-    from social_dilemmas.pages.page import write_page
-    from social_dilemmas.pages.transcript import transcript_page
+    from social_dilemmas.report.pages.page import write_page
+    from social_dilemmas.report.pages.transcript import transcript_page
 
     told = json.loads(Path(snakemake.input[0]).read_text(encoding="utf-8"))
     write_page(

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from social_dilemmas.jobs import job
+from social_dilemmas.run.job import job
 
 with job() as snakemake:
-    from social_dilemmas.evaluation.tables import ablations
+    from social_dilemmas.statistics.tables import ablations
 
     standard = zip(snakemake.params.sources, snakemake.input.standard, strict=True)
     variants = zip(snakemake.params.variants, snakemake.input.variants, strict=True)

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from social_dilemmas.jobs import job
+from social_dilemmas.run.job import job
 
 with job() as snakemake:
-    from social_dilemmas.evaluation.tables import cross_play
+    from social_dilemmas.statistics.tables import cross_play
 
     matches = zip(snakemake.params.sources, snakemake.input, strict=True)
     table = cross_play({source: Path(path) for source, path in matches})

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from social_dilemmas.jobs import job
+from social_dilemmas.run.job import job
 
 with job() as snakemake:
-    from social_dilemmas.evaluation.tables import learning_against_fixed
+    from social_dilemmas.statistics.tables import learning_against_fixed
 
     runs = zip(snakemake.params.runs, snakemake.input, strict=True)
     table = learning_against_fixed({run: Path(path) for run, path in runs})

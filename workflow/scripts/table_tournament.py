@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from social_dilemmas.jobs import job
+from social_dilemmas.run.job import job
 
 with job() as snakemake:
-    from social_dilemmas.evaluation.tournament_tables import by_opponent, ranking
+    from social_dilemmas.statistics.tournament import by_opponent, ranking
 
     sources, games = snakemake.params.sources, snakemake.params.games
     matches = dict(zip(sources, map(Path, snakemake.input.matches), strict=True))

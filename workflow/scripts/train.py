@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from social_dilemmas.jobs import job
+from social_dilemmas.run.job import job
 
 with job() as snakemake:
-    from social_dilemmas.learning.launch import train
+    from social_dilemmas.run.launch import train
 
     train(
         model=Path(snakemake.input.model),

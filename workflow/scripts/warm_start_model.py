@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from social_dilemmas.jobs import job
+from social_dilemmas.run.job import job
 
 with job() as snakemake:
-    from social_dilemmas.learning.warm_start import run_warm_start
+    from social_dilemmas.method.warm_start import run_warm_start
 
     run_warm_start(
         base=Path(snakemake.input[0]),

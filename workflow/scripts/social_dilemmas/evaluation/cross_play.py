@@ -12,16 +12,16 @@ import pandas as pd
 import torch
 from peft import PeftModel
 
+from social_dilemmas.agents.play import play
+from social_dilemmas.agents.player import Player
+from social_dilemmas.agents.scripted.player import scripted_player
 from social_dilemmas.games import game_of
 from social_dilemmas.games.game import SEATS, Game, Match, Turn, welfare_share
-from social_dilemmas.generation.model import load_model
-from social_dilemmas.generation.sampler import LanguageModelPlayer
-from social_dilemmas.learning.adapters import NO_ADAPTER, check_adapter, folded
-from social_dilemmas.players.play import play
-from social_dilemmas.players.player import Player
-from social_dilemmas.players.scripted import scripted_player
-from social_dilemmas.progress import Progress
+from social_dilemmas.policy.adapters import NO_ADAPTER, check_adapter, folded
+from social_dilemmas.policy.model import load_model
+from social_dilemmas.policy.sampler import LanguageModelPlayer
 from social_dilemmas.randomness import derive_seed, stream
+from social_dilemmas.run.progress import Progress
 
 UNSEEDED = -1  # in place of a training seed: the warm start, scripted players
 

@@ -8,10 +8,10 @@ makes; how unevenly they get it is what chance alone does.
 from collections.abc import Sequence
 from enum import StrEnum
 
-from social_dilemmas.evaluation.references import GREEDY_PLAYERS
+from social_dilemmas.agents.play import play
+from social_dilemmas.agents.scripted.player import scripted_player, scripted_player_names
 from social_dilemmas.games.game import SEATS, Game, Match
-from social_dilemmas.players.play import play
-from social_dilemmas.players.scripted import scripted_player, scripted_player_names
+from social_dilemmas.statistics.references import GREEDY_PLAYERS
 
 UNEVEN = 0.15  # of what a seat can win or lose in a match; less is no exploitation
 WELL = 0.5  # of the way from greedy play to the welfare optimum

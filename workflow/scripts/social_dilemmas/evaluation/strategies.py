@@ -13,17 +13,17 @@ import axelrod
 import numpy as np
 import pandas as pd
 
-from social_dilemmas.evaluation.kinds import kind_of_strategy
-from social_dilemmas.games import game_of
-from social_dilemmas.games.prisoners_dilemma import PrisonersDilemma
-from social_dilemmas.players.axelrod import (
+from social_dilemmas.agents.axelrod.kinds import kind_of_strategy
+from social_dilemmas.agents.axelrod.player import (
     library_game,
     prepare,
     strategy_class,
     strategy_seed,
 )
-from social_dilemmas.progress import Progress
+from social_dilemmas.games import game_of
+from social_dilemmas.games.prisoners_dilemma import PrisonersDilemma
 from social_dilemmas.randomness import derive_seed
+from social_dilemmas.run.progress import Progress
 
 C, D = axelrod.Action.C, axelrod.Action.D
 Actions = list[tuple[axelrod.Action, axelrod.Action]]

@@ -9,8 +9,8 @@ from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
+from social_dilemmas.agents.axelrod.player import AxelrodPlayer
 from social_dilemmas.evaluation.cross_play import Agent, play_pairs
-from social_dilemmas.players.axelrod import AxelrodPlayer
 
 
 def run_tournament(

@@ -11,18 +11,18 @@ from typing import Any
 import torch
 from peft import PeftModel
 
+from social_dilemmas.agents.play import play
+from social_dilemmas.agents.player import Player
 from social_dilemmas.evaluation.cross_play import UNSEEDED, Agent, with_adapters
 from social_dilemmas.evaluation.outcomes import classify, greedy_payoffs
 from social_dilemmas.games import game_of
 from social_dilemmas.games.game import Game, Match, Turn, welfare_share
-from social_dilemmas.generation.masks import TokenMasks
-from social_dilemmas.generation.model import LanguageModel, load_model
-from social_dilemmas.generation.sampler import LanguageModelPlayer, streams_in_order
-from social_dilemmas.generation.transcript import collate
-from social_dilemmas.learning.adapters import NO_ADAPTER, check_adapter
-from social_dilemmas.learning.log_probabilities import chosen_log_probabilities
-from social_dilemmas.players.play import play
-from social_dilemmas.players.player import Player
+from social_dilemmas.policy.adapters import NO_ADAPTER, check_adapter
+from social_dilemmas.policy.log_probabilities import action_log_probabilities
+from social_dilemmas.policy.masks import TokenMasks
+from social_dilemmas.policy.model import LanguageModel, load_model
+from social_dilemmas.policy.sampler import LanguageModelPlayer, streams_in_order
+from social_dilemmas.policy.trajectory import collate
 from social_dilemmas.randomness import derive_seed
 
 Place = tuple[Match, int]
@@ -63,7 +63,7 @@ class Recorder:
         for turn, answer in zip(turns, answers, strict=True):
             taken = Reply(len(turn.match.history), turn.step, turn.prompt, answer)
             if isinstance(self.player, LanguageModelPlayer):
-                taken.end = len(self.player.transcript(turn.match, turn.seat).tokens)
+                taken.end = len(self.player.trajectory(turn.match, turn.seat).tokens)
             self.replies.setdefault((turn.match, turn.seat), []).append(taken)
         return answers
 
@@ -163,7 +163,7 @@ def _add_log_probabilities(
     """Score the replies of all seats that ran on an adapter, over what the sampler chose from."""
     player = recorder.player
     assert isinstance(player, LanguageModelPlayer)
-    transcripts = [player.transcript(*place) for place in places]
+    transcripts = [player.trajectory(*place) for place in places]
     active: AbstractContextManager[Any] = nullcontext()
     if mixed is not None and adapter == NO_ADAPTER:
         active = mixed.disable_adapter()
@@ -172,7 +172,7 @@ def _add_log_probabilities(
     with active:
         for place, transcript in zip(places, transcripts, strict=True):
             batch = collate([transcript], language_model.padding)
-            chosen, _ = chosen_log_probabilities(
+            chosen, _ = action_log_probabilities(
                 mixed or language_model.model, batch, masks.allowed, temperature
             )
             start = 0

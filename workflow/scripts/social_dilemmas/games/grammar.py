@@ -2,7 +2,7 @@
 
 A grammar is data. Parsing reads whole replies only; anything before, between or after the parts
 makes a reply invalid. The same parts are compiled to token masks by
-`social_dilemmas.generation.masks`.
+`social_dilemmas.policy.masks`.
 """
 
 import re

@@ -1,0 +1,68 @@
+"""Responses of a chat server on disk: what was paid for once is never asked for again."""
+
+import hashlib
+import json
+import sqlite3
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+from social_dilemmas.agents.api.server import Response
+from social_dilemmas.errors import UserError
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS responses (
+    key TEXT PRIMARY KEY,
+    text TEXT NOT NULL,
+    prompt_tokens INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL
+)
+"""
+
+
+class ResponseCache:
+    """An SQLite file with one row for each response, written as soon as it came.
+
+    Several processes may use one file at the same time.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Raises UserError if the file can't be written, or is no such cache."""
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(path, timeout=60, isolation_level=None)
+        except (OSError, sqlite3.Error) as error:
+            raise self._refusal(error) from None
+        self._execute(_TABLE)
+        self.get("")
+
+    def __len__(self) -> int:
+        return int(self._execute("SELECT count(*) FROM responses")[0][0])
+
+    def get(self, key: str) -> Response | None:
+        """The response that is kept under a key, if any."""
+        rows = self._execute(
+            "SELECT text, prompt_tokens, completion_tokens FROM responses WHERE key = ?", key
+        )
+        return Response(*rows[0]) if rows else None
+
+    def put(self, key: str, response: Response) -> None:
+        """Keep a response; once this returns, it survives a crash."""
+        self._execute(
+            "INSERT OR IGNORE INTO responses VALUES (?, ?, ?, ?)", key, *astuple(response)
+        )
+
+    def _execute(self, statement: str, *values: str | int) -> list[Any]:
+        try:
+            return self._database.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._refusal(error) from None
+
+    def _refusal(self, error: Exception) -> UserError:
+        return UserError(f"{self.path} can't be used as a cache of responses: {error}")
+
+
+def cache_key(*facts: Any) -> str:
+    """A key that depends on every fact; facts are made of what JSON knows."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,107 @@
+"""Players that follow a fixed rule, and how to find them by name.
+
+A module of this package that has the name of a kind of game lists its players in `PLAYERS`; nothing
+else has to be edited. A kind without such a module has the players of the kind that it is derived
+from. Every game also has a player called `random`, whether or not there is such a module.
+"""
+
+import importlib
+import importlib.util
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import cache
+from random import Random
+
+from social_dilemmas.errors import UserError
+from social_dilemmas.games import game_class, kind_named
+from social_dilemmas.games.game import Turn
+from social_dilemmas.games.grammar import Choice, Text
+from social_dilemmas.randomness import stream
+
+
+class ScriptedPlayer(ABC):
+    """Keeps no state: what it does depends only on the facts of the turn and on the random stream
+    of that turn.
+    """
+
+    name: str
+
+    @abstractmethod
+    def decide(self, turn: Turn, random: Random) -> Mapping[str, object]:
+        """The values of the named parts of `turn.grammar`. All chance comes from `random`."""
+
+    def reply(self, turns: Sequence[Turn]) -> list[str]:
+        """One reply for each turn, in order."""
+        return [
+            turn.grammar.write(self.decide(turn, turn_stream(self.name, turn))) for turn in turns
+        ]
+
+
+class RandomPlayer(ScriptedPlayer):
+    """Every option with the same probability, whatever happened; `RANDOM` of Axelrod's tournaments
+    (The Evolution of Cooperation, 1984), for any game. Where free text is wanted it says hello.
+    """
+
+    name = "random"
+
+    def decide(self, turn: Turn, random: Random) -> dict[str, object]:
+        values: dict[str, object] = {}
+        for part in turn.grammar.parts:
+            match part:
+                case Choice(name, options):
+                    values[name] = random.choice(options)
+                case Text(name, limit):
+                    values[name] = "hello"[:limit]
+        return values
+
+
+def turn_stream(player_name: str, turn: Turn, *purpose: str) -> Random:
+    """The random stream of one decision of a player."""
+    place = (turn.match.seed, turn.seat, len(turn.match.history), turn.step)
+    return stream(player_name, *place, *purpose)
+
+
+def scripted_player_names(game_name: str) -> list[str]:
+    """Names of the scripted players of a game, by its kind or by the name that was declared for it.
+
+    Raises:
+        UserError: the game doesn't exist.
+    """
+    return list(_players(kind_named(game_name)))
+
+
+def scripted_player(game_name: str, player_name: str) -> ScriptedPlayer:
+    """A scripted player of a game, by the game's kind or by the name that was declared for it; the
+    same object every time, as it keeps no state.
+
+    Raises:
+        UserError: the game or the player doesn't exist.
+    """
+    players = _players(kind_named(game_name))
+    if player_name not in players:
+        known = ", ".join(players)
+        raise UserError(f"{game_name}: unknown player {player_name!r}; known players: {known}")
+    return players[player_name]
+
+
+def players_module(kind: str) -> str | None:
+    """Name of the module in this package that lists the players of a kind of game, if there is one.
+
+    Raises:
+        UserError: there is no such kind.
+    """
+    for ancestor in game_class(kind).__mro__:
+        name = vars(ancestor).get("kind")
+        if name and importlib.util.find_spec(f"social_dilemmas.agents.scripted.{name}") is not None:
+            return str(name)
+    return None
+
+
+@cache
+def _players(kind: str) -> dict[str, ScriptedPlayer]:
+    module = players_module(kind)
+    own: Sequence[ScriptedPlayer] = ()
+    if module is not None:
+        own = importlib.import_module(f"social_dilemmas.agents.scripted.{module}").PLAYERS
+    players = {player.name: player for player in own}
+    return players if "random" in players else {**players, "random": RandomPlayer()}

@@ -1,0 +1,1 @@
+"""Inference servers that sample in place of the trained model."""

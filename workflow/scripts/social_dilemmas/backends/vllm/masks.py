@@ -1,0 +1,70 @@
+"""The project's token masks inside a vLLM server, as one of vLLM's logits processors.
+
+A grammar of vLLM's own structured outputs admits any tokenisation of a valid reply, each of its backends another set;
+the masks admit one. So the masks themselves work in the server: what is sampled from is, for every tokenizer, exactly
+the distribution that is trained on, and log-probabilities come back over it.
+
+This module is imported by the server's interpreter only.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AutoTokenizer
+from vllm.config import VllmConfig
+from vllm.sampling_params import SamplingParams
+from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor
+from vllm.v1.sample.logits_processor.builtin import process_dict_updates
+
+from social_dilemmas.backends.vllm.protocol import Reply, ReplyPlace, masks_fingerprint
+from social_dilemmas.games import game_of
+from social_dilemmas.policy.chat import ChatFormat
+from social_dilemmas.policy.masks import DONE, TokenMasks
+
+
+class ReplyMasks(LogitsProcessor):
+    """Leaves to every request the tokens that the mask state of its reply allows."""
+
+    def __init__(self, vllm_config: VllmConfig, device: torch.device, is_pin_memory: bool) -> None:
+        """Compile the masks of the game that the server was started for.
+
+        Raises:
+            RuntimeError: they aren't those of the trainer, as its packages read the tokenizer in another way.
+        """
+        given: dict[str, Any] = vllm_config.additional_config["reply_masks"]
+        self._masks = TokenMasks(
+            game_of(given["game"]).grammars(),
+            ChatFormat(AutoTokenizer.from_pretrained(vllm_config.model_config.tokenizer)),
+            vllm_config.model_config.get_vocab_size(),
+            device,
+        )
+        self._replies: dict[int, Reply] = {}  # by their rows in the batch
+        if masks_fingerprint(self._masks) != given["fingerprint"]:
+            raise RuntimeError(
+                "the server compiles other token masks for this tokenizer than the trainer: their "
+                "environments need versions of transformers and tokenizers that agree"
+            )
+
+    def is_argmax_invariant(self) -> bool:
+        return False
+
+    def update_state(self, batch_update: BatchUpdate | None) -> None:
+        process_dict_updates(self._replies, batch_update, _new_reply)
+
+    def apply(self, logits: Tensor) -> Tensor:
+        """Mask (requests, vocabulary) logits."""
+        states = {row: reply.next_state(self._masks) for row, reply in self._replies.items()}
+        states = {row: state for row, state in states.items() if state != DONE}
+        if states:
+            rows = torch.tensor(list(states), device=logits.device)
+            allowed = self._masks.allowed[torch.tensor(list(states.values()))]
+            logits[rows] = logits[rows].masked_fill(~allowed, -torch.inf)
+        return logits
+
+
+def _new_reply(
+    parameters: SamplingParams, prompt: list[int] | None, tokens: list[int]
+) -> Reply | None:
+    place = ReplyPlace.read(parameters.extra_args)
+    return None if place is None else Reply(place, tokens)

@@ -1,0 +1,92 @@
+"""Language-model players whose tokens a vLLM server draws."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from social_dilemmas.backends.vllm.protocol import ReplyPlace
+from social_dilemmas.backends.vllm.server import Completion, VllmServer
+from social_dilemmas.games.game import Turn
+from social_dilemmas.policy.chat import ChatFormat
+from social_dilemmas.policy.conversation import Conversation, ConversationPlayer
+from social_dilemmas.policy.masks import DONE, TokenMasks
+
+
+class VllmPlayer(ConversationPlayer[Conversation]):
+    """Plays any number of seats; every reply is a request of its own, and all replies of a step are asked for at once.
+
+    Turns only append to conversations, so the server finds all but the latest turn in its prefix cache. Trajectories
+    hold the log-probabilities under which the server drew.
+    """
+
+    def __init__(
+        self,
+        server: VllmServer,
+        chat: ChatFormat,
+        masks: TokenMasks,
+        *,
+        seed_of: Callable[[Turn, int], int],
+        model_of: Callable[[Turn], str],
+        temperature: float = 1.0,
+        max_new_tokens: int = 400,
+    ) -> None:
+        """A player for new matches.
+
+        Args:
+            server: has started.
+            chat: how turns are framed for its model.
+            masks: the reply grammars of the game, those that the server has, too.
+            seed_of: the seed of a request, by the turn and by the number of replies before it in its conversation.
+            model_of: name under which the server has the seat's adapter.
+            temperature: see `ConversationPlayer`.
+            max_new_tokens: see `ConversationPlayer`.
+        """
+        super().__init__(chat, masks, temperature=temperature, max_new_tokens=max_new_tokens)
+        self._server = server
+        self._seed_of = seed_of
+        self._model_of = model_of
+
+    def reply(self, turns: Sequence[Turn]) -> list[str]:
+        """Sampled replies, valid by construction. A reply without a choice costs no request.
+
+        Raises:
+            ServerLostError: the server has gone; the conversations can't go on.
+            UserError: it refuses a request.
+        """
+        asked = [self._ask(turn) for turn in turns]
+        speaking = [pair for pair in zip(turns, asked, strict=True) if pair[1].state != DONE]
+        completions = self._server.complete([self._request(*pair) for pair in speaking])
+        for (_, conversation), completion in zip(speaking, completions, strict=True):
+            self._read(conversation, completion)
+        return [conversation.text(self._chat) for conversation in asked]
+
+    def _begin(self, turn: Turn) -> Conversation:
+        return Conversation()
+
+    def _request(self, turn: Turn, conversation: Conversation) -> dict[str, Any]:
+        tokens = conversation.trajectory.tokens
+        place = ReplyPlace(conversation.state, conversation.reply_length, self._max_new_tokens)
+        return {
+            "model": self._model_of(turn),
+            "prompt": tokens,
+            "max_tokens": max(1, self._server.context - len(tokens)),  # the grammar ends it before
+            "temperature": self._temperature,
+            "seed": self._seed_of(turn, conversation.replies - 1),
+            "stop_token_ids": [self._chat.end_token],
+            "logprobs": 0,
+            "skip_special_tokens": False,
+            "vllm_xargs": place.fields(),
+        }
+
+    def _read(self, conversation: Conversation, completion: Completion) -> None:
+        """Append what was sampled. Forced tokens are there already, and must be what the server has, too."""
+        tokens = conversation.trajectory.tokens
+        begin = len(tokens)
+        sampled = zip(completion.tokens, completion.log_probabilities, strict=True)
+        for place, (token, log_probability) in enumerate(sampled, start=begin):
+            if place == len(tokens):
+                conversation.limit(self._max_new_tokens, self._masks)
+                conversation.take(token, self._masks, log_probability)
+            elif tokens[place] != token:
+                raise ValueError(f"the server says {token} where only {tokens[place]} is allowed")
+        if conversation.state != DONE or len(tokens) != begin + len(completion.tokens):
+            raise ValueError("the server hasn't ended a reply where it must end")

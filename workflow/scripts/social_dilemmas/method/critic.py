@@ -1,0 +1,128 @@
+"""A learned critic, for training with generalised advantage estimation in place of group baselines."""
+
+from collections.abc import Sequence
+
+import torch
+from peft import PeftModel
+from torch import Tensor
+from torch.nn.functional import mse_loss
+
+from social_dilemmas.method.credit import discounted_returns, generalized_advantages
+from social_dilemmas.method.micro_batches import micro_batches
+from social_dilemmas.policy.trajectory import Trajectory, collate
+from social_dilemmas.run.checkpoint import moments, restore_moments
+
+SEATS = 2  # the learner's own seat first, then the other
+
+
+class Critic:
+    """Expects the returns of both seats from what the learner knows when its round begins.
+
+    A linear head on the policy's last hidden state where it is about to make its first choice of a round. It reads
+    the policy and doesn't change it. It expects the other's return too, as Advantage Alignment needs the other's
+    advantage, and what the other knows is out of reach where it is scripted or behind an API.
+
+    Source: Schulman et al. 2015 (arXiv 1506.02438).
+    """
+
+    def __init__(
+        self, hidden_size: int, *, learning_rate: float, steps: int, trace_decay: float
+    ) -> None:
+        """A critic that expects nothing yet.
+
+        Args:
+            hidden_size: width of the policy.
+            learning_rate: step size of Adam.
+            steps: optimiser steps on the experience of every iteration.
+            trace_decay: 0 trusts the critic after one round, 1 uses the whole return (lambda).
+        """
+        self._head = torch.nn.Linear(hidden_size, SEATS)
+        torch.nn.init.zeros_(self._head.weight)
+        torch.nn.init.zeros_(self._head.bias)
+        self._optimizer = torch.optim.Adam(self._head.parameters(), lr=learning_rate)
+        self._steps = steps
+        self._trace_decay = trace_decay
+
+    def advantages(
+        self, states: Tensor, played: Tensor, rewards: Tensor, discount: float
+    ) -> tuple[Tensor, Tensor]:
+        """Advantages of both seats by what the critic expected; afterwards it learns from these matches.
+
+        Args:
+            states: (rows, rounds, hidden) what the learner knew at the beginning of every round.
+            played: (rows, rounds) bool, false past the end of a match.
+            rewards: (rows, rounds, 2) scaled rewards of the learner and of the other.
+            discount: weight of the next round against this one.
+
+        Returns:
+            Twice (rows, rounds): the learner's advantages, and the other's.
+        """
+        with torch.no_grad():
+            values = self._values(states, played)  # (rows, rounds, 2)
+        ends = torch.zeros_like(values[:, :1])  # nothing is to come after the last round
+        values = torch.cat((values, ends), dim=1)  # (rows, rounds + 1, 2)
+        own, other = (
+            generalized_advantages(
+                rewards[..., seat], values[..., seat], discount, self._trace_decay
+            )
+            for seat in range(SEATS)
+        )
+        returns = torch.stack(
+            [discounted_returns(rewards[..., seat], discount) for seat in range(SEATS)], dim=-1
+        )  # (rows, rounds, 2)
+        for _ in range(self._steps):
+            self._optimizer.zero_grad()
+            mse_loss(self._values(states, played)[played], returns[played]).backward()
+            self._optimizer.step()
+        return own * played, other * played
+
+    def _values(self, states: Tensor, played: Tensor) -> Tensor:
+        values: Tensor = self._head(states) * played[..., None]
+        return values
+
+    def state(self) -> dict[str, Tensor]:
+        """The head and its optimiser's moments, for a checkpoint."""
+        parameters = dict(self._head.named_parameters())
+        return {**self._head.state_dict(), **moments(self._optimizer, parameters)}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go on from a checkpoint."""
+        parameters = dict(self._head.named_parameters())
+        self._head.load_state_dict({name: state[name] for name in parameters})
+        restore_moments(self._optimizer, parameters, state)
+
+
+@torch.no_grad()
+def round_states(
+    model: PeftModel,
+    trajectories: Sequence[Trajectory],
+    rounds: int,
+    *,
+    micro_batch: int,
+    padding: int,
+    micro_batch_tokens: int | None = None,
+) -> tuple[Tensor, Tensor]:
+    """What the policy has in mind just before its first choice of every round.
+
+    Returns:
+        (rows, rounds, hidden) last hidden states in float32 on the CPU, zero past the end of a match, and
+        (rows, rounds) bool which rounds were played.
+    """
+    states = torch.zeros(len(trajectories), rounds, model.config.get_text_config().hidden_size)
+    played = torch.zeros(len(trajectories), rounds, dtype=torch.bool)
+    lengths = [len(trajectory.tokens) for trajectory in trajectories]
+    for rows in micro_batches(lengths, micro_batch, micro_batch_tokens):
+        batch = collate([trajectories[row] for row in rows], padding)
+        hidden = model.get_decoder()(
+            input_ids=batch.tokens.to(model.device), use_cache=False
+        ).last_hidden_state  # (rows, length, hidden)
+        for row, its_hidden in zip(rows, hidden, strict=True):
+            trajectory = trajectories[row]
+            # The first choice of a round is the last one met when they are read backwards.
+            places = dict(
+                zip(reversed(trajectory.rounds), reversed(trajectory.positions), strict=True)
+            )
+            played[row, list(places)] = True
+            before = [position - 1 for position in places.values()]
+            states[row, list(places)] = its_hidden[before].float().cpu()
+    return states, played

@@ -1,0 +1,1 @@
+"""A language model as a policy: chat format, token masks, sampling, adapters, trajectories."""

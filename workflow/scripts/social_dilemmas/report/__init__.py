@@ -1,0 +1,1 @@
+"""What people see: names, figures, printed tables, pages, model cards."""

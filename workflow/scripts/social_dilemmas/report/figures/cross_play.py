@@ -1,0 +1,114 @@
+"""Payoffs of every agent with every opponent, as a heat map with the numbers in it."""
+
+from textwrap import fill
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from numpy.typing import ArrayLike
+
+from social_dilemmas.agents.scripted.player import scripted_player_names
+from social_dilemmas.report.figures import style
+from social_dilemmas.report.names import in_order, readable
+from social_dilemmas.statistics.tables import ALL_SEEDS, SAME_SEED
+
+COLOUR_MAP = colormaps["cividis"]
+CELL = 0.62, 0.36  # inches: width and height
+
+
+def table(cross_play: pd.DataFrame) -> pd.DataFrame:
+    """What the figure shows: payoffs; an agent and itself with the same seed, others with all.
+
+    Args:
+        cross_play: the table of `tables.cross_play`.
+    """
+    itself = cross_play["agent"] == cross_play["opponent"]
+    pairing = np.where(itself, SAME_SEED, ALL_SEEDS)
+    shown = (cross_play["quantity"] == "payoff") & (cross_play["pairing"] == pairing)
+    return cross_play[shown].reset_index(drop=True)
+
+
+@style.in_style
+def draw(table: pd.DataFrame) -> Figure:
+    """One heat map per game and model, below one another."""
+    models, games = style.panel_keys(table)
+    parts = {
+        (game, model): table[(table["game"] == game) & (table["model"] == model)]
+        for game in games
+        for model in models
+    }
+    sizes = [part["agent"].nunique() for part in parts.values()]
+    figure = Figure(
+        figsize=(max(sizes) * CELL[0] + 2.0, sum(sizes) * CELL[1] + 1.05 * len(sizes)),
+        layout="constrained",
+    )
+    axes = figure.subplots(len(parts), 1, squeeze=False, height_ratios=sizes)[:, 0]
+    for axis, ((game, model), part) in zip(axes, parts.items(), strict=True):
+        image = _draw_matrix(axis, game, part)
+        bar = figure.colorbar(image, ax=axis, pad=0.01, aspect=40, fraction=0.03)
+        bar.set_label("Payoff per round (points)")
+        style.title(axis, game, model, models)
+    return figure
+
+
+def _draw_matrix(axis: Axes, game: str, part: pd.DataFrame) -> AxesImage:
+    """Payoffs of one game: agents down, opponents across, trained ones first."""
+    names = in_order({*part["agent"], *part["opponent"]})
+    scripted = [name for name in names if name in scripted_player_names(game)]
+    names = [name for name in names if name not in scripted] + scripted
+    payoffs = part.pivot(index="agent", columns="opponent", values="mean")
+    image = axis.imshow(payoffs.reindex(index=names, columns=names), COLOUR_MAP, aspect="auto")
+    digits = 2 if part["mean"].max() < 10 else 1
+    for agent, opponent, mean, low, high in part[
+        ["agent", "opponent", "mean", "low", "high"]
+    ].itertuples(index=False):
+        place = names.index(opponent), names.index(agent)
+        colour = _readable_on(COLOUR_MAP(image.norm(np.asarray(mean))))
+        _write(axis, place, 0.5, "bottom", f"{mean:.{digits}f}", colour, 7)
+        _write(axis, place, -1.5, "top", f"{low:.{digits}f}–{high:.{digits}f}", colour, 5.5)
+    for line in (axis.axhline, axis.axvline):
+        line(len(names) - len(scripted) - 0.5, color="white", linewidth=2.5)
+    axis.set_xticks(range(len(names)), [_narrow(readable(name)) for name in names])
+    axis.set_yticks(range(len(names)), [readable(name) for name in names])
+    axis.tick_params(length=0)
+    axis.spines[["left", "bottom"]].set_visible(False)
+    axis.set_xlabel("Opponent")
+    axis.set_ylabel("Agent whose payoff is shown")
+    return image
+
+
+def _write(
+    axis: Axes,
+    place: tuple[int, int],
+    offset: float,
+    vertical: str,
+    text: str,
+    colour: str,
+    size: float,
+) -> None:
+    """Write into a cell, `offset` points above or below its middle."""
+    axis.annotate(
+        text,
+        place,
+        (0, offset),
+        textcoords="offset points",
+        horizontalalignment="center",
+        verticalalignment=vertical,
+        color=colour,
+        fontsize=size,
+        in_layout=False,
+    )
+
+
+def _readable_on(background: ArrayLike) -> str:
+    """White on dark colours, black on light ones (luma of ITU-R BT.601)."""
+    red, green, blue, _ = np.ravel(background)
+    return "white" if 0.299 * red + 0.587 * green + 0.114 * blue < 0.5 else "black"
+
+
+def _narrow(name: str) -> str:
+    """A name on two or more lines."""
+    return fill(name, 10, break_long_words=False)

@@ -1,0 +1,175 @@
+"""Checkpoints of a training run: complete or not there, and verified before they are used.
+
+A checkpoint is a directory that is written under another name and renamed when it is complete. It is stamped with
+a hash of the run's settings and holds a checksum of each of its files. Random states need not be stored.
+"""
+
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.optim import Optimizer
+
+from social_dilemmas.run.checksum import checksum
+
+logger = logging.getLogger(__name__)
+KEPT = 2  # complete checkpoints that are kept: the latest, and one in case it is damaged
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """State of a run after `iteration` iterations. `past_agents` holds adapter weights by iteration."""
+
+    iteration: int
+    learner: dict[str, Tensor]
+    optimizer: dict[str, Tensor]
+    past_agents: dict[int, dict[str, Tensor]]
+    metrics: str
+    critic: dict[str, Tensor] = field(default_factory=dict)
+
+
+def moments(optimizer: Optimizer, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What Adam remembers of these parameters, as `name/key`."""
+    return {
+        f"{name}/{key}": value
+        for name, parameter in parameters.items()
+        for key, value in optimizer.state[parameter].items()
+    }
+
+
+def restore_moments(
+    optimizer: Optimizer, parameters: Mapping[str, Tensor], stored: Mapping[str, Tensor]
+) -> None:
+    """Let Adam go on from what `moments` gave."""
+    for name, parameter in parameters.items():
+        averages = ("exp_avg", "exp_avg_sq")
+        optimizer.state[parameter] = {
+            "step": stored[f"{name}/step"],  # stays on the CPU
+            **{key: stored[f"{name}/{key}"].to(parameter.device) for key in averages},
+        }
+
+
+class CheckpointFolder:
+    """The checkpoints of one run.
+
+    Args:
+        folder: where they are; made when needed.
+        settings: everything that the run depends on; checkpoints of other settings are never used.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+        self._folder = folder
+        text = json.dumps(settings, sort_keys=True, default=str)
+        self._stamp = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        self._written: set[int] = set()  # past agents, by iteration
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint; all others but for this run's last are removed, and what only they needed."""
+        agents = self._folder / "past-agents"
+        agents.mkdir(parents=True, exist_ok=True)
+        # Shared by all checkpoints. Written once by every process: what an earlier one left may be damaged.
+        for iteration in checkpoint.past_agents.keys() - self._written:
+            path = agents / f"{self._stamp}-{iteration}.safetensors"
+            save_file(checkpoint.past_agents[iteration], path.with_suffix(".partial"))
+            path.with_suffix(".partial").rename(path)
+            self._written.add(iteration)
+        final = self._folder / f"iteration-{checkpoint.iteration:06d}"
+        partial = self._folder / f"{final.name}.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        try:
+            self._write(checkpoint, partial)
+        except Exception:  # such as a full disk, to which it gives back what it took
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        shutil.rmtree(final, ignore_errors=True)
+        partial.rename(final)
+        self._tidy()
+
+    def _write(self, checkpoint: Checkpoint, folder: Path) -> None:
+        folder.mkdir()
+        save_file(checkpoint.learner, folder / "learner.safetensors")
+        save_file(checkpoint.optimizer, folder / "optimizer.safetensors")
+        save_file(checkpoint.critic, folder / "critic.safetensors")
+        (folder / "metrics.csv").write_text(checkpoint.metrics)
+        agents = self._folder / "past-agents"
+        state = {
+            "settings": self._stamp,
+            "iteration": checkpoint.iteration,
+            "past_agents": {
+                str(iteration): checksum(agents / f"{self._stamp}-{iteration}.safetensors")
+                for iteration in checkpoint.past_agents
+            },
+            "files": {path.name: checksum(path) for path in sorted(folder.iterdir())},
+        }
+        (folder / "state.json").write_text(json.dumps(state, indent=1) + "\n")
+
+    def latest(self) -> Checkpoint | None:
+        """The newest checkpoint that is whole and belongs to these settings, if there is one.
+
+        A damaged one is passed over with a warning, and one of other settings with a remark.
+        """
+        for path in self._found():
+            try:
+                state = json.loads((path / "state.json").read_text())
+                if state["settings"] != self._stamp:
+                    logger.warning("%s: belongs to other settings and isn't used", path)
+                    continue
+                return self._load(path, state)
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                logger.warning("%s: damaged checkpoint, trying the one before it (%s)", path, error)
+        return None
+
+    def remove(self) -> None:
+        """Remove all checkpoints."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _tidy(self) -> None:
+        own = [(path, state) for path in self._found() if (state := self._own_state(path))][:KEPT]
+        for path in set(self._found()) - {path for path, _ in own}:
+            shutil.rmtree(path)
+        needed = {f"{self._stamp}-{agent}" for _, state in own for agent in state["past_agents"]}
+        for path in (self._folder / "past-agents").iterdir():
+            if path.stem not in needed:
+                path.unlink()
+
+    def _own_state(self, path: Path) -> dict[str, Any] | None:
+        """What a checkpoint of these settings says of itself; None for any other."""
+        try:
+            state: dict[str, Any] = json.loads((path / "state.json").read_text())
+            return state if state["settings"] == self._stamp else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def _load(self, path: Path, state: Mapping[str, Any]) -> Checkpoint:
+        for name, expected in state["files"].items():
+            _verify(path / name, expected)
+        past_agents = {}
+        for iteration, expected in state["past_agents"].items():
+            weights = self._folder / "past-agents" / f"{self._stamp}-{iteration}.safetensors"
+            _verify(weights, expected)
+            past_agents[int(iteration)] = load_file(weights)
+        return Checkpoint(
+            iteration=state["iteration"],
+            learner=load_file(path / "learner.safetensors"),
+            optimizer=load_file(path / "optimizer.safetensors"),
+            past_agents=past_agents,
+            metrics=(path / "metrics.csv").read_text(),
+            critic=load_file(path / "critic.safetensors"),
+        )
+
+    def _found(self) -> list[Path]:
+        """Complete checkpoints, newest first."""
+        complete = self._folder.glob("iteration-??????")
+        return sorted(complete, reverse=True)
+
+
+def _verify(path: Path, expected: str) -> None:
+    if checksum(path) != expected:
+        raise ValueError(f"{path.name} is not what was written")

@@ -1,0 +1,1 @@
+"""From matches and metrics to tidy tables with intervals."""

@@ -1,0 +1,183 @@
+"""Tables of the tournament: who ranks where among all strategies, and how trained agents fare with each of them.
+
+An agent's score is its mean payoff a round over all others, each of which counts the same; a trained agent is the mean
+over its seeds, as an entrant and as an opponent. No agent meets itself, nor its own other seeds.
+
+One observation is a repetition: one match with every opponent in question. So the intervals say what another training
+run and another repetition would change, not what other opponents would: the field is what it is.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pandas as pd
+
+from social_dilemmas.agents.axelrod.kinds import EVERY_STRATEGY
+from social_dilemmas.statistics.intervals import CONFIDENCE, Run, Sample, bootstrap_intervals
+from social_dilemmas.statistics.tables import ALL_SEEDS, FIXED, PAIR
+
+SCORES = ("payoff", "cooperation")
+MEASURES = ("payoff", "payoff_opponent", "cooperation", "cooperation_opponent")
+INTERVAL = ["mean", "low", "high"]
+
+Source = tuple[str, str]
+"""(game, model)"""
+
+
+def ranking(
+    matches: Mapping[Source, Path],
+    strategies: Mapping[str, Path],
+    kinds: Mapping[str, Path],
+    *,
+    confidence: float = CONFIDENCE,
+) -> pd.DataFrame:
+    """Rank, payoff and cooperation of every agent and every strategy.
+
+    Args:
+        matches: `matches.parquet` of the tournament of each (game, model).
+        strategies: by game, the matches of the strategies among themselves.
+        kinds: by game, the kinds of the strategies.
+        confidence: of the intervals.
+
+    Returns:
+        One row per agent, best first: model, game, rank (by payoff; 1 is best), rank_low and rank_high (where the ends
+        of its own interval would put it), entrants, agent, kind (empty for trained agents), payoff, payoff_low,
+        payoff_high, cooperation, cooperation_low, cooperation_high, seeds, interval_over.
+    """
+    parts = []
+    for (game, model), path in matches.items():
+        kind = pd.read_csv(kinds[game]).set_index("strategy")["kind"]
+        fixed = pd.read_parquet(strategies[game]).assign(agent_seed=FIXED, opponent_seed=FIXED)
+        played = pd.concat([pd.read_parquet(path), fixed], ignore_index=True)
+        rows = [
+            {"agent": agent, "kind": kind.get(agent, ""), **summary}
+            for agent, summary in _scores(played, (model, game), confidence)
+        ]
+        table = pd.DataFrame(rows).sort_values(
+            "payoff", ascending=False, kind="stable", ignore_index=True
+        )
+        payoffs = table["payoff"].to_numpy()
+        places = {
+            name: [_rank(payoffs, at, row) for row, at in enumerate(table[column])]
+            for name, column in (
+                ("rank", "payoff"),
+                ("rank_low", "payoff_high"),
+                ("rank_high", "payoff_low"),
+            )
+        }
+        head = {"model": model, "game": game, **places, "entrants": len(table)}
+        parts.append(pd.concat([pd.DataFrame(head, index=table.index), table], axis=1))
+    return pd.concat(parts, ignore_index=True)
+
+
+def by_opponent(
+    matches: Mapping[Source, Path],
+    kinds: Mapping[str, Path],
+    *,
+    confidence: float = CONFIDENCE,
+) -> pd.DataFrame:
+    """What trained agents get and do with every strategy, every kind of them, and all together.
+
+    Args:
+        matches: as in `ranking`.
+        kinds: as in `ranking`.
+        confidence: of the intervals.
+
+    Returns:
+        The columns of `tables.cross_play`. The opponent is a strategy, a kind, or `EVERY_STRATEGY`; the quantity one of
+        `MEASURES`.
+    """
+    rows = []
+    for (game, model), path in matches.items():
+        table = with_opponents_cooperation(pd.read_parquet(path))
+        kind = pd.read_csv(kinds[game]).set_index("strategy")["kind"]
+        table = table[table["opponent"].isin(kind.index) & ~table["agent"].isin(kind.index)]
+        groups = {
+            "opponent": table["opponent"],
+            "kind": table["opponent"].map(kind),
+            "all": pd.Series(EVERY_STRATEGY, table.index),
+        }
+        for group in groups.values():
+            for (agent, opponent), part in table.groupby([table["agent"], group], sort=True):
+                samples = _samples(part, MEASURES)
+                intervals = bootstrap_intervals(
+                    samples,
+                    confidence=confidence,
+                    stream=("tournament", model, game, agent, opponent),
+                )
+                rows += [
+                    {
+                        "model": model,
+                        "game": game,
+                        "agent": agent,
+                        "opponent": opponent,
+                        "pairing": ALL_SEEDS,
+                        "quantity": quantity,
+                        "mean": interval.mean,
+                        "low": interval.low,
+                        "high": interval.high,
+                        "matches": len(part),
+                        "missing": 0,
+                        "observations": len(part),
+                        "seeds": interval.runs,
+                        "interval_over": _over(interval.over_runs),
+                    }
+                    for quantity, interval in zip(MEASURES, intervals, strict=True)
+                ]
+    return pd.DataFrame(rows)
+
+
+def with_opponents_cooperation(table: pd.DataFrame) -> pd.DataFrame:
+    """The matches with one more column, `cooperation_opponent`, from the rows of the other seat."""
+    swapped = {"agent": "opponent", "opponent": "agent"}
+    swapped |= {f"{name}_seed": f"{other}_seed" for name, other in swapped.items()}
+    other = table[[*PAIR, "match", "cooperation"]].rename(
+        columns={**swapped, "cooperation": "cooperation_opponent"}
+    )
+    return table.merge(other, on=[*PAIR, "match"], validate="one_to_one")
+
+
+def _scores(
+    played: pd.DataFrame, source: Sequence[str], confidence: float
+) -> Iterator[tuple[str, dict[str, object]]]:
+    """Payoff and cooperation of every agent over all others, with intervals."""
+    others = played[played["agent"] != played["opponent"]]
+    per_opponent = others.groupby(["agent", "agent_seed", "match", "opponent"])[[*SCORES]].mean()
+    repetitions = per_opponent.groupby(["agent", "agent_seed", "match"]).mean().reset_index()
+    for agent, part in repetitions.groupby("agent", sort=True):
+        intervals = bootstrap_intervals(
+            _samples(part, SCORES), confidence=confidence, stream=("ranking", *source, agent)
+        )
+        summary: dict[str, object] = {}
+        for name, interval in zip(SCORES, intervals, strict=True):
+            summary |= {
+                name: interval.mean,
+                f"{name}_low": interval.low,
+                f"{name}_high": interval.high,
+                "seeds": interval.runs,
+                "interval_over": _over(interval.over_runs),
+            }
+        yield str(agent), summary
+
+
+def _samples(part: pd.DataFrame, quantities: Sequence[str]) -> list[Sample]:
+    """One sample for each of the agent's runs: sums and counts of each repetition."""
+    samples = []
+    for run, of_run in part.groupby(["agent", "agent_seed"]):
+        agent, seed = cast(Run, run)
+        repetitions = of_run.groupby("match")[[*quantities]]
+        runs: tuple[Run, ...] = () if seed == FIXED else ((agent, int(seed)),)
+        counts = repetitions.count().to_numpy(float)
+        samples.append(Sample(runs, repetitions.sum().to_numpy(float), counts))
+    return samples
+
+
+def _rank(payoffs: np.ndarray, payoff: float, own: int) -> int:
+    """The place of a payoff among those of the others; 1 is the best."""
+    return 1 + int(np.count_nonzero(np.delete(payoffs, own) > payoff))
+
+
+def _over(runs: bool) -> str:
+    return "seeds and matches" if runs else "matches"
