@@ -20,7 +20,7 @@ from social_dilemmas.policy.adapters import (
 )
 from social_dilemmas.policy.log_probabilities import action_log_probabilities
 from social_dilemmas.policy.model import LanguageModel, load_model
-from social_dilemmas.policy.trajectory import Transcript, collate
+from social_dilemmas.policy.trajectory import Trajectory, collate
 from social_dilemmas.randomness import derive_seed
 
 SETTINGS: dict[str, Any] = {"matches": 4, "temperature": 0.7, "max_new_tokens": 6}
@@ -113,7 +113,7 @@ def test_log_probabilities_are_those_of_the_agent_that_spoke(
     differences = []
     for index, match in enumerate(told["matches"]):
         again = game.start(derive_seed("transcript", index // 2))
-        conversations = {seat: Transcript() for seat in (0, 1)}
+        conversations = {seat: Trajectory() for seat in (0, 1)}
         told_sums = [0.0, 0.0]
         waiting = [
             [reply for each in match["rounds"] for reply in each["replies"][agent]]
