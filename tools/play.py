@@ -10,10 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from social_dilemmas.agents.agent import WARM_START
 from social_dilemmas.agents.human.player import play_in_terminal
 from social_dilemmas.agents.player import Player
 from social_dilemmas.agents.scripted.player import scripted_player, scripted_player_names
-from social_dilemmas.config.check import WARM_START
 from social_dilemmas.config.load import read_config
 from social_dilemmas.config.settings import merge
 from social_dilemmas.errors import UserError

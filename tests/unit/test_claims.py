@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 import yaml
 
+from social_dilemmas.agents.agent import WARM_START, is_learner, learner_name
 from social_dilemmas.agents.axelrod.kinds import KINDS
 from social_dilemmas.agents.scripted.player import scripted_player_names
 from social_dilemmas.config.settings import ablated
 from social_dilemmas.games import build_game
-from social_dilemmas.report.names import WARM_START, is_learner, learner_name
 from social_dilemmas.statistics.claims import (
     CHANGE,
     CLAIMS,

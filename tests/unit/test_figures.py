@@ -17,6 +17,7 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from social_dilemmas.agents.agent import learner_name
 from social_dilemmas.agents.play import play
 from social_dilemmas.agents.player import Player
 from social_dilemmas.agents.scripted.noise import Noisy
@@ -37,7 +38,6 @@ from social_dilemmas.report.figures import (
     truthfulness,
 )
 from social_dilemmas.report.figures.curves import summarise
-from social_dilemmas.report.names import learner_name
 from social_dilemmas.statistics import tables
 from social_dilemmas.statistics.references import references
 

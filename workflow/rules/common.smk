@@ -11,7 +11,8 @@ SCRIPTS = Path(workflow.basedir, "workflow", "scripts")
 sys.path.insert(0, str(SCRIPTS))
 
 from social_dilemmas.run.code_hash import code_hash
-from social_dilemmas.config.check import WARM_START, check, fitted, with_defaults
+from social_dilemmas.agents.agent import WARM_START
+from social_dilemmas.config.check import check, fitted, with_defaults
 from social_dilemmas.errors import UserError
 from social_dilemmas.run.estimate.jobs import Estimates
 from social_dilemmas.report.names import game_title, readable

@@ -5,9 +5,9 @@ from pathlib import Path
 from social_dilemmas.run.job import job
 
 with job() as snakemake:
+    from social_dilemmas.agents.agent import WARM_START
     from social_dilemmas.evaluation.cross_play import Agent
     from social_dilemmas.evaluation.tournament import run_tournament
-    from social_dilemmas.report.names import WARM_START
 
     trained = zip(snakemake.params.agents, snakemake.input.adapters, strict=True)
     run_tournament(

@@ -5,10 +5,10 @@ from pathlib import Path
 from social_dilemmas.run.job import job
 
 with job() as snakemake:
+    from social_dilemmas.agents.agent import WARM_START
     from social_dilemmas.evaluation.cross_play import UNSEEDED, Agent, scripted_agents
     from social_dilemmas.evaluation.transcripts import run_transcripts
     from social_dilemmas.games import game_of
-    from social_dilemmas.report.names import WARM_START
 
     def agent(name: str, seed: int | None, adapter: str | None) -> Agent:
         """One of the two: a trained one, the model itself, or a scripted player."""

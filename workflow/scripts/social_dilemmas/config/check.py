@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from social_dilemmas.agents.agent import WARM_START
 from social_dilemmas.agents.axelrod.names import ALL, STRATEGIES, unknown_strategy
 from social_dilemmas.agents.scripted.player import scripted_player_names
 from social_dilemmas.config.mistakes import Mistake, Place, look_up, schema_mistakes, unknown, words
@@ -29,7 +30,6 @@ from social_dilemmas.config.settings import (
 )
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import game_names, game_of, kind_of
-from social_dilemmas.report.names import WARM_START
 from social_dilemmas.run.estimate.shape import stated_shape
 
 SECTIONS = (

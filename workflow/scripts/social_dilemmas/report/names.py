@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from social_dilemmas.agents.agent import LEARNER_SUFFIX, is_learner
 from social_dilemmas.games import named_game
 
 AGENTS = {
@@ -31,9 +32,6 @@ AGENTS = {
 }
 """Agents in the order of all tables and figures; others follow in alphabetical order."""
 
-WARM_START = "warm_start"
-LEARNER = "_learner"
-
 QUANTITIES = {
     "payoff": "points a round",
     "payoff_opponent": "points a round that the other gets",
@@ -44,20 +42,10 @@ QUANTITIES = {
 """Quantities of every game; what else is observed brings its words along in the game."""
 
 
-def learner_name(algorithm: str) -> str:
-    """What an agent that learned against a fixed opponent is called, to tell it from one that learned by self-play."""
-    return f"{algorithm}{LEARNER}"
-
-
-def is_learner(agent: str) -> bool:
-    """Whether an agent learned against a fixed opponent."""
-    return agent.endswith(LEARNER)
-
-
 def readable(agent: str) -> str:
     """The name of an agent for a label."""
     if is_learner(agent):
-        return f"{readable(agent.removesuffix(LEARNER))} learner"
+        return f"{readable(agent.removesuffix(LEARNER_SUFFIX))} learner"
     return AGENTS.get(agent) or agent.replace("_", " ").capitalize()
 
 

@@ -13,12 +13,7 @@ import numpy as np
 import pandas as pd
 
 from social_dilemmas.agents.scripted.player import scripted_player_names
-from social_dilemmas.report.names import (
-    game_title,
-    in_order,
-    quantity_words,
-    readable,
-)
+from social_dilemmas.report.names import game_title, in_order, quantity_words, readable
 from social_dilemmas.statistics.claims import CLAIMS
 from social_dilemmas.statistics.tables import ALL_SEEDS, EVERYONE, SAME_SEED
 

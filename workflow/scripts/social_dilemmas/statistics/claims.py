@@ -35,13 +35,8 @@ from typing import Any
 
 import pandas as pd
 
-from social_dilemmas.report.names import (
-    WARM_START,
-    game_title,
-    learner_name,
-    quantity_words,
-    readable,
-)
+from social_dilemmas.agents.agent import WARM_START, learner_name
+from social_dilemmas.report.names import game_title, quantity_words, readable
 from social_dilemmas.statistics.tables import ALL_SEEDS, EVERYONE, ITSELF, SAME_SEED
 
 CLAIMS = {

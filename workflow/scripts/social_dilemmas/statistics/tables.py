@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from social_dilemmas.report.names import WARM_START, is_learner
+from social_dilemmas.agents.agent import WARM_START, is_learner
 from social_dilemmas.statistics.intervals import CONFIDENCE, Run, Sample, bootstrap_intervals
 
 PAYOFF, PAYOFF_OPPONENT, PAYOFF_GAP = "payoff", "payoff_opponent", "payoff_gap"

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from social_dilemmas.agents.agent import learner_name
 from social_dilemmas.config.settings import ablated, exploitability_settings, named
 from social_dilemmas.errors import UserError
-from social_dilemmas.report.names import learner_name
 
 
 @dataclass(frozen=True)

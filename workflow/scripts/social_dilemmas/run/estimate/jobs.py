@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import cache, partial
 from typing import Any
 
+from social_dilemmas.agents.agent import WARM_START
 from social_dilemmas.agents.axelrod.names import chosen_strategies
 from social_dilemmas.config.settings import (
     ablated,
@@ -22,7 +23,6 @@ from social_dilemmas.config.settings import (
     warm_start_settings,
 )
 from social_dilemmas.errors import UserError
-from social_dilemmas.report.names import WARM_START
 from social_dilemmas.run.estimate import memory, work
 from social_dilemmas.run.estimate.conversation import Conversation, conversation_of
 from social_dilemmas.run.estimate.memory import MB, Batch
