@@ -10,19 +10,27 @@ from social_dilemmas.agents.agent import WARM_START
 from social_dilemmas.agents.axelrod.names import ALL, STRATEGIES, unknown_strategy
 from social_dilemmas.agents.scripted.player import scripted_player_names
 from social_dilemmas.config.mistakes import Mistake, Place, unknown, words
-from social_dilemmas.config.schema import ApiPlayer, Config, Game, HubModel, Training
+from social_dilemmas.config.schema import (
+    ApiPlayer,
+    Config,
+    Evaluation,
+    Game,
+    HubModel,
+    Section,
+    Training,
+    WarmStart,
+)
 from social_dilemmas.config.settings import (
     ablated,
     ablation_settings,
     evaluation_settings,
     exploitability_settings,
     learner_settings,
+    merge,
     training_settings,
     transcript_settings,
     warm_start_settings,
 )
-from social_dilemmas.config.schema import Evaluation, Section, WarmStart
-from social_dilemmas.config.settings import merge
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import game_names, game_of, kind_of
 
@@ -148,7 +156,12 @@ def _game(place: Place, game: Game, config: Config, said: Mapping[str, Any]) -> 
     pairs = transcript_settings(config, game.name).pairs
     for inside, names, what, known in (
         (("warm_start", "population"), warm_start.population, "player", players),
-        (("evaluation", "opponents"), evaluation_settings(config, game.name).opponents, "player", players),
+        (
+            ("evaluation", "opponents"),
+            evaluation_settings(config, game.name).opponents,
+            "player",
+            players,
+        ),
         (("training_by_algorithm",), game.training_by_algorithm, "algorithm", algorithms),
         (("transcripts", "pairs"), chain.from_iterable(pairs), "agent", agents),
     ):

@@ -46,7 +46,8 @@ def load_config(merged: Mapping[str, Any], files: Sequence[Path]) -> Config:
             and error["type"].endswith("_type")
             and _origin(mistake.place, given, said, files) == "--config"
         ]
-        if not any([_convert(given, place) for place in texts]):
+        converted = [_convert(given, place) for place in texts]
+        if not any(converted):
             refuse(mistakes[0][0])
     config = Config.model_validate(given)
     for mistake in mistakes_between(config, given):

@@ -145,7 +145,9 @@ def _types_at(place: Place, config: Any) -> list[Any]:
         found = inner
         if found == [EmbeddedModel, HubModel]:  # told apart by their kind
             found = [HubModel if config.get("kind") == "hub" else EmbeddedModel]
-    return sorted(found, key=lambda kind: not isinstance(kind, type) or not issubclass(kind, Section))
+    return sorted(
+        found, key=lambda kind: not isinstance(kind, type) or not issubclass(kind, Section)
+    )
 
 
 def _alternatives(annotation: Any) -> list[Any]:

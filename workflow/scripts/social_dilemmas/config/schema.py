@@ -180,7 +180,8 @@ class WarmStart(Section):
     )
     matches: Count = Field(32, description="new matches at each step")
     learning_rate: Positive = Field(
-        0.003, description="peak learning rate of AdamW; linear warm-up, then linear decay at the end"
+        0.003,
+        description="peak learning rate of AdamW; linear warm-up, then linear decay at the end",
     )
     method: Literal["full", "lora"] = Field(
         "full",
@@ -354,7 +355,8 @@ class Transcripts(Section):
 
     RENAMED = {"pairings": "pairs"}
     matches: Count = Field(
-        8, description="matches of each pair; every second one repeats the one before with swapped seats"
+        8,
+        description="matches of each pair; every second one repeats the one before with swapped seats",
     )
     pairs: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = Field(
         [],
@@ -496,9 +498,7 @@ class Ablations(Section):
 class ApiPlayer(Section):
     """A player behind a server of the OpenAI chat-completions protocol."""
 
-    name: Name = Field(
-        description="name in tables and figures, and wherever a player is named"
-    )
+    name: Name = Field(description="name in tables and figures, and wherever a player is named")
     model: Text = Field(description="name of the model on the server")
     base_url: str = Field(
         "https://api.openai.com/v1",
@@ -601,9 +601,7 @@ class Config(Section):
     models: Annotated[list[Model], Field(min_length=1)] = Field(
         description="base models; each is warm-started and trained in every game"
     )
-    games: Annotated[list[Game], Field(min_length=1)] = Field(
-        description="games, one entry each"
-    )
+    games: Annotated[list[Game], Field(min_length=1)] = Field(description="games, one entry each")
     algorithms: Annotated[list[Algorithm], Field(min_length=1)] = Field(
         description="what training makes of the rewards; each is run in every game"
     )

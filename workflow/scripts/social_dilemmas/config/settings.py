@@ -53,9 +53,7 @@ def training_settings(config: Config, game: str, algorithm: str) -> TrainingSett
     return _training(config, game, algorithm)
 
 
-def learner_settings(
-    config: Config, game: str, algorithm: str, opponent: str
-) -> TrainingSettings:
+def learner_settings(config: Config, game: str, algorithm: str, opponent: str) -> TrainingSettings:
     """Settings of an algorithm's training against an opponent that doesn't learn; there are no past agents then."""
     against = exploitability_settings(config, game)
     own = against.training_by_opponent.get(opponent, {})
