@@ -91,7 +91,7 @@ def _without_stray_ablations(config: dict[str, Any], default: Mapping[str, Any])
     if ablations["algorithm"] in left_out["algorithms"]:
         games = []
     variants = [
-        {**variant, "games": [game for game in variant["games"] if game in games]}
+        {**variant, "games": [game for game in variant["games"] if game not in left_out["games"]]}
         if "games" in variant
         else variant
         for variant in ablations["variants"]
@@ -110,7 +110,9 @@ def _origin(place: Place, config: Any, said: Sequence[Any], files: Sequence[Path
     value = _at(place, config)
     for content, file in zip(reversed(said), reversed(files), strict=True):
         found = _at(place, content)
-        if found is not MISSING and (isinstance(found, Mapping) or found == value):
+        if found is not MISSING and (
+            isinstance(found, Mapping) or found == value or repr(found) == repr(value)
+        ):
             return relpath(file)
     return "--config"
 
