@@ -83,19 +83,19 @@ def _without_stray_ablations(config: dict[str, Any], default: Mapping[str, Any])
     ablations = config.get("ablations")
     if not isinstance(ablations, dict) or ablations != default.get("ablations"):
         return config
-    left_out = {
-        section: _names(default.get(section)) - _names(config.get(section))
+    stray, algorithms = (
+        _names(default.get(section)) - _names(config.get(section))
         for section in ("games", "algorithms")
-    }
-    games = [game for game in ablations["games"] if game not in left_out["games"]]
-    if ablations["algorithm"] in left_out["algorithms"]:
-        games = []
+    )
+    if ablations["algorithm"] in algorithms:
+        stray.update(ablations["games"])
     variants = [
-        {**variant, "games": [game for game in variant["games"] if game not in left_out["games"]]}
+        {**variant, "games": [game for game in variant["games"] if game not in stray]}
         if "games" in variant
         else variant
         for variant in ablations["variants"]
     ]
+    games = [game for game in ablations["games"] if game not in stray]
     return {**config, "ablations": {**ablations, "games": games, "variants": variants}}
 
 
