@@ -8,9 +8,10 @@ from. Every game also has a player called `random`, whether or not there is such
 import importlib
 import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from random import Random
+from typing import Any
 
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import game_class, kind_named
@@ -35,6 +36,14 @@ class ScriptedPlayer(ABC):
         return [
             turn.grammar.write(self.decide(turn, turn_stream(self.name, turn))) for turn in turns
         ]
+
+
+class RulePlayer(ScriptedPlayer):
+    """Decides by a rule, a function of what it sees, and has its name unless it is given another."""
+
+    def __init__(self, rule: Callable[..., Any], name: str | None = None) -> None:
+        self.rule = rule
+        self.name = name or rule.__name__
 
 
 class RandomPlayer(ScriptedPlayer):
