@@ -16,8 +16,8 @@ from social_dilemmas.pettingzoo_view import AGENTS, SocialDilemma, parallel_env
 
 def random_replies(env: SocialDilemma) -> dict[str, str]:
     """What the random player says for every player that is asked."""
-    assert env._match is not None
-    turns = env._match.turns()
+    assert env.match is not None
+    turns = env.match.turns()
     replies = scripted_player(env.game.kind, "random").reply(turns)
     return dict.fromkeys(AGENTS, "") | {
         AGENTS[turn.seat]: reply for turn, reply in zip(turns, replies, strict=True)
@@ -46,8 +46,8 @@ def test_observations_and_replies_are_in_their_spaces(name: str) -> None:
     for player in scripted_player_names(name):
         env.reset(seed=1)
         while env.agents:
-            assert env._match is not None
-            turns = env._match.turns()
+            assert env.match is not None
+            turns = env.match.turns()
             replies = scripted_player(name, player).reply(turns)
             for turn, reply in zip(turns, replies, strict=True):
                 assert env.action_space(AGENTS[turn.seat]).contains(reply)
@@ -63,8 +63,8 @@ def test_it_is_the_same_game(name: str) -> None:
     """Prompts as observations, points of every round as rewards, to the end of the match."""
     env = parallel_env(name)
     observations, infos = env.reset(seed=3)
-    assert env._match is not None
-    match = build_game(name, 10).start(env._match.seed)
+    assert env.match is not None
+    match = build_game(name, 10).start(env.match.seed)
     total = dict.fromkeys(AGENTS, 0.0)
     while not match.finished:
         prompts = {AGENTS[turn.seat]: turn.prompt for turn in match.turns()}
