@@ -100,24 +100,22 @@ def test_values_are_private() -> None:
     assert "books at 1" not in first
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "rewards"),
-    [
-        ((2, 0, 1), (0, 1, 1), (7, 5)),
-        ((0, 0, 0), (0, 0, 0), (0, 0)),
-        ((2, 1, 2), (0, 0, 0), (10, 0)),
-        ((2, 0, 2), (0, 1, 1), (0, 0)),  # three balls of two
-        ((3, 0, 0), (0, 1, 0), (0, 0)),  # three books of two
-        ((2, 0, 1), (0, 0, 1), (7, 3)),  # the hat is left over
-    ],
-)
-def test_only_what_fits_is_paid(
-    first: tuple[int, ...], second: tuple[int, ...], rewards: tuple[int, int]
-) -> None:
-    match = of(OFFER)
-    take_all(match, "hello", (items(*first), items(*second)))
-    assert match.history[0].rewards == rewards
-    assert match.game.welfare_optimum(match) == 2 * 2 + 1 * 2 + 2 * 3
+DEALS = [
+    ((2, 0, 1), (0, 1, 1), (7, 5)),
+    ((0, 0, 0), (0, 0, 0), (0, 0)),
+    ((2, 1, 2), (0, 0, 0), (10, 0)),
+    ((2, 0, 2), (0, 1, 1), (0, 0)),  # three balls of two
+    ((3, 0, 0), (0, 1, 0), (0, 0)),  # three books of two
+    ((2, 0, 1), (0, 0, 1), (7, 3)),  # the hat is left over
+]
+
+
+def test_only_what_fits_is_paid() -> None:
+    for first, second, rewards in DEALS:
+        match = of(OFFER)
+        take_all(match, "hello", (items(*first), items(*second)))
+        assert match.history[0].rewards == rewards
+        assert match.game.welfare_optimum(match) == 2 * 2 + 1 * 2 + 2 * 3
 
 
 def test_forfeits_ask_for_nothing() -> None:
@@ -127,19 +125,13 @@ def test_forfeits_ask_for_nothing() -> None:
     assert (match.rewards(0), match.rewards(1), match.invalid) == ([0], [8], [1, 0])
 
 
-@pytest.mark.parametrize(
-    ("message", "values"),
-    [
-        (f"I {tell_values(KINDS, (7, 0, 10))}", (7, 0, 10)),
-        ("balls at 1 books at 10 hats at 4!", (10, 4, 1)),
-        ("books at 2, hats at 0, balls at 3; no, books at 1", (1, 0, 3)),
-        ("books at 2, hats at 0", None),
-        ("books and hats and balls", None),
-        ("", None),
-    ],
-)
-def test_messages_tell_values_or_none(message: str, values: tuple[int, ...] | None) -> None:
-    assert told_values(KINDS, message) == values
+def test_messages_tell_values_or_none() -> None:
+    assert told_values(KINDS, f"I {tell_values(KINDS, (7, 0, 10))}") == (7, 0, 10)
+    assert told_values(KINDS, "balls at 1 books at 10 hats at 4!") == (10, 4, 1)
+    corrected = "books at 2, hats at 0, balls at 3; no, books at 1"
+    assert told_values(KINDS, corrected) == (1, 0, 3)
+    for message in ("books at 2, hats at 0", "books and hats and balls", ""):
+        assert told_values(KINDS, message) is None
 
 
 def test_behaviour_by_hand() -> None:
@@ -178,50 +170,46 @@ def test_the_liar_overstates() -> None:
     assert reply_of("greedy_lying", of(OFFER), 0) == told
 
 
-@pytest.mark.parametrize(
-    ("player", "heard", "seat", "expected"),
-    [
-        ("greedy", "hello", 0, (2, 0, 2)),  # all but what is worth nothing
-        ("greedy", "hello", 1, (2, 1, 2)),
-        ("greedy_lying", "hello", 0, (2, 0, 2)),
-        ("fair_half", "hello", 0, (1, 1, 1)),  # the odd hat goes to the first speaker
-        ("fair_half", "hello", 1, (1, 0, 1)),
-        ("welfare_maximising", "hello", 0, (1, 1, 1)),  # told nothing, half of everything
-        ("welfare_maximising", "books at 1, hats at 2, balls at 3", 0, (2, 0, 1)),
-        ("welfare_maximising", "books at 2, hats at 0, balls at 3", 1, (0, 1, 1)),
-        ("welfare_maximising", "books at 10, hats at 10, balls at 10", 0, (0, 0, 0)),
-        ("reciprocator", "books at 1, hats at 2, balls at 3", 0, (2, 0, 1)),
-    ],
-)
-def test_players_claim_as_expected(
-    player: str, heard: str, seat: int, expected: tuple[int, ...]
-) -> None:
-    match = of(OFFER)
-    talk(match, heard)
-    assert reply_of(player, match, seat) == items(*expected)
+CLAIMS = [
+    ("greedy", "hello", 0, (2, 0, 2)),  # all but what is worth nothing
+    ("greedy", "hello", 1, (2, 1, 2)),
+    ("greedy_lying", "hello", 0, (2, 0, 2)),
+    ("fair_half", "hello", 0, (1, 1, 1)),  # the odd hat goes to the first speaker
+    ("fair_half", "hello", 1, (1, 0, 1)),
+    ("welfare_maximising", "hello", 0, (1, 1, 1)),  # told nothing, half of everything
+    ("welfare_maximising", "books at 1, hats at 2, balls at 3", 0, (2, 0, 1)),
+    ("welfare_maximising", "books at 2, hats at 0, balls at 3", 1, (0, 1, 1)),
+    ("welfare_maximising", "books at 10, hats at 10, balls at 10", 0, (0, 0, 0)),
+    ("reciprocator", "books at 1, hats at 2, balls at 3", 0, (2, 0, 1)),
+]
 
 
-@pytest.mark.parametrize(
-    ("other_claims", "wronged"),
-    [
-        ((0, 1, 1), False),  # leaves 2 books and a ball: 7 of 10 points
-        ((2, 1, 1), True),  # leaves a ball: 3, less than a third
-        ((0, 1, 2), False),  # leaves 2 books: 4
-        ((2, 1, 2), True),
-        ((5, 5, 5), True),  # more than there is leaves nothing
-    ],
-)
-def test_reciprocator_answers_the_last_treatment(
-    other_claims: tuple[int, ...], wronged: bool
-) -> None:
-    match = of(OFFER, OFFER, OFFER)
+def test_players_claim_as_expected() -> None:
+    for player, heard, seat, expected in CLAIMS:
+        match = of(OFFER)
+        talk(match, heard)
+        assert reply_of(player, match, seat) == items(*expected)
+
+
+TREATMENTS = {
+    (0, 1, 1): False,  # leaves 2 books and a ball: 7 of 10 points
+    (2, 1, 1): True,  # leaves a ball: 3, less than a third
+    (0, 1, 2): False,  # leaves 2 books: 4
+    (2, 1, 2): True,
+    (5, 5, 5): True,  # more than there is leaves nothing
+}
+
+
+def test_reciprocator_answers_the_last_treatment() -> None:
     truth = "I value books at 1, hats at 2, and balls at 3"
-    take_all(match, truth, (items(2, 0, 1), items(*other_claims)))
-    talk(match, truth)
-    assert reply_of("reciprocator", match, 0) == items(*((2, 0, 2) if wronged else (2, 0, 1)))
-    take_all(match, truth, (items(2, 0, 2), items(0, 1, 1)))  # treated well again
-    talk(match, truth)
-    assert reply_of("reciprocator", match, 0) == items(2, 0, 1)
+    for other_claims, wronged in TREATMENTS.items():
+        match = of(OFFER, OFFER, OFFER)
+        take_all(match, truth, (items(2, 0, 1), items(*other_claims)))
+        talk(match, truth)
+        assert reply_of("reciprocator", match) == items(*((2, 0, 2) if wronged else (2, 0, 1)))
+        take_all(match, truth, (items(2, 0, 2), items(0, 1, 1)))  # treated well again
+        talk(match, truth)
+        assert reply_of("reciprocator", match) == items(2, 0, 1)
 
 
 def test_equal_divisions_always_fit() -> None:

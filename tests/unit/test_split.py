@@ -153,24 +153,12 @@ def test_behaviour_by_hand() -> None:
         assert sorted(match.game.observe(match, seat)) == sorted(expected)
 
 
-@pytest.mark.parametrize(
-    ("claim", "other", "quantity", "expected"),
-    [
-        (10, 10, 10, 5),
-        (10, 0, 10, 10),
-        (0, 10, 10, 0),
-        (0, 0, 10, 0),
-        (3, 4, 10, 3),  # nothing is cut as long as both fit
-        (5, 5, 10, 5),
-        (10, 5, 10, 20 / 3),
-        (5, 10, 10, 10 / 3),
-        (2, 3, 3, 1.2),
-    ],
-)
-def test_claims_are_cut_in_proportion(
-    claim: int, other: int, quantity: int, expected: float
-) -> None:
-    assert share(claim, other, quantity) == pytest.approx(expected)
+def test_claims_are_cut_in_proportion() -> None:
+    fitting = [(10, 0, 10), (0, 10, 10), (0, 0, 10), (3, 4, 10), (5, 5, 10)]
+    for claim, other, quantity in fitting:
+        assert share(claim, other, quantity) == claim
+    shares = [share(10, 10, 10), share(10, 5, 10), share(5, 10, 10), share(2, 3, 3)]
+    assert shares == pytest.approx([5, 20 / 3, 10 / 3, 1.2])
 
 
 def test_fair_is_fewer_than_half() -> None:
@@ -183,43 +171,30 @@ def test_fair_is_fewer_than_half() -> None:
 # Players
 
 KIND, WRONGED = (5, 0, 10), (10, 10, 10)
+OPENINGS = {  # of seats 0 and 1
+    "greedy": [WRONGED, WRONGED],
+    "welfare_maximising": [KIND, (5, 10, 0)],
+    "fair_half": [(5, 5, 5), (5, 5, 5)],
+    "reciprocator": [KIND, (5, 10, 0)],
+}
 
 
-@pytest.mark.parametrize(
-    ("player", "seat", "expected"),
-    [
-        ("greedy", 0, (10, 10, 10)),
-        ("greedy", 1, (10, 10, 10)),
-        ("welfare_maximising", 0, (5, 0, 10)),
-        ("welfare_maximising", 1, (5, 10, 0)),
-        ("fair_half", 0, (5, 5, 5)),
-        ("reciprocator", 0, (5, 0, 10)),
-        ("reciprocator", 1, (5, 10, 0)),
-    ],
-)
-def test_players_open_as_expected(player: str, seat: int, expected: tuple[int, ...]) -> None:
-    assert reply_of(player, split_of(ROUND), seat) == claims(*expected)
+@pytest.mark.parametrize("player", OPENINGS)
+def test_players_open_as_expected(player: str) -> None:
+    for seat in SEATS:
+        assert reply_of(player, split_of(ROUND), seat) == claims(*OPENINGS[player][seat])
 
 
-@pytest.mark.parametrize(
-    ("other_claims", "expected"),
-    [
-        ((0, 0, 0), KIND),
-        ((10, 10, 4), KIND),  # only balls count: what seat 0 valued more
-        ((10, 10, 5), WRONGED),
-        ((0, 0, 5), WRONGED),
-        ((5, 10, 0), KIND),
-        ((10, 10, 10), WRONGED),
-    ],
-)
-def test_reciprocator_answers_the_last_treatment(
-    other_claims: tuple[int, ...], expected: tuple[int, ...]
-) -> None:
-    match = split_of(ROUND, ROUND, ROUND)
-    match.take({0: claims(5, 0, 10), 1: claims(*other_claims)})
-    assert reply_of("reciprocator", match) == claims(*expected)
-    match.take({0: claims(10, 10, 10), 1: claims(5, 10, 0)})  # treated well again
-    assert reply_of("reciprocator", match) == claims(*KIND)
+def test_reciprocator_answers_the_last_treatment() -> None:
+    """Only balls count: what seat 0 valued more."""
+    kind = [((0, 0, 0), KIND), ((10, 10, 4), KIND), ((5, 10, 0), KIND)]
+    grabs = [((10, 10, 5), WRONGED), ((0, 0, 5), WRONGED), ((10, 10, 10), WRONGED)]
+    for other_claims, expected in kind + grabs:
+        match = split_of(ROUND, ROUND, ROUND)
+        match.take({0: claims(5, 0, 10), 1: claims(*other_claims)})
+        assert reply_of("reciprocator", match) == claims(*expected)
+        match.take({0: claims(10, 10, 10), 1: claims(5, 10, 0)})  # treated well again
+        assert reply_of("reciprocator", match) == claims(*KIND)
 
 
 def test_reciprocator_sums_over_all_kinds_that_it_valued_more() -> None:

@@ -104,28 +104,25 @@ def test_matches_of_a_seed_have_common_random_numbers() -> None:
     assert [r.proposals for r in first.history] != [r.proposals for r in second.history]
 
 
-@pytest.mark.parametrize(
-    ("claim", "other_claim", "expected"),
-    [
-        # coins asked with the (upper, lower) hand
-        ((10, 0), (10, 0), (50, 50)),
-        ((10, 10), (10, 10), (27.5, 27.5)),
-        ((10, 10), (10, 0), (52.5, 25)),
-        ((5, 5), (5, 5), (27.5, 27.5)),
-        ((0, 0), (10, 10), (0, 55)),
-    ],
-)
-def test_reference_points(
-    claim: tuple[int, int], other_claim: tuple[int, int], expected: tuple[float, float]
-) -> None:
+REFERENCES = [  # coins that both ask for with the (upper, lower) hand, and their points
+    ((10, 0), (10, 0), (50, 50)),
+    ((10, 10), (10, 10), (27.5, 27.5)),
+    ((10, 10), (10, 0), (52.5, 25)),
+    ((5, 5), (5, 5), (27.5, 27.5)),
+    ((0, 0), (10, 10), (0, 55)),
+]
+
+
+def test_reference_points() -> None:
     """On average over all deals."""
     game = TrustAndSplit(rounds=1)
-    points = []
-    for hands in PAIRS:
-        first_lost = upper_seat(hands)
-        points.append(game.rewards(hands, (claim[first_lost], other_claim[1 - first_lost])))
-    mean = tuple(sum(column) / len(points) for column in zip(*points, strict=True))
-    assert mean == pytest.approx(expected)
+    for claim, other_claim, expected in REFERENCES:
+        points = []
+        for hands in PAIRS:
+            first_lost = upper_seat(hands)
+            points.append(game.rewards(hands, (claim[first_lost], other_claim[1 - first_lost])))
+        mean = tuple(sum(column) / len(points) for column in zip(*points, strict=True))
+        assert mean == pytest.approx(expected)
 
 
 def test_rewards_by_hand() -> None:
@@ -242,28 +239,25 @@ def test_proposals_follow_what_was_heard(rule: str, suffix: str, starter: int) -
         assert reply_of(f"{rule}{suffix}", match) == ask(expected)
 
 
-@pytest.mark.parametrize(
-    ("past", "expected"),
-    [
-        ([], 0),
-        ([(UPPER, 4)], 0),
-        ([(UPPER, 5)], 10),
-        ([(UPPER, 10)], 10),
-        ([(LOWER, 10)], 0),  # the other may ask for all with the upper hand
-        ([(UPPER, 10), (LOWER, 0)], 10),  # leaving worthless coins makes no amends
-        ([(UPPER, 10), (UPPER, 0)], 0),
-        ([(UPPER, 0), (UPPER, 10), (LOWER, 10)], 10),
-    ],
-)
-def test_reciprocator_answers_its_last_treatment_with_the_upper_hand(
-    past: list[tuple[tuple[str, str], int]], expected: int
-) -> None:
-    match = trust_of(*(hands for hands, _ in past), LOWER)
-    for hands, other_proposal in past:
-        talk(match, *(f"I have {hand}" for hand in hands))
-        match.take({0: ask(5), 1: ask(other_proposal)})
-    talk(match, "I have rock", "I have paper")
-    assert reply_of("reciprocator", match) == ask(expected)
+PASTS: list[tuple[list[tuple[tuple[str, str], int]], int]] = [  # hands and the other's coins
+    ([], 0),
+    ([(UPPER, 4)], 0),
+    ([(UPPER, 5)], 10),
+    ([(UPPER, 10)], 10),
+    ([(LOWER, 10)], 0),  # the other may ask for all with the upper hand
+    ([(UPPER, 10), (LOWER, 0)], 10),  # leaving worthless coins makes no amends
+    ([(UPPER, 10), (UPPER, 0)], 0),
+    ([(UPPER, 0), (UPPER, 10), (LOWER, 10)], 10),
+]
+
+
+def test_reciprocator_answers_its_last_treatment_with_the_upper_hand() -> None:
+    for past, expected in PASTS:
+        match = trust_of(*(hands for hands, _ in past), LOWER)
+        for _, other_proposal in past:
+            take_all(match, "hello", (ask(5), ask(other_proposal)))
+        talk(match, "I have rock", "I have paper")
+        assert reply_of("reciprocator", match) == ask(expected)
 
 
 @pytest.mark.parametrize(

@@ -26,14 +26,8 @@ Infos = dict[str, dict[str, Any]]
 
 
 def parallel_env(game: str | Mapping[str, Any] | Game) -> "SocialDilemma":
-    """The environment of a game.
-
-    Args:
-        game: name of a game, which is played for 10 rounds under its default rules; or a game's
-            entry in a configuration (name, rounds, rules); or the game itself.
-
-    Raises:
-        UserError: there is no such game, or its rules make no sense.
+    """The environment of a game: of its name, for 10 rounds under the default rules, or of its
+    config entry. Raises UserError if there is no such game, or its rules make no sense.
     """
     if isinstance(game, str):
         return SocialDilemma(build_game(game, ROUNDS))

@@ -28,7 +28,7 @@ def kind_of(entry: Entry) -> str:
 
 
 def game_of(entry: Entry) -> Game:
-    """The game of a config entry, under the entry's name, which is also its title if it has a kind.
+    """The game of a config entry, under the entry's name.
 
     Raises:
         UserError: there is no such kind of game, or its rounds or rules lack something, hold
@@ -46,11 +46,7 @@ def game_of(entry: Entry) -> Game:
 
 
 def build_game(kind: str, rounds: Rounds, rules: Mapping[str, Any] | None = None) -> Game:
-    """A game of some kind, under its default rules where no others are given.
-
-    Raises:
-        UserError: as `game_of`.
-    """
+    """A game of some kind, under its default rules where no others are given; raises as `game_of`."""
     chosen = game_class(kind)
     rules = _canonical(rules or {})
     parameters = dict(inspect.signature(chosen).parameters)
@@ -66,11 +62,7 @@ def build_game(kind: str, rounds: Rounds, rules: Mapping[str, Any] | None = None
 
 
 def game_class(kind: str) -> type[Game]:
-    """The class of a kind of game.
-
-    Raises:
-        UserError: there is no such kind.
-    """
+    """The class of a kind of game; raises UserError if there is no such kind."""
     exists = kind.isidentifier() and find_spec(f"{__name__}.{kind}") is not None
     found = _game_class(kind) if exists else None
     if found is None:
@@ -87,11 +79,7 @@ def declare(entries: Iterable[Entry]) -> None:
 
 
 def named_game(name: str) -> Game:
-    """The declared game of this name, or else the game of this kind under its default rules.
-
-    Raises:
-        UserError: as `game_of`.
-    """
+    """The declared game of this name, or else of this kind; raises as `game_of`."""
     return game_of(_declared.get(name, {"name": name, "rounds": 1}))
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from random import Random
-from typing import Any
 
 from social_dilemmas.errors import UserError
 from social_dilemmas.games.dividing import (
@@ -113,6 +112,7 @@ class DealOrNoDeal(TalkingGame):
     kind = "deal_or_no_deal"
     title = "Deal-or-No-Deal"
     axis = ("Share", 1.0)
+    worded_by = ("kinds", "total_value", "messages")  # a kind and its value are one phrase
     behaviours: Mapping[str, str] = {
         "deal": "reaches a deal",
         "share_claimed": "share of all points that it asks for",
@@ -133,10 +133,6 @@ class DealOrNoDeal(TalkingGame):
     ) -> None:
         """Raises UserError if kinds can't be told apart, no items could be drawn, or there is no
         room for a message.
-
-        Args:
-            messages: how many each player sends in a round; the players take turns.
-            message_limit: characters of a message.
         """
         super().__init__(rounds, messages, message_limit)
         self.kinds = kinds_of(self.kind, kinds)
@@ -160,12 +156,6 @@ class DealOrNoDeal(TalkingGame):
             )
         self.proposal_grammar = claim_grammar(self.kinds, most)
         self.varying = value_phrases(self.kinds, range(total_value + 1))
-
-    @classmethod
-    def wording(cls, rules: Mapping[str, Any]) -> dict[str, Any]:
-        """A kind and its value are one phrase."""
-        names = ("kinds", "total_value", "messages")
-        return {name: rules[name] for name in names if name in rules}
 
     def start(self, seed: int) -> "DealOrNoDealMatch":
         random = stream("deal_or_no_deal", seed)
@@ -208,6 +198,7 @@ class DealOrNoDeal(TalkingGame):
 
     def rules(self) -> str:
         """The rules in words, as they stand in the first user turn."""
+        form = write_claims(self.kinds, "n" * len(self.kinds))
         return (
             "You and another player divide items again and again. In every round there are other "
             "items, and you are told how many of each kind. What they are worth to you changes too, "
@@ -215,10 +206,9 @@ class DealOrNoDeal(TalkingGame):
             f"{self.total_value} points together to you, and as many to the other player. "
             f"{self.rules_of_talk()}"
             "Then you both ask for items at the same time, in the form "
-            f"{write_claims(self.kinds, 'n' * len(self.kinds))}. If there is enough of everything for both of "
-            "you, you have a deal, and your points are what you asked for times what it is worth to "
-            "you. If together you ask for more of any kind than there is, there is no deal and "
-            "nobody gets anything. "
+            f"{form}. If there is enough of everything for both of you, you have a deal, "
+            "and your points are what you asked for times what it is worth to you. If together "
+            "you ask for more of any kind than there is, there is no deal and nobody gets anything. "
             "Your aim is to collect as many points as you can over all rounds. "
         )
 
@@ -233,7 +223,7 @@ class DealOrNoDealMatch(TalkingMatch):
 
     @property
     def offer(self) -> Offer:
-        """What there is in the current round."""
+        """The items and values of the current round."""
         return self.offers[len(self.history)]
 
     def opening(self, seat: int) -> str:

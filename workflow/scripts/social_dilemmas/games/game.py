@@ -8,7 +8,7 @@ never learn how many rounds there are.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from social_dilemmas.errors import UserError
 from social_dilemmas.games.grammar import Grammar
@@ -27,13 +27,6 @@ def welfare_share(points: float, optimum: float) -> float:
     positive, as in a zero-sum game.
     """
     return points / optimum if optimum > 0 else float("nan")
-
-
-class Round(Protocol):
-    """What happened in a finished round; every game adds its own facts."""
-
-    @property
-    def rewards(self) -> tuple[float, float]: ...
 
 
 @dataclass(frozen=True)
@@ -127,6 +120,7 @@ class Game(ABC):
         behaviours: quantities observed in play, each with what the agent does, in words.
         axis: what the behaviours measure, and the least end of a figure's axis.
         varying: phrases that vary inside otherwise constant sentences.
+        worded_by: the rules that change sentences, apart from numbers.
         horizon: how many rounds its matches have.
         rounds: the largest number of rounds that a match may have.
     """
@@ -136,6 +130,7 @@ class Game(ABC):
     behaviours: Mapping[str, str]
     axis: tuple[str, float] = ("Mean", 0.0)
     varying: tuple[str, ...] = ()
+    worded_by: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, rounds: Rounds) -> None:
         """Raises UserError if there might be no round, or the horizon makes no sense."""
@@ -153,10 +148,8 @@ class Game(ABC):
 
     @classmethod
     def wording(cls, rules: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of these rules that change the game's sentences, apart from numbers. A tokenizer that
-        is built for a game learns its text under these.
-        """
-        return {}
+        """Those of these rules that change sentences: a tokenizer learns the game's text under them."""
+        return {name: rules[name] for name in cls.worded_by if name in rules}
 
     @abstractmethod
     def start(self, seed: int) -> Match:

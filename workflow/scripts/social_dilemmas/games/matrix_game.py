@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from string import ascii_uppercase
 from typing import Any, ClassVar
 
@@ -64,7 +63,7 @@ def read_table(table: Table) -> Payoffs:
             raise UserError(
                 f"payoffs.{action} must have points against {in_order}, but has {found}"
             )
-    points = {pair: table[pair[0]][pair[1]] for pair in product(letters, repeat=2)}
+    points = {(own, other): pair for own, row in table.items() for other, pair in row.items()}
     for (own, other), pair in points.items():
         if not isinstance(pair, list | tuple) or [*map(_is_number, pair)] != [True, True]:
             raise UserError(

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any
 
 from social_dilemmas.errors import UserError
 from social_dilemmas.games.dividing import (
@@ -98,6 +97,7 @@ class Split(Game):
     kind = "split"
     title = "Split"
     axis = ("Units asked for", 10.0)
+    worded_by = ("kinds", "unit_values", "value_draw")  # a kind and its value are one phrase
     behaviours: Mapping[str, str] = {
         "claim_preferred": "units asked of what it values more",
         "claim_other": "units asked of what the other values more",
@@ -145,12 +145,6 @@ class Split(Game):
         self.unit_values = tuple(unit_values)
         self.claim_grammar = claim_grammar(self.kinds, quantity)
         self.varying = value_phrases(self.kinds, self.unit_values)
-
-    @classmethod
-    def wording(cls, rules: Mapping[str, Any]) -> dict[str, Any]:
-        """A kind and its value are one phrase."""
-        names = ("kinds", "unit_values", "value_draw")
-        return {name: rules[name] for name in names if name in rules}
 
     def start(self, seed: int) -> "SplitMatch":
         random = stream("split", seed)

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from social_dilemmas.games.game import SEATS, Game, Match, Turn
 from social_dilemmas.games.grammar import Grammar, Literal, Text
@@ -16,6 +16,7 @@ class TalkingGame(Game):
     """
 
     proposal_grammar: Grammar
+    worded_by: ClassVar[tuple[str, ...]] = ("messages",)
 
     def __init__(self, rounds: Rounds, messages: int, message_limit: int) -> None:
         """Raises UserError if there is no room for a message."""
@@ -26,11 +27,6 @@ class TalkingGame(Game):
         self.message_grammar = Grammar(
             (Literal("<message>"), Text("message", message_limit), Literal("</message>"))
         )
-
-    @classmethod
-    def wording(cls, rules: Mapping[str, Any]) -> dict[str, Any]:
-        """Another number of messages is asked for in other words."""
-        return {"messages": rules["messages"]} if "messages" in rules else {}
 
     def grammars(self) -> Iterable[Grammar]:
         return self.message_grammar, self.proposal_grammar

@@ -98,12 +98,7 @@ class TrustAndSplit(TalkingGame):
         messages: int = 1,
         message_limit: int = 500,
     ) -> None:
-        """Raises UserError if there is nothing to divide, no dilemma, or no room for a message.
-
-        Args:
-            messages: how many each player sends in a round; the players take turns.
-            message_limit: characters of a message.
-        """
+        """Raises UserError if there is nothing to divide, no dilemma, or no room for a message."""
         super().__init__(rounds, messages, message_limit)
         self.check_positive(coins=coins)
         if not upper_value > lower_value >= 0:
@@ -161,8 +156,8 @@ class TrustAndSplit(TalkingGame):
         return (
             f"You and another player divide {self.coins} coins in every round, for many rounds. "
             f"Each of you is dealt a different hand: {beats}. You see only your own hand. "
-            f"To the player with the upper hand a coin is worth {in_figures(self.upper_value)} points, "
-            f"to the player with the lower hand {in_figures(self.lower_value)} points. "
+            f"To the player with the upper hand a coin is worth {in_figures(self.upper_value)} "
+            f"points, to the player with the lower hand {in_figures(self.lower_value)} points. "
             f"{self.rules_of_talk()}"
             "Then you both ask for a number of coins at the same time, in the form <n coins>. "
             f"If together you ask for more than {self.coins} coins, they are shared in proportion "
@@ -202,7 +197,7 @@ class TrustAndSplitMatch(TalkingMatch):
 
     def settle(self, values: Mapping[int, Mapping[str, str]]) -> None:
         hands = self.hands[len(self.history)]
-        proposals = (int(values[0]["coins"]), int(values[1]["coins"]))
+        proposals = int(values[0]["coins"]), int(values[1]["coins"])
         self.history.append(
             TrustRound(
                 starter=self.starter,

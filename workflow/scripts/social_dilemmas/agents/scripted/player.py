@@ -71,20 +71,15 @@ def turn_stream(player_name: str, turn: Turn, *purpose: str) -> Random:
 
 
 def scripted_player_names(game_name: str) -> list[str]:
-    """Names of the scripted players of a game, by its kind or by the name that was declared for it.
-
-    Raises:
-        UserError: the game doesn't exist.
+    """Names of the scripted players of a game, by its kind or declared name; raises UserError if
+    there is no such game.
     """
     return list(_players(kind_named(game_name)))
 
 
 def scripted_player(game_name: str, player_name: str) -> ScriptedPlayer:
-    """A scripted player of a game, by the game's kind or by the name that was declared for it; the
-    same object every time, as it keeps no state.
-
-    Raises:
-        UserError: the game or the player doesn't exist.
+    """A scripted player of a game, by the game's kind or declared name: the same object every time,
+    as it keeps no state. Raises UserError if there is no such game or player.
     """
     players = _players(kind_named(game_name))
     if player_name not in players:
@@ -94,10 +89,8 @@ def scripted_player(game_name: str, player_name: str) -> ScriptedPlayer:
 
 
 def players_module(kind: str) -> str | None:
-    """Name of the module in this package that lists the players of a kind of game, if there is one.
-
-    Raises:
-        UserError: there is no such kind.
+    """Name of the module in this package that lists the players of a kind of game, if there is one;
+    raises UserError if there is no such kind.
     """
     for ancestor in game_class(kind).__mro__:
         name = vars(ancestor).get("kind")
