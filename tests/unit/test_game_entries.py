@@ -11,26 +11,15 @@ import pytest
 from social_dilemmas.agents.scripted.corpus import game_texts
 from social_dilemmas.agents.scripted.player import scripted_player, scripted_player_names
 from social_dilemmas.errors import UserError
-from social_dilemmas.games import (
-    build_game,
-    declare,
-    game_names,
-    game_of,
-    named_game,
-    wordings,
-)
+from social_dilemmas.games import build_game, declare, game_names, game_of, named_game, wordings
 from social_dilemmas.games.matrix_game import COORDINATION
 from social_dilemmas.games.prisoners_dilemma import PrisonersDilemma
 from social_dilemmas.report.names import game_title, quantity_words
 from social_dilemmas.statistics.references import references
 
 THREE = {action: {key: [1, 2] for key in "ABC"} for action in "ABC"}
-MINE: dict[str, Any] = {
-    "name": "my_coordination",
-    "kind": "matrix_game",
-    "rounds": 4,
-    "rules": {"payoffs": THREE},
-}
+MINE: dict[str, Any] = {"name": "my_coordination", "kind": "matrix_game", "rounds": 4}
+MINE["rules"] = {"payoffs": THREE}
 
 
 @pytest.fixture

@@ -39,13 +39,7 @@ OTHER_RULES: dict[str, list[dict[str, Any]]] = {
     ],
     "matrix_game": [
         {"payoffs": {"A": {"A": [0, 1.5], "B": [2, -3]}, "B": {"A": [4, 7], "B": [-1, 0]}}},
-        {
-            "payoffs": {
-                "A": {"A": [0, 0], "B": [-1, 1], "C": [1, -1]},
-                "B": {"A": [1, -1], "B": [0, 0], "C": [-1, 1]},
-                "C": {"A": [-1, 1], "B": [1, -1], "C": [0, 0]},
-            }
-        },
+        {"payoffs": {a: {b: [ord(a) - ord(b), ord(b) - ord(a)] for b in "ABC"} for a in "ABC"}},
     ],
     "deal_or_no_deal": [
         {"kinds": ["hats", "balls"], "items": [2, 5], "total_value": 6, "messages": 1},
@@ -63,16 +57,8 @@ COOPERATIVE = [
     for player in COOPERATORS
     if player in scripted_player_names(variant[0])
 ]
-MESSAGES = (
-    "I have rock",
-    "I value books at 1, hats at 1, and balls at 1",
-    " ",
-    "<5 coins>",
-    "<|im_end|>",
-    "<A>",
-    "{0}\n%s\\1",
-    "石",
-)
+MESSAGES = ("I have rock", "I value books at 1, hats at 1, and balls at 1", " ", "<5 coins>")
+MESSAGES += ("<|im_end|>", "<A>", "{0}\n%s\\1", "石")
 
 
 @pytest.fixture(params=VARIANTS, ids=lambda variant: f"{variant[0]}-{len(variant[1])}")
