@@ -12,8 +12,8 @@ from social_dilemmas.games.deal_or_no_deal import (
     DealOrNoDealMatch,
     Offer,
     all_values,
-    tell_values,
-    told_values,
+    state_values,
+    stated_values,
     worth,
 )
 from social_dilemmas.games.game import SEATS
@@ -126,17 +126,17 @@ def test_forfeits_ask_for_nothing() -> None:
 
 
 def test_messages_tell_values_or_none() -> None:
-    assert told_values(KINDS, f"I {tell_values(KINDS, (7, 0, 10))}") == (7, 0, 10)
-    assert told_values(KINDS, "balls at 1 books at 10 hats at 4!") == (10, 4, 1)
+    assert stated_values(KINDS, f"I {state_values(KINDS, (7, 0, 10))}") == (7, 0, 10)
+    assert stated_values(KINDS, "balls at 1 books at 10 hats at 4!") == (10, 4, 1)
     corrected = "books at 2, hats at 0, balls at 3; no, books at 1"
-    assert told_values(KINDS, corrected) == (1, 0, 3)
+    assert stated_values(KINDS, corrected) == (1, 0, 3)
     for message in ("books at 2, hats at 0", "books and hats and balls", ""):
-        assert told_values(KINDS, message) is None
+        assert stated_values(KINDS, message) is None
 
 
 def test_behaviour_by_hand() -> None:
     match = of(OFFER, OFFER, OFFER)
-    told = f"I {tell_values(KINDS, (2, 0, 3))}"  # true for seat 0 only
+    told = f"I {state_values(KINDS, (2, 0, 3))}"  # true for seat 0 only
     for first, second in (((2, 0, 1), (0, 1, 1)), ((2, 0, 2), (0, 1, 2)), ((0, 0, 0), (0, 1, 2))):
         take_all(match, told, (items(*first), items(*second)))
     assert list(match.game.observe(match, 0)) == [

@@ -121,8 +121,8 @@ class MatrixGame(Game):
             words[f"choice_{action}"] = f"chooses {action}"
             words[f"choice_{action}_at_start"] = "... in the first round"
             for own, other in self.payoffs:
-                told = f"... after it chose {own} and the other {other}"
-                words[f"choice_{action}_after_{own}{other}"] = told
+                after = f"... after it chose {own} and the other {other}"
+                words[f"choice_{action}_after_{own}{other}"] = after
         return words
 
     def start(self, seed: int) -> "MatrixGameMatch":

@@ -1,26 +1,26 @@
-"""Scripted players of Deal-or-No-Deal. All of them tell their true values, except the liar."""
+"""Scripted players of Deal-or-No-Deal. All state their true values, except the liar."""
 
 from random import Random
 
 from social_dilemmas.agents.scripted.player import RulePlayer
-from social_dilemmas.games.deal_or_no_deal import DealView, tell_values, told_values, worth
+from social_dilemmas.games.deal_or_no_deal import DealView, state_values, stated_values, worth
 from social_dilemmas.games.dividing import Claims, Values
 from social_dilemmas.games.game import Turn
 from social_dilemmas.games.grammar import Text
 
 
 class Bargainer(RulePlayer):
-    """Tells its values, then asks for the items of every kind that its rule says."""
+    """States its values, then asks for the items of every kind that its rule says."""
 
     def decide(self, turn: Turn, random: Random) -> dict[str, object]:
         view: DealView = turn.view
         if turn.step == "message":
             (limit,) = (part.limit for part in turn.grammar.parts if isinstance(part, Text))
-            return {"message": f"I {tell_values(view.kinds, self.values(view))}"[:limit]}
+            return {"message": f"I {state_values(view.kinds, self.values(view))}"[:limit]}
         return dict(zip(view.kinds, self.rule(view), strict=True))
 
     def values(self, view: DealView) -> Values:
-        """The values that it tells: its own."""
+        """The values that it states: its own."""
         return view.values
 
 
@@ -58,14 +58,14 @@ def fair_half(view: DealView) -> Claims:
 
 
 def welfare_maximising(view: DealView) -> Claims:
-    """Believes the values that the other tells: asks for all of what it values more, for nothing of
+    """Believes the values that the other states: asks for all of what it values more, for nothing of
     what the other values more, and for half of the rest. Two such players reach the largest sum of
     points, the utilitarian choice of Harsanyi, Cardinal welfare, individualistic ethics, and
-    interpersonal comparisons of utility, Journal of Political Economy 63, 1955. If the other tells
+    interpersonal comparisons of utility, Journal of Political Economy 63, 1955. If the other states
     no values, it asks for half of everything.
     """
     halves = fair_half(view)
-    others = told_values(view.kinds, view.other_message or "")
+    others = stated_values(view.kinds, view.other_message or "")
     if others is None:
         return halves
     return tuple(
