@@ -57,8 +57,8 @@ COOPERATIVE = [
     for player in COOPERATORS
     if player in scripted_player_names(variant[0])
 ]
-MESSAGES = ("I have rock", "I value books at 1, hats at 1, and balls at 1", " ", "<5 coins>")
-MESSAGES += ("<|im_end|>", "<A>", "{0}\n%s\\1", "石")
+MESSAGES = ["I have rock", "I value books at 1, hats at 1, and balls at 1", " ", "<5 coins>"]
+MESSAGES += ["<|im_end|>", "<A>", "{0}\n%s\\1", "石"]
 
 
 @pytest.fixture(params=VARIANTS, ids=lambda variant: f"{variant[0]}-{len(variant[1])}")
@@ -300,9 +300,10 @@ def with_points(rules: Any) -> Any:
 
 @pytest.mark.parametrize(("name", "rules"), VARIANTS)
 def test_whole_numbers_may_be_written_with_a_point(name: str, rules: dict[str, Any]) -> None:
-    plain, pointed = {"name": name, "rules": rules}, {"name": name, "rules": with_points(rules)}
-    assert repr(wordings([plain])) == repr(wordings([pointed]))
-    first, second = (build_game(name, 6, entry["rules"]).start(5) for entry in (plain, pointed))
+    both = (rules, with_points(rules))
+    plain, pointed = (wordings([{"name": name, "rules": either}]) for either in both)
+    assert repr(plain) == repr(pointed)
+    first, second = (build_game(name, 6, either).start(5) for either in both)
     assert finish(first) == finish(second)
     assert repr(first.history) == repr(second.history)
 

@@ -228,7 +228,8 @@ def test_players_act_as_expected(player: str, seat: int) -> None:
     kind, name = player.split()
     for past, expected in (case.split(":") for case in EXPECTED[player].split()):
         if seat == 0 or kind != "matching_pennies":
-            assert reply_of(name, after(kind, *past.split("/"), seat), seat) == f"<{expected}>"
+            own, other = past.split("/")
+            assert reply_of(name, after(kind, own, other, seat), seat) == f"<{expected}>"
 
 
 @pytest.mark.parametrize(
