@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
@@ -255,6 +256,12 @@ def _model_of(name: str, tokens: int) -> "PreTrainedModel":
     return AutoModelForCausalLM.from_config(configs[name]())
 
 
+def hub_entry(source: object, **given: str | None) -> SimpleNamespace:
+    """A config entry of `models` for a published model."""
+    defaults = {"name": "tiny", "kind": "hub", "revision": None, "dtype": None}
+    return SimpleNamespace(**{**defaults, "source": str(source), **given})
+
+
 class FamilyOf(Protocol):
     """Builds a family's tokenizer as it is published, by the type of its models."""
 
@@ -299,8 +306,7 @@ def base_of(published: Published, tmp_path_factory: pytest.TempPathFactory) -> B
     @cache
     def directory(name: str) -> Path:
         path = tmp_path_factory.mktemp("base") / name
-        entry = {"name": "tiny", "kind": "hub", "source": str(published(name))}
-        write_base_model(entry, (), (), path)
+        write_base_model(hub_entry(published(name)), (), (), path)
         return path
 
     return lambda name: load_model(directory(name), device="cpu")

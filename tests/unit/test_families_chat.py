@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.conftest import hub_entry
 
 from social_dilemmas.errors import UserError
 from social_dilemmas.policy.chat import ChatFormat
@@ -138,7 +139,7 @@ def test_a_template_that_drops_thoughts_is_replaced_in_the_model_directory(
 ) -> None:
     source = str(published("qwen3"))
     with caplog.at_level(logging.INFO, "social_dilemmas"):
-        write_base_model({"name": "q", "kind": "hub", "source": source}, (), (), tmp_path / "base")
+        write_base_model(hub_entry(source, name="q"), (), (), tmp_path / "base")
     (line,) = [record.getMessage() for record in caplog.records]
     assert f"models[q]: the chat template of {source} changes earlier turns" in line
     tokenizer = load_model(tmp_path / "base", device="cpu").tokenizer

@@ -23,8 +23,8 @@ from social_dilemmas.method.update import add_gradients
 from social_dilemmas.method.warm_start import Recorder
 from social_dilemmas.policy import log_probabilities
 from social_dilemmas.policy.activation_checkpointing import (
-    enable_gradient_checkpointing,
-    recomputing,
+    activation_checkpointing,
+    enable_activation_checkpointing,
 )
 from social_dilemmas.policy.adapters import attach_learner, folded
 from social_dilemmas.policy.log_probabilities import action_log_probabilities, chunk_size
@@ -179,7 +179,7 @@ def test_gradient_checkpointing_changes_no_gradient(
 ) -> None:
     plain = gradients(learner(base_model), tiny, trajectories, fold_adapter=fold)
     model = learner(base_model)
-    enable_gradient_checkpointing(model.get_base_model())
+    enable_activation_checkpointing(model.get_base_model())
     passes: list[int] = []
     for layer in model.modules():
         if isinstance(layer, Qwen2DecoderLayer):
@@ -198,7 +198,7 @@ def test_gradient_checkpointing_keeps_less(
     base_model: Path, tiny: LanguageModel, trajectories: list[Trajectory]
 ) -> None:
     model = learner(base_model)
-    enable_gradient_checkpointing(model.get_base_model())
+    enable_activation_checkpointing(model.get_base_model())
     batch = collate(trajectories, tiny.padding)
     allowed = tiny.masks(build_game("trust_and_split", 10)).allowed
     found = []
@@ -210,7 +210,7 @@ def test_gradient_checkpointing_keeps_less(
             return tensor
 
         with (
-            recomputing(model, enabled),
+            activation_checkpointing(model, enabled),
             torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
         ):
             action_log_probabilities(model, batch, allowed)
@@ -223,7 +223,7 @@ def test_a_model_without_gradient_checkpointing_is_refused() -> None:
 
     model = GPT2LMHeadModel(GPT2Config(n_layer=0, n_embd=4, n_head=1, vocab_size=8))
     with pytest.raises(UserError, match=r"gradient_checkpointing: models of type gpt2"):
-        enable_gradient_checkpointing(model)
+        enable_activation_checkpointing(model)
 
 
 def test_sampling_mixes_adapters_also_with_gradient_checkpointing(

@@ -46,7 +46,7 @@ from social_dilemmas.method.rollout import (
     summarise_results,
 )
 from social_dilemmas.method.update import add_gradients
-from social_dilemmas.policy.activation_checkpointing import enable_gradient_checkpointing
+from social_dilemmas.policy.activation_checkpointing import enable_activation_checkpointing
 from social_dilemmas.policy.adapters import (
     LEARNER,
     adapter_weights,
@@ -119,7 +119,7 @@ class Trainer:
             seed=derive_seed(seed, "adapter"),
         )
         if settings["gradient_checkpointing"]:
-            enable_gradient_checkpointing(self._language_model.model)
+            enable_activation_checkpointing(self._language_model.model)
         self._trained = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
         self._optimizer = torch.optim.Adam(self._trained.values(), lr=settings["learning_rate"])
         self._credit = partial(

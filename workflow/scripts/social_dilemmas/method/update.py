@@ -10,7 +10,7 @@ from torch import Tensor
 
 from social_dilemmas.method.loss import loss_terms
 from social_dilemmas.method.micro_batches import micro_batches
-from social_dilemmas.policy.activation_checkpointing import recomputing
+from social_dilemmas.policy.activation_checkpointing import activation_checkpointing
 from social_dilemmas.policy.adapters import folded
 from social_dilemmas.policy.log_probabilities import action_log_probabilities
 from social_dilemmas.policy.masks import AllowedTokens
@@ -63,7 +63,7 @@ def add_gradients(
             sums["kl_tokens"] += batch.size
         with (
             folded(model, settings["fold_adapter"]),
-            recomputing(model, settings["gradient_checkpointing"]),
+            activation_checkpointing(model, settings["gradient_checkpointing"]),
         ):
             log_probabilities, entropies = scored(model)
             sampled = None
