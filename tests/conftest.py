@@ -101,36 +101,6 @@ def masks_of(tiny: "LanguageModel") -> MasksOf:
     return compiled
 
 
-# Templates in the styles of well-known chat models; tokens of theirs that mark turns.
-FOREIGN = {
-    "chatml": (
-        "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}"
-        "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
-        ["<|im_start|>", "<|im_end|>"],
-    ),
-    "headers": (
-        "{{ bos_token }}{% for m in messages %}{{ '<|start_header_id|>' + m.role + "
-        "'<|end_header_id|>\n\n' + m.content + '<|eot_id|>' }}{% endfor %}"
-        "{% if add_generation_prompt %}"
-        "{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}",
-        ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"],
-    ),
-    "turns": (
-        "{{ bos_token }}{% for m in messages %}{{ '<start_of_turn>' + "
-        "('model' if m.role == 'assistant' else m.role) + '\n' + m.content | trim + "
-        "'<end_of_turn>\n' }}{% endfor %}"
-        "{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}",
-        ["<start_of_turn>", "<end_of_turn>"],
-    ),
-    "brackets": (
-        "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}"
-        "{{ '[INST]' + m.content + '[/INST]' }}{% else %}{{ m.content + eos_token }}{% endif %}"
-        "{% endfor %}",
-        ["[INST]", "[/INST]"],
-    ),
-}
-
-
 class MakeTokenizer(Protocol):
     """Builds a small byte-level tokenizer with such a chat template."""
 
@@ -163,15 +133,3 @@ def make_tokenizer() -> MakeTokenizer:
         )
 
     return make
-
-
-@pytest.fixture(scope="session", params=["embedded", *FOREIGN])
-def any_chat(
-    request: pytest.FixtureRequest, tiny: "LanguageModel", make_tokenizer: MakeTokenizer
-) -> "ChatFormat":
-    """The chat format of the embedded model, and of tokenizers in other styles."""
-    from social_dilemmas.policy.chat import ChatFormat
-
-    if request.param == "embedded":
-        return tiny.chat
-    return ChatFormat(make_tokenizer(*FOREIGN[request.param]))
