@@ -128,18 +128,20 @@ def test_sampling_mixes_adapters_also_with_activation_checkpointing(
 # Micro-batches by tokens
 
 
-def test_without_a_limit_of_tokens_the_order_is_kept() -> None:
-    assert micro_batches([5, 9, 1, 7, 3], 2, None) == [[0, 1], [2, 3], [4]]
-    assert micro_batches([5, 9], 8, None) == [[0, 1]]
-
-
-def test_with_a_limit_of_tokens_the_longest_come_first() -> None:
-    assert micro_batches([5, 9, 1, 7, 3], 8, 14) == [[1], [3, 0], [4, 2]]
-    assert micro_batches([5, 5, 5, 5], 3, 10) == [[0, 1], [2, 3]]
-
-
-def test_a_conversation_longer_than_the_limit_goes_alone() -> None:
-    assert micro_batches([3, 50, 3], 8, 10) == [[1], [0, 2]]
+@pytest.mark.parametrize(
+    ("lengths", "most_rows", "most_tokens", "expected"),
+    [
+        ([5, 9, 1, 7, 3], 2, None, [[0, 1], [2, 3], [4]]),  # without a limit the order is kept
+        ([5, 9], 8, None, [[0, 1]]),
+        ([5, 9, 1, 7, 3], 8, 14, [[1], [3, 0], [4, 2]]),  # with one, the longest come first
+        ([5, 5, 5, 5], 3, 10, [[0, 1], [2, 3]]),
+        ([3, 50, 3], 8, 10, [[1], [0, 2]]),  # what is longer than the limit goes alone
+    ],
+)
+def test_micro_batches(
+    lengths: list[int], most_rows: int, most_tokens: int | None, expected: list[list[int]]
+) -> None:
+    assert micro_batches(lengths, most_rows, most_tokens) == expected
 
 
 @given(

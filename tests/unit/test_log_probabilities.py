@@ -1,6 +1,7 @@
 """Log-probabilities of action tokens: against a computation token by token, in chunks, and with checkpointing."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -109,10 +110,7 @@ def test_padding_changes_nothing(tiny: LanguageModel, name: str) -> None:
     trajectories = scripted_trajectories(tiny, name)
     allowed = table_of(tiny, name)
     batch = collate(trajectories, tiny.padding)
-    wider = TrajectoryBatch(
-        torch.nn.functional.pad(batch.tokens, (0, 37), value=7),
-        *(batch.conversation, batch.position, batch.state, batch.round, batch.target),
-    )
+    wider = replace(batch, tokens=torch.nn.functional.pad(batch.tokens, (0, 37), value=7))
     together = action_log_probabilities(tiny.model, batch, allowed)
     padded = action_log_probabilities(tiny.model, wider, allowed)
     alone = [

@@ -29,6 +29,7 @@ from social_dilemmas.policy.template import append_only, why_unfit
 from social_dilemmas.policy.tokenizer import train_tokenizer
 
 AS_STORED = "auto"  # transformers' word for the dtype that a model directory's config.json names
+TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 SHAPE = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
 
 logger = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ def build_embedded_model(
 
     Args:
         context: the most tokens of a conversation.
-        shape: `hidden_size`, `num_hidden_layers`, `num_attention_heads` and `intermediate_size`.
+        shape: a number for each of `SHAPE`.
     """
     torch.manual_seed(seed)
     config = Qwen2Config(
@@ -128,12 +129,9 @@ def _published_model(entry: Any) -> LanguageModel:
         message = "%s: the chat template of %s %s; the model directory gets an append-only one"
         logger.info(message, name, source, reason)
     # Published defaults, which inference servers apply, would distort the model's own distribution.
-    published_ids = {
-        name: getattr(model.generation_config, name)
-        for name in ("bos_token_id", "eos_token_id", "pad_token_id")
-    }
+    ids = {key: getattr(model.generation_config, key) for key in TOKEN_IDS}
     model.generation_config = GenerationConfig(
-        do_sample=True, temperature=1.0, top_k=0, top_p=1.0, **published_ids
+        do_sample=True, temperature=1.0, top_k=0, top_p=1.0, **ids
     )
     return LanguageModel(model, ChatFormat(tokenizer), published)
 
@@ -158,9 +156,8 @@ def _load(path: Path | str, dtype: str) -> tuple[PreTrainedModel, PreTrainedToke
         if tokenizer.decode(tokenizer.encode("text", add_special_tokens=False)) != "text":
             raise ValueError("the tokenizer is missing")
     except (OSError, ValueError, SafetensorError) as error:
-        raise UserError(
-            f"{path} is not a complete model directory ({first_line(error)})"
-        ) from error
+        reason = first_line(error)
+        raise UserError(f"{path} is not a complete model directory ({reason})") from error
     return model, tokenizer
 
 

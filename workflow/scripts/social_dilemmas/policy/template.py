@@ -1,9 +1,8 @@
 """Chat templates: rendering them, and replacing those under which a conversation can't grow.
 
-Some templates write earlier turns differently once a conversation goes on (Qwen3 drops the empty block of thought that
-opens a reply), others write today's date. A key-value cache can't follow the former, and no run could be repeated with
-the latter. Such a template is replaced in the model directory, so that everything that reads the directory, an
-inference server too, uses the same format.
+Some write earlier turns differently once a conversation goes on (Qwen3 drops the empty block of thought that opens a
+reply), which a key-value cache can't follow; others write today's date, so that no run could be repeated. They are
+replaced in the model directory, so that all that read it, an inference server too, use the same format.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,11 +26,7 @@ def dialogue(*texts: str) -> list[dict[str, str]]:
 def render(
     tokenizer: PreTrainedTokenizerBase, messages: Sequence[Mapping[str, str]], reply: bool = True
 ) -> str:
-    """The text that a tokenizer's chat template makes of messages, thinking off, at a fixed date.
-
-    Args:
-        reply: end where the next reply begins.
-    """
+    """What a chat template makes of messages, thinking off, at a fixed date; `reply` opens the next reply."""
     rendered = tokenizer.apply_chat_template(
         [dict(message) for message in messages],
         tokenize=False,
@@ -83,8 +78,8 @@ def append_only(tokenizer: PreTrainedTokenizerBase) -> str:
     before, _, after = asked.partition(FIRST)
     reply_after = answered.partition(REPLY)[2]
     between, _, last = whole.partition(REPLY)[2].partition(SECOND)
-    ordered = opening.startswith(asked) and between.startswith(reply_after)
-    if not (ordered and last.startswith(after)):
+    ordered = (opening, asked), (between, reply_after), (last, after)
+    if not all(text.startswith(start) for text, start in ordered):
         name = tokenizer.name_or_path
         raise UserError(f"the chat template of {name} doesn't write turns one after the other")
     reply_before = opening.removeprefix(asked)

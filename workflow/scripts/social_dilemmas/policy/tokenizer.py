@@ -4,8 +4,8 @@ On a CPU, time goes with the number of tokens. The games' text is split at what 
 numbers, and phrases that the games name. Each of these, and each constant segment in between, is one entry of the
 vocabulary, matched before anything else. Any other text is encoded by byte-level BPE trained on the same text.
 
-The segments are added tokens of an ordinary `Qwen2Tokenizer`. A pre-tokenizer of our own would be lost: `AutoTokenizer`
-loads every model of type qwen2 as that class, which silently replaces the pre-tokenizer by its own.
+The segments are added tokens of an ordinary `Qwen2Tokenizer`: it is what `AutoTokenizer` loads for every model of type
+qwen2, and it would silently replace a pre-tokenizer of our own.
 """
 
 import json
