@@ -21,19 +21,19 @@ CREATE TABLE IF NOT EXISTS responses (
 
 
 class ResponseCache:
-    """An SQLite file with one row for each response, written as soon as it came.
+    """An SQLite file with one row per response, written as soon as it arrives.
 
     Several processes may use one file at the same time.
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises UserError if the file can't be written, or is no such cache."""
+        """Raises UserError if the file can't be written, or isn't such a cache."""
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(path, timeout=60, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
-            raise self._refusal(error) from None
+            raise self._unusable(error) from None
         self._execute(_TABLE)
         self.get("")
 
@@ -41,7 +41,7 @@ class ResponseCache:
         return int(self._execute("SELECT count(*) FROM responses")[0][0])
 
     def get(self, key: str) -> Response | None:
-        """The response that is kept under a key, if any."""
+        """The response under a key, if there is one."""
         rows = self._execute(
             "SELECT text, prompt_tokens, completion_tokens FROM responses WHERE key = ?", key
         )
@@ -57,12 +57,12 @@ class ResponseCache:
         try:
             return self._database.execute(statement, values).fetchall()
         except sqlite3.Error as error:
-            raise self._refusal(error) from None
+            raise self._unusable(error) from None
 
-    def _refusal(self, error: Exception) -> UserError:
+    def _unusable(self, error: Exception) -> UserError:
         return UserError(f"{self.path} can't be used as a cache of responses: {error}")
 
 
 def cache_key(*facts: Any) -> str:
-    """A key that depends on every fact; facts are made of what JSON knows."""
+    """A key that depends on every fact; facts consist of what JSON knows."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
