@@ -550,6 +550,24 @@ def test_a_player_in_many_seats_is_asked_once_a_step_in_order() -> None:
     assert [len(match.history) for match in matches] == [1, 2, 2]
 
 
+def test_replies_of_a_step_are_heard_together_before_the_matches_take_them() -> None:
+    game = PrisonersDilemma(rounds=2)
+    matches = [game.start(seed) for seed in range(2)]
+    heard: list[tuple[int, int, int, str]] = []
+    first, second = (scripted_player("prisoners_dilemma", f"always_{letter}") for letter in "ab")
+
+    def hear(turn: Turn, reply: str) -> None:
+        heard.append((len(turn.match.history), turn.match.seed, turn.seat, reply))
+
+    play(matches, [(first, second), (second, first)], hear)
+    assert heard == [
+        (finished, seed, seat, reply)
+        for finished in range(2)
+        for reply, places in (("<A>", [(0, 0), (1, 1)]), ("<B>", [(0, 1), (1, 0)]))
+        for seed, seat in places
+    ]
+
+
 def test_matches_of_different_games_are_played_together() -> None:
     matches = [build_game(name, 3).start(seed) for seed, name in enumerate(game_names())]
     player = Watcher()
