@@ -1,43 +1,46 @@
 """A player behind any server of the OpenAI chat-completions protocol."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from social_dilemmas.agents.api.cache import ResponseCache, cache_key
-from social_dilemmas.agents.api.server import (
-    AbandonedError,
-    ChatServer,
-    Message,
-    Response,
-    ServerError,
-    sampling,
-)
+from social_dilemmas.agents.api.server import ChatServer, Response, ServerError
 from social_dilemmas.agents.api.settings import ApiSettings
-from social_dilemmas.agents.api.usage import Usage
 from social_dilemmas.agents.human.form import form_in_words
-from social_dilemmas.errors import UserError
 from social_dilemmas.games.game import Match, Turn
 from social_dilemmas.games.grammar import Grammar
+
+
+@dataclass
+class Usage:
+    """What a player used so far."""
+
+    name: str  # of the player
+    model: str
+    requests: int = 0  # sent, retries and failures included
+    cached_responses: int = 0
+    invalid_replies: int = 0  # whether or not a later one was valid
+    prompt_tokens: int = 0  # of all responses, those from the cache included
+    completion_tokens: int = 0
+    cost: float | None = None  # of these tokens; None without prices
+    cost_now: float | None = None  # the part of it that isn't from the cache
 
 
 class ApiPlayer:
     """Plays any number of seats; every seat of every match has a conversation of its own.
 
     Prompts are user turns, replies are assistant turns. After an invalid reply the server is asked again,
-    outside the conversation; if none of the replies is valid, the match gets the last, and counts a
-    forfeit. Matches that share a seed are told apart by their `number`.
+    outside the conversation; if all are invalid, the match gets the last, and counts a forfeit. Matches
+    that share a seed are told apart by their `number`.
     """
 
     def __init__(self, settings: ApiSettings, cache: Path) -> None:
-        """A player for new matches.
-
-        Args:
-            settings: the server, and how to ask it.
-            cache: file that keeps all responses, new or from an earlier run.
+        """A player whose responses are kept in the file `cache`, new or from an earlier run.
 
         Raises:
             UserError: the key isn't there, or the cache can't be used.
@@ -46,11 +49,11 @@ class ApiPlayer:
         self._settings = settings
         self._server = ChatServer(settings)
         self._cache = ResponseCache(cache)
-        self._conversations: WeakKeyDictionary[Match, tuple[list[Message], list[Message]]]
+        self._conversations: WeakKeyDictionary[Match, tuple[list[str], list[str]]]
         self._conversations = WeakKeyDictionary()
-        priced = settings.prompt_price is not None and settings.completion_price is not None
-        cost = 0.0 if priced else None
-        self._usage = Usage(cost=cost, cost_now=cost)
+        self._usage = Usage(settings.name, settings.model)
+        if settings.prompt_price is not None and settings.completion_price is not None:
+            self._usage.cost = self._usage.cost_now = 0.0
 
     def check_reachable(self) -> None:
         """Ask the server for something that costs nothing.
@@ -58,15 +61,7 @@ class ApiPlayer:
         Raises:
             UserError: it doesn't answer, or doesn't accept the key.
         """
-
-        async def check() -> None:
-            async with self._server.batch():
-                await self._server.check()
-
-        try:
-            asyncio.run(check())
-        except ServerError as error:
-            raise UserError(self._complaint(error)) from None
+        self._server.run([self._server.check])
 
     def reply(self, turns: Sequence[Turn]) -> list[str]:
         """One reply for each turn, in order.
@@ -74,86 +69,69 @@ class ApiPlayer:
         Raises:
             UserError: the server fails for good. All responses so far are in the cache.
         """
-        replies = asyncio.run(self._answer_all(turns))
+        try:
+            replies = self._server.run([partial(self._answer, turn) for turn in turns])
+        except ServerError as error:
+            kept = f"its responses so far ({len(self._cache)}) are kept in {self._cache.path}"
+            raise ServerError(f"{error}; {kept}") from None
         for turn, reply in zip(turns, replies, strict=True):
-            self._conversation(turn).extend((_user(turn.prompt), _assistant(reply)))
+            self._conversation(turn).extend((turn.prompt, reply))
         return replies
 
     @property
-    def usage(self) -> Usage:
-        """What was used so far."""
-        return replace(self._usage, requests=self._server.requests)
-
-    @property
     def usage_record(self) -> dict[str, Any]:
-        """The usage, with the names of the player and of the model."""
-        return {"name": self.name, "model": self._settings.model, **asdict(self.usage)}
+        """What was used so far, see `Usage`."""
+        return {**asdict(self._usage), "requests": self._server.requests}
 
-    def _conversation(self, turn: Turn) -> list[Message]:
+    def _conversation(self, turn: Turn) -> list[str]:
+        """Prompts and replies of the turn's seat so far, alternating."""
         return self._conversations.setdefault(turn.match, ([], []))[turn.seat]
-
-    async def _answer_all(self, turns: Sequence[Turn]) -> list[str]:
-        """All replies. If the server fails, requests on their way are waited for, and their responses kept."""
-        async with self._server.batch():
-            answers = await asyncio.gather(*map(self._answer, turns), return_exceptions=True)
-        for answer in answers:
-            if isinstance(answer, ServerError):
-                kept = f"its responses so far ({len(self._cache)}) are kept in {self._cache.path}"
-                raise UserError(f"{self._complaint(answer)}; {kept}")
-            if isinstance(answer, BaseException) and not isinstance(answer, AbandonedError):
-                raise answer
-        return [answer for answer in answers if isinstance(answer, str)]
 
     async def _answer(self, turn: Turn) -> str:
         """The first valid reply, or the last of all attempts."""
-        conversation = [*self._conversation(turn), _user(turn.prompt)]
+        texts = [*self._conversation(turn), turn.prompt]
         reply = ""
         for attempt in range(self._settings.attempts + 1):
-            key = cache_key(
-                self._settings.base_url,
-                sampling(self._settings),
-                conversation,
-                [turn.match.seed, turn.seat, turn.match.number, attempt],
-            )
-            reply = (await self._respond(key, conversation)).text
+            place = [turn.match.seed, turn.seat, turn.match.number, attempt]
+            reply = (await self._respond(messages(texts), place)).text
             if turn.grammar.parse(reply) is not None:
                 break
             self._usage.invalid_replies += 1
-            conversation += [_assistant(reply), _user(ask_again(turn.grammar))]
+            texts += [reply, ask_again(turn.grammar)]
         return reply
 
-    async def _respond(self, key: str, conversation: Sequence[Message]) -> Response:
+    async def _respond(
+        self, conversation: Sequence[Mapping[str, str]], place: Sequence[int]
+    ) -> Response:
         """The response to a conversation, from the cache or from the server."""
-        kept = self._cache.get(key)
-        response = kept or await self._server.complete(conversation)
-        if kept is None:
+        usage, settings, server = self._usage, self._settings, self._server
+        key = cache_key(settings.base_url, server.sampling, conversation, place)
+        cached = self._cache.get(key)
+        response = cached or await server.complete(conversation)
+        if cached is None:
             self._cache.put(key, response)
-        self._usage.add(response, self._settings, cached=kept is not None)
+        usage.cached_responses += cached is not None
+        usage.prompt_tokens += response.prompt_tokens
+        usage.completion_tokens += response.completion_tokens
+        if usage.cost is not None and usage.cost_now is not None:
+            cost = response.prompt_tokens * (settings.prompt_price or 0)
+            cost += response.completion_tokens * (settings.completion_price or 0)
+            usage.cost += cost / 1e6
+            usage.cost_now += cost / 1e6 if cached is None else 0
         return response
-
-    def _complaint(self, error: ServerError) -> str:
-        place = f"{self._settings.base_url}, model {self._settings.model}"
-        return f"api_players[{self.name}]: the server ({place}) {error}"
 
 
 def api_player(entry: Mapping[str, Any], cache: Path) -> ApiPlayer:
-    """The player of an entry of `api_players`, completed by its defaults.
-
-    Raises:
-        UserError: the key isn't there, or the cache can't be used.
-    """
+    """The player of an entry of `api_players`; see `ApiPlayer`."""
     return ApiPlayer(ApiSettings(**entry), cache)
+
+
+def messages(texts: Sequence[str]) -> list[dict[str, str]]:
+    """A conversation as the protocol writes it; some servers refuse turns without text."""
+    turns = zip(cycle(("user", "assistant")), texts, strict=False)
+    return [{"role": role, "content": text if text.strip() else "..."} for role, text in turns]
 
 
 def ask_again(grammar: Grammar) -> str:
     """The prompt after an invalid reply."""
     return f"That is not a valid reply: reply with {form_in_words(grammar)}, and nothing else."
-
-
-def _user(text: str) -> Message:
-    return {"role": "user", "content": text}
-
-
-def _assistant(text: str) -> Message:
-    """A reply as a turn of the conversation; some servers refuse turns without text."""
-    return {"role": "assistant", "content": text if text.strip() else "..."}
