@@ -158,7 +158,7 @@ def test_after_an_invalid_reply_it_is_asked_again_outside_the_conversation(make:
         "That is not a valid reply: reply with <A> or <B>, and nothing else.",
     ]
     assert contents(following)[1:] == ["<B>", "The other player chose <B>."]
-    assert player.usage.invalid_replies == 1
+    assert player.usage_record["invalid_replies"] == 1
 
 
 @pytest.mark.parametrize("text", ["B", "", None, "<A><B>", "\ud800"])
@@ -171,8 +171,8 @@ def test_invalid_replies_for_ever_are_counted_forfeits(
     (match,) = meet(player, dilemmas(rounds=2))
     assert match.invalid == [2, 0]
     assert actions([match]) == [["A", "A"]]
-    assert len(make.server.asked) == 2 * (attempts + 1) == player.usage.requests
-    assert player.usage.invalid_replies == 2 * (attempts + 1)
+    assert len(make.server.asked) == 2 * (attempts + 1) == player.usage_record["requests"]
+    assert player.usage_record["invalid_replies"] == 2 * (attempts + 1)
     for asked in make.server.asked:  # some servers refuse turns without text
         assert all(content.strip() for content in contents(asked))
 
@@ -183,7 +183,7 @@ def test_a_rerun_costs_nothing(make: Make) -> None:
     first = api_player({**make.server.player(attempts=2), **prices}, make.cache)
     played = actions(meet(first, dilemmas(3, rounds=4)))
     cost = 13 * (10 * 2 + 2 * 10) / 1e6
-    assert first.usage.cost == first.usage.cost_now == pytest.approx(cost)
+    assert first.usage_record["cost"] == first.usage_record["cost_now"] == pytest.approx(cost)
     make.server.close()
     again = api_player({**make.server.player(attempts=2), **prices}, make.cache)
     assert actions(meet(again, dilemmas(3, rounds=4))) == played
@@ -197,7 +197,7 @@ def test_a_rerun_costs_nothing(make: Make) -> None:
 def test_without_prices_there_is_no_cost(make: Make) -> None:
     player = make()
     meet(player, dilemmas())
-    assert (player.usage.cost, player.usage.cost_now) == (None, None)
+    assert (player.usage_record["cost"], player.usage_record["cost_now"]) == (None, None)
 
 
 def test_matches_of_one_seed_have_responses_of_their_own_by_their_number(make: Make) -> None:
@@ -264,12 +264,12 @@ def test_what_may_pass_is_retried_a_bounded_number_of_times(
     player = make(timeout=0.2)
     make.server.does(trouble, trouble, says("<B>"))
     assert actions(meet(player, dilemmas())) == [["B"]]
-    assert len(make.server.asked) == 3 == player.usage.requests
+    assert len(make.server.asked) == 3 == player.usage_record["requests"]
 
     make.server.does(trouble)
     sentence = complaint(player, dilemmas(first_seed=1))
     assert problem in sentence
-    assert "even after 2 retries; its responses so far (1) are kept in" in sentence
+    assert "tried 3 times; its responses so far (1) are kept in" in sentence
     assert len(make.server.asked) == 3
 
 
@@ -278,7 +278,7 @@ def test_the_server_says_how_long_to_wait_unless_it_is_too_long(
 ) -> None:
     make.server.does(fails(429, Retry_After="7"), fails(429, "tomorrow", Retry_After="9999"))
     sentence = complaint(make())
-    assert "answers with status 429 (tomorrow), even after 1 retry;" in sentence
+    assert "answers with status 429 (tomorrow), tried 2 times;" in sentence
     assert waits == [7]
 
 
@@ -313,7 +313,10 @@ def test_a_wrong_count_of_tokens_is_no_count(make: Make, usage: Any) -> None:
     make.server.does(says("<A>", usage=usage))
     player = make()
     meet(player, dilemmas())
-    assert (player.usage.prompt_tokens, player.usage.completion_tokens) == (0, 0)
+    assert (player.usage_record["prompt_tokens"], player.usage_record["completion_tokens"]) == (
+        0,
+        0,
+    )
 
 
 @pytest.mark.parametrize(
@@ -444,7 +447,7 @@ def test_a_server_that_refuses_the_key_is_not(make: Make) -> None:
 
 def test_nobody_is_there(make: Make) -> None:
     make.server.close()
-    with pytest.raises(UserError, match=r"can't be reached \(.*\), even after 1 retry$"):
+    with pytest.raises(UserError, match=r"can't be reached \(.*\), tried 2 times$"):
         make(retries=1).check_reachable()
 
 

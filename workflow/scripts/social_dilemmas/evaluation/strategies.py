@@ -14,12 +14,7 @@ import numpy as np
 import pandas as pd
 
 from social_dilemmas.agents.axelrod.kinds import kind_of_strategy
-from social_dilemmas.agents.axelrod.player import (
-    library_game,
-    prepare,
-    strategy_class,
-    strategy_seed,
-)
+from social_dilemmas.agents.axelrod.player import library_game, prepare, strategy_class
 from social_dilemmas.games import game_of
 from social_dilemmas.games.game import SEATS
 from social_dilemmas.games.prisoners_dilemma import PrisonersDilemma
@@ -27,11 +22,8 @@ from social_dilemmas.randomness import derive_seed
 from social_dilemmas.run.progress import Progress
 
 C, D = axelrod.Action.C, axelrod.Action.D
-Actions = list[tuple[axelrod.Action, axelrod.Action]]
-
-PROBE_ROUNDS, PROBE_MATCHES = 10, 20
+PROBE_ROUNDS, PROBE_MATCHES, LAST_ROUNDS = 10, 20, 3
 SLIP = 3  # the round of the slip
-LAST_ROUNDS = 3
 PROBES = {
     "with_cooperator": axelrod.Cooperator,
     "with_defector": axelrod.Defector,
@@ -40,23 +32,17 @@ PROBES = {
 
 
 def run_strategies(
-    *,
-    game: Mapping[str, Any],
-    strategies: Sequence[str],
-    matches: int,
-    output: Path,
-    kinds: Path,
+    *, game: Mapping[str, Any], strategies: Sequence[str], matches: int, output: Path, kinds: Path
 ) -> None:
-    """Play all pairs of different strategies, and write one row per match and side as parquet and the kinds as CSV.
+    """Play matches between all pairs of different strategies under the rules of a prisoner's dilemma.
 
     Args:
-        game: the config entry of a prisoner's dilemma.
+        game: the game's entry in the config.
         strategies: names, each once.
         matches: of each pair.
-        output: parquet file with the columns agent, opponent, match, payoff and payoff_opponent (points a round),
-            cooperation and cooperation_opponent (shares of rounds).
-        kinds: CSV file with the columns strategy, kind, cooperation_with_cooperator, cooperation_with_defector (shares
-            of rounds), cooperation_after_slip (share of the last three rounds).
+        output: parquet file with one row per match and side: agent, opponent, match, payoff and payoff_opponent
+            (points per round), cooperation and cooperation_opponent (shares of rounds).
+        kinds: CSV file with one row per strategy, see `kind_row`.
 
     Raises:
         UserError: a strategy doesn't exist.
@@ -83,7 +69,6 @@ def play_pair(
     game = library_game(rules)
     random = any(axelrod.Classifiers["stochastic"](player) for player in (first, second))
     outcomes = np.zeros((matches, 2, 2))
-    actions: Actions = []
     for index in range(matches):
         seed = match_seed(first.name, second.name, index)
         if random or not index:
@@ -97,11 +82,11 @@ def play_pair(
 
 def play_strategies(
     first: axelrod.Player, second: axelrod.Player, rounds: int, game: axelrod.Game, seed: int
-) -> Actions:
-    """The actions of both in a new match of so many rounds."""
+) -> list[tuple[axelrod.Action, axelrod.Action]]:
+    """The actions of both in every round of a new match."""
     for seat, player in enumerate((first, second)):
         player.reset()
-        prepare(player, game, strategy_seed(player.name, seed, seat))
+        prepare(player, game, seed, seat)
     actions = []
     for _ in range(rounds):
         pair = first.strategy(second), second.strategy(first)
@@ -117,7 +102,7 @@ def match_seed(*names: object) -> int:
 
 
 def kind_row(name: str) -> dict[str, Any]:
-    """The kind of a strategy, and its answers to the probes under the library's own payoffs."""
+    """The kind of a strategy, and its shares of cooperation with the probes under the library's own payoffs."""
     player, game = strategy_class(name)(), axelrod.Game()
     shares = {}
     for label, probe in PROBES.items():

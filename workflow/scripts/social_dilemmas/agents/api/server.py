@@ -1,7 +1,6 @@
 """Requests to a server of the OpenAI chat-completions protocol.
 
-The openai client repeats a request where that may help: no connection, no answer in time, status
-408, 409, 429 and 5xx. Every failure that remains ends in one sentence.
+The openai client retries what may pass: no connection, no answer in time, status 408, 409, 429, 5xx.
 """
 
 import asyncio
@@ -41,29 +40,22 @@ class AbandonedError(openai.OpenAIError):
 
 
 class ChatServer:
-    """A server and its key, which appears in no message and no response.
-
-    Attributes:
-        requests: number of requests sent so far, retries included.
-        sampling: all fields of a request except the conversation.
-    """
+    """A server and its key, which appears in no message and no response."""
 
     def __init__(self, settings: ApiSettings) -> None:
         """Raises UserError if the key isn't there."""
-        self.requests = 0
+        self.requests = 0  # sent so far, retries included
         limits = {"temperature": settings.temperature, "max_tokens": settings.max_new_tokens}
         given = {key: value for key, value in limits.items() if value is not None}
+        # All fields of a request except the conversation.
         self.sampling = {"model": settings.model, **given, **settings.extra}
         self._settings = settings
         self._key = read_key(settings)
 
     def run(self, jobs: Sequence[Callable[[], Awaitable[Any]]]) -> list[Any]:
-        """The results of jobs that send requests, all at the same time.
+        """The results of jobs that send requests, all at the same time; ServerError if one fails.
 
         Once a request has failed for good, no more are sent, but those on their way are finished.
-
-        Raises:
-            ServerError: a request has failed.
         """
         results = asyncio.run(self._batch(jobs))
         for result in results:
@@ -76,10 +68,8 @@ class ChatServer:
         body = {"messages": messages, **self.sampling}
         async with self._free:
             try:
-                answer = await self._client.post(
-                    "/chat/completions", cast_to=httpx.Response, body=body
-                )
-                return self._read(answer.content.decode(errors="replace"))
+                post = self._client.post("/chat/completions", cast_to=httpx.Response, body=body)
+                return self._read((await post).content.decode(errors="replace"))
             except (openai.APIError, ValueError) as error:
                 self._failed = True
                 raise self._failure(error) from None
@@ -126,7 +116,7 @@ class ChatServer:
             problem = f"answers with something that isn't a chat completion: {body}"
             raise ValueError(problem) from None
         usage = completion.get("usage")
-        counts = (_count(usage, f"{kind}_tokens") for kind in ("prompt", "completion"))
+        counts = [_count(usage, kind) for kind in ("prompt_tokens", "completion_tokens")]
         return Response(self._without_key(text), *counts)
 
     def _failure(self, error: openai.APIError | ValueError) -> ServerError:
@@ -147,12 +137,10 @@ class ChatServer:
         line = " ".join(printable(self._without_key(problem)).split())
         short = line if len(line) <= LONGEST_PROBLEM else f"{line[:LONGEST_PROBLEM]}..."
         place = f"{settings.base_url}, model {settings.model}"
-        sentence = f"api_players[{settings.name}]: the server ({place}) {short}"
-        if isinstance(error, openai.APIError):
-            retries = int(error.request.headers.get("x-stainless-retry-count", 0))
-            if retries:
-                sentence += f", even after {retries} {'retry' if retries == 1 else 'retries'}"
-        return ServerError(sentence)
+        request = getattr(error, "request", None)
+        retries = int(request.headers.get("x-stainless-retry-count", 0)) if request else 0
+        tried = f", tried {retries + 1} times" if retries else ""
+        return ServerError(f"api_players[{settings.name}]: the server ({place}) {short}{tried}")
 
     def _without_key(self, text: str) -> str:
         secret = self._key is not None and len(self._key) >= SHORTEST_SECRET
@@ -171,11 +159,7 @@ class _HttpClient(openai.DefaultAsyncHttpxClient):
 
 
 def read_key(settings: ApiSettings) -> str | None:
-    """The key from the environment; None if the server needs none.
-
-    Raises:
-        UserError: the variable isn't set, or its value can't be a key.
-    """
+    """The key from the environment; None if the server needs none, UserError if it isn't there."""
     if settings.key_variable is None:
         return None
     key = os.environ.get(settings.key_variable, "").strip()

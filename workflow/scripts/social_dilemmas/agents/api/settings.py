@@ -1,4 +1,4 @@
-"""How a player behind a chat-completions server is reached."""
+"""Settings of a player behind a chat-completions server."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -16,17 +16,14 @@ ALWAYS, NEARLY_ALWAYS, SELDOM, NEARLY_NEVER = 1.0, 0.9, 0.3, 0.1
 
 
 def kind_of_strategy(
-    *,
     cooperation_with_cooperator: float,
     cooperation_with_defector: float,
     cooperation_after_slip: float,
 ) -> str:
-    """The kind of a strategy, one of `KINDS`.
+    """The kind of a strategy, one of `KINDS`, from its shares of cooperation in ten rounds.
 
-    Args:
-        cooperation_with_cooperator: share of ten rounds against unconditional cooperation.
-        cooperation_with_defector: share of ten rounds against unconditional defection.
-        cooperation_after_slip: share of the last three of ten rounds against a player that defects in the fourth only.
+    They are those against unconditional cooperation, against unconditional defection, and in the last three rounds
+    against a player that defects in the fourth only.
     """
     both = (cooperation_with_cooperator, cooperation_with_defector)
     if min(both) >= NEARLY_ALWAYS:

@@ -1,8 +1,7 @@
-"""Strategies of the Axelrod library as players of the iterated prisoner's dilemma.
+"""Strategies of the Axelrod library, an optional dependency, as players of the iterated prisoner's dilemma.
 
-The library (Knight et al., An open framework for the reproducible study of the iterated prisoner's
-dilemma, Journal of Open Research Software 4, 2016) is an optional dependency; only this module and
-`social_dilemmas.evaluation.strategies` import it.
+Knight et al., An open framework for the reproducible study of the iterated prisoner's dilemma, Journal of Open
+Research Software 4, 2016.
 """
 
 from collections.abc import Sequence
@@ -22,10 +21,9 @@ REPLY_TO = {action: reply for reply, action in ACTION_OF.items()}
 
 
 class AxelrodPlayer:
-    """Plays any number of seats with one strategy of the library, each seat with an instance of its own.
+    """Plays any number of seats with one strategy, each with an instance and randomness of its own.
 
-    A seat's randomness comes from the seed of its match. The strategy sees the actions that were
-    really played, and the payoffs of the match's game.
+    The strategy sees the actions that were really played, and the payoffs of the match's game.
     """
 
     def __init__(self, strategy: str) -> None:
@@ -44,8 +42,7 @@ class AxelrodPlayer:
         if seat not in self._seats:
             assert isinstance(turn.match.game, PrisonersDilemma)
             player = self._strategy()
-            seed = strategy_seed(self.name, turn.match.seed, turn.seat)
-            prepare(player, library_game(turn.match.game), seed)
+            prepare(player, library_game(turn.match.game), turn.match.seed, turn.seat)
             self._seats[seat] = player, axelrod.Player()  # the other one only carries its history
         player, other = self._seats[seat]
         known = len(player.history)
@@ -56,23 +53,14 @@ class AxelrodPlayer:
         return turn.grammar.write({"action": REPLY_TO[player.strategy(other)]})
 
 
-def prepare(player: axelrod.Player, game: axelrod.Game, seed: int) -> None:
-    """Give a new player of the library the payoffs and the seed of its randomness."""
+def prepare(player: axelrod.Player, game: axelrod.Game, match_seed: int, seat: int) -> None:
+    """Give a new player of the library the payoffs and a seed, within the 32 bits of its generator."""
     player.set_match_attributes(length=LENGTH_UNKNOWN, game=game)
-    player.set_seed(seed)
-
-
-def strategy_seed(name: str, match_seed: int, seat: int) -> int:
-    """The seed of a strategy in a seat of a match, within the 32 bits of the library's generator."""
-    return derive_seed("axelrod", name, match_seed, seat) % 2**32
+    player.set_seed(derive_seed("axelrod", player.name, match_seed, seat) % 2**32)
 
 
 def strategy_class(name: str) -> type[axelrod.Player]:
-    """The library's class of a suitable strategy.
-
-    Raises:
-        UserError: there is none of this name.
-    """
+    """The library's class of a strategy; UserError if there is no suitable one of this name."""
     if name not in STRATEGIES:
         raise UserError(unknown_strategy(name))
     return _classes()[name]
