@@ -7,7 +7,7 @@ from pathlib import Path
 
 from social_dilemmas.config.load import REPOSITORY, read_config
 from social_dilemmas.errors import UserError
-from social_dilemmas.report.publication.agents import finished_agents
+from social_dilemmas.report.publishing.agents import finished_agents
 
 NEXT = """\
 {folder}: {count} adapters, {size:.1f} MB
@@ -26,7 +26,7 @@ def main() -> None:
         config = read_config(options.scale)
         results = Path("results", config["scale"])
         finished_agents(config, results)  # says what is missing before heavy libraries are loaded
-        from social_dilemmas.report.publication.folder import publish
+        from social_dilemmas.report.publishing.folder import publish
 
         folder = results / "publish"
         adapters = publish(config, results, REPOSITORY / "LICENSE", folder)

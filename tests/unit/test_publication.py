@@ -32,8 +32,8 @@ from social_dilemmas.policy.adapters import (
     save_adapter,
 )
 from social_dilemmas.policy.model import load_model, model_fingerprint
-from social_dilemmas.report.publication.agents import TrainedAgent, trained_agents
-from social_dilemmas.report.publication.folder import publish
+from social_dilemmas.report.publishing.agents import TrainedAgent, trained_agents
+from social_dilemmas.report.publishing.folder import publish
 
 TOKENS = torch.tensor([[3, 14, 15, 9, 2, 6]])
 LICENCE = REPOSITORY / "LICENSE"
@@ -77,7 +77,7 @@ def make_agent(config: Mapping[str, Any], results: Path, agent: TrainedAgent, nu
         "settings": training_settings(config, "split", "naive"),
         "opponent": {"name": agent.opponent} if agent.opponent else None,
     }
-    save_adapter(model, base, folder / "adapter", record)
+    save_adapter(model, base, folder / "adapter")
     (folder / "config.yaml").write_text(yaml.safe_dump(record))
     (folder / "metrics.csv").write_text("iteration,payoff\n0,50\n1,61.25\n")
 

@@ -16,6 +16,7 @@ from social_dilemmas.config.check import check, fitted, with_defaults
 from social_dilemmas.errors import UserError
 from social_dilemmas.run.estimate.jobs import Estimates
 from social_dilemmas.report.names import game_title, readable
+from social_dilemmas.report.publishing.agents import hub_source, trained_agents
 from social_dilemmas.games import declare, game_of, kind_named, wordings
 from social_dilemmas.config.settings import (
     ablated,
@@ -240,6 +241,21 @@ def priority(first):
     """Longer jobs first, so that the last jobs are short; `first` puts a whole stage before another."""
     ranks = {game: rank for rank, game in enumerate(sorted(GAMES, key=length))}
     return lambda wildcards: first + ranks[wildcards.game]
+
+
+def agents(further):
+    """The trained agents of the main job, or those of further experiments."""
+    return [agent for agent in trained_agents(config) if agent.further == further]
+
+
+def files_of_agents(name, further):
+    """A file or a folder of every training."""
+    return [f"<results>/{agent.folder}/{name}" for agent in agents(further)]
+
+
+def origins_of_agents(further):
+    """The name of every trained agent, and the hub's name of the model that it descends from, if any."""
+    return [(agent.name, hub_source(config, agent.model)) for agent in agents(further)]
 
 
 def code_of_page(script):

@@ -197,7 +197,7 @@ class Trainer:
 
     def _write(self, usages: Sequence[Mapping[str, Any]]) -> None:
         """Write the results; `usages`, what an opponent behind an API used in every process."""
-        save_adapter(self.model, self._path, self._output / "adapter", self._record)
+        save_adapter(self.model, self._path, self._output / "adapter")
         record = yaml.safe_dump(self._record, sort_keys=False)
         (self._output / "config.yaml").write_text(record)
         if usages:

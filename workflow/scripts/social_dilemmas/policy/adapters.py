@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -16,7 +15,6 @@ from torch.nn.functional import linear
 
 from social_dilemmas.errors import UserError
 from social_dilemmas.policy.model import LanguageModel, model_fingerprint
-from social_dilemmas.report.model_card import CARD, write_model_card
 from social_dilemmas.run.checksum import checksum
 
 LEARNER = "default"  # PEFT's own name for an adapter that is saved at the top of its directory
@@ -60,26 +58,25 @@ def put_adapter(model: PeftModel, weights: dict[str, Tensor], name: str) -> None
     set_peft_model_state_dict(model, dict(weights), adapter_name=name)
 
 
-def save_adapter(
-    model: PeftModel, base: Path, output: Path, run: Mapping[str, Any] | None = None
-) -> None:
+def save_adapter(model: PeftModel, base: Path, output: Path) -> None:
     """Write the learner as a standard PEFT directory, with a record of its files and of the base model.
 
     Args:
         model: holds the learner.
         base: directory of the base model.
         output: the adapter's directory.
-        run: what the learner comes from, for its model card (see `model_card`); without it there is no card.
     """
     model.save_pretrained(output, selected_adapters=[LEARNER])
     _put_in_order(output / "adapter_config.json")
-    (output / CARD).unlink()  # PEFT's own is a form that nobody has filled in
-    fingerprint = model_fingerprint(base)
-    files = {name: checksum(output / name) for name in FILES}
+    (output / "README.md").unlink()  # PEFT's own card is a form that nobody has filled in
+    write_base_record(output, model_fingerprint(base))
+
+
+def write_base_record(adapter: Path, fingerprint: str) -> None:
+    """Record an adapter's files as they are now, and its base model's fingerprint, for `check_adapter`."""
+    files = {name: checksum(adapter / name) for name in FILES}
     record = {"fingerprint": fingerprint, "files": files}
-    (output / BASE_RECORD).write_text(json.dumps(record, indent=1) + "\n")
-    if run is not None:
-        write_model_card(output, run, base, fingerprint)
+    (adapter / BASE_RECORD).write_text(json.dumps(record, indent=1) + "\n")
 
 
 def _put_in_order(config: Path) -> None:
