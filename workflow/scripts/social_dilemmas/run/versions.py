@@ -24,11 +24,7 @@ def describe(config: Mapping[str, Any], folder: Path) -> None:
 
 
 def versions(repository: Path = REPOSITORY) -> list[tuple[str, str]]:
-    """Names and versions: the project's commit, Python, the platform, and all installed packages.
-
-    Args:
-        repository: folder of the project; without git the commit is left out.
-    """
+    """Names and versions: the repository's commit if it has one, Python, the platform, and all installed packages."""
     packages = {package.name: package.version for package in distributions()}
     commit = _commit(repository)
     return [
@@ -43,6 +39,6 @@ def _commit(repository: Path) -> str | None:
     """The commit that is checked out, and whether tracked files differ from it."""
     if not (repository / ".git").exists() or not shutil.which("git"):
         return None
-    options = ("--always", "--abbrev=40", "--exclude=*", "--dirty= with changes")
-    command = ["git", "-C", str(repository), "describe", *options]
-    return subprocess.run(command, capture_output=True, text=True).stdout.strip() or None
+    command = ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty= with changes"]
+    run = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+    return run.stdout.strip() or None

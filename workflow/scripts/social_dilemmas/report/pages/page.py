@@ -5,6 +5,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from social_dilemmas.report.names import game_title, readable
+
 TEMPLATES = Path(__file__).resolve().parents[4] / "report"
 
 
@@ -23,5 +25,6 @@ def write_page(template: str, output: Path, **values: Any) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {"game_title": game_title, "readable": readable}
     page = environment.get_template(template).render(**values)
     output.write_text(page.rstrip() + "\n", encoding="utf-8")

@@ -2,24 +2,18 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from os.path import commonprefix
+from collections.abc import Mapping, Sequence
+from itertools import takewhile, zip_longest
 from statistics import fmean
 from typing import Any
 
 from social_dilemmas.report.names import readable
 
 ORDER = ("both_do_well", "exploits", "is_exploited", "both_do_poorly")
-CHART = 640, 120  # width and height of the chart of points by round
-SPARK = 10, 26  # of a round in the small chart of a match
 
 
 def transcript_page(transcripts: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of the template `transcript.html.jinja`.
-
-    Args:
-        transcripts: what `run_transcripts` wrote.
-    """
+    """Values of the template `transcript.html.jinja`."""
     matches = transcripts["matches"]
     openings = [replies for match in matches for replies in match["rounds"][0]["replies"]]
     low, high = _range(matches)
@@ -27,11 +21,11 @@ def transcript_page(transcripts: Mapping[str, Any]) -> dict[str, Any]:
         **summarise(transcripts),
         "seeds": [agent["seed"] for agent in transcripts["agents"]],
         "length": transcripts["rounds"],
-        "chart": _chart(matches, low, high),
+        "curves": _curves(matches),
         "lowest": low,
         "highest": high,
         "rules": common_sentences([replies[0]["prompt"] for replies in openings]),
-        "matches": [{**match, "bars": list(_bars(match, low, high))} for match in matches],
+        "matches": matches,
         "scored": any(
             reply["log_probability"] is not None for replies in openings for reply in replies
         ),
@@ -40,11 +34,7 @@ def transcript_page(transcripts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def summarise(transcripts: Mapping[str, Any]) -> dict[str, Any]:
-    """How a pairing did: title, game, agents, payoffs, welfare_share, outcome_words, outcomes.
-
-    `outcome_words` are the classes of `evaluation.outcomes` with the agents' names; `outcomes` those that occurred, each
-    with its words and its number of matches.
-    """
+    """A pairing in short: title, game, agents, payoffs, welfare_share, and outcomes in words and numbers of matches."""
     first, second = (readable(agent["name"]) for agent in transcripts["agents"])
     copied = first == second
     agents = [first, "Its copy" if copied else second]
@@ -70,7 +60,9 @@ def summarise(transcripts: Mapping[str, Any]) -> dict[str, Any]:
 
 def common_sentences(prompts: Sequence[str]) -> str:
     """The sentences that open all of these prompts: the rules."""
-    shared = commonprefix(list(prompts))
+    first, last = min(prompts), max(prompts)  # what they share, all between them share
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    shared = "".join(character for character, _ in same)
     if all(prompt == shared for prompt in prompts):
         return shared
     return shared[: shared.rfind(". ") + 1]
@@ -91,30 +83,8 @@ def _round_up(number: float) -> float:
     return next(step * scale for step in (1, 2, 2.5, 5, 10) if number <= step * scale)
 
 
-def _chart(matches: Sequence[Mapping[str, Any]], low: float, high: float) -> list[str]:
-    """Mean points of each agent by round, as points of a line in a `CHART`."""
-    width, height = CHART
-    length = max(len(match["rounds"]) for match in matches)
-    lines: tuple[list[str], list[str]] = [], []
-    for index in range(length):
-        rewards = [m["rounds"][index]["rewards"] for m in matches if index < len(m["rounds"])]
-        for line, points in zip(lines, zip(*rewards, strict=True), strict=True):
-            x = (index + 0.5) * width / length
-            line.append(f"{x:.1f},{_depth(fmean(points), low, high, height):.1f}")
-    return [" ".join(line) for line in lines]
-
-
-def _bars(match: Mapping[str, Any], low: float, high: float) -> Iterator[dict[str, float]]:
-    """A bar for each agent's points in each round, in a chart of so many `SPARK`."""
-    width, height = SPARK
-    zero = _depth(0, low, high, height)
-    for index, each in enumerate(match["rounds"]):
-        for agent, points in enumerate(each["rewards"]):
-            end = _depth(points, low, high, height)
-            bar = {"y": min(end, zero), "height": max(abs(zero - end), 1)}
-            yield {"agent": agent, "x": index * width + agent * 4, **bar}
-
-
-def _depth(points: float, low: float, high: float, height: float) -> float:
-    """How far below the top of a chart of this height these points are."""
-    return height - (points - low) / (high - low) * height
+def _curves(matches: Sequence[Mapping[str, Any]]) -> list[list[float]]:
+    """Mean points of each agent by round, over the matches that went on so long."""
+    rounds = zip_longest(*(match["rounds"] for match in matches))
+    played = [[each["rewards"] for each in at_once if each] for at_once in rounds]
+    return [[fmean(rewards[agent] for rewards in each) for each in played] for agent in (0, 1)]

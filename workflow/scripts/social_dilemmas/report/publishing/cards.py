@@ -1,9 +1,6 @@
-"""Model cards: the README.md of an adapter or a model, as the Hugging Face hub shows it.
+"""Model cards, as the Hugging Face hub shows them; their texts are in `workflow/report/*.md.jinja`."""
 
-Their texts are in `workflow/report/*.md.jinja`.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -14,13 +11,10 @@ from huggingface_hub import ModelCardData
 from safetensors import safe_open
 
 from social_dilemmas.games import game_of
-from social_dilemmas.report.names import game_title, readable
 from social_dilemmas.report.pages.page import write_page
-from social_dilemmas.report.publishing.agents import TrainedAgent
 
 CARD = "README.md"
-SMALL = 50_000_000  # parameters; whatever is smaller is hardly a language model
-TAGS = ("lora", "reinforcement-learning", "social-dilemmas")
+TAGS = ["lora", "reinforcement-learning", "social-dilemmas"]
 
 
 @dataclass(frozen=True)
@@ -41,14 +35,18 @@ class BaseModel:
     revision: str | None = None
     origin: str | None = None
 
-    @property
-    def on_the_hub(self) -> bool:
-        return self.revision is not None
 
-    @property
-    def only_demonstrates(self) -> bool:
-        """Whether it is one of the workflow's own, which know nothing but the games."""
-        return self.origin is None and self.parameters < SMALL
+def write_card(
+    template: str, card: Path, base: BaseModel, facts: Mapping[str, Any], **values: Any
+) -> None:
+    """Write a card from its template; `facts` is metadata for the hub in addition to the base model's licence."""
+    licence = {"license": "mit"}
+    if base.origin is not None:
+        link = f"https://huggingface.co/{base.origin}"
+        name = "mit-and-that-of-the-base-model"
+        licence = {"license": "other", "license_name": name, "license_link": link}
+    metadata = ModelCardData(pipeline_tag="text-generation", **licence, **facts)
+    write_page(template, card, metadata=metadata.to_yaml(), base=base, **values)
 
 
 def write_agent_card(
@@ -64,89 +62,26 @@ def write_agent_card(
     Args:
         card: the file to write.
         agent: the agent's name in the tables.
-        run: what the run was, as in its `config.yaml`: seed, game, settings, opponent.
+        run: the run as described in its `config.yaml`.
         base: its base model.
-        adapter: where the adapter is, for whoever reads the card.
-        scores: see `publishing.scores`; without them the card has no such section.
+        adapter: where the adapter is, for readers of the card.
+        scores: what `scores_of` found, if the card shall show scores.
     """
-    game, opponent = run["game"], run.get("opponent")
-    rounds = game["rounds"]
-    write_page(
+    game = run["game"]
+    on_hub = {"base_model": base.name} if base.revision else {}  # the hub refuses paths here
+    write_card(
         "agent_card.md.jinja",
         card,
-        metadata=_metadata(
-            base,
-            library_name="peft",
-            base_model=base.name if base.on_the_hub else None,  # the hub refuses paths here
-            tags=[*TAGS, game["name"]],
-        ),
-        agent=readable(agent),
+        base,
+        {"library_name": "peft", **on_hub, "tags": [*TAGS, game["name"]]},
+        agent=agent,
         title=game_of(game).title,
-        rounds=f"{rounds} rounds" if isinstance(rounds, int) else f"rounds: {_inline(rounds)}",
-        rules=_inline(game.get("rules")),
-        opponent=readable(opponent["name"]) if opponent else None,
+        rounds=game["rounds"] if isinstance(game["rounds"], int) else _inline(game["rounds"]),
+        rules=_inline(game["rules"]) if game.get("rules") else "the default ones",
         run=run,
-        base=base,
         adapter=adapter,
         scores=scores,
     )
-
-
-def write_model_card(card: Path, place: Path, base: BaseModel) -> None:
-    """Write the card of a base model.
-
-    Args:
-        card: the file to write.
-        place: where the model is below the results.
-        base: what is known of it.
-    """
-    warm_started = place.parts[0] == "warm_start"
-    write_page(
-        "model_card.md.jinja",
-        card,
-        metadata=_metadata(base, library_name="transformers"),
-        game=game_title(place.parts[1]) if warm_started else None,
-        model=place.parts[2] if warm_started else place.name,
-        base=base,
-    )
-
-
-def write_front_page(
-    page: Path, scale: str, agents: Sequence[TrainedAgent], bases: Mapping[Path, BaseModel]
-) -> None:
-    """Write the front page of a published folder.
-
-    Args:
-        page: the file to write.
-        scale: name of the scale.
-        agents: the agents that are published.
-        bases: their base models, by their places below the results.
-    """
-    rows = [
-        (
-            *(agent.game, agent.model, readable(agent.name)),
-            readable(agent.opponent) if agent.opponent else "itself",
-            published_folder(agent).parent,
-        )
-        for agent in agents
-    ]
-    origin = next((base for base in bases.values() if base.origin), bases[agents[0].base])
-    write_page(
-        "published.md.jinja",
-        page,
-        metadata=_metadata(origin, library_name="peft", tags=list(TAGS)),
-        scale=scale,
-        bases=list(bases.values()),
-        example=published_folder(agents[0]),
-        example_base=bases[agents[0].base].name,
-        games={agent.game: game_title(agent.game) for agent in agents},
-        agents=list(dict.fromkeys(rows)),  # all seeds of an agent are one row
-    )
-
-
-def published_folder(agent: TrainedAgent) -> Path:
-    """Where an agent's adapter is in a published folder."""
-    return Path("adapters", agent.folder)
 
 
 def parameter_count(model: Path) -> int:
@@ -159,19 +94,7 @@ def parameter_count(model: Path) -> int:
     return count
 
 
-def _metadata(base: BaseModel, **facts: Any) -> str:
-    """What the hub reads at the top of a card, in YAML."""
-    licence = {"license": "mit"}
-    if base.origin is not None:
-        licence = {
-            "license": "other",
-            "license_name": "mit-and-that-of-the-base-model",
-            "license_link": f"https://huggingface.co/{base.origin}",
-        }
-    return ModelCardData(pipeline_tag="text-generation", **licence, **facts).to_yaml()
-
-
-def _inline(values: Mapping[str, Any] | None) -> str:
-    """Values with their names on one line, as code; empty if there are none."""
+def _inline(values: Mapping[str, Any]) -> str:
+    """Values with their names on one line, as code."""
     text = yaml.safe_dump(values, sort_keys=False, default_flow_style=True, width=10_000)
-    return f"`{text.strip()}`" if values else ""
+    return f"`{text.strip()}`"

@@ -1,15 +1,9 @@
 """A folder with everything that others need of a scale's results, ready to be uploaded.
 
-    README.md             what is here and how to use it
-    LICENSE  SHA256SUMS  config.yaml  versions.csv
-    adapters/             a PEFT directory with a model card for every trained agent
-    models/               their base models, except those that are on the Hugging Face hub as they are
-    tables/  figures/
-
-All paths within are relative to the folder, so that it works wherever it lies.
+Its front page, `workflow/report/published.md.jinja`, says what is in it. All paths within are relative to the folder,
+so that it works wherever it lies.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -26,14 +20,14 @@ from social_dilemmas.policy.model import model_fingerprint
 from social_dilemmas.report.publishing.agents import TrainedAgent, finished_agents, hub_source
 from social_dilemmas.report.publishing.cards import (
     CARD,
+    TAGS,
     BaseModel,
     parameter_count,
-    published_folder,
     write_agent_card,
-    write_front_page,
-    write_model_card,
+    write_card,
 )
 from social_dilemmas.report.publishing.scores import scores_of
+from social_dilemmas.run.checksum import checksum
 from social_dilemmas.run.versions import describe
 
 COPIED = {
@@ -41,11 +35,10 @@ COPIED = {
     "figures": ("*.pdf", "*.svg", "*.png", "*.csv"),
 }
 NOT_SHARED = shutil.ignore_patterns(".*", CARD)
-SUMS = "SHA256SUMS"
 
 
 def publish(config: Mapping[str, Any], results: Path, licence: Path, output: Path) -> list[Path]:
-    """Fill the folder; one that is there is replaced when the new one is complete.
+    """Fill the folder; an existing one is replaced when the new one is complete.
 
     Args:
         config: the scale's configuration, with its defaults.
@@ -54,11 +47,10 @@ def publish(config: Mapping[str, Any], results: Path, licence: Path, output: Pat
         output: the folder.
 
     Returns:
-        The adapters' directories below the folder.
+        The adapters' directories, relative to the folder.
 
     Raises:
-        UserError: the results aren't complete, an adapter is damaged or doesn't fit its base model, or the folder can't
-            be written.
+        UserError: results are missing, an adapter is damaged or doesn't fit its base model, or the disk is full.
     """
     agents = finished_agents(config, results)
     partial = output.with_name(f"{output.name}.partial")
@@ -66,40 +58,46 @@ def publish(config: Mapping[str, Any], results: Path, licence: Path, output: Pat
     try:
         _fill(partial, config, results, agents)
         shutil.copyfile(licence, partial / "LICENSE")
-        (partial / SUMS).write_text(_checksums(partial))
+        files = sorted(path for path in partial.rglob("*") if path.is_file())
+        sums = [f"{checksum(path, 'sha256')}  {path.relative_to(partial)}\n" for path in files]
+        (partial / "SHA256SUMS").write_text("".join(sums))  # as `sha256sum --check` reads it
         shutil.rmtree(output, ignore_errors=True)
         partial.rename(output)
     except OSError as error:
         raise UserError(f"{output}: it can't be written ({_reason(error)})") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return [published_folder(agent) for agent in agents]
+    return [Path("adapters", agent.folder) for agent in agents]
 
 
 def _fill(
     folder: Path, config: Mapping[str, Any], results: Path, agents: Sequence[TrainedAgent]
 ) -> None:
     folder.mkdir(parents=True)
-    bases = {agent.base: _base(config, results, agent) for agent in agents}
-    for place, base in bases.items():
-        if not base.on_the_hub:
-            target = folder / base.name
-            shutil.copytree(
-                results / place, target, ignore=NOT_SHARED, copy_function=_link_weights
-            )
-            write_model_card(target / CARD, place, base)
+    bases: dict[Path, BaseModel] = {}
     for agent in agents:
+        if agent.base not in bases:
+            bases[agent.base] = _base(config, results, agent)
+            _publish_base(agent, bases[agent.base], results, folder)
         _publish_agent(agent, bases[agent.base], results, folder)
     for kind, patterns in COPIED.items():
         (folder / kind).mkdir()
         for file in [file for pattern in patterns for file in (results / kind).glob(pattern)]:
             shutil.copy2(file, folder / kind)
-    if all((results / name).is_file() for name in ("config.yaml", "versions.csv")):
+    try:  # as the workflow wrote them down, or as they are now
         for name in ("config.yaml", "versions.csv"):
             shutil.copy2(results / name, folder)
-    else:
+    except FileNotFoundError:
         describe(config, folder)
-    write_front_page(folder / CARD, config["scale"], agents, bases)
+    write_card(
+        "published.md.jinja",
+        folder / CARD,
+        next((base for base in bases.values() if base.origin), bases[agents[0].base]),
+        {"library_name": "peft", "tags": TAGS},
+        scale=config["scale"],
+        agents=agents,
+        bases=bases,
+    )
 
 
 def _base(config: Mapping[str, Any], results: Path, agent: TrainedAgent) -> BaseModel:
@@ -124,8 +122,18 @@ def _untouched(config: Mapping[str, Any], model: Path, agent: TrainedAgent) -> b
     return not warmed and not kind.endswith("_text")
 
 
+def _publish_base(agent: TrainedAgent, base: BaseModel, results: Path, output: Path) -> None:
+    """Copy an agent's base model, unless it is on the hub."""
+    if base.revision is not None:
+        return
+    target = output / base.name
+    shutil.copytree(results / agent.base, target, ignore=NOT_SHARED, copy_function=_link_weights)
+    facts = {"library_name": "transformers"}
+    write_card("model_card.md.jinja", target / CARD, base, facts, agent=agent)
+
+
 def _publish_agent(agent: TrainedAgent, base: BaseModel, results: Path, output: Path) -> None:
-    folder, run = published_folder(agent), results / agent.folder
+    folder, run = Path("adapters", agent.folder), results / agent.folder
     check_adapter(run / "adapter", results / agent.base)
     target = output / folder
     shutil.copytree(run / "adapter", target, ignore=NOT_SHARED)
@@ -156,16 +164,6 @@ def _link_weights(source: str, target: str) -> None:
         except OSError:
             pass  # on another file system, or one without links
     shutil.copy2(source, target)
-
-
-def _checksums(folder: Path) -> str:
-    """A line for every file, as `sha256sum --check` reads it."""
-    lines = []
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        lines.append(f"{digest}  {path.relative_to(folder).as_posix()}\n")
-    return "".join(lines)
 
 
 def _reason(error: OSError) -> str:
