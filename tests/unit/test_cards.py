@@ -8,20 +8,13 @@ import torch
 from huggingface_hub import ModelCard
 from safetensors.torch import save_file
 
+from social_dilemmas.config.load import read_config
+from social_dilemmas.config.settings import training_settings
 from social_dilemmas.report.publishing.cards import BaseModel, parameter_count, write_agent_card
 
-SETTINGS: dict[str, Any] = {
-    **{"credit": "advantage_alignment", "iterations": 125, "matches": 64, "group_size": 8},
-    **{"lora_rank": 2, "lora_alpha": 8, "learning_rate": 0.002, "discount": 0.9},
-    **{"reward_scale": 100, "beta": 1.5, "kl_coefficient": 0.0, "entropy_coefficient": 0.0},
-    "buffer": {"size": 0},
-}
-RUN: dict[str, Any] = {
-    "seed": 42,
-    "game": {"name": "split", "rounds": 10, "rules": {"quantity": 10}},
-    "settings": SETTINGS,
-    "opponent": None,
-}
+SETTINGS = training_settings(read_config("smoke"), "split", "advantage_alignment")
+GAME = {"name": "split", "rounds": 10, "rules": {"quantity": 10}}
+RUN: dict[str, Any] = {"seed": 42, "game": GAME, "settings": SETTINGS, "opponent": None}
 OWN = BaseModel("results/warm_start", "0123", 12_736)
 HUB = BaseModel("someone/a-model", "0123", 7_000_000_000, "abc123", "someone/a-model")
 
@@ -35,8 +28,9 @@ def test_a_card_says_what_was_trained_and_how(card_path: Path) -> None:
     write_agent_card(card_path, "advantage_alignment", RUN, OWN, "somewhere/adapter")
     card = ModelCard.load(card_path)
     assert "# Advantage Alignment in Split, seed 42\n" in card.text
-    for fact in ("in self-play", "beta 1.5", "125 iterations", "rank 2", "10 rounds", "MIT"):
+    for fact in ("in self-play", f"beta {SETTINGS['beta']}", "rank 2", "10 rounds", "MIT"):
         assert fact in card.text
+    assert f"| training | {SETTINGS['iterations']} iterations, " in card.text
     assert "| rules | `{quantity: 10}` |" in card.text
     assert "KL coefficient" not in card.text  # it is zero
     assert "| its fingerprint | `0123` |" in card.text

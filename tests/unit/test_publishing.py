@@ -23,40 +23,35 @@ from transformers import AutoModelForCausalLM
 from social_dilemmas.config.load import REPOSITORY, read_config
 from social_dilemmas.config.settings import training_settings
 from social_dilemmas.errors import UserError
-from social_dilemmas.policy.adapters import (
-    attach_learner,
-    check_adapter,
-    save_adapter,
-    write_base_record,
-)
+from social_dilemmas.policy import adapters
 from social_dilemmas.policy.model import load_model, model_fingerprint
 from social_dilemmas.report.publishing.agents import TrainedAgent, trained_agents
 from social_dilemmas.report.publishing.folder import publish
 
 Config = Mapping[str, Any]
 Agents = list[TrainedAgent]
+Folders = pytest.TempPathFactory
 
 LAYER = re.compile(
     r"base_model\.model\.model\.layers\.\d+\.(self_attn\.[qkvo]_proj|mlp\.(gate|up|down)_proj)"
     r"\.lora_[AB]\.weight"
 )
 
-CROSS_PLAY = """\
-game,model,agent,opponent,pairing,quantity,mean,low,high
-split,embedded,naive,greedy,all,payoff,81.25,1.0,2.0
-"""
-CLAIMS = """\
-game,model,agent,opponent,claim,quantity,value,low,high,bound,aim,holds
-split,embedded,naive,itself,C1,points a round,82.5,1.0,2.0,<= 90,False,True
-"""
+FILES = {
+    "figures/cross_play.pdf": "a figure",
+    "tables/cross_play.csv": "game,model,agent,opponent,pairing,quantity,mean,low,high\n"
+    "split,embedded,naive,greedy,all,payoff,81.25,1.0,2.0\n",
+    "tables/claims.csv": "game,model,agent,opponent,claim,quantity,value,low,high,bound,aim,holds\n"
+    "split,embedded,naive,itself,C1,points a round,82.5,1.0,2.0,<= 90,False,True\n",
+}
 
 
 def publish_results(config: Config, results: Path) -> Path:
     """Publish as `make publish` does."""
     output = results / "publish"
-    adapters = publish(config, results, REPOSITORY / "LICENSE", output)
+    listed = publish(config, results, REPOSITORY / "LICENSE", output)
     found = [path.parent for path in output.rglob("adapter_config.json")]
-    assert sorted(found) == sorted(output / adapter for adapter in adapters)
+    assert sorted(found) == sorted(output / adapter for adapter in listed)
     return output
 
 
@@ -97,11 +92,11 @@ def of_hub(config: Config) -> dict[str, Any]:
 def make_agent(config: Config, results: Path, agent: TrainedAgent, seed: int) -> None:
     """An agent of random weights, as a training leaves it."""
     base, folder = results / agent.base, results / agent.folder
-    model = attach_learner(load_model(base, "cpu"), rank=2, alpha=8, seed=seed)
+    model = adapters.attach_learner(load_model(base, "cpu"), rank=2, alpha=8, seed=seed)
     for parameter in model.parameters():
         if parameter.requires_grad:
             torch.nn.init.normal_(parameter, std=0.3)
-    save_adapter(model, base, folder / "adapter")
+    adapters.save_adapter(model, base, folder / "adapter")
     run = {
         "seed": 7,
         "model": str(base),
@@ -114,12 +109,7 @@ def make_agent(config: Config, results: Path, agent: TrainedAgent, seed: int) ->
 
 
 @pytest.fixture(scope="module")
-def made(
-    config: Config,
-    agents: Agents,
-    base_model: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
+def made(config: Config, agents: Agents, base_model: Path, tmp_path_factory: Folders) -> Path:
     """Results, in which the warm-started model differs from the base model."""
     results = tmp_path_factory.mktemp("made") / "results" / "smoke"
     warm = results / "warm_start" / "split" / "embedded" / "model"
@@ -132,11 +122,9 @@ def made(
     (warm / ".snakemake_timestamp").touch()
     for number, agent in enumerate(agents):
         make_agent(config, results, agent, number)
-    for folder in ("tables", "figures"):
-        (results / folder).mkdir()
-    (results / "figures" / "cross_play.pdf").write_bytes(b"a figure")
-    (results / "tables" / "cross_play.csv").write_text(CROSS_PLAY)
-    (results / "tables" / "claims.csv").write_text(CLAIMS)
+    for name, text in FILES.items():
+        (results / name).parent.mkdir(exist_ok=True)
+        (results / name).write_text(text)
     return results
 
 
@@ -147,7 +135,7 @@ def results(made: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def published(config: Config, made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published(config: Config, made: Path, tmp_path_factory: Folders) -> Path:
     """What was published, moved somewhere else."""
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "moved"
     return Path(shutil.move(publish_results(config, made), elsewhere))
@@ -191,7 +179,7 @@ def test_the_card_s_own_code_gives_the_same_agent(
     assert all((one - other).abs().max() > 0.01 for one, other in pairwise(seen))
 
 
-def test_copies_are_adapters_of_the_copied_models_as_vllm_wants_them(
+def test_copies_are_adapters_as_vllm_wants_them(
     agents: Agents, made: Path, published: Path
 ) -> None:
     """vLLM's loader of LoRA directories has conditions on files, settings and names of weights."""
@@ -199,7 +187,7 @@ def test_copies_are_adapters_of_the_copied_models_as_vllm_wants_them(
     for agent in agents:
         adapter, original = published / "adapters" / agent.folder, made / agent.folder / "adapter"
         settings = adapter_settings(adapter)
-        check_adapter(adapter, published / settings["base_model_name_or_path"])
+        adapters.check_adapter(adapter, published / settings["base_model_name_or_path"])
         assert (adapter / weights).read_bytes() == (original / weights).read_bytes()
         assert (settings["bias"], settings["modules_to_save"]) == ("none", None)
         assert not settings["use_dora"]
@@ -227,9 +215,7 @@ def test_cards_hold_scores_and_the_front_page_names_all(agents: Agents, publishe
 
 
 def test_a_model_of_the_hub_is_named_and_not_copied(
-    of_hub: Config,
-    agents: Agents,
-    results: Path,
+    of_hub: Config, agents: Agents, results: Path
 ) -> None:
     output = publish_results(of_hub, results)
     assert not (output / "models").exists()
@@ -237,16 +223,13 @@ def test_a_model_of_the_hub_is_named_and_not_copied(
     for agent in agents:
         adapter = output / "adapters" / agent.folder
         settings = adapter_settings(adapter)
-        assert settings["base_model_name_or_path"] == "someone/a-model"
-        assert settings["revision"] == "abc"
-        record = json.loads((adapter / "base_model.json").read_text())
-        assert record["fingerprint"] == fingerprint
+        found = settings["base_model_name_or_path"], settings["revision"]
+        assert found == ("someone/a-model", "abc")
+        assert f'"fingerprint": "{fingerprint}"' in (adapter / "base_model.json").read_text()
 
 
 def test_a_warm_started_model_of_the_hub_is_copied(
-    config: Config,
-    of_hub: Config,
-    results: Path,
+    config: Config, of_hub: Config, results: Path
 ) -> None:
     output = publish_results({**config, "models": of_hub["models"]}, results)
     model = output / "models/warm_start/split/embedded"
@@ -258,16 +241,13 @@ def test_a_warm_started_model_of_the_hub_is_copied(
 
 
 def test_the_language_model_of_one_that_sees_is_copied(
-    of_hub: Config,
-    agents: Agents,
-    results: Path,
+    of_hub: Config, agents: Agents, results: Path
 ) -> None:
-    for base in {results / agent.base for agent in agents}:
-        file = base / "config.json"
-        file.write_text(file.read_text().replace('"model_type": "qwen2"', '"model_type": "x_text"'))
     for agent in agents:
+        file = results / agent.base / "config.json"
+        file.write_text(file.read_text().replace('"model_type": "qwen2"', '"model_type": "x_text"'))
         fingerprint = model_fingerprint(results / agent.base)
-        write_base_record(results / agent.folder / "adapter", fingerprint)
+        adapters.write_base_record(results / agent.folder / "adapter", fingerprint)
     output = publish_results(of_hub, results)
     for agent in agents:
         base = adapter_settings(output / "adapters" / agent.folder)["base_model_name_or_path"]

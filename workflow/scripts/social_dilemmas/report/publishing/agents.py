@@ -16,8 +16,7 @@ class TrainedAgent:
     """A training of the workflow.
 
     Attributes:
-        folder: where it is below the results; holds `adapter/`, `config.yaml` and `metrics.csv`.
-        base: where its base model is below the results.
+        folder, base: where it and its base model are below the results.
         game, model: names in the configuration.
         name: the agent's name in the tables.
         table: the table that has its scores.
@@ -69,8 +68,7 @@ def finished_agents(config: Mapping[str, Any], results: Path) -> list[TrainedAge
     """
     agents = list(trained_agents(config))
     finished = [agent for agent in agents if (results / agent.folder / "adapter").is_dir()]
-    expected = sum(not agent.further for agent in agents)
-    there = sum(not agent.further for agent in finished)
+    expected, there = (sum(not each.further for each in some) for some in (agents, finished))
     make = f"make them first: make results SCALE={config['scale']}"
     if not there:
         raise UserError(f"{results}: there are no results to publish; {make}")

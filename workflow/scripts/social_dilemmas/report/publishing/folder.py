@@ -30,21 +30,12 @@ from social_dilemmas.report.publishing.scores import scores_of
 from social_dilemmas.run.checksum import checksum
 from social_dilemmas.run.versions import describe
 
-COPIED = {
-    "tables": ("*.csv", "*.txt", "*.tex"),
-    "figures": ("*.pdf", "*.svg", "*.png", "*.csv"),
-}
+COPIED = {"tables": (".csv", ".txt", ".tex"), "figures": (".pdf", ".svg", ".png", ".csv")}
 NOT_SHARED = shutil.ignore_patterns(".*", CARD)
 
 
 def publish(config: Mapping[str, Any], results: Path, licence: Path, output: Path) -> list[Path]:
-    """Fill the folder; an existing one is replaced when the new one is complete.
-
-    Args:
-        config: the scale's configuration, with its defaults.
-        results: the scale's results.
-        licence: the project's licence.
-        output: the folder.
+    """Fill the folder `output`; an existing one is replaced when the new one is complete.
 
     Returns:
         The adapters' directories, relative to the folder.
@@ -77,13 +68,15 @@ def _fill(
     bases: dict[Path, BaseModel] = {}
     for agent in agents:
         if agent.base not in bases:
-            bases[agent.base] = _base(config, results, agent)
-            _publish_base(agent, bases[agent.base], results, folder)
+            base = bases[agent.base] = _base(config, results, agent)
+            if base.revision is None:
+                _publish_base(agent, base, results / agent.base, folder / base.name)
         _publish_agent(agent, bases[agent.base], results, folder)
-    for kind, patterns in COPIED.items():
+    for kind, suffixes in COPIED.items():
         (folder / kind).mkdir()
-        for file in [file for pattern in patterns for file in (results / kind).glob(pattern)]:
-            shutil.copy2(file, folder / kind)
+        for file in (results / kind).iterdir():
+            if file.suffix in suffixes:
+                shutil.copy2(file, folder / kind)
     try:  # as the workflow wrote them down, or as they are now
         for name in ("config.yaml", "versions.csv"):
             shutil.copy2(results / name, folder)
@@ -103,7 +96,10 @@ def _fill(
 def _base(config: Mapping[str, Any], results: Path, agent: TrainedAgent) -> BaseModel:
     """An agent's base model: on the hub if it is available there as it is, else in the folder."""
     model, origin = results / agent.base, hub_source(config, agent.model)
-    if origin is not None and _untouched(config, model, agent):
+    warmed = agent.base.parts[0] != "base" and warm_start_settings(config, agent.game)["steps"] > 0
+    kind: str = json.loads((model / "config.json").read_text())["model_type"]
+    # Of models that also see, the workflow keeps the language model alone; its layers have other names than the hub's.
+    if origin is not None and not warmed and not kind.endswith("_text"):
         model = results / "base" / agent.model
         name, revision = origin, named(config["models"], agent.model).get("revision") or "main"
     else:
@@ -112,22 +108,8 @@ def _base(config: Mapping[str, Any], results: Path, agent: TrainedAgent) -> Base
     return BaseModel(name, model_fingerprint(model), parameter_count(model), revision, origin)
 
 
-def _untouched(config: Mapping[str, Any], model: Path, agent: TrainedAgent) -> bool:
-    """Whether an agent's base model has the weights and layers of the one on the hub.
-
-    Of models that also see, the workflow keeps the language model alone; its layers have other names.
-    """
-    warmed = agent.base.parts[0] != "base" and warm_start_settings(config, agent.game)["steps"] > 0
-    kind: str = json.loads((model / "config.json").read_text())["model_type"]
-    return not warmed and not kind.endswith("_text")
-
-
-def _publish_base(agent: TrainedAgent, base: BaseModel, results: Path, output: Path) -> None:
-    """Copy an agent's base model, unless it is on the hub."""
-    if base.revision is not None:
-        return
-    target = output / base.name
-    shutil.copytree(results / agent.base, target, ignore=NOT_SHARED, copy_function=_link_weights)
+def _publish_base(agent: TrainedAgent, base: BaseModel, model: Path, target: Path) -> None:
+    shutil.copytree(model, target, ignore=NOT_SHARED, copy_function=_link_weights)
     facts = {"library_name": "transformers"}
     write_card("model_card.md.jinja", target / CARD, base, facts, agent=agent)
 

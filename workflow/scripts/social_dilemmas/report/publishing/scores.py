@@ -12,13 +12,7 @@ from social_dilemmas.statistics.tables import ALL_SEEDS, ITSELF, PAYOFFS
 
 
 def scores_of(agent: TrainedAgent, metrics: Path, tables: Path) -> dict[str, Any]:
-    """The scores that the template `agent_card.md.jinja` shows.
-
-    Args:
-        agent: the agent.
-        metrics: `metrics.csv` of its training.
-        tables: folder of the tables; those of further experiments may be missing.
-    """
+    """The scores that `agent_card.md.jinja` shows; tables of further experiments may be missing."""
     curve = pd.read_csv(metrics)["payoff"]
     last = curve.tail(max(1, round(len(curve) * LAST)))
     every, payoffs = tables / "all_claims.csv", tables / f"{agent.table}.csv"
