@@ -11,8 +11,10 @@ from tests.workflow.conftest import REPOSITORY
 
 SCRIPTS = REPOSITORY / "workflow" / "scripts"
 HEAVY = ("torch", "transformers", "peft")
-DRAWING = ("claims.py", "draw_figure.py", "table_*.py")
-DRAWING += ("describe_run.py", "list_transcripts.py", "print_table.py", "show_transcript.py")
+DRAWING = (
+    *("claims.py", "draw_figure.py", "table_*.py", "print_table.py"),
+    *("describe_run.py", "list_transcripts.py", "show_transcript.py"),
+)
 
 
 def imports(text: str) -> Iterator[str]:

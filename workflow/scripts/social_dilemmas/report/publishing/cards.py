@@ -40,7 +40,7 @@ def write_card(
     template: str, card: Path, base: BaseModel, facts: Mapping[str, Any], **values: Any
 ) -> None:
     """Write a card from its template; `facts` is metadata for the hub in addition to the base model's licence."""
-    licence = {"license": "mit"}
+    licence: dict[str, Any] = {"license": "mit"}
     if base.origin is not None:
         link = f"https://huggingface.co/{base.origin}"
         name = "mit-and-that-of-the-base-model"
