@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 from tests.workflow.conftest import REPOSITORY, Workflow
 
-from social_dilemmas.config.check import check, with_defaults
+from social_dilemmas.config.load import load_config, load_scale
+from social_dilemmas.config.schema import Config, Credit
 from social_dilemmas.config.settings import (
     ablation_settings,
     learner_settings,
@@ -17,19 +18,19 @@ from social_dilemmas.config.settings import (
 from social_dilemmas.errors import UserError
 from social_dilemmas.games.matrix_game import COORDINATION
 
-Config = dict[str, Any]
-SCHEMA = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text())
-SCALES = [path.stem for path in (REPOSITORY / "config").glob("*.yaml")]
+Raw = dict[str, Any]
+SCALES = sorted(path.stem for path in (REPOSITORY / "config").glob("*.yaml"))
 
 
-def load(scale: str) -> Config:
+def load(scale: str) -> Raw:
+    """What a file holds."""
     return yaml.safe_load((REPOSITORY / "config" / f"{scale}.yaml").read_text())
 
 
-def put(*place: str | int, value: Any) -> Callable[[Config], None]:
+def put(*place: str | int, value: Any) -> Callable[[Raw], None]:
     """An edit: a value at a place."""
 
-    def edit(config: Config) -> None:
+    def edit(config: Raw) -> None:
         for step in place[:-1]:
             config = config[step]  # type: ignore[index]
         config[place[-1]] = value  # type: ignore[index]
@@ -37,10 +38,10 @@ def put(*place: str | int, value: Any) -> Callable[[Config], None]:
     return edit
 
 
-def remove(*place: str | int) -> Callable[[Config], None]:
+def remove(*place: str | int) -> Callable[[Raw], None]:
     """An edit: nothing at a place."""
 
-    def edit(config: Config) -> None:
+    def edit(config: Raw) -> None:
         for step in place[:-1]:
             config = config[step]  # type: ignore[index]
         del config[place[-1]]  # type: ignore[arg-type]
@@ -48,13 +49,13 @@ def remove(*place: str | int) -> Callable[[Config], None]:
     return edit
 
 
-def api_player(*entries: Config, **more: Any) -> Callable[[Config], None]:
+def api_player(*entries: Config, **more: Any) -> Callable[[Raw], None]:
     """An edit: players behind a server; one if no entries are given."""
     listed = [{"name": "remote", "model": "m", **entry} for entry in entries or ({},)]
     return put("api_players", value=[{**entry, **more} for entry in listed])
 
 
-def matrix_game(payoffs: Any) -> Config:
+def matrix_game(payoffs: Any) -> Raw:
     """An entry for a matrix game with that table."""
     return {
         "name": "mine",
@@ -68,19 +69,19 @@ def matrix_game(payoffs: Any) -> Config:
     }
 
 
-def learners(chosen: Any) -> Callable[[Config], None]:
+def learners(chosen: Any) -> Callable[[Raw], None]:
     """An edit: who learns against whom in the prisoner's dilemma."""
     return put("games", 0, "exploitability", "learners", value=chosen)
 
 
-def variants(*entries: Config) -> Callable[[Config], None]:
+def variants(*entries: Raw) -> Callable[[Raw], None]:
     """An edit: the variants of the ablations."""
     return put("ablations", "variants", value=[*entries])
 
 
 SPLIT = ("games", 1)
 LEARNERS = "games[prisoners_dilemma].exploitability.learners"
-MISTAKES: list[tuple[Callable[[Config], None], list[str]]] = [
+MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
     # typos
     (put("seed", value=[0]), ["unknown key 'seed'", "did you mean 'seeds'", "games"]),
     (put("training", "lerning_rate", value=0.1), ["'lerning_rate' in training", "'learning_rate'"]),
@@ -91,7 +92,10 @@ MISTAKES: list[tuple[Callable[[Config], None], list[str]]] = [
         ["'betta' in games[split].training_by_algorithm.naive"],
     ),
     (put(*SPLIT, "rules", "kind", value=["hats"]), ["split", "'kind'", "kinds"]),
-    (put("models", 0, "layer", value=1), ["'layer' in models[embedded]", "'layers'"]),
+    (
+        put("models", 0, "num_layers", value=1),
+        ["'num_layers' in models[embedded]", "'num_hidden_layers'"],
+    ),
     (put("training", "buffer", "sise", value=1), ["'sise' in training.buffer", "'size'"]),
     # names of nothing
     (put(*SPLIT, "name", value="chess"), ["unknown game 'chess'", "trust_and_split"]),
@@ -116,7 +120,7 @@ MISTAKES: list[tuple[Callable[[Config], None], list[str]]] = [
     (remove(*SPLIT, "warm_start", "steps"), ["games[split].warm_start.steps is missing"]),
     (remove(*SPLIT, "evaluation", "opponents"), ["games[split].evaluation.opponents is missing"]),
     (put("evaluation", "matches", value=3), ["evaluation.matches must be a multiple of 2"]),
-    (remove("models", 0, "layers"), ["models[embedded].layers is missing"]),
+    (remove("models", 0, "num_hidden_layers"), ["models[embedded].num_hidden_layers is missing"]),
     # empty, repeated
     (put("seeds", value=[]), ["seeds must not be empty"]),
     (put("games", value=[]), ["games must not be empty"]),
@@ -171,32 +175,50 @@ MISTAKES: list[tuple[Callable[[Config], None], list[str]]] = [
     (put(*SPLIT, "training", "group_size", value=1), ["group_size must be at least 2"]),
     (put(*SPLIT, "training", "group_size", value=7), ["must be a multiple of group_size", "7"]),
     (
-        put(*SPLIT, "training", "processes", value=5),
-        ["processes must be no more than matches", "5"],
+        put(*SPLIT, "training", "world_size", value=5),
+        ["world_size must be no more than matches", "5"],
     ),
     (put(*SPLIT, "training", "micro_batch_tokens", value=0), ["micro_batch_tokens", "at least 1"]),
     (
         put(*SPLIT, "training_by_algorithm", value={"naive": {"group_size": 7}}),
         ["must be a multiple of group_size", "7"],
     ),
-    (put("models", 0, "heads", value=3), ["hidden_size must be a multiple of twice the heads"]),
+    (
+        put("models", 0, "num_attention_heads", value=3),
+        ["hidden_size must be a multiple of twice num_attention_heads"],
+    ),
     (put("scale", value="My Scale"), ["scale must consist of lower-case letters"]),
     (put("training", value=None), ["training must be a mapping", "None"]),
     (put("training", "kl_estimator", value="k1"), ["must be one of forward, reverse", "'k1'"]),
+    (put("seeds", value=[0, 1.0]), ["seeds[1] must be a whole number, but is 1.0"]),
+    (
+        put(*SPLIT, "training", "iterations", value=2.0),
+        ["iterations must be a whole number", "2.0"],
+    ),
+    (put("training", "beta", value=float("nan")), ["training.beta must be", "nan"]),
+    (put("training", "reward_scale", value=float("inf")), ["must be a finite number", "inf"]),
+    (put("training", "lora_rank", value=True), ["lora_rank must be a whole number, but is True"]),
+    (put("training", "micro_batch_tokens", value="many"), ["must be a whole number or null"]),
+    # keys that have another name now
+    (put("training", "gradient_clip", value=1), ["training.gradient_clip is now called max_grad"]),
+    (put("training", "processes", value=2), ["training.processes is now called world_size"]),
+    (put("evaluation", "fold_adapter", value=True), ["fold_adapter is now called merge_adapter"]),
+    (put("models", 0, "layers", value=1), ["models[embedded].layers is now called num_hidden_"]),
+    (put("transcripts", "pairings", value=[]), ["transcripts.pairings is now called pairs"]),
     # transcripts
     (
-        put(*SPLIT, "transcripts", value={"pairings": [["naive", "greedi"]]}),
-        ["unknown agent 'greedi' in games[split].transcripts.pairings", "'greedy'", "warm_start"],
+        put(*SPLIT, "transcripts", value={"pairs": [["naive", "greedi"]]}),
+        ["unknown agent 'greedi' in games[split].transcripts.pairs", "'greedy'", "warm_start"],
     ),
     (
-        put(*SPLIT, "transcripts", value={"pairings": [["naive"]]}),
-        ["games[split].transcripts.pairings[0] must hold 2 entries"],
+        put(*SPLIT, "transcripts", value={"pairs": [["naive"]]}),
+        ["games[split].transcripts.pairs[0] must hold 2 entries"],
     ),
     (put(*SPLIT, "transcripts", value={"match": 3}), ["'match' in games[split].transcripts"]),
     (put("transcripts", "matches", value=0), ["transcripts.matches must be at least 1"]),
     # the baseline
     (put("training", "baseline", value="value"), ["training.baseline", "group, batch, critic"]),
-    (put("training", "critic", "trace_decay", value=2), ["critic.trace_decay must be at most 1"]),
+    (put("training", "critic", "gae_lambda", value=2), ["critic.gae_lambda must be at most 1"]),
     (put("training", "critic", "step", value=2), ["'step' in training.critic", "'steps'"]),
     (
         put("games", 0, "training", "baseline", value="batch"),
@@ -278,9 +300,14 @@ MISTAKES: list[tuple[Callable[[Config], None], list[str]]] = [
 ]
 
 
+def typed(config: Raw, *files: Path) -> Config:
+    """The types of a configuration; all of it is said by the files."""
+    return load_config(config, files)
+
+
 @pytest.mark.parametrize(("edit", "parts"), MISTAKES, ids=[parts[0] for _, parts in MISTAKES])
-def test_a_mistake_is_told_in_one_sentence(
-    edit: Callable[[Config], None], parts: list[str], tmp_path: Path, monkeypatch: Any
+def test_a_mistake_is_reported_in_one_sentence(
+    edit: Callable[[Raw], None], parts: list[str], tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.chdir(tmp_path)
     config = load("smoke")
@@ -288,7 +315,7 @@ def test_a_mistake_is_told_in_one_sentence(
     file = tmp_path / "my.yaml"
     file.write_text(yaml.safe_dump(config))
     with pytest.raises(UserError) as caught:
-        check(with_defaults(config, SCHEMA), SCHEMA, [file])
+        typed(config, file)
     sentence = str(caught.value)
     assert sentence.startswith("my.yaml: ")
     assert "\n" not in sentence
@@ -299,37 +326,27 @@ def test_a_mistake_is_told_in_one_sentence(
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_the_scales_are_right(scale: str) -> None:
-    check(with_defaults(load(scale), SCHEMA), SCHEMA, [])
+    assert load_scale("laptop" if scale == "config" else scale).scale
 
 
-@pytest.mark.parametrize("scale", SCALES)
-def test_nothing_of_the_laptop_scale_shows_through(scale: str) -> None:
-    """Snakemake merges a configuration file into config.yaml, mapping by mapping."""
-    default, own = load("config"), load(scale)
-    assert default.keys() == own.keys()
-    for section in ("warm_start", "training", "evaluation"):
-        assert default[section].keys() <= own[section].keys()
-        assert default[section].get("buffer", {}).keys() == own[section].get("buffer", {}).keys()
+def test_nothing_of_the_laptop_scale_shows_through() -> None:
+    """Snakemake merges a configuration file into config.yaml mapping by mapping: there must be none to merge into."""
+    merged = {key for key, value in load("config").items() if isinstance(value, dict)}
+    assert merged == {"ablations"}
+    assert all(
+        load(scale)["ablations"].keys() >= load("config")["ablations"].keys() for scale in SCALES
+    )
 
 
-def test_a_short_file_is_completed_by_the_defaults() -> None:
-    config = load("config")
-    del config["training"]["temperature"], config["warm_start"]
-    completed = with_defaults(config, SCHEMA)
-    check(completed, SCHEMA, [])
-    assert completed["training"]["temperature"] == 1.0
-    assert completed["warm_start"]["method"] == "full"
-
-
-def test_a_player_behind_a_server_is_completed_by_the_defaults() -> None:
+def test_defaults_complete_a_short_file() -> None:
     config = load("smoke")
+    del config["training"], config["warm_start"]
     api_player(key_variable=None)(config)
-    completed = with_defaults(config, SCHEMA)
-    check(completed, SCHEMA, [])
-    (player,) = completed["api_players"]
-    assert player.keys() == SCHEMA["$defs"]["api_player"]["properties"].keys()
-    assert player["key_variable"] is None
-    assert player["base_url"] == "https://api.openai.com/v1"
+    found = typed(config)
+    assert training_settings(found, "split", "naive").temperature == 1.0
+    (player,) = found.api_players
+    assert player.base_url == "https://api.openai.com/v1"
+    assert player.key_variable is None
 
 
 def test_the_file_that_holds_the_mistake_is_named(workflow: Workflow) -> None:
@@ -347,17 +364,66 @@ def test_the_file_that_holds_the_mistake_is_named(workflow: Workflow) -> None:
     assert not (workflow.folder / "results").exists()
 
 
+def test_the_command_line_is_converted_by_type(repository: Workflow, tmp_path: Path) -> None:
+    """Snakemake reads nested values as texts."""
+    given = ["seeds=[7]", "training={temperature: 5e-1, merge_adapter: false}"]
+    said = repository.run("--dry-run", "--directory", str(tmp_path), "--config", *given).stdout
+    assert "seed 7" in said
+    assert "seed 0" not in said
+    run = repository.run("--dry-run", "--config", "seeds=[7.5]", check=False)
+    assert run.stdout.splitlines()[-1].startswith("--config: seeds[0] must be a whole number")
+
+
+def test_texts_in_files_stay_texts(tmp_path: Path) -> None:
+    config = load("smoke")
+    config["seeds"] = ["7"]
+    file = tmp_path / "my.yaml"
+    file.write_text(yaml.safe_dump(config))
+    with pytest.raises(UserError, match=r"seeds\[0\] must be a whole number"):
+        typed(config, file)
+
+
+@pytest.mark.parametrize("left_out", ["games", "algorithms"])
+def test_ablations_of_the_default_file_that_lack_their_game_or_algorithm_are_dropped(
+    left_out: str,
+) -> None:
+    default = REPOSITORY / "config" / "config.yaml"
+    config = load("config")
+    if left_out == "games":
+        config["games"] = config["games"][1:]
+    else:
+        config["algorithms"] = config["algorithms"][:2]
+        for game in config["games"]:
+            del game["exploitability"], game["transcripts"], game["training_by_algorithm"]
+    found = load_config(config, [default])
+    assert found.ablations.games == (["trust_and_split"] if left_out == "games" else [])
+
+
+def test_equal_settings_are_equal_data_however_they_are_written() -> None:
+    config, other = load("smoke"), load("smoke")
+    other["games"][1]["training"] = dict(reversed(other["games"][1]["training"].items()))
+    other["games"][1]["training"]["reward_scale"] = 100.0
+    other["games"][1]["rules"]["quantity"] = 10.0
+    first, second = typed(config), typed(other)
+    for found in (first, second):
+        assert found.game("split").entry["rules"]["quantity"] == 10
+    settings = [training_settings(found, "split", "naive").plain() for found in (first, second)]
+    assert repr(settings[0]) == repr(settings[1])
+    assert repr(first.game("split").entry) == repr(second.game("split").entry)
+
+
 def test_settings_of_an_algorithm_win() -> None:
     config = load("smoke")
     config["training"]["iterations"] = 1
     config["games"][1]["training"].update(iterations=2, buffer={"size": 5})
     config["games"][1]["training_by_algorithm"] = {"naive": {"iterations": 3}}
-    naive = training_settings(config, "split", "naive")
-    alignment = training_settings(config, "split", "advantage_alignment")
-    assert (naive["iterations"], alignment["iterations"]) == (3, 2)
-    assert naive["buffer"] == {**config["training"]["buffer"], "size": 5}
-    assert naive["credit"] == "naive"
-    assert (naive["beta"], alignment["beta"]) == (0, 1)
+    found = typed(config)
+    naive = training_settings(found, "split", "naive")
+    alignment = training_settings(found, "split", "advantage_alignment")
+    assert (naive.iterations, alignment.iterations) == (3, 2)
+    assert naive.buffer.model_dump() == {**config["training"]["buffer"], "size": 5}
+    assert naive.credit == "naive"
+    assert (naive.beta, alignment.beta) == (0, 1)
 
 
 def test_learners_can_face_everybody_that_there_is() -> None:
@@ -365,58 +431,53 @@ def test_learners_can_face_everybody_that_there_is() -> None:
     api_player()(config)
     everybody = ["naive", "sum_of_rewards", "advantage_alignment", "warm_start", "grim", "remote"]
     learners({"naive": everybody})(config)
-    check(with_defaults(config, SCHEMA), SCHEMA, [])
+    assert typed(config)
 
 
 def test_a_batch_of_several_groups_may_be_the_baseline() -> None:
     config = load("smoke")
     config["games"][1]["training"]["baseline"] = "batch"
-    check(with_defaults(config, SCHEMA), SCHEMA, [])
+    assert typed(config)
 
 
 def test_settings_of_a_learner() -> None:
-    """Those of the algorithm, then those of the game's learners; there is no buffer."""
+    """Those of the algorithm, then those of the game's learners; there are no past agents."""
     config = load("smoke")
     config["training"]["buffer"]["size"] = 3
     config["games"][0]["training_by_algorithm"] = {"naive": {"iterations": 7, "temperature": 0.5}}
-    config = with_defaults(config, SCHEMA)
     exploitability = config["games"][0]["exploitability"]
     exploitability["training_by_opponent"] = {"warm_start": {"iterations": 5, "beta": 2}}
-    found = learner_settings(config, "prisoners_dilemma", "naive", "advantage_alignment")
-    own = training_settings(config, "prisoners_dilemma", "naive")
-    assert found == {**own, "iterations": 1, "buffer": {**own["buffer"], "size": 0}}
-    assert (own["iterations"], found["temperature"], found["credit"]) == (7, 0.5, "naive")
-    against = learner_settings(config, "prisoners_dilemma", "naive", "warm_start")
-    assert against == {**found, "iterations": 5}
+    typed_config = typed(config)
+    own = training_settings(typed_config, "prisoners_dilemma", "naive")
+    found, against = (
+        learner_settings(typed_config, "prisoners_dilemma", "naive", opponent)
+        for opponent in ("advantage_alignment", "warm_start")
+    )
+    buffer = own.buffer.model_copy(update={"size": 0})
+    assert found == own.model_copy(update={"iterations": 1, "buffer": buffer})
+    assert (own.iterations, found.temperature, found.credit) == (7, 0.5, "naive")
+    assert against == found.model_copy(update={"iterations": 5})
 
 
 def test_settings_of_a_variant() -> None:
-    config = with_defaults(load("smoke"), SCHEMA)
+    config = load("smoke")
     variants(
         {"name": "critic", "training": {"baseline": "critic", "critic": {"steps": 9}}},
         {"name": "naively", "credit": "naive", "training": {"buffer": {"size": 4}}},
         {"name": "no_warm_start", "start": "base"},
     )(config)
-    own = training_settings(config, "split", "advantage_alignment")
+    found = typed(config)
+    own = training_settings(found, "split", "advantage_alignment")
     critic, naive, same = (
-        ablation_settings(config, "split", name) for name in ("critic", "naively", "no_warm_start")
+        ablation_settings(found, "split", name) for name in ("critic", "naively", "no_warm_start")
     )
-    assert own["critic"] == {}  # without effect, so that a change of it changes nothing
-    assert critic == {
-        **own,
-        "baseline": "critic",
-        "critic": {**config["training"]["critic"], "steps": 9},
-    }
-    assert naive == {
-        **own,
-        "credit": "naive",
-        "beta": 0.0,
-        "buffer": {**own["buffer"], "size": 4},
-    }
+    assert own.critic.steps != config["training"]["critic"]["steps"]  # without effect, so not there
+    assert (critic.baseline, critic.critic.steps, critic.critic.gae_lambda) == ("critic", 9, 0.95)
+    assert (naive.credit, naive.beta, naive.buffer.size) == ("naive", 0.0, 4)
     assert same == own
 
 
 def test_every_credit_can_be_configured() -> None:
     from social_dilemmas.method.credit import CREDITS
 
-    assert SCHEMA["$defs"]["algorithm"]["properties"]["credit"]["enum"] == list(CREDITS)
+    assert get_args(Credit) == tuple(CREDITS)

@@ -1,62 +1,36 @@
-"""config/README.md explains every key, and the schema describes every key."""
+"""What is generated from the types of the configuration is up to date, and the rules of games are explained."""
 
 import inspect
-import re
-from collections.abc import Iterator
-from typing import Any
+import sys
 
 import pytest
 import yaml
 from tests.workflow.conftest import REPOSITORY
 
+from social_dilemmas.config import schema
 from social_dilemmas.games import build_game, game_names
 
-SCHEMA = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text())
-README = (REPOSITORY / "config" / "README.md").read_text()
+sys.path.insert(0, str(REPOSITORY / "tools"))
+import document_config
+
+README = (REPOSITORY / "config" / "README.md").read_text(encoding="utf-8")
 
 
-def described_keys(schema: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """All keys that a schema describes; a key without description only repeats another one."""
-    if isinstance(schema, dict):
-        for key, value in schema.get("properties", {}).items():
-            if isinstance(value, dict) and "description" in value:
-                yield key, value
-        for value in schema.values():
-            yield from described_keys(value)
+def test_the_tables_and_the_editors_schema_are_up_to_date() -> None:
+    """`make format` writes them."""
+    assert document_config.readme(README) == README
+    assert document_config.SCHEMA.read_text(encoding="utf-8") == document_config.editors_schema()
 
 
-def rows() -> Iterator[list[str]]:
-    """Cells of the README's tables of keys, without the heads."""
-    for table in re.findall(r"^\| key .*\n\|[-|]+\n((?:\|.*\n)+)", README + "\n", re.M):
-        for line in table.splitlines():
-            yield [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
-
-
-def test_every_key_is_explained_and_no_other() -> None:
-    explained = {row[0].strip("`") for row in rows()}
-    assert explained == {key for key, _ in described_keys(SCHEMA)}
-
-
-def test_defaults_are_the_schema_s() -> None:
-    for name in (
-        "warm_start",
-        "training",
-        "evaluation",
-        "transcripts",
-        "api_players",
-        "tournament",
-    ):
-        schema = SCHEMA["$defs"].get(name) or SCHEMA["$defs"][name.removesuffix("s")]
-        properties = schema["properties"]
-        text = README.split(f"\n## `{name}`\n")[1].split("\n## ")[0]
-        text = re.split(r"\n`\w+`:\n", text)[0]  # tables of keys within a key follow
-        for key, default in re.findall(r"^\| `(\w+)` \|.*\| ([^|]*) ?\|$", text, re.M):
-            expected = (
-                properties[key].get("default", None)
-                if key not in ("buffer", "critic", "vllm")
-                else None
-            )
-            assert yaml.safe_load(default.strip("` ")) == expected, key
+def test_every_section_has_a_table_and_every_key_a_description() -> None:
+    sections = [
+        value
+        for name, value in vars(schema).items()
+        if inspect.isclass(value) and issubclass(value, schema.Section) and not name.startswith("Partial")
+    ]  # fmt: skip
+    for section in sections:
+        assert section is schema.Section or f"<!-- keys of {section.__name__} -->" in README
+        assert all(field.description for field in section.model_fields.values()), section
 
 
 @pytest.mark.parametrize("game", game_names())
@@ -79,20 +53,3 @@ def test_every_rule_of_a_game_is_explained_with_its_default(game: str) -> None:
         if name != "rounds"
     }
     assert {key: yaml.safe_load(value) for key, value in explained.items()} == expected
-
-
-@pytest.mark.parametrize("name", sorted(SCHEMA["$defs"]))
-def test_nothing_unknown_passes(name: str) -> None:
-    """Every mapping of the schema refuses keys that it doesn't list."""
-
-    def mappings(schema: Any) -> Iterator[dict[str, Any]]:
-        if isinstance(schema, dict):
-            if schema.get("type") == "object":
-                yield schema
-            for value in schema.values():
-                yield from mappings(value)
-
-    for schema in mappings(SCHEMA["$defs"][name]):
-        is_rules = "description" in schema and schema["description"].startswith("Payoffs")
-        if not is_rules and name != "model":  # a model is one of two kinds, which refuse them
-            assert "additionalProperties" in schema

@@ -1,82 +1,51 @@
 # Ablations: one thing of the method left out or done differently.
 
 
+def start_of_variant(wildcards):
+    """The model that a variant's training starts from."""
+    return f"<results>/{catalogue.variant_start(CONFIG, wildcards.variant)}"
+
+
 use rule train as train_variant with:
     input:
-        model=model_of_variant,
+        model=start_of_variant,
     output:
-        adapter=directory("<results>/ablations/{game}/{model}/{variant}/seed-{seed}/adapter"),
-        metrics="<results>/ablations/{game}/{model}/{variant}/seed-{seed}/metrics.csv",
-        settings="<results>/ablations/{game}/{model}/{variant}/seed-{seed}/config.yaml",
+        adapter=directory(f"<results>/{paths.VARIANT}/adapter"),
+        metrics=f"<results>/{paths.VARIANT}/metrics.csv",
+        settings=f"<results>/{paths.VARIANT}/config.yaml",
     log:
-        "<logs>/ablations/{game}/{model}/{variant}/seed-{seed}.log",
+        f"<logs>/{paths.VARIANT}.log",
     benchmark:
-        "<benchmarks>/ablations/{game}/{model}/{variant}/seed-{seed}.tsv"
-    threads: processes("variant", "game", "model", "variant")
+        f"<benchmarks>/{paths.VARIANT}.tsv"
+    threads: world_size("variant", "game", "model", "variant")
     resources:
         **needs("variant", "game", "model", "variant"),
     params:
-        game=lambda wildcards: game_entry(wildcards.game),
-        settings=lambda wildcards: ablation_settings(config, wildcards.game, wildcards.variant),
+        game=game_entry,
+        settings=plain(ablation_settings, "game", "variant"),
         opponent=None,
-        code=code_of_game("train.py"),
+        code=code_of_training(ablation_settings, "game", "variant"),
     message:
         "Ablation {wildcards.variant} in {wildcards.game}, {wildcards.model}, seed {wildcards.seed}"
 
 
 use rule play_cross_play as play_variant with:
     input:
-        model=model_of_variant,
-        adapters=expand(
-            "<results>/ablations/{{game}}/{{model}}/{{variant}}/seed-{seed}/adapter", seed=SEEDS
-        ),
+        model=start_of_variant,
+        adapters=fixture(catalogue.variant_matches)["adapters"],
     output:
-        "<results>/ablations/{game}/{model}/{variant}/matches.parquet",
+        f"<results>/{paths.VARIANT_MATCHES}/matches.parquet",
     log:
-        "<logs>/ablations/{game}/{model}/{variant}.log",
+        f"<logs>/{paths.VARIANT_MATCHES}.log",
     benchmark:
-        "<benchmarks>/ablations/{game}/{model}/{variant}.tsv"
+        f"<benchmarks>/{paths.VARIANT_MATCHES}.tsv"
     resources:
         **needs("variant_matches", "game", "model", "variant"),
     params:
-        game=lambda wildcards: game_entry(wildcards.game),
-        agents=lambda wildcards: [(wildcards.variant, seed) for seed in SEEDS],
-        pairs="own_pairs",
-        settings=lambda wildcards: evaluation_settings(config, wildcards.game),
-        code=code_of_game("cross_play.py"),
+        game=game_entry,
+        agents=fixture(catalogue.variant_matches)["agents"],
+        pairs=fixture(catalogue.variant_matches)["pairs"],
+        settings=plain(evaluation_settings, "game"),
+        code=code_of_matches(catalogue.variant_matches),
     message:
         "Matches of the ablation {wildcards.variant} in {wildcards.game}, {wildcards.model}"
-
-
-rule table_ablations:
-    input:
-        standard=expand(
-            "<results>/cross_play/{game}/{model}/matches.parquet",
-            game=config["ablations"]["games"],
-            model=MODELS,
-        ),
-        variants=variant_files("<results>/ablations/{game}/{model}/{variant}/matches.parquet"),
-    output:
-        report(
-            "<results>/tables/ablations.csv",
-            caption="../report/table_ablations.rst",
-            category="Tables",
-            labels={"table": in_words("ablations"), "as": "CSV"},
-        ),
-    log:
-        "<logs>/tables/ablations.log",
-    benchmark:
-        "<benchmarks>/tables/ablations.tsv"
-    conda:
-        "../../envs/plot.yaml"
-    resources:
-        **needs("table"),
-    params:
-        algorithm=config["ablations"]["algorithm"],
-        sources=list(product(config["ablations"]["games"], MODELS)),
-        variants=[(game, model, variant) for game, variant in ABLATIONS for model in MODELS],
-        code=code_hash("table_ablations.py"),
-    message:
-        "Table of what each ablation costs"
-    script:
-        "../scripts/table_ablations.py"

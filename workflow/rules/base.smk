@@ -1,18 +1,18 @@
 rule build_base_model:
     output:
-        directory("<results>/base/{model}"),
+        directory(f"<results>/{paths.BASE}"),
     log:
-        "<logs>/base/{model}.log",
+        f"<logs>/{paths.BASE}.log",
     benchmark:
-        "<benchmarks>/base/{model}.tsv"
+        f"<benchmarks>/{paths.BASE}.tsv"
     conda:
         "../../envs/train.yaml"
     resources:
         **needs("base", "model"),
     params:
         model=model_entry,
-        games=wordings(config["games"]),
-        code=code_hash("build_base_model.py", *modules_of(*GAMES)),
+        games=wordings([game.entry for game in CONFIG.games]),
+        code=fingerprint("build_base_model.py", *modules_of(GAMES)),
     message:
         "Base model {wildcards.model}"
     script:

@@ -1,17 +1,13 @@
 rule play_cross_play:
     input:
-        model="<results>/warm_start/{game}/{model}/model",
-        adapters=expand(
-            "<results>/training/{{game}}/{{model}}/{algorithm}/seed-{seed}/adapter",
-            algorithm=ALGORITHMS,
-            seed=SEEDS,
-        ),
+        model=f"<results>/{paths.WARM_STARTED}",
+        adapters=fixture(catalogue.cross_play)["adapters"],
     output:
-        "<results>/cross_play/{game}/{model}/matches.parquet",
+        f"<results>/{paths.CROSS_PLAY}/matches.parquet",
     log:
-        "<logs>/cross_play/{game}/{model}.log",
+        f"<logs>/{paths.CROSS_PLAY}.log",
     benchmark:
-        "<benchmarks>/cross_play/{game}/{model}.tsv"
+        f"<benchmarks>/{paths.CROSS_PLAY}.tsv"
     priority: priority(first=200)
     conda:
         "../../envs/train.yaml"
@@ -19,12 +15,12 @@ rule play_cross_play:
     resources:
         **needs("cross_play", "game", "model"),
     params:
-        game=lambda wildcards: game_entry(wildcards.game),
-        agents=[(algorithm, seed) for algorithm in ALGORITHMS for seed in SEEDS],
-        pairs="all_pairs",
-        settings=lambda wildcards: evaluation_settings(config, wildcards.game),
-        code=code_of_game("cross_play.py"),
+        game=game_entry,
+        agents=fixture(catalogue.cross_play)["agents"],
+        pairs=fixture(catalogue.cross_play)["pairs"],
+        settings=plain(evaluation_settings, "game"),
+        code=code_of_matches(catalogue.cross_play),
     message:
         "Cross-play in {wildcards.game}, {wildcards.model}"
     script:
-        "../scripts/cross_play.py"
+        "../scripts/play_matches.py"

@@ -3,12 +3,12 @@
 
 rule play_strategies:
     output:
-        matches="<results>/tournament/{game}/strategies.parquet",
-        kinds="<results>/tournament/{game}/kinds.csv",
+        matches=f"<results>/{paths.STRATEGIES}/strategies.parquet",
+        kinds=f"<results>/{paths.STRATEGIES}/kinds.csv",
     log:
-        "<logs>/tournament/{game}/strategies.log",
+        f"<logs>/{paths.STRATEGIES}/strategies.log",
     benchmark:
-        "<benchmarks>/tournament/{game}/strategies.tsv"
+        f"<benchmarks>/{paths.STRATEGIES}/strategies.tsv"
     priority: 400  # one long job that waits for nothing
     conda:
         "../../envs/axelrod.yaml"
@@ -16,9 +16,9 @@ rule play_strategies:
     resources:
         **needs("strategies", "game"),
     params:
-        game=lambda wildcards: game_entry(wildcards.game),
-        strategies=STRATEGIES,
-        matches=config["tournament"]["matches"],
+        game=game_entry,
+        strategies=catalogue.strategies(CONFIG),
+        matches=CONFIG.tournament.matches,
         code=code_of_game("play_strategies.py"),
     message:
         "Strategies of the Axelrod library among themselves in {wildcards.game}"
@@ -26,72 +26,25 @@ rule play_strategies:
         "../scripts/play_strategies.py"
 
 
-rule play_tournament:
+use rule play_cross_play as play_tournament with:
     input:
-        model="<results>/warm_start/{game}/{model}/model",
-        adapters=expand(
-            "<results>/training/{{game}}/{{model}}/{algorithm}/seed-{seed}/adapter",
-            algorithm=ALGORITHMS,
-            seed=SEEDS,
-        ),
+        model=f"<results>/{paths.WARM_STARTED}",
+        adapters=fixture(catalogue.tournament)["adapters"],
     output:
-        "<results>/tournament/{game}/{model}/matches.parquet",
+        f"<results>/{paths.TOURNAMENT}/matches.parquet",
     log:
-        "<logs>/tournament/{game}/{model}.log",
+        f"<logs>/{paths.TOURNAMENT}.log",
     benchmark:
-        "<benchmarks>/tournament/{game}/{model}.tsv"
+        f"<benchmarks>/{paths.TOURNAMENT}.tsv"
     conda:
         "../../envs/axelrod.yaml"
-    threads: 1
     resources:
         **needs("tournament", "game", "model"),
     params:
-        game=lambda wildcards: game_entry(wildcards.game),
-        agents=[(algorithm, seed) for algorithm in ALGORITHMS for seed in SEEDS],
-        strategies=STRATEGIES,
-        settings=lambda wildcards: tournament_settings(config, wildcards.game),
-        code=code_of_game("play_tournament.py"),
+        game=game_entry,
+        agents=fixture(catalogue.tournament)["agents"],
+        pairs=fixture(catalogue.tournament)["pairs"],
+        settings=plain(tournament_settings, "game"),
+        code=code_of_matches(catalogue.tournament),
     message:
         "Tournament in {wildcards.game}, {wildcards.model}"
-    script:
-        "../scripts/play_tournament.py"
-
-
-rule table_tournament:
-    input:
-        matches=expand(
-            "<results>/tournament/{game}/{model}/matches.parquet",
-            game=TOURNAMENTS,
-            model=MODELS,
-        ),
-        strategies=expand("<results>/tournament/{game}/strategies.parquet", game=TOURNAMENTS),
-        kinds=expand("<results>/tournament/{game}/kinds.csv", game=TOURNAMENTS),
-    output:
-        ranking=report(
-            "<results>/tables/tournament.csv",
-            caption="../report/table_tournament.rst",
-            category="Tables",
-            labels={"table": in_words("tournament"), "as": "CSV"},
-        ),
-        by_opponent=report(
-            "<results>/tables/tournament_by_opponent.csv",
-            caption="../report/table_tournament_by_opponent.rst",
-            category="Tables",
-            labels={"table": in_words("tournament_by_opponent"), "as": "CSV"},
-        ),
-    log:
-        "<logs>/tables/tournament.log",
-    benchmark:
-        "<benchmarks>/tables/tournament.tsv"
-    conda:
-        "../../envs/plot.yaml"
-    resources:
-        **needs("table"),
-    params:
-        games=TOURNAMENTS,
-        sources=list(product(TOURNAMENTS, MODELS)),
-        code=code_hash("table_tournament.py"),
-    message:
-        "Tables of the tournament"
-    script:
-        "../scripts/table_tournament.py"

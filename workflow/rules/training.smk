@@ -1,25 +1,25 @@
 rule train:
     input:
-        model="<results>/warm_start/{game}/{model}/model",
+        model=f"<results>/{paths.WARM_STARTED}",
     output:
-        adapter=directory("<results>/training/{game}/{model}/{algorithm}/seed-{seed}/adapter"),
-        metrics="<results>/training/{game}/{model}/{algorithm}/seed-{seed}/metrics.csv",
-        settings="<results>/training/{game}/{model}/{algorithm}/seed-{seed}/config.yaml",
+        adapter=directory(f"<results>/{paths.TRAINING}/adapter"),
+        metrics=f"<results>/{paths.TRAINING}/metrics.csv",
+        settings=f"<results>/{paths.TRAINING}/config.yaml",
     log:
-        "<logs>/training/{game}/{model}/{algorithm}/seed-{seed}.log",
+        f"<logs>/{paths.TRAINING}.log",
     benchmark:
-        "<benchmarks>/training/{game}/{model}/{algorithm}/seed-{seed}.tsv"
+        f"<benchmarks>/{paths.TRAINING}.tsv"
     priority: priority(first=0)
     conda:
         training_environment()
-    threads: processes("training", "game", "model", "algorithm")
+    threads: world_size("training", "game", "model", "algorithm")
     resources:
         **needs("training", "game", "model", "algorithm"),
     params:
-        game=lambda wildcards: game_entry(wildcards.game),
-        settings=lambda wildcards: training_settings(config, wildcards.game, wildcards.algorithm),
+        game=game_entry,
+        settings=plain(training_settings, "game", "algorithm"),
         opponent=None,
-        code=code_of_game("train.py"),
+        code=code_of_training(training_settings, "game", "algorithm"),
     message:
         "Training {wildcards.algorithm} in {wildcards.game}, {wildcards.model}, seed {wildcards.seed}"
     script:

@@ -1,53 +1,76 @@
 # Matches to be read: chosen pairs of agents in every game, as files and as pages.
 
 
+def agents_of_transcript(wildcards):
+    """Both agents of a pair."""
+    return catalogue.transcript_agents(CONFIG, wildcards.game, wildcards.model, wildcards.pair)
+
+
+def transcript_files(suffix):
+    """All transcripts: `json`, what was said; `html`, the pages that show it."""
+    return [
+        f"<results>/{paths.TRANSCRIPT.format(game=game, model=model, pair=pair)}.{suffix}"
+        for game, model in product(GAMES, MODELS)
+        for pair in catalogue.transcripts(CONFIG, game)
+    ]
+
+
+def transcript_labels(wildcards):
+    """How the report lists a pair's transcripts."""
+    first, second = (readable(agent.name) for agent in agents_of_transcript(wildcards))
+    model = {"model": wildcards.model} if len(MODELS) > 1 else {}
+    return {"agent": first, "opponent": second, **model}
+
+
 rule play_transcripts:
     input:
-        model="<results>/warm_start/{game}/{model}/model",
+        model=f"<results>/{paths.WARM_STARTED}",
         adapters=lambda wildcards: [
-            adapter for _, _, adapter in transcript_agents(wildcards) if adapter
+            agent.adapter for agent in agents_of_transcript(wildcards) if agent.adapter
         ],
     output:
-        "<results>/transcripts/{game}/{model}/{pairing}.json",
+        f"<results>/{paths.TRANSCRIPT}.json",
     log:
-        "<logs>/transcripts/{game}/{model}/{pairing}.log",
+        f"<logs>/{paths.TRANSCRIPT}.log",
     benchmark:
-        "<benchmarks>/transcripts/{game}/{model}/{pairing}.tsv"
-    wildcard_constraints:
-        pairing="[^/]+",
+        f"<benchmarks>/{paths.TRANSCRIPT}.tsv"
     conda:
         "../../envs/train.yaml"
     threads: 1
     resources:
         **needs("transcripts", "game", "model"),
     params:
-        game=lambda wildcards: game_entry(wildcards.game),
-        agents=transcript_agents,
+        game=game_entry,
+        agents=lambda wildcards: [agent.plain() for agent in agents_of_transcript(wildcards)],
         settings=lambda wildcards: transcript_job(wildcards.game),
         code=code_of_game("transcripts.py"),
     message:
-        "Transcripts of {wildcards.pairing} in {wildcards.game}, {wildcards.model}"
+        "Transcripts of {wildcards.pair} in {wildcards.game}, {wildcards.model}"
     script:
         "../scripts/transcripts.py"
 
 
+def transcript_job(game):
+    """How many matches are played for transcripts, and how replies are sampled; which pairs there are doesn't matter."""
+    settings = transcript_settings(CONFIG, game).plain()
+    return {key: value for key, value in settings.items() if key != "pairs"}
+
+
 rule show_transcript:
     input:
-        "<results>/transcripts/{game}/{model}/{pairing}.json",
+        f"<results>/{paths.TRANSCRIPT}.json",
     output:
         report(
-            "<results>/transcripts/{game}/{model}/{pairing}.html",
+            f"<results>/{paths.TRANSCRIPT}.html",
             caption="../report/transcript.rst",
             category="Transcripts",
             subcategory=lambda wildcards: game_title(wildcards.game),
             labels=transcript_labels,
         ),
     log:
-        "<logs>/transcripts/{game}/{model}/{pairing}.page.log",
+        f"<logs>/{paths.TRANSCRIPT}.page.log",
     benchmark:
-        "<benchmarks>/transcripts/{game}/{model}/{pairing}.page.tsv"
-    wildcard_constraints:
-        pairing="[^/]+",
+        f"<benchmarks>/{paths.TRANSCRIPT}.page.tsv"
     conda:
         "../../envs/plot.yaml"
     resources:
@@ -55,7 +78,7 @@ rule show_transcript:
     params:
         code=code_of_page("show_transcript.py"),
     message:
-        "Page of {wildcards.pairing} in {wildcards.game}, {wildcards.model}"
+        "Page of {wildcards.pair} in {wildcards.game}, {wildcards.model}"
     script:
         "../scripts/show_transcript.py"
 

@@ -1,14 +1,14 @@
 rule warm_start_model:
     input:
-        "<results>/base/{model}",
+        f"<results>/{paths.BASE}",
     output:
-        model=directory("<results>/warm_start/{game}/{model}/model"),
-        metrics="<results>/warm_start/{game}/{model}/metrics.csv",
-        behaviour="<results>/warm_start/{game}/{model}/behaviour.csv",
+        model=directory(f"<results>/{paths.WARM_STARTED}"),
+        metrics=f"<results>/{paths.WARM_START}/metrics.csv",
+        behaviour=f"<results>/{paths.WARM_START}/behaviour.csv",
     log:
-        "<logs>/warm_start/{game}/{model}.log",
+        f"<logs>/{paths.WARM_START}.log",
     benchmark:
-        "<benchmarks>/warm_start/{game}/{model}.tsv"
+        f"<benchmarks>/{paths.WARM_START}.tsv"
     priority: priority(first=100)
     conda:
         "../../envs/train.yaml"
@@ -16,8 +16,8 @@ rule warm_start_model:
     resources:
         **needs("warm_start", "game", "model"),
     params:
-        game=lambda wildcards: game_entry(wildcards.game),
-        settings=lambda wildcards: warm_start_settings(config, wildcards.game),
+        game=game_entry,
+        settings=plain(warm_start_settings, "game"),
         code=code_of_game("warm_start_model.py"),
     message:
         "Warm start of {wildcards.model} in {wildcards.game}"

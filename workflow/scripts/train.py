@@ -1,18 +1,21 @@
-"""Train an agent by reinforcement learning, from the warm-started model of its game."""
+"""Train an agent by reinforcement learning."""
 
 from pathlib import Path
 
 from social_dilemmas.run.job import job
 
 with job() as snakemake:
-    from social_dilemmas.run.launch import train
+    from social_dilemmas.method.train import train_job
+    from social_dilemmas.run.launch import launch
 
-    train(
-        model=Path(snakemake.input.model),
-        game=snakemake.params.game,
-        settings=snakemake.params.settings,
-        seed=int(snakemake.wildcards.seed),
-        output=Path(snakemake.output.adapter).parent,
-        opponent=snakemake.params.opponent,
-        code=snakemake.params.code,
-    )
+    params = snakemake.params
+    arguments = {
+        "model": str(snakemake.input.model),
+        "game": params.game,
+        "settings": params.settings,
+        "seed": int(snakemake.wildcards.seed),
+        "output": str(Path(snakemake.output.adapter).parent),
+        "opponent": params.opponent,
+        "code": params.code,
+    }
+    launch(train_job, arguments, world_size=params.settings["world_size"])

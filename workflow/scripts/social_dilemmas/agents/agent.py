@@ -1,9 +1,63 @@
-"""Who plays: the names by which agents are known everywhere, in configurations, paths and tables."""
+"""Who plays, as plain data: one type for every agent, from the learner to a person at the terminal."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
 
 WARM_START = "warm_start"
 """The agent that is the warm-started model itself."""
 
+UNSEEDED = -1
+"""The seed, in tables, of agents that weren't trained."""
+
 LEARNER_SUFFIX = "_learner"
+
+
+class Kind(StrEnum):
+    """What an agent is."""
+
+    MODEL = "model"
+    SCRIPTED = "scripted"
+    AXELROD = "axelrod"
+    API = "api"
+    HUMAN = "human"
+
+
+@dataclass(frozen=True)
+class Agent:
+    """An agent that can take seats.
+
+    Attributes:
+        name: in configurations, tables and figures.
+        kind: what it is.
+        seed: seed of its training.
+        adapter: of a MODEL: the directory of its adapter, or the name of one that the policy holds (the learner's, a
+            past agent's); None for the model without an adapter.
+        api: of an API agent: its entry in the configuration as JSON, and
+        cache: the file that keeps its responses.
+    """
+
+    name: str
+    kind: Kind = Kind.MODEL
+    seed: int = UNSEEDED
+    adapter: str | None = None
+    api: str | None = None
+    cache: str | None = None
+
+    @property
+    def on_model(self) -> bool:
+        """Whether the policy plays for it."""
+        return self.kind is Kind.MODEL
+
+    def plain(self) -> dict[str, Any]:
+        """As data for a job's parameters: what it has, and no more."""
+        return {key: value for key, value in asdict(self).items() if value not in (None, UNSEEDED)}
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> "Agent":
+        """The agent of such data."""
+        return cls(**{**plain, "kind": Kind(plain["kind"])})
 
 
 def learner_name(algorithm: str) -> str:

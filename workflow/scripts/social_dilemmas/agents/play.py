@@ -1,22 +1,109 @@
-"""The driver of all matches, whoever plays: asks, takes the replies, goes on until every match has
-ended.
-"""
+"""Playing matches, whoever sits in their seats: the one way for training, evaluation and people."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from importlib import import_module
+from typing import Any, Protocol, TypeVar
 
+from social_dilemmas.agents.agent import Agent
 from social_dilemmas.agents.player import Player
-from social_dilemmas.games.game import Match, Turn
+from social_dilemmas.games.game import Game, Match, Turn
+
+Place = tuple[Match, int]  # a match and a seat
+OnReply = Callable[[Turn, str], None]
+ModelPlayer = TypeVar("ModelPlayer", bound=Player, covariant=True)
 
 
-def play(matches: Sequence[Match], seats: Sequence[tuple[Player, Player]]) -> None:
+class Sampler(Protocol[ModelPlayer]):
+    """What plays for the agents that are the model under some adapter."""
+
+    def seated(self, adapters: Mapping[Place, str | None]) -> AbstractContextManager[ModelPlayer]:
+        """A player for these seats, each under its agent's adapter."""
+        ...
+
+
+class Players:
+    """The players of agents that aren't the model, each made when it is first needed."""
+
+    def __init__(self, game: Game, made: Mapping[Agent, Player] | None = None) -> None:
+        """Players of a game; those that are `made` already, such as a person, are taken as they are."""
+        self._game = game
+        self._made: dict[Agent, Player] = dict(made or {})
+
+    def of(self, agent: Agent) -> Player:
+        """The player of an agent, from the module of its kind.
+
+        The module is found by name, so that code which isn't used isn't part of a job's fingerprint.
+
+        Raises:
+            UserError: there is no such player, or its server can't be reached.
+        """
+        if agent not in self._made:
+            module = import_module(f"social_dilemmas.agents.{agent.kind}.player")
+            self._made[agent] = module.player_of(agent, self._game)
+        return self._made[agent]
+
+    def usage(self) -> dict[str, Any] | None:
+        """What the one that is behind an API used so far; None if there is none."""
+        found = [getattr(player, "usage_record", None) for player in self._made.values()]
+        return next((usage for usage in found if usage is not None), None)
+
+
+def play_batch(
+    matches: Sequence[Match],
+    seats: Sequence[tuple[Agent, Agent]],
+    players: Players,
+    sampler: Sampler[ModelPlayer] | None = None,
+    on_reply: OnReply | None = None,
+) -> ModelPlayer | None:
+    """Play matches to their end; all seats of the model are sampled together.
+
+    Args:
+        matches: new matches.
+        seats: the agents of seats 0 and 1 of each.
+        players: of the agents that aren't the model.
+        sampler: plays for those that are.
+        on_reply: see `play`.
+
+    Returns:
+        The player of the model's seats, which has their trajectories; None without such seats.
+    """
+    adapters = {
+        (match, seat): agent.adapter
+        for match, pair in zip(matches, seats, strict=True)
+        for seat, agent in enumerate(pair)
+        if agent.on_model
+    }
+    seated: AbstractContextManager[ModelPlayer | None] = nullcontext()
+    if adapters:
+        assert sampler is not None, "agents of the model need a sampler"
+        seated = sampler.seated(adapters)
+    with seated as model_player:
+
+        def of(agent: Agent) -> Player:
+            if agent.on_model:
+                assert model_player is not None
+                return model_player
+            return players.of(agent)
+
+        play(matches, [(of(first), of(second)) for first, second in seats], on_reply)
+    return model_player
+
+
+def play(
+    matches: Sequence[Match],
+    seats: Sequence[tuple[Player, Player]],
+    on_reply: OnReply | None = None,
+) -> None:
     """Play all matches to their end, in lockstep.
 
-    At every step each player object is called once, with all of its turns in all matches, ordered
-    by match and then by seat. So a player that sits in many seats can answer them in one batch.
+    At every step each player object is called once, with all of its turns in all matches, ordered by match and then
+    by seat. So a player that sits in many seats can answer them in one batch.
 
     Args:
         matches: new matches, or matches in progress, of any games and lengths.
         seats: the players of seats 0 and 1, for each match.
+        on_reply: called with every turn and its reply, before the matches take the replies of a step.
     """
     pairs = list(zip(matches, seats, strict=True))
     while True:
@@ -31,6 +118,8 @@ def play(matches: Sequence[Match], seats: Sequence[tuple[Player, Player]]) -> No
         for player, asked in pending.values():
             answers = player.reply([turn for _, turn in asked])
             for (index, turn), answer in zip(asked, answers, strict=True):
+                if on_reply is not None:
+                    on_reply(turn, answer)
                 replies.setdefault(index, {})[turn.seat] = answer
         for index, by_seat in replies.items():
             matches[index].take(by_seat)

@@ -1,12 +1,15 @@
-"""The configuration of a scale, for tools that work without Snakemake."""
+"""Reading the configuration: merge the files and the command line, check, and give it as types."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from os.path import relpath
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from social_dilemmas.config.check import check, fitted, with_defaults
+from social_dilemmas.config.check import mistakes_between
+from social_dilemmas.config.mistakes import Mistake, Place, holds, mistakes_in
+from social_dilemmas.config.schema import Config
 from social_dilemmas.config.settings import merge
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import declare
@@ -15,8 +18,46 @@ REPOSITORY = Path(__file__).resolve().parents[4]
 DEFAULT = "laptop"
 
 
-def read_config(scale: str, repository: Path = REPOSITORY) -> Mapping[str, Any]:
-    """The configuration of a scale with its defaults, as the workflow sees it; its games are made known by name.
+def load_config(merged: Mapping[str, Any], files: Sequence[Path]) -> Config:
+    """The configuration as types; its games are made known by name.
+
+    Values that no file says come from the command line, as texts; they are converted where the schema wants another
+    type, so that `--config seeds=[0]` works. Ablations of the default file that name a game or an algorithm which
+    another file left out are dropped.
+
+    Args:
+        merged: the files and the command line, merged mapping by mapping; lists replace lists.
+        files: the default file, then those that override it.
+
+    Raises:
+        UserError: one sentence that names file, key and what is allowed.
+    """
+    said = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in files]
+    given = _without_stray_ablations(merge(merged), said[0] if said else {})
+
+    def refuse(mistake: Mistake) -> None:
+        raise UserError(f"{_origin(mistake.place, given, said, files)}: {mistake.sentence}")
+
+    while mistakes := list(mistakes_in(given)):
+        texts = [
+            mistake.place
+            for mistake, error in mistakes
+            if isinstance(error["input"], str)
+            and error["type"].endswith("_type")
+            and _origin(mistake.place, given, said, files) == "--config"
+        ]
+        converted = [_convert(given, place) for place in texts]
+        if not any(converted):
+            refuse(mistakes[0][0])
+    config = Config.model_validate(given)
+    for mistake in mistakes_between(config, given):
+        refuse(mistake)
+    declare([game.entry for game in config.games])
+    return config
+
+
+def load_scale(scale: str, repository: Path = REPOSITORY) -> Config:
+    """The configuration of a scale, for tools that work without Snakemake.
 
     Args:
         scale: `laptop`, or the name of another file in the folder `config`.
@@ -32,9 +73,72 @@ def read_config(scale: str, repository: Path = REPOSITORY) -> Mapping[str, Any]:
         scales = sorted(path.stem for path in files[0].parent.glob("*.yaml"))
         known = ", ".join(DEFAULT if name == "config" else name for name in scales)
         raise UserError(f"unknown scale {scale!r}; known scales: {known}")
-    schema = yaml.safe_load((repository / "workflow/schemas/config.schema.yaml").read_text())
-    config = with_defaults(merge(*(yaml.safe_load(file.read_text()) for file in files)), schema)
-    config = fitted(config, files[0])
-    check(config, schema, files)
-    declare(config["games"])
+    return load_config(merge(*(yaml.safe_load(file.read_text()) for file in files)), files)
+
+
+def _without_stray_ablations(config: dict[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration without those ablations that only the default file asks for, in games or of an algorithm that
+    another file, or the command line, has left out.
+    """
+    ablations = config.get("ablations")
+    if not isinstance(ablations, dict) or ablations != default.get("ablations"):
+        return config
+    stray, algorithms = (
+        _names(default.get(section)) - _names(config.get(section))
+        for section in ("games", "algorithms")
+    )
+    if ablations["algorithm"] in algorithms:
+        stray.update(ablations["games"])
+    variants = [
+        {**variant, "games": [game for game in variant["games"] if game not in stray]}
+        if "games" in variant
+        else variant
+        for variant in ablations["variants"]
+    ]
+    games = [game for game in ablations["games"] if game not in stray]
+    return {**config, "ablations": {**ablations, "games": games, "variants": variants}}
+
+
+def _names(entries: Any) -> set[Any]:
+    """Names in a list that isn't checked yet."""
+    listed = entries if isinstance(entries, list) else []
+    return {entry["name"] for entry in listed if isinstance(entry, Mapping) and "name" in entry}
+
+
+def _origin(place: Place, config: Any, said: Sequence[Any], files: Sequence[Path]) -> str:
+    """The file that says what stands at a place, or the command line."""
+    value = _at(place, config)
+    for content, file in zip(reversed(said), reversed(files), strict=True):
+        found = _at(place, content)
+        if found is not MISSING and (
+            isinstance(found, Mapping) or found == value or repr(found) == repr(value)
+        ):
+            return relpath(file)
+    return "--config"
+
+
+MISSING = object()
+
+
+def _at(place: Place, config: Any) -> Any:
+    """The value at a place; `MISSING` if there is none."""
+    for step in place:
+        if not holds(config, step):
+            return MISSING
+        config = config[step]
     return config
+
+
+def _convert(config: Any, place: Place) -> bool:
+    """Read a text of the command line as YAML would read it in a file; whether that makes something else of it."""
+    *parents, last = place
+    for step in parents:
+        config = config[step]
+    text, value = config[last], yaml.safe_load(config[last])
+    if isinstance(value, str):
+        try:
+            value = float(value)  # 1e-3, which YAML takes for a text
+        except ValueError:
+            return False
+    config[last] = value
+    return bool(value != text)

@@ -1,122 +1,133 @@
-"""Settings as a stage sees them: general defaults, then the game's own, then the algorithm's."""
+"""Settings as a stage reads them: the defaults, then the top level's, the game's own, and the algorithm's."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-Entry = Mapping[str, Any]
+from social_dilemmas.config.schema import (
+    Config,
+    Credit,
+    Critic,
+    Evaluation,
+    Exploitability,
+    Section,
+    Training,
+    Transcripts,
+    Vllm,
+    WarmStart,
+    named,
+)
 
-# Settings that change a result by rounding at most: a run goes on from a checkpoint that was written with others.
+# Settings that change results by rounding at most: a run resumes from a checkpoint that was written under others.
 ROUNDING_ONLY = {
-    *("micro_batch", "micro_batch_tokens", "gradient_checkpointing"),
-    *("processes", "checkpoint_every"),
-    "vllm",  # where the server is and how long it may take
+    *("micro_batch", "micro_batch_tokens", "activation_checkpointing", "world_size"),
+    *("checkpoint_every", "vllm"),
 }
 
 
-def named(entries: Sequence[Entry], name: str) -> Entry:
-    """The entry of that name in one of the configuration's lists.
+class TrainingSettings(Training):
+    """Settings of a training run: those of the section `training`, and the algorithm's credit."""
 
-    Raises:
-        KeyError: there is none.
-    """
-    for entry in entries:
-        if entry["name"] == name:
-            return entry
-    raise KeyError(name)
+    credit: Credit
 
 
-def warm_start_settings(config: Entry, game_name: str) -> dict[str, Any]:
+class TranscriptSettings(Transcripts):
+    """Settings of a pair's transcripts: how many matches, and how replies are sampled."""
+
+    temperature: float
+    max_new_tokens: int
+
+
+class TournamentSettings(Evaluation):
+    """Settings of a tournament: those of cross-play with the tournament's own numbers of matches."""
+
+    opponents: list[str] = []
+
+
+def warm_start_settings(config: Config, game: str) -> WarmStart:
     """Settings of a game's warm start."""
-    return merge(config["warm_start"], named(config["games"], game_name)["warm_start"])
+    return WarmStart(**merge(config.warm_start, config.game(game).warm_start))
 
 
-def training_settings(config: Entry, game_name: str, algorithm_name: str) -> dict[str, Any]:
-    """Settings of an algorithm's training in a game, with the algorithm's own keys (`credit`)."""
-    return _used(_training_settings(config, game_name, algorithm_name))
+def training_settings(config: Config, game: str, algorithm: str) -> TrainingSettings:
+    """Settings of an algorithm's training in a game."""
+    return _training(config, game, algorithm)
 
 
-def learner_settings(
-    config: Entry, game_name: str, algorithm_name: str, opponent: str
-) -> dict[str, Any]:
-    """Settings of an algorithm's training against an opponent that doesn't learn."""
-    settings = _training_settings(config, game_name, algorithm_name)
-    exploitability = exploitability_settings(config, game_name)
-    own = exploitability["training"], exploitability["training_by_opponent"].get(opponent, {})
-    return _used(merge(settings, *own, {"buffer": {"size": 0}}))  # there is but one opponent
+def learner_settings(config: Config, game: str, algorithm: str, opponent: str) -> TrainingSettings:
+    """Settings of an algorithm's training against an opponent that doesn't learn; there are no past agents then."""
+    against = exploitability_settings(config, game)
+    own = against.training_by_opponent.get(opponent, {})
+    return _training(config, game, algorithm, against.training, own, {"buffer": {"size": 0}})
 
 
-def exploitability_settings(config: Entry, game_name: str) -> dict[str, Any]:
+def ablation_settings(config: Config, game: str, variant: str) -> TrainingSettings:
+    """Settings of the ablated algorithm's training in a variant."""
+    chosen = named(config.ablations.variants, variant)
+    credit = {"credit": chosen.credit} if chosen.credit else {}
+    return _training(config, game, config.ablations.algorithm, chosen.training, credit)
+
+
+def _training(
+    config: Config, game: str, algorithm: str, *further: Section | Mapping[str, Any]
+) -> TrainingSettings:
+    own, chosen = config.game(game), named(config.algorithms, algorithm)
+    by_algorithm = own.training_by_algorithm.get(algorithm, {})
+    settings = merge(
+        config.training, own.training, by_algorithm, {"credit": chosen.credit}, *further
+    )
+    # What has no effect is left at its default, so that a change of it is no change.
+    if settings["credit"] in ("naive", "sum_of_rewards"):
+        settings["beta"] = 0.0
+    if settings.get("baseline") != "critic":
+        settings["critic"] = Critic()
+    if settings.get("sampler") != "vllm":
+        settings["vllm"] = Vllm()
+    return TrainingSettings(**settings)
+
+
+def exploitability_settings(config: Config, game: str) -> Exploitability:
     """Who learns against whom in a game, and the settings of these trainings."""
-    own = named(config["games"], game_name).get("exploitability", {})
-    return merge(config["exploitability"], own)
+    return Exploitability(**merge(config.exploitability, config.game(game).exploitability))
 
 
-def ablated(config: Entry) -> list[tuple[str, str]]:
+def evaluation_settings(config: Config, game: str) -> Evaluation:
+    """Settings of a game's cross-play."""
+    return Evaluation(**merge(config.evaluation, config.game(game).evaluation))
+
+
+def transcript_settings(config: Config, game: str) -> TranscriptSettings:
+    """Settings of a game's transcripts."""
+    sampling = evaluation_settings(config, game)
+    return TranscriptSettings(
+        **merge(config.transcripts, config.game(game).transcripts),
+        temperature=sampling.temperature,
+        max_new_tokens=sampling.max_new_tokens,
+    )
+
+
+def tournament_settings(config: Config, game: str) -> TournamentSettings:
+    """Settings of a game's tournament; replies are sampled as in its cross-play."""
+    sampling = evaluation_settings(config, game).model_dump(exclude={"opponents"})
+    chosen = config.tournament.model_dump(include={"matches", "batch"})
+    return TournamentSettings(**{**sampling, **chosen})
+
+
+def ablated(config: Config) -> list[tuple[str, str]]:
     """Game and name of every variant that is trained."""
-    ablations = config["ablations"]
     return [
-        (game, variant["name"])
-        for game in ablations["games"]
-        for variant in ablations["variants"]
-        if game in variant.get("games", ablations["games"])
+        (game, variant.name)
+        for game in config.ablations.games
+        for variant in config.ablations.variants
+        if variant.games is None or game in variant.games
     ]
 
 
-def ablation_settings(config: Entry, game_name: str, variant_name: str) -> dict[str, Any]:
-    """Settings of the ablated algorithm's training in a variant."""
-    ablations = config["ablations"]
-    variant = named(ablations["variants"], variant_name)
-    settings = _training_settings(config, game_name, ablations["algorithm"])
-    settings = merge(settings, variant.get("training", {}))
-    return _used({**settings, "credit": variant.get("credit", settings["credit"])})
-
-
-def _training_settings(config: Entry, game_name: str, algorithm_name: str) -> dict[str, Any]:
-    game = named(config["games"], game_name)
-    algorithm = dict(named(config["algorithms"], algorithm_name))
-    del algorithm["name"]
-    by_algorithm = game["training_by_algorithm"].get(algorithm_name, {})
-    return merge(config["training"], game["training"], by_algorithm, algorithm)
-
-
-def _used(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings without what has no effect, so that a change of it is no change."""
-    if settings["credit"] in ("naive", "sum_of_rewards"):
-        settings["beta"] = 0.0
-    if settings["baseline"] != "critic":
-        settings["critic"] = {}
-    if settings["sampler"] != "vllm":
-        settings["vllm"] = {}
-    return settings
-
-
-def evaluation_settings(config: Entry, game_name: str) -> dict[str, Any]:
-    """Settings of a game's cross-play."""
-    return merge(config["evaluation"], named(config["games"], game_name)["evaluation"])
-
-
-def transcript_settings(config: Entry, game_name: str) -> dict[str, Any]:
-    """Settings of a game's transcripts: which pairs, how many matches, and how replies are sampled."""
-    game, sampling = named(config["games"], game_name), evaluation_settings(config, game_name)
-    return {
-        **merge(config["transcripts"], game.get("transcripts", {})),
-        "temperature": sampling["temperature"],
-        "max_new_tokens": sampling["max_new_tokens"],
-    }
-
-
-def tournament_settings(config: Entry, game_name: str) -> dict[str, Any]:
-    """Settings of a game's tournament; replies are sampled as in its cross-play."""
-    sampling = evaluation_settings(config, game_name)
-    del sampling["opponents"]
-    return merge(sampling, {key: config["tournament"][key] for key in ("matches", "batch")})
-
-
-def merge(*layers: Entry) -> dict[str, Any]:
-    """One mapping out of several: later ones win, key by key, also in mappings within."""
+def merge(*layers: Section | Mapping[str, Any]) -> dict[str, Any]:
+    """One mapping of several: later ones win, key by key, also in the mappings within. Of sections, what was set."""
     merged: dict[str, Any] = {}
     for layer in layers:
-        for key, value in layer.items():
+        given = layer.model_dump(exclude_unset=True) if isinstance(layer, Section) else layer
+        for key, value in given.items():
             if isinstance(value, Mapping):
                 below = merged.get(key)
                 merged[key] = merge(below if isinstance(below, Mapping) else {}, value)

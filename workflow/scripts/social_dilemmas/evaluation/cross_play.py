@@ -1,78 +1,46 @@
-"""Cross-play: agents against agents, trained or scripted, in both seats, in one process."""
+"""Cross-play: pairs of agents, trained or not, play each other in both seats, in one process."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import combinations_with_replacement
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pandas as pd
-import torch
-from peft import PeftModel
 
-from social_dilemmas.agents.play import play
-from social_dilemmas.agents.player import Player
-from social_dilemmas.agents.scripted.player import scripted_player
+from social_dilemmas.agents.agent import Agent
+from social_dilemmas.agents.play import Players, play_batch
+from social_dilemmas.config.schema import Evaluation
 from social_dilemmas.games import game_of
 from social_dilemmas.games.game import SEATS, Game, Match, Turn, welfare_share
-from social_dilemmas.policy.adapters import NO_ADAPTER, check_adapter, folded
 from social_dilemmas.policy.model import load_model
-from social_dilemmas.policy.sampler import LanguageModelPlayer
-from social_dilemmas.randomness import derive_seed, stream
+from social_dilemmas.policy.policy import Policy
+from social_dilemmas.policy.sampler import PolicySampler
+from social_dilemmas.randomness import derive_seed
 from social_dilemmas.run.progress import Progress
 
-UNSEEDED = -1  # in place of a training seed: the warm start, scripted players
+Pair = tuple[Agent, Agent]
 
 
 @dataclass(frozen=True)
-class Agent:
-    """An entrant: the model under an adapter, a player of its own, or with neither the model itself."""
-
-    name: str
-    seed: int = UNSEEDED
-    adapter: Path | None = None
-    player: Player | None = None
-
-
-@dataclass(frozen=True)
-class Pairing:
-    """A match to be played, with the agents of seats 0 and 1; `index` is its number among the pair's matches."""
+class PairMatch:
+    """A match of a pair, with the agents of seats 0 and 1; `index` is its number among the pair's matches."""
 
     index: int
     match: Match
-    agents: tuple[Agent, Agent]
+    agents: Pair
 
-    def stream(self, game: str, seat: int) -> Random:
-        """The random stream of a seat's replies."""
+    def stream_names(self, game: str, seat: int) -> tuple[object, ...]:
+        """Names of the random stream of a seat's replies."""
         names = [(agent.name, agent.seed) for agent in self.agents]
-        return stream("cross-play", game, *names, self.index, seat)
-
-
-def scripted_agents(game: Game, names: Iterable[str]) -> list[Agent]:
-    """Scripted players as agents."""
-    return [Agent(name, player=scripted_player(game.kind, name)) for name in names]
-
-
-def all_pairs(agents: Sequence[Agent]) -> list[tuple[Agent, Agent]]:
-    """Every agent with every other and with itself."""
-    return list(combinations_with_replacement(agents, 2))
-
-
-def own_pairs(agents: Sequence[Agent]) -> list[tuple[Agent, Agent]]:
-    """Every trained agent with itself and with every scripted player."""
-    fixed = [agent for agent in agents if agent.player is not None]
-    trained = [agent for agent in agents if agent.adapter is not None]
-    return [(agent, other) for agent in trained for other in (agent, *fixed)]
+        return "cross-play", game, *names, self.index, seat
 
 
 def play_pairs(
     *,
     model: Path,
-    pairs: Sequence[tuple[Agent, Agent]],
+    pairs: Sequence[Pair],
     game: Mapping[str, Any],
-    settings: Mapping[str, Any],
+    settings: Evaluation,
     output: Path,
 ) -> None:
     """Play all pairs and write one row per match and seat as parquet.
@@ -82,8 +50,8 @@ def play_pairs(
     Args:
         model: directory of the model that all adapters belong to.
         pairs: who meets whom.
-        game: the game's entry in the config.
-        settings: `matches` for each pair, `batch` of them at a time, and how replies are sampled.
+        game: the game's entry in the configuration.
+        settings: how many matches each pair plays, how many are played at once, and how replies are sampled.
         output: parquet file. Columns: game, agent, agent_seed, opponent, opponent_seed, match, seat, payoff and
             payoff_opponent (points a round), welfare_share (of both together), and for each behaviour of `agent` its
             mean over the match and, with the ending `_count`, how often it was observed.
@@ -91,74 +59,45 @@ def play_pairs(
     Raises:
         UserError: the model or an adapter isn't there, or the adapter belongs to another base model.
     """
-    rules = game_of(game)
-    paths = {agent.adapter for pair in pairs for agent in pair if agent.adapter is not None}
-    names: dict[Path | None, str] = {path: f"agent-{i}" for i, path in enumerate(sorted(paths))}
-    for path in paths:
-        check_adapter(path, model)
-    language_model = load_model(model)
-    masks = language_model.masks(rules)
-    mixed = with_adapters(language_model.model, names)
-    pairings = list(_pairings(rules, pairs, settings["matches"]))
-    pairing_of = {pairing.match: pairing for pairing in pairings}
+    rules, name = game_of(game), game["name"]
+    policy = Policy(load_model(model), rules)
+    for adapter in sorted({agent.adapter for pair in pairs for agent in pair if agent.adapter}):
+        policy.load(adapter)
+    meetings = list(_meetings(rules, pairs, settings.matches))
+    meeting_of = {meeting.match: meeting for meeting in meetings}
+
+    def names_of(turn: Turn) -> tuple[object, ...]:
+        return meeting_of[turn.match].stream_names(name, turn.seat)
+
+    sampler = PolicySampler(
+        policy,
+        names_of,
+        temperature=settings.temperature,
+        max_new_tokens=settings.max_new_tokens,
+        merge_adapter=settings.merge_adapter,
+    )
+    players = Players(rules)
     rows: list[dict[str, Any]] = []
-    with Progress(len(pairings), f"{game['name']}, matches") as progress:
-        for first in range(0, len(pairings), settings["batch"]):
-            batch = pairings[first : first + settings["batch"]]
-            seats = {
-                (pairing.match, seat): names.get(pairing.agents[seat].adapter, NO_ADAPTER)
-                for pairing in batch
-                for seat in SEATS
-            }
-            player = LanguageModelPlayer(
-                mixed or language_model.model,
-                language_model.chat,
-                masks,
-                lambda turn: pairing_of[turn.match].stream(game["name"], turn.seat),
-                temperature=settings["temperature"],
-                max_new_tokens=settings["max_new_tokens"],
-                adapter_of=partial(_adapter_of, seats) if mixed else None,
-            )
-            with torch.no_grad(), folded(mixed, settings["fold_adapter"], {*seats.values()}):
-                play(
-                    [pairing.match for pairing in batch],
-                    [
-                        (first.player or player, second.player or player)
-                        for first, second in (pairing.agents for pairing in batch)
-                    ],
-                )
-            rows += [
-                _row(game["name"], rules, pairing, seat) for pairing in batch for seat in SEATS
-            ]
+    with Progress(len(meetings), f"{name}, matches") as progress:
+        for first in range(0, len(meetings), settings.batch):
+            batch = meetings[first : first + settings.batch]
+            matches = [meeting.match for meeting in batch]
+            play_batch(matches, [meeting.agents for meeting in batch], players, sampler)
+            rows += [_row(name, rules, meeting, seat) for meeting in batch for seat in SEATS]
             progress.advance(steps=len(batch))
     pd.DataFrame(rows).to_parquet(output, index=False)
 
 
-def _adapter_of(seats: Mapping[tuple[Match, int], str], turn: Turn) -> str:
-    return seats[turn.match, turn.seat]
-
-
-def with_adapters(model: Any, names: Mapping[Path | None, str]) -> PeftModel | None:
-    """The model with all of these adapters, by name; None where there are none."""
-    mixed: PeftModel | None = None
-    for path, name in names.items():
-        if mixed is None:
-            mixed = PeftModel.from_pretrained(model, str(path), adapter_name=name).eval()
-        else:
-            mixed.load_adapter(str(path), adapter_name=name)
-    return mixed
-
-
-def _pairings(game: Game, pairs: Sequence[tuple[Agent, Agent]], matches: int) -> Iterator[Pairing]:
+def _meetings(game: Game, pairs: Sequence[Pair], matches: int) -> Iterator[PairMatch]:
     for first, second in pairs:
         for index in range(matches):
             match = game.start(derive_seed("cross-play match", index // 2))
-            yield Pairing(index, match, (first, second) if index % 2 == 0 else (second, first))
+            yield PairMatch(index, match, (first, second) if index % 2 == 0 else (second, first))
 
 
-def _row(name: str, game: Game, pairing: Pairing, seat: int) -> dict[str, Any]:
-    agent, opponent = pairing.agents[seat], pairing.agents[1 - seat]
-    match = pairing.match
+def _row(name: str, game: Game, meeting: PairMatch, seat: int) -> dict[str, Any]:
+    agent, opponent = meeting.agents[seat], meeting.agents[1 - seat]
+    match = meeting.match
     own, other = sum(match.rewards(seat)), sum(match.rewards(1 - seat))
     observed: dict[str, list[float]] = {behaviour: [] for behaviour in game.behaviours}
     for behaviour, value in game.observe(match, seat):
@@ -169,7 +108,7 @@ def _row(name: str, game: Game, pairing: Pairing, seat: int) -> dict[str, Any]:
         "agent_seed": agent.seed,
         "opponent": opponent.name,
         "opponent_seed": opponent.seed,
-        "match": pairing.index,
+        "match": meeting.index,
         "seat": seat,
         "payoff": own / len(match.history),
         "payoff_opponent": other / len(match.history),

@@ -4,24 +4,23 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import PeftModel
 
-from social_dilemmas.agents.play import play
-from social_dilemmas.agents.player import Player
-from social_dilemmas.evaluation.cross_play import UNSEEDED, Agent, with_adapters
+from social_dilemmas.agents.agent import UNSEEDED, Agent
+from social_dilemmas.agents.play import Players, play_batch
+from social_dilemmas.config.settings import TranscriptSettings
 from social_dilemmas.evaluation.outcomes import classify, greedy_payoffs
 from social_dilemmas.games import game_of
-from social_dilemmas.games.game import Game, Match, Turn, welfare_share
-from social_dilemmas.policy.adapters import NO_ADAPTER, check_adapter
+from social_dilemmas.games.game import Match, Turn, welfare_share
 from social_dilemmas.policy.log_probabilities import action_log_probabilities
-from social_dilemmas.policy.masks import TokenMasks
-from social_dilemmas.policy.model import LanguageModel, load_model
-from social_dilemmas.policy.sampler import LanguageModelPlayer, streams_in_order
+from social_dilemmas.policy.model import load_model
+from social_dilemmas.policy.policy import Policy
+from social_dilemmas.policy.sampler import LanguageModelPlayer, PolicySampler, in_order
 from social_dilemmas.policy.trajectory import collate
 from social_dilemmas.randomness import derive_seed
 
@@ -35,11 +34,10 @@ class Reply:
     Attributes:
         round: counted from 0.
         step: the kind of decision.
-        prompt: all that the seat was told since its last reply.
+        prompt: everything that the seat was told since its last reply.
         reply: the text of the reply.
-        log_probability: in nats, over the tokens that the sampler chose, under the distribution
-            that they were drawn from; None for players that aren't language models.
-        end: tokens of the seat's conversation up to the end of this reply; 0 for such players.
+        log_probability: in nats, of the tokens that were sampled, under the distribution that they were sampled from;
+            None for players that aren't language models.
     """
 
     round: int
@@ -47,25 +45,6 @@ class Reply:
     prompt: str
     reply: str
     log_probability: float | None = None
-    end: int = 0
-
-
-class Recorder:
-    """A player that writes down every turn that another one takes."""
-
-    def __init__(self, player: Player) -> None:
-        self.player = player
-        self.replies: dict[Place, list[Reply]] = {}
-
-    def reply(self, turns: Sequence[Turn]) -> list[str]:
-        """The player's replies."""
-        answers = self.player.reply(turns)
-        for turn, answer in zip(turns, answers, strict=True):
-            taken = Reply(len(turn.match.history), turn.step, turn.prompt, answer)
-            if isinstance(self.player, LanguageModelPlayer):
-                taken.end = len(self.player.trajectory(turn.match, turn.seat).tokens)
-            self.replies.setdefault((turn.match, turn.seat), []).append(taken)
-        return answers
 
 
 def run_transcripts(
@@ -73,7 +52,7 @@ def run_transcripts(
     model: Path,
     agents: tuple[Agent, Agent],
     game: Mapping[str, Any],
-    settings: Mapping[str, Any],
+    settings: TranscriptSettings,
     output: Path,
 ) -> None:
     """Play a pair of agents and write down everything as JSON.
@@ -83,68 +62,52 @@ def run_transcripts(
     Args:
         model: directory of the warm-started model.
         agents: who plays; every match lists them in this order, wherever they sit.
-        game: the game's entry in the config.
-        settings: how many `matches`, and how replies are sampled: `temperature`, `max_new_tokens`.
-        output: JSON file: game, title, agents, and for every match its outcome, welfare_share, the
-            seats and payoffs (points a round) of both agents, and its rounds; a round holds the
-            rewards of both agents and the replies of each, with prompts and log-probabilities.
+        game: the game's entry in the configuration.
+        settings: how many matches, and how replies are sampled.
+        output: JSON file: game, title, agents, and for every match its outcome, welfare_share, the seats and payoffs
+            (points a round) of both agents, and its rounds; a round holds the rewards of both agents and the replies
+            of each, with prompts and log-probabilities.
 
     Raises:
         UserError: the model or an adapter isn't there, or the adapter belongs to another base model.
     """
     rules = game_of(game)
-    for agent in agents:
-        if agent.adapter:
-            check_adapter(agent.adapter, model)
-    language_model = load_model(model)
-    masks = language_model.masks(rules)
-    adapters: dict[Path | None, str] = {
-        agent.adapter: f"{agent.name}-{agent.seed}" for agent in agents if agent.adapter
-    }
-    mixed = with_adapters(language_model.model, adapters)
-    played = [
-        rules.start(derive_seed("transcript", index // 2)) for index in range(settings["matches"])
-    ]
-    seats = [
-        (0, 1) if index % 2 == 0 else (1, 0) for index in range(settings["matches"])
-    ]  # of both agents
-    adapter_at = {
-        (match, seat): adapters.get(agent.adapter, NO_ADAPTER)
-        for match, placed in zip(played, seats, strict=True)
-        for seat, agent in zip(placed, agents, strict=True)
-        if agent.player is None
-    }
-    model_player = LanguageModelPlayer(
-        mixed or language_model.model,
-        language_model.chat,
-        masks,
-        streams_in_order("transcripts", rules.name, *(agent.name for agent in agents)),
-        temperature=settings["temperature"],
-        max_new_tokens=settings["max_new_tokens"],
-        adapter_of=(lambda turn: adapter_at[turn.match, turn.seat]) if mixed else None,
+    policy = Policy(load_model(model), rules)
+    names = in_order("transcripts", rules.name, *(agent.name for agent in agents))
+    sampler = PolicySampler(
+        policy,
+        names,
+        temperature=settings.temperature,
+        max_new_tokens=settings.max_new_tokens,
     )
-    on_model = Recorder(model_player)
-    recorders = [Recorder(agent.player) if agent.player else on_model for agent in agents]
-    play(
-        played,
-        [(recorders[placed.index(0)], recorders[placed.index(1)]) for placed in seats],
-    )
-    for name in sorted(set(adapter_at.values())):
-        places = [place for place, adapter in adapter_at.items() if adapter == name]
-        _add_log_probabilities(
-            language_model, mixed, name, masks, on_model, places, settings["temperature"]
-        )
+    matches = [rules.start(derive_seed("transcript", i // 2)) for i in range(settings.matches)]
+    placed = [(0, 1) if i % 2 == 0 else (1, 0) for i in range(settings.matches)]  # seats of both
+    replies: dict[Place, list[Reply]] = {}
+
+    def write_down(turn: Turn, reply: str) -> None:
+        said = Reply(len(turn.match.history), turn.step, turn.prompt, reply)
+        replies.setdefault((turn.match, turn.seat), []).append(said)
+
+    seats = [(agents[seats.index(0)], agents[seats.index(1)]) for seats in placed]
+    player = play_batch(matches, seats, Players(rules), sampler, write_down)
+    for match, pair in zip(matches, seats, strict=True):
+        for seat, agent in enumerate(pair):
+            if agent.on_model:
+                assert player is not None
+                adapter = policy.name_of(agent.adapter)
+                said = replies[match, seat]
+                _add_log_probabilities(policy, adapter, player, (match, seat), said, settings)
     told = {
         "game": rules.name,
         "title": rules.title,
-        "rounds": max(len(match.history) for match in played),
+        "rounds": max(len(match.history) for match in matches),
         "agents": [
             {"name": agent.name, "seed": None if agent.seed == UNSEEDED else agent.seed}
             for agent in agents
         ],
         "matches": [
-            _match(rules, match, placed, recorders)
-            for match, placed in zip(played, seats, strict=True)
+            _match(match, seats, [replies[match, seat] for seat in seats])
+            for match, seats in zip(matches, placed, strict=True)
         ],
     }
     output.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -152,67 +115,55 @@ def run_transcripts(
 
 @torch.inference_mode()
 def _add_log_probabilities(
-    language_model: LanguageModel,
-    mixed: PeftModel | None,
+    policy: Policy,
     adapter: str,
-    masks: TokenMasks,
-    recorder: Recorder,
-    places: Sequence[Place],
-    temperature: float,
+    player: LanguageModelPlayer,
+    place: Place,
+    replies: Sequence[Reply],
+    settings: TranscriptSettings,
 ) -> None:
-    """Score the replies of all seats that ran on an adapter, over what the sampler chose from."""
-    player = recorder.player
-    assert isinstance(player, LanguageModelPlayer)
-    transcripts = [player.trajectory(*place) for place in places]
+    """Score the replies of a seat that ran on an adapter, over what the sampler chose from."""
     active: AbstractContextManager[Any] = nullcontext()
-    if mixed is not None and adapter == NO_ADAPTER:
-        active = mixed.disable_adapter()
-    elif mixed is not None:
-        mixed.set_adapter(adapter)
+    if isinstance(policy.model, PeftModel):
+        if adapter in policy.adapters:
+            policy.model.set_adapter(adapter)
+        else:
+            active = policy.model.disable_adapter()
+    batch = collate([player.trajectory(*place)], policy.language_model.padding)
     with active:
-        for place, transcript in zip(places, transcripts, strict=True):
-            batch = collate([transcript], language_model.padding)
-            chosen, _ = action_log_probabilities(
-                mixed or language_model.model, batch, masks.allowed, temperature
-            )
-            start = 0
-            for reply in recorder.replies[place]:
-                inside = (batch.position >= start) & (batch.position < reply.end)
-                reply.log_probability = round(float(chosen.cpu()[inside].sum()), 5)
-                start = reply.end
+        scores, _ = action_log_probabilities(
+            policy.model, batch, policy.masks.allowed, settings.temperature
+        )  # (actions,)
+    ends = player.reply_ends(*place)
+    for reply, start, end in zip(replies, [0, *ends], ends, strict=False):
+        inside = (batch.position >= start) & (batch.position < end)
+        reply.log_probability = round(float(scores.cpu()[inside].sum()), 5)
 
 
 def _match(
-    game: Game, match: Match, placed: tuple[int, int], recorders: Sequence[Recorder]
+    match: Match, seats: tuple[int, int], replies: Sequence[Sequence[Reply]]
 ) -> dict[str, Any]:
     """A match as it is written down; agents in their own order."""
-    by_agent = list(zip(recorders, placed, strict=True))
-    rewards = [match.rewards(seat) for seat in placed]
-    rounds = [
-        {
-            "rewards": [points[index] for points in rewards],
-            "replies": [
-                [
-                    {
-                        key: value
-                        for key, value in asdict(reply).items()
-                        if key not in ("round", "end")
-                    }
-                    for reply in recorder.replies[match, seat]
-                    if reply.round == index
-                ]
-                for recorder, seat in by_agent
-            ],
-        }
-        for index in range(len(match.history))
-    ]
-    count = len(match.history)
-    share = welfare_share(sum(map(sum, rewards)), game.welfare_optimum(match))
+    rewards = [match.rewards(seat) for seat in seats]
+    share = welfare_share(sum(map(sum, rewards)), match.game.welfare_optimum(match))
     return {
-        "seats": list(placed),
-        "outcome": classify(game, match, greedy_payoffs(game, match.seed), placed[0]),
-        "payoffs": [sum(points) / count for points in rewards],
+        "seats": list(seats),
+        "outcome": classify(match.game, match, greedy_payoffs(match.game, match.seed), seats[0]),
+        "payoffs": [sum(points) / len(match.history) for points in rewards],
         "welfare_share": None if math.isnan(share) else share,
-        "invalid": [match.invalid[seat] for seat in placed],
-        "rounds": rounds,
+        "invalid": [match.invalid[seat] for seat in seats],
+        "rounds": [
+            {
+                "rewards": [points[index] for points in rewards],
+                "replies": [
+                    [
+                        {key: value for key, value in vars(reply).items() if key != "round"}
+                        for reply in said
+                        if reply.round == index
+                    ]
+                    for said in replies
+                ],
+            }
+            for index in range(len(match.history))
+        ],
     }

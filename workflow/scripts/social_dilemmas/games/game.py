@@ -60,11 +60,13 @@ class Turn:
 class Match(ABC):
     """A match in progress: `history` holds finished rounds, `invalid` counts forfeits by seat.
 
-    `rounds` is the number of its rounds, drawn from the seed if the game's horizon is random.
+    `rounds` is the number of its rounds, drawn from the seed if the game's horizon is random; `number` tells apart
+    matches with the same seed, such as those of a group.
     """
 
     game: "Game"
     seed: int
+    number: int = 0
     rounds: int = field(init=False)
     history: list[Any] = field(default_factory=list)
     invalid: list[int] = field(default_factory=lambda: [0, 0])

@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 
 import torch
-from peft import PeftModel
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
+from social_dilemmas.config.schema import Critic as CriticSettings
+from social_dilemmas.config.schema import Training
+from social_dilemmas.games.game import SEATS
 from social_dilemmas.method.credit import discounted_returns, generalized_advantages
-from social_dilemmas.method.micro_batches import micro_batches
+from social_dilemmas.method.loss import micro_batches
+from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.trajectory import Trajectory, collate
 from social_dilemmas.run.checkpoint import moments, restore_moments
-
-SEATS = 2  # the learner's own seat first, then the other
 
 
 class Critic:
@@ -25,23 +26,13 @@ class Critic:
     Source: Schulman et al. 2015 (arXiv 1506.02438).
     """
 
-    def __init__(
-        self, hidden_size: int, *, learning_rate: float, steps: int, trace_decay: float
-    ) -> None:
-        """A critic that expects nothing yet.
-
-        Args:
-            hidden_size: width of the policy.
-            learning_rate: step size of Adam.
-            steps: optimiser steps on the experience of every iteration.
-            trace_decay: 0 trusts the critic after one round, 1 uses the whole return (lambda).
-        """
-        self._head = torch.nn.Linear(hidden_size, SEATS)
+    def __init__(self, hidden_size: int, settings: CriticSettings) -> None:
+        """A critic that expects nothing yet, for a policy of this width."""
+        self._head = torch.nn.Linear(hidden_size, len(SEATS))
         torch.nn.init.zeros_(self._head.weight)
         torch.nn.init.zeros_(self._head.bias)
-        self._optimizer = torch.optim.Adam(self._head.parameters(), lr=learning_rate)
-        self._steps = steps
-        self._trace_decay = trace_decay
+        self._optimizer = torch.optim.Adam(self._head.parameters(), lr=settings.learning_rate)
+        self._settings = settings
 
     def advantages(
         self, states: Tensor, played: Tensor, rewards: Tensor, discount: float
@@ -63,14 +54,14 @@ class Critic:
         values = torch.cat((values, ends), dim=1)  # (rows, rounds + 1, 2)
         own, other = (
             generalized_advantages(
-                rewards[..., seat], values[..., seat], discount, self._trace_decay
+                rewards[..., seat], values[..., seat], discount, self._settings.gae_lambda
             )
-            for seat in range(SEATS)
+            for seat in SEATS
         )
         returns = torch.stack(
-            [discounted_returns(rewards[..., seat], discount) for seat in range(SEATS)], dim=-1
+            [discounted_returns(rewards[..., seat], discount) for seat in SEATS], dim=-1
         )  # (rows, rounds, 2)
-        for _ in range(self._steps):
+        for _ in range(self._settings.steps):
             self._optimizer.zero_grad()
             mse_loss(self._values(states, played)[played], returns[played]).backward()
             self._optimizer.step()
@@ -94,13 +85,7 @@ class Critic:
 
 @torch.no_grad()
 def round_states(
-    model: PeftModel,
-    trajectories: Sequence[Trajectory],
-    rounds: int,
-    *,
-    micro_batch: int,
-    padding: int,
-    micro_batch_tokens: int | None = None,
+    policy: Policy, trajectories: Sequence[Trajectory], rounds: int, settings: Training
 ) -> tuple[Tensor, Tensor]:
     """What the policy has in mind just before its first choice of every round.
 
@@ -108,20 +93,22 @@ def round_states(
         (rows, rounds, hidden) last hidden states in float32 on the CPU, zero past the end of a match, and
         (rows, rounds) bool which rounds were played.
     """
+    model = policy.model
     states = torch.zeros(len(trajectories), rounds, model.config.get_text_config().hidden_size)
     played = torch.zeros(len(trajectories), rounds, dtype=torch.bool)
     lengths = [len(trajectory.tokens) for trajectory in trajectories]
-    for rows in micro_batches(lengths, micro_batch, micro_batch_tokens):
-        batch = collate([trajectories[row] for row in rows], padding)
+    for rows in micro_batches(lengths, settings.micro_batch, settings.micro_batch_tokens):
+        batch = collate([trajectories[row] for row in rows], policy.language_model.padding)
         hidden = model.get_decoder()(
             input_ids=batch.tokens.to(model.device), use_cache=False
         ).last_hidden_state  # (rows, length, hidden)
         for row, its_hidden in zip(rows, hidden, strict=True):
             trajectory = trajectories[row]
             # The first choice of a round is the last one met when they are read backwards.
-            places = dict(
-                zip(reversed(trajectory.rounds), reversed(trajectory.positions), strict=True)
+            backwards = zip(
+                reversed(trajectory.rounds), reversed(trajectory.positions), strict=True
             )
+            places = dict(backwards)
             played[row, list(places)] = True
             before = [position - 1 for position in places.values()]
             states[row, list(places)] = its_hidden[before].float().cpu()

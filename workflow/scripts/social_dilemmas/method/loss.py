@@ -1,16 +1,24 @@
-"""The policy-gradient loss of an iteration, summed over micro-batches."""
+"""The policy-gradient loss of an iteration, and its gradient, summed over micro-batches (arXiv 2511.19405)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from social_dilemmas.config.schema import Training
+from social_dilemmas.policy.activation_checkpointing import activation_checkpointing
+from social_dilemmas.policy.adapters import merged_adapters
+from social_dilemmas.policy.log_probabilities import action_log_probabilities
+from social_dilemmas.policy.policy import Policy
+from social_dilemmas.policy.trajectory import Trajectory, TrajectoryBatch, collate
 
 RATIO_CAP = 2.0  # largest importance ratio, arXiv 2511.19405
 
 
 @dataclass(frozen=True)
 class LossTerms:
-    """Sums over chosen tokens; the loss of an iteration is their sum over all micro-batches, divided by N."""
+    """Sums over action tokens; the loss of an iteration is their sum over all micro-batches, divided by N."""
 
     policy: Tensor
     kl: Tensor
@@ -26,28 +34,25 @@ def loss_terms(
     sampled: Tensor | None = None,
     kl_estimator: str = "forward",
 ) -> LossTerms:
-    """The parts of the loss, arXiv 2511.19405.
+    """The parts of the loss.
 
     Args:
-        log_probabilities: (chosen,) under the policy, with gradient.
-        entropies: (chosen,) of the policy where each token was chosen.
-        credit: (chosen,) credit of the round in which each token was chosen.
-        reference: (chosen,) log-probabilities under the reference model; None where there is no KL term.
-        sampled: (chosen,) log-probabilities under the sampler, where it isn't the trained model itself; weighs
-            tokens by their importance ratio, capped and without gradient.
+        log_probabilities: (actions,) under the policy, with gradient.
+        entropies: (actions,) of the policy where each token was sampled.
+        credit: (actions,) credit of the round in which each token was sampled.
+        reference: (actions,) log-probabilities under the reference model; None where there is no KL term.
+        sampled: (actions,) log-probabilities under the sampler, where it isn't the trained model itself; tokens are
+            weighted by their importance ratio, capped and without gradient.
         kl_estimator: `forward` is the k3 estimator behind a detached ratio; its gradient is that of
             KL(reference || policy). `reverse` is half the squared log-ratio, whose gradient is that of
             KL(policy || reference).
-
-    Returns:
-        Sums over the chosen tokens.
     """
     ratio = torch.ones_like(log_probabilities)
     if sampled is not None:
         ratio = (log_probabilities - sampled).exp().clamp(max=RATIO_CAP).detach()
     kl = torch.zeros_like(log_probabilities)
     if reference is not None:
-        difference = reference - log_probabilities  # (chosen,)
+        difference = reference - log_probabilities  # (actions,)
         if kl_estimator == "forward":
             kl = difference.exp() - 1 - difference
         else:
@@ -57,3 +62,102 @@ def loss_terms(
         kl=(ratio * kl).sum(),
         entropy=entropies.sum(),
     )
+
+
+def add_gradients(
+    policy: Policy,
+    trajectories: Sequence[Trajectory],
+    credit: Tensor,
+    settings: Training,
+    *,
+    total: int,
+    measure_kl: bool = True,
+) -> dict[str, float]:
+    """Add the loss's gradient to those of the learner's parameters, micro-batch by micro-batch.
+
+    Args:
+        policy: with a learner.
+        trajectories: of the learner.
+        credit: (rows, rounds) credit of each of them.
+        settings: of the run.
+        total: N, the action tokens of the whole iteration.
+        measure_kl: where the KL divergence from the reference model isn't part of the loss, measure it on the first
+            micro-batch, to show how far the policy has moved.
+
+    Returns:
+        Sums over these trajectories: `loss`, `entropy`, `kl`, and `kl_tokens`, over how many tokens `kl` is; where
+        another sampler drew the tokens, also `sampler_difference`, how far its log-probabilities are from the policy's.
+    """
+    sums = dict.fromkeys(("loss", "entropy", "kl", "kl_tokens"), 0.0)
+    if settings.sampler != "trainer":
+        sums["sampler_difference"] = 0.0
+    lengths = [len(trajectory.tokens) for trajectory in trajectories]
+    for rows in micro_batches(lengths, settings.micro_batch, settings.micro_batch_tokens):
+        batch = collate([trajectories[row] for row in rows], policy.language_model.padding)
+        reference = None
+        if settings.kl_coefficient > 0 or (measure_kl and sums["kl_tokens"] == 0):
+            with torch.no_grad(), policy.model.disable_adapter():
+                reference, _ = _scored(policy, batch, settings)
+            sums["kl_tokens"] += batch.size
+        with (
+            merged_adapters(policy.model, settings.merge_adapter),
+            activation_checkpointing(policy.model, settings.activation_checkpointing),
+        ):
+            log_probabilities, entropies = _scored(policy, batch, settings)
+            device = log_probabilities.device
+            sampled = None if batch.sampled is None else batch.sampled.to(device)
+            if sampled is not None:
+                difference = (log_probabilities.detach() - sampled).abs().sum()
+                sums["sampler_difference"] += difference.item()
+            terms = loss_terms(
+                log_probabilities,
+                entropies,
+                credit[rows][batch.conversation, batch.round].to(device),
+                reference=reference,
+                sampled=sampled,
+                kl_estimator=settings.kl_estimator,
+            )
+            loss = terms.policy / total
+            if settings.kl_coefficient > 0:
+                loss = loss + settings.kl_coefficient * terms.kl / total
+            if settings.entropy_coefficient > 0:
+                loss = loss - settings.entropy_coefficient * terms.entropy / total
+            loss.backward()
+        for name, value in (("loss", loss), ("entropy", terms.entropy), ("kl", terms.kl)):
+            sums[name] += value.item()
+    return sums
+
+
+def _scored(policy: Policy, batch: TrajectoryBatch, settings: Training) -> tuple[Tensor, Tensor]:
+    """(actions,) log-probabilities and entropies under whatever adapter is active."""
+    return action_log_probabilities(policy.model, batch, policy.masks.allowed, settings.temperature)
+
+
+def micro_batches(
+    lengths: Sequence[int], most_rows: int, most_tokens: int | None
+) -> list[list[int]]:
+    """Which conversations share a forward and backward pass.
+
+    Args:
+        lengths: tokens of every conversation.
+        most_rows: most conversations of a pass.
+        most_tokens: most tokens of a pass, padding included; None for no limit. A conversation that is longer has a
+            pass of its own.
+
+    Returns:
+        Row numbers. In order without a limit of tokens; with one, the longest conversations come first, so that those
+        of a pass are of about the same length, and that a lack of memory shows at once.
+    """
+    rows: Sequence[int] = range(len(lengths))
+    if most_tokens is not None:
+        rows = sorted(rows, key=lambda row: -lengths[row])
+    batches: list[list[int]] = []
+    for row in rows:
+        last = batches[-1] if batches else []
+        longest = lengths[last[0] if last else row]
+        fits = most_tokens is None or (len(last) + 1) * longest <= most_tokens
+        if last and len(last) < most_rows and fits:
+            last.append(row)
+        else:
+            batches.append([row])
+    return batches

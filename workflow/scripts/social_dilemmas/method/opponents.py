@@ -1,155 +1,88 @@
-"""Who sits opposite the learner: itself, past versions of itself, or somebody fixed.
+"""Who sits opposite the learner: itself, past versions of itself, or somebody who doesn't learn.
 
 An opponent is drawn per group of matches. Drawing it per match would put opponents of different strength into one
 group baseline, an offset that Advantage Alignment multiplies into its shaping term.
 """
 
-import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Mapping
 
-from peft import PeftModel
+from torch import Tensor
 
-from social_dilemmas.agents.player import Player
-from social_dilemmas.agents.scripted.player import scripted_player
-from social_dilemmas.games.game import Game
-from social_dilemmas.policy.adapters import FILES, LEARNER, NO_ADAPTER, check_adapter
+from social_dilemmas.agents.agent import Agent
+from social_dilemmas.config.schema import Buffer
+from social_dilemmas.policy.adapters import LEARNER
+from social_dilemmas.policy.policy import Policy
 from social_dilemmas.randomness import stream
-from social_dilemmas.run.checksum import checksum
 
-Opponent = str | Player  # the name of an adapter, or a player of its own
-OPPONENT = "opponent"  # name of a frozen opponent's adapter
-
-
-class Opponents(Protocol):
-    """A way to choose opponents."""
-
-    def draw(self, iteration: int, group: int, match: int) -> Opponent:
-        """The opponent of a match, fixed by the names of the draw."""
-        ...
-
-    def both_seats_learn(self) -> bool:
-        """Whether the learner sits in both seats of every match and learns in both."""
-        ...
+LIVE = Agent("learner", adapter=LEARNER)
+"""The learner as it is now."""
 
 
-class SelfPlay:
-    """The learner plays itself and learns in both seats."""
+class OpponentPool:
+    """The opponents of a run. It owns the weights of the past agents in its buffer, and says who learns.
 
-    def draw(self, iteration: int, group: int, match: int) -> Opponent:
-        return LEARNER
-
-    def both_seats_learn(self) -> bool:
-        return True
-
-
-class FixedOpponent:
-    """The same opponent always; the learner's seat alternates."""
-
-    def __init__(self, opponent: Opponent) -> None:
-        self._opponent = opponent
-
-    def draw(self, iteration: int, group: int, match: int) -> Opponent:
-        return self._opponent
-
-    def both_seats_learn(self) -> bool:
-        return False
-
-    @property
-    def usage(self) -> dict[str, Any] | None:
-        """What an opponent behind an API used and cost; None for any other."""
-        return getattr(self._opponent, "usage_record", None)
-
-
-class PastAgents:
-    """A buffer of the learner's past adapters.
-
-    With some probability the opponent is one of them, else the live learner. One seat of every match learns.
+    Attributes:
+        weights: of past agents, by the iteration after which they were kept.
     """
 
     def __init__(
-        self, *, seed: int, probability: float, size: int, per_match: bool = False
+        self, policy: Policy, buffer: Buffer, seed: int, fixed: Agent | None = None
     ) -> None:
-        """An empty buffer.
+        """A pool without past agents.
 
         Args:
+            policy: holds the adapters of past agents.
+            buffer: how many are kept, how often, and when they are drawn.
             seed: seed of the run.
-            probability: probability that the opponent is a past agent, once there is one.
-            size: the buffer's capacity; when it is full, the oldest goes.
-            per_match: draw for every match instead of every group (an ablation).
+            fixed: the only opponent, which doesn't learn; the learner's seat alternates.
         """
+        self.weights: dict[int, dict[str, Tensor]] = {}
+        self._policy = policy
+        self._buffer = buffer
         self._seed = seed
-        self._probability = probability
-        self._size = size
-        self._per_match = per_match
-        self.iterations: list[int] = []  # when the agents in the buffer were taken
+        self._fixed = fixed
 
-    def add(self, iteration: int) -> int | None:
-        """Take in the learner of this iteration; gives back the iteration of the one that has to go, if any."""
-        self.iterations.append(iteration)
-        return self.iterations.pop(0) if len(self.iterations) > self._size else None
+    @property
+    def has_buffer(self) -> bool:
+        """Whether past agents are kept and met."""
+        return self._fixed is None and self._buffer.size > 0
 
-    def draw(self, iteration: int, group: int, match: int) -> Opponent:
-        place = (match,) if self._per_match else ()
-        random = stream(self._seed, iteration, group, *place, "opponent")
-        if self.iterations and random.random() < self._probability:
-            return past_agent(random.choice(self.iterations))
-        return LEARNER
-
+    @property
     def both_seats_learn(self) -> bool:
-        return False
+        """Whether the learner sits in both seats of every match and learns in both."""
+        return self._fixed is None and not self.has_buffer
+
+    def draw(self, iteration: int, group: int, match: int) -> Agent:
+        """The opponent of a match; the same draw gives the same opponent."""
+        if self._fixed is not None:
+            return self._fixed
+        place = (match,) if self._buffer.draw == "match" else ()
+        random = stream(self._seed, iteration, group, *place, "opponent")
+        if self.weights and random.random() < self._buffer.probability:
+            name = past_agent(random.choice(list(self.weights)))
+            return Agent(name, adapter=name)
+        return LIVE
+
+    def keep(self, iteration: int) -> None:
+        """After an iteration, put the learner into the buffer if it is time; a full buffer drops its oldest."""
+        if self.has_buffer and iteration % self._buffer.every == 0:
+            weights = {key: value.cpu() for key, value in self._policy.weights().items()}
+            self._add(iteration, weights)
+
+    def restore(self, weights: Mapping[int, dict[str, Tensor]]) -> None:
+        """Take the past agents of a checkpoint."""
+        for iteration, kept in weights.items():
+            self._add(iteration, kept)
+
+    def _add(self, iteration: int, weights: dict[str, Tensor]) -> None:
+        self.weights[iteration] = weights
+        self._policy.put(past_agent(iteration), weights)
+        if len(self.weights) > self._buffer.size:
+            oldest = next(iter(self.weights))
+            del self.weights[oldest]
+            self._policy.drop(past_agent(oldest))
 
 
 def past_agent(iteration: int) -> str:
-    """Name of the adapter that holds the learner of an iteration."""
+    """Name of the adapter that holds the learner after an iteration."""
     return f"iteration-{iteration}"
-
-
-def fixed_opponent(
-    opponent: Mapping[str, Any], game: Game, model: PeftModel, base: Path
-) -> Opponent:
-    """An opponent that doesn't learn.
-
-    Args:
-        opponent: its `name`, and how it plays: `adapter` (a directory, or None for the model without one) or
-            `api_player` (an entry of the config, with `cache`, a file). With neither it is the scripted player of
-            that name.
-        model: takes the opponent's adapter.
-        base: directory of the model.
-
-    Raises:
-        UserError: there is no such player, or the adapter isn't there or belongs to another model.
-    """
-    if "api_player" in opponent:
-        from social_dilemmas.agents.api.player import api_player  # needs packages that others don't
-
-        player = api_player(opponent["api_player"], Path(opponent["cache"]))
-        player.check_reachable()
-        return player
-    if "adapter" not in opponent:
-        return scripted_player(game.kind, opponent["name"])
-    if opponent["adapter"] is None:
-        return NO_ADAPTER
-    adapter = Path(opponent["adapter"])
-    check_adapter(adapter, base)
-    model.load_adapter(str(adapter), OPPONENT)  # with its own rank and scale
-    model.set_adapter(LEARNER)  # loading has frozen it
-    return OPPONENT
-
-
-def write_usage(usages: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write what an opponent behind an API used, the sum over the processes that share a run, as JSON."""
-    total = dict(usages[0])
-    for usage in usages[1:]:
-        for key, value in usage.items():
-            if isinstance(value, (int, float)):
-                total[key] += value
-    path.write_text(json.dumps(total, indent=1) + "\n")
-
-
-def adapter_checksum(opponent: Mapping[str, Any] | None) -> str:
-    """Tells a frozen opponent's adapter from another one in the same place; empty where there is none."""
-    if not opponent or not opponent.get("adapter"):
-        return ""
-    return checksum(Path(opponent["adapter"]) / FILES[-1])

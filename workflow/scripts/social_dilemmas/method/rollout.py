@@ -1,201 +1,255 @@
-"""One iteration's matches: who plays whom, and what the learner takes from it."""
+"""The matches of an iteration: who plays whom, and what the learner takes from them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from pathlib import Path
 from statistics import fmean
-from typing import Protocol
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
-from social_dilemmas.agents.play import play
-from social_dilemmas.agents.player import Player
+from social_dilemmas.agents.agent import Agent
+from social_dilemmas.agents.play import Players, Sampler, play_batch
+from social_dilemmas.config.settings import TrainingSettings
 from social_dilemmas.games.game import SEATS, Game, Match, Turn, welfare_share
-from social_dilemmas.method.opponents import Opponent, Opponents
-from social_dilemmas.policy.adapters import LEARNER
+from social_dilemmas.method.learner import Learner
+from social_dilemmas.method.opponents import LIVE, OpponentPool
+from social_dilemmas.policy.conversation import TrajectoryPlayer
+from social_dilemmas.policy.sampler import PolicySampler
 from social_dilemmas.policy.trajectory import Trajectory
 from social_dilemmas.randomness import derive_seed
-from social_dilemmas.run.ranks import ALONE, Processes
+from social_dilemmas.run.ranks import ALONE, Ranks
+from social_dilemmas.run.shortage import SAMPLING_ADVICE, shortage_reported
 
-OUTCOMES = ("payoff", "payoff_other", "welfare_share", "invalid_rate")
+OUTCOMES = ("payoff", "payoff_opponent", "welfare_share", "invalid_rate")
 
 
 @dataclass(frozen=True)
 class Seating:
-    """A match to be played: its group, the learning seats, and who sits in each seat."""
+    """A match to be played, the seats that learn in it, and who sits in its seats."""
 
     match: Match
     group: int
     learning_seats: tuple[int, ...]
-    players: tuple[Opponent, Opponent]
+    agents: tuple[Agent, Agent]
 
 
 @dataclass(frozen=True)
 class SeatResult:
-    """What a seat came to in a match, in plain numbers.
+    """What happened to a seat in a match, in plain numbers.
 
     Attributes:
-        rewards, other_rewards: points of the seat and of the other one in every round.
+        group: id of the seats that share the match's chance events, the seat and the opponent.
+        rewards, rewards_opponent: points of the seat and of the other one in every round.
         optimum: largest possible sum of both seats' points.
-        invalid: how many of the seat's replies had to be forfeited.
+        invalid: how many of the seat's replies were invalid, hence forfeits.
         observed: the game's behaviours as they were observed, by name.
-        between_learners: whether the live learner sat in the other seat, too.
+        self_play: whether the live learner sat in the other seat, too.
     """
 
+    group: int
     rewards: list[float]
-    other_rewards: list[float]
+    rewards_opponent: list[float]
     optimum: float
     invalid: int
     observed: list[tuple[str, float]]
-    between_learners: bool = False
+    self_play: bool = False
 
 
 @dataclass(frozen=True)
-class Experience:
-    """What the learner saw of an iteration, one row for each learning seat of each match.
+class Rollout:
+    """The matches of an iteration as the learner saw them, one row for each learning seat of each match.
 
-    Where several processes share a run, conversations are those of this process, and all else is that of all.
+    Where several ranks share a run, trajectories are those of this rank, and everything else is that of all.
 
     Attributes:
-        trajectories: conversations, with the places of the learner's choices.
-        seats: the match and the seat of each of them.
-        own: the rows that they are.
-        rewards: (rows, rounds) points of the learner; rounds are those of the longest match, and 0 stands
-            where a shorter one has ended.
-        other_rewards: (rows, rounds) points of the other seat.
-        groups: (rows,) ids of rows that share the group's seed, the seat and the opponent.
-        results: what every row's seat came to.
-        tokens, chosen: number of tokens in all conversations, and of those that were chosen.
+        trajectories: the learner's conversations.
+        own: which rows they are.
+        rewards: (rows, rounds) points of the learner, with zeros after the end of shorter matches.
+        rewards_opponent: (rows, rounds) points of the other seat.
+        groups: (rows,) ids of rows that share chance events, seat and opponent.
+        results: of every row.
+        tokens, action_tokens: number of all tokens in the conversations, and of those that were sampled.
     """
 
     trajectories: list[Trajectory]
-    seats: list[tuple[Match, int]]
     own: slice
     rewards: Tensor
-    other_rewards: Tensor
+    rewards_opponent: Tensor
     groups: Tensor
     results: list[SeatResult]
     tokens: int
-    chosen: int
+    action_tokens: int
 
 
 def seat_learner(
-    game: Game, opponents: Opponents, *, seed: int, iteration: int, matches: int, group_size: int
+    game: Game, pool: OpponentPool, *, seed: int, iteration: int, matches: int, group_size: int
 ) -> list[Seating]:
-    """New matches in groups with common random numbers.
+    """New matches in groups with common random numbers: those of a group share their seed, hence all chance events.
 
-    All matches of a group share their seed, so the same hands, values and starter. Where only one seat learns, it
-    alternates from group to group and from iteration to iteration.
+    Where only one seat learns, it alternates from group to group and from iteration to iteration.
     """
     seatings = []
     for index in range(matches):
-        group = index // group_size
+        group, number = divmod(index, group_size)
         match = game.start(derive_seed(seed, iteration, group, "match"))
-        opponent = opponents.draw(iteration, group, index)
-        if opponents.both_seats_learn():
-            seatings.append(Seating(match, group, SEATS, (LEARNER, LEARNER)))
-        else:
-            seat = (group + iteration) % 2
-            players = (LEARNER, opponent) if seat == 0 else (opponent, LEARNER)
-            seatings.append(Seating(match, group, (seat,), players))
+        match.number = number
+        if pool.both_seats_learn:
+            seatings.append(Seating(match, group, SEATS, (LIVE, LIVE)))
+            continue
+        opponent = pool.draw(iteration, group, index)
+        seat = (group + iteration) % 2
+        agents = (LIVE, opponent) if seat == 0 else (opponent, LIVE)
+        seatings.append(Seating(match, group, (seat,), agents))
     return seatings
 
 
-def adapters_in(seatings: Sequence[Seating]) -> list[str]:
-    """Names of the adapters that seats run on, the learner's first."""
-    names = {
-        player for seating in seatings for player in seating.players if isinstance(player, str)
-    }
-    return [LEARNER, *sorted(names - {LEARNER})]
+class Rollouts:
+    """Samples the matches of every iteration; a context, as it may start a server."""
+
+    def __init__(
+        self, learner: Learner, settings: TrainingSettings, *, seed: int, folder: Path, ranks: Ranks
+    ) -> None:
+        """Prepare the sampling of a run.
+
+        Args:
+            learner: holds the policy and its opponents.
+            settings: of the run.
+            seed: of the run; all draws are derived from it and from what they are for.
+            folder: takes a vLLM server's files while it runs.
+            ranks: those that share the run, each with its part of the matches.
+
+        Raises:
+            UserError: the server isn't installed.
+        """
+        self._policy = learner.policy
+        self._pool = learner.pool
+        self._settings = settings
+        self._seed = seed
+        self._ranks = ranks
+        self._players = Players(learner.policy.game)
+        self._folder = folder
+        self._server: Any = None
+        if (
+            settings.sampler == "vllm"
+        ):  # found by name, so that code which isn't used isn't part of a fingerprint
+            backend = import_module("social_dilemmas.backends.vllm.sampler")
+            files = folder / f"vllm-{ranks.rank}"
+            self._server = backend.VllmSampler(self._policy, settings, folder=files)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._server is not None:
+            self._server.close(keep_files=kind is not None)
+
+    def sample(self, iteration: int) -> Rollout:
+        """Play the matches of an iteration.
+
+        Raises:
+            UserError: a server that plays is lost for good; what it answered is kept.
+        """
+        with shortage_reported(self._folder, SAMPLING_ADVICE):
+            if self._server is None:
+                return self._sample(iteration)
+            rollout: Rollout = self._server.repeat_if_lost(
+                iteration, partial(self._sample, iteration)
+            )
+            return rollout
+
+    def _sample(self, iteration: int) -> Rollout:
+        settings, seed = self._settings, self._seed
+        seatings = seat_learner(
+            self._policy.game,
+            self._pool,
+            seed=seed,
+            iteration=iteration,
+            matches=settings.matches,
+            group_size=settings.group_size,
+        )
+        places = {seating.match: place for place, seating in enumerate(seatings)}
+
+        def names_of(turn: Turn) -> tuple[object, ...]:
+            return seed, iteration, places[turn.match], turn.seat, "sampling"
+
+        sampler: Sampler[TrajectoryPlayer]
+        if self._server is not None:
+            sampler = self._server.at(iteration, names_of)
+        else:
+            sampler = PolicySampler(
+                self._policy,
+                names_of,
+                temperature=settings.temperature,
+                max_new_tokens=settings.max_new_tokens,
+                merge_adapter=settings.merge_adapter,
+            )
+        own = seatings[self._ranks.share(len(seatings))]
+        return play_rollout(own, self._players, sampler, self._ranks)
+
+    def usage(self) -> dict[str, Any] | None:
+        """What opponents behind an API used and cost, over all ranks; None where there are none."""
+        return total_usage(self._ranks.all_gather(self._players.usage()))
 
 
-def adapter_names(seatings: Sequence[Seating]) -> Callable[[Turn], str]:
-    """Tells for a turn which adapter its seat runs on."""
-    names = {
-        (seating.match, seat): player
-        for seating in seatings
-        for seat, player in enumerate(seating.players)
-        if isinstance(player, str)
-    }
-    return lambda turn: names[turn.match, turn.seat]
-
-
-def pass_over(seatings: Sequence[Seating]) -> None:
-    """Tell players that count their conversations of matches before this process's share."""
-    for seating in seatings:
-        for seat, player in enumerate(seating.players):
-            if counting := getattr(player, "pass_over", None):
-                counting(seating.match.seed, seat)
-
-
-def begin_again(seatings: Sequence[Seating]) -> None:
-    """Tell players that count their conversations that these matches will be played again from their beginning."""
-    for seating in seatings:
-        for seat, player in enumerate(seating.players):
-            if forgetting := getattr(player, "begin_again", None):
-                forgetting(seating.match.seed, seat)
-
-
-class ModelPlayer(Player, Protocol):
-    """A player whose replies are tokens of the model."""
-
-    def trajectory(self, match: Match, seat: int) -> Trajectory:
-        """The conversation of a seat so far."""
-        ...
-
-
-def play_seatings(
-    seatings: Sequence[Seating], model_player: ModelPlayer, processes: Processes = ALONE
-) -> Experience:
-    """Play all matches to their end; all seats that run on the model are played in one batch.
+def play_rollout(
+    seatings: Sequence[Seating],
+    players: Players,
+    sampler: Sampler[TrajectoryPlayer],
+    ranks: Ranks = ALONE,
+) -> Rollout:
+    """Play all matches to their end; all seats of the model are sampled together.
 
     Args:
-        seatings: matches of this process.
-        model_player: plays the seats that run on the model.
-        processes: those that share the iteration, each with matches of its own.
+        seatings: matches of this rank.
+        players: of opponents that aren't the model.
+        sampler: plays the model's seats.
+        ranks: those that share the iteration, each with matches of its own.
     """
-
-    def seated(player: Opponent) -> Player:
-        return model_player if isinstance(player, str) else player
-
-    play(
-        [seating.match for seating in seatings],
-        [(seated(seating.players[0]), seated(seating.players[1])) for seating in seatings],
-    )
+    matches = [seating.match for seating in seatings]
+    player = play_batch(matches, [seating.agents for seating in seatings], players, sampler)
+    assert player is not None
     rows = [(seating, seat) for seating in seatings for seat in seating.learning_seats]
-    trajectories = [model_player.trajectory(seating.match, seat) for seating, seat in rows]
-    results = [
-        seat_result(seating.match, seat, seating.players == (LEARNER, LEARNER))
+    trajectories = [player.trajectory(seating.match, seat) for seating, seat in rows]
+    own_results = [
+        seat_result(
+            seating.match,
+            seat,
+            group=2 * seating.group + seat,
+            self_play=seating.agents == (LIVE, LIVE),
+        )
         for seating, seat in rows
     ]
-    groups = [2 * seating.group + seat for seating, seat in rows]
     tokens = sum(len(trajectory.tokens) for trajectory in trajectories)
-    chosen = sum(len(trajectory.positions) for trajectory in trajectories)
-    parts = processes.gather((results, groups, tokens, chosen))
-    first = sum(len(part[0]) for part in parts[: processes.index])
+    action_tokens = sum(len(trajectory.positions) for trajectory in trajectories)
+    parts = ranks.all_gather((own_results, tokens, action_tokens))
     results = [result for part in parts for result in part[0]]
-    return Experience(
+    first = sum(len(part[0]) for part in parts[: ranks.rank])
+    return Rollout(
         trajectories=trajectories,
-        seats=[(seating.match, seat) for seating, seat in rows],
         own=slice(first, first + len(rows)),
         rewards=padded([result.rewards for result in results]),
-        other_rewards=padded([result.other_rewards for result in results]),
-        groups=torch.tensor([group for part in parts for group in part[1]]),
+        rewards_opponent=padded([result.rewards_opponent for result in results]),
+        groups=torch.tensor([result.group for result in results]),
         results=results,
-        tokens=sum(part[2] for part in parts),
-        chosen=sum(part[3] for part in parts),
+        tokens=sum(part[1] for part in parts),
+        action_tokens=sum(part[2] for part in parts),
     )
 
 
-def seat_result(match: Match, seat: int, between_learners: bool = False) -> SeatResult:
-    """What a seat came to in a match."""
+def seat_result(match: Match, seat: int, group: int = 0, self_play: bool = False) -> SeatResult:
+    """What happened to a seat in a finished match."""
     return SeatResult(
+        group=group,
         rewards=match.rewards(seat),
-        other_rewards=match.rewards(1 - seat),
+        rewards_opponent=match.rewards(1 - seat),
         optimum=match.game.welfare_optimum(match),
         invalid=match.invalid[seat],
         observed=list(match.game.observe(match, seat)),
-        between_learners=between_learners,
+        self_play=self_play,
     )
 
 
@@ -205,24 +259,19 @@ def padded(rewards: Sequence[Sequence[float]]) -> Tensor:
     So returns are zero there, and those of earlier rounds are what they would be without.
     """
     rows = [torch.tensor(row, dtype=torch.float) for row in rewards]
-    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)  # (rows, rounds)
 
 
-def summarise(game: Game, seats: Sequence[tuple[Match, int]]) -> dict[str, float]:
-    """Payoffs and behaviour of these seats, see `summarise_results`."""
-    return summarise_results(game, [seat_result(match, seat) for match, seat in seats])
-
-
-def summarise_results(game: Game, results: Sequence[SeatResult]) -> dict[str, float]:
+def summarise(game: Game, results: Sequence[SeatResult]) -> dict[str, float]:
     """Payoffs and behaviour of seats; quantities that were never observed are NaN.
 
-    `payoff` and `payoff_other` are points a round, `welfare_share` is what both seats got of the largest possible
-    sum, `invalid_rate` the share of rounds in which a reply had to be forfeited.
+    `payoff` and `payoff_opponent` are points a round, `welfare_share` is what both seats got of the largest possible
+    sum, `invalid_rate` the share of rounds that were forfeited by an invalid reply.
     """
     if not results:
         return dict.fromkeys((*OUTCOMES, *game.behaviours), float("nan"))
     own = [sum(result.rewards) for result in results]
-    other = [sum(result.other_rewards) for result in results]
+    other = [sum(result.rewards_opponent) for result in results]
     rounds = sum(len(result.rewards) for result in results)
     optimum = sum(result.optimum for result in results)
     observed: Mapping[str, list[float]] = {name: [] for name in game.behaviours}
@@ -231,8 +280,19 @@ def summarise_results(game: Game, results: Sequence[SeatResult]) -> dict[str, fl
             observed[name].append(value)
     return {
         "payoff": sum(own) / rounds,
-        "payoff_other": sum(other) / rounds,
+        "payoff_opponent": sum(other) / rounds,
         "welfare_share": welfare_share(sum(own) + sum(other), optimum),
         "invalid_rate": sum(result.invalid for result in results) / rounds,
         **{name: fmean(values) if values else float("nan") for name, values in observed.items()},
+    }
+
+
+def total_usage(usages: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:
+    """The sum of what the players behind an API used in every rank."""
+    found = [usage for usage in usages if usage is not None]
+    if not found:
+        return None
+    return {
+        key: sum(usage[key] for usage in found) if isinstance(value, int | float) else value
+        for key, value in found[0].items()
     }

@@ -15,21 +15,19 @@ import pandas as pd
 import torch
 from peft import PeftModel
 from torch import Tensor
-from transformers import PreTrainedModel
 
-from social_dilemmas.agents.play import play
-from social_dilemmas.agents.player import Player
+from social_dilemmas.agents.agent import WARM_START, Agent
+from social_dilemmas.agents.play import Players, play, play_batch
 from social_dilemmas.agents.scripted.noise import Noisy
 from social_dilemmas.agents.scripted.player import scripted_player
+from social_dilemmas.config.schema import WarmStart
 from social_dilemmas.games import game_of
-from social_dilemmas.games.game import Game, Match, Turn
-from social_dilemmas.method.rollout import summarise
-from social_dilemmas.policy.adapters import attach_learner
-from social_dilemmas.policy.chat import ChatFormat
+from social_dilemmas.games.game import SEATS, Match, Turn
+from social_dilemmas.method.rollout import seat_result, summarise
 from social_dilemmas.policy.log_probabilities import action_log_probabilities
-from social_dilemmas.policy.masks import TokenMasks
 from social_dilemmas.policy.model import LanguageModel, load_model
-from social_dilemmas.policy.sampler import LanguageModelPlayer, streams_in_order
+from social_dilemmas.policy.policy import Policy
+from social_dilemmas.policy.sampler import PolicySampler, in_order
 from social_dilemmas.policy.trajectory import Trajectory, collate
 from social_dilemmas.randomness import derive_seed, stream
 from social_dilemmas.run.metrics import MetricsFile
@@ -38,72 +36,40 @@ from social_dilemmas.run.progress import Progress
 EVALUATED_EVERY = 25  # steps
 
 
-class Recorder:
-    """A player whose conversations are written down as trajectories."""
-
-    def __init__(self, player: Player, chat: ChatFormat, masks: TokenMasks) -> None:
-        self._player = player
-        self._chat = chat
-        self._masks = masks
-        self.trajectories: dict[tuple[Match, int], Trajectory] = {}
-
-    def reply(self, turns: Sequence[Turn]) -> list[str]:
-        """The player's replies."""
-        replies = self._player.reply(turns)
-        for turn, reply in zip(turns, replies, strict=True):
-            trajectory = self.trajectories.setdefault((turn.match, turn.seat), Trajectory())
-            trajectory.ask(turn, self._chat)
-            trajectory.answer(turn, reply, self._masks)
-        return replies
-
-
 class Population:
-    """Trajectories of matches between players drawn from a weighted population.
+    """Trajectories of matches between players drawn from a weighted population of scripted ones, with noise."""
 
-    Args:
-        population: weights by the names of scripted players.
-        noise: probability that a choice is replaced by a random one.
-    """
-
-    def __init__(
-        self,
-        game: Game,
-        population: Mapping[str, float],
-        noise: float,
-        chat: ChatFormat,
-        masks: TokenMasks,
-    ) -> None:
-        self._game = game
-        self._weights = list(population.values())
-        self._recorders = [
-            Recorder(Noisy(scripted_player(game.kind, name), noise), chat, masks)
-            for name in population
+    def __init__(self, policy: Policy, settings: WarmStart) -> None:
+        """A population that plays the policy's game, written down in the policy's tokens."""
+        self._policy = policy
+        self._weights = list(settings.population.values())
+        self._players = [
+            Noisy(scripted_player(policy.game.kind, name), settings.noise)
+            for name in settings.population
         ]
 
     def trajectories(self, count: int, *purpose: object) -> list[Trajectory]:
         """Both seats' trajectories of `count` new matches; the same purpose gives the same matches."""
         random = stream("population", *purpose)
-        matches = [
-            self._game.start(derive_seed("warm start match", *purpose, index))
-            for index in range(count)
-        ]
-        pairs = [random.choices(self._recorders, self._weights, k=2) for _ in matches]
-        play(matches, [(first, second) for first, second in pairs])
-        found = [
-            pair[seat].trajectories[match, seat]
-            for match, pair in zip(matches, pairs, strict=True)
-            for seat in (0, 1)
-        ]
-        for recorder in self._recorders:
-            recorder.trajectories.clear()
-        return found
+        start = self._policy.game.start
+        matches = [start(derive_seed("warm start match", *purpose, i)) for i in range(count)]
+        pairs = [random.choices(self._players, self._weights, k=2) for _ in matches]
+        found = {(match, seat): Trajectory() for match in matches for seat in SEATS}
+
+        def write_down(turn: Turn, reply: str) -> None:
+            trajectory = found[turn.match, turn.seat]
+            trajectory.ask(turn, self._policy.language_model.chat)
+            trajectory.answer(turn, reply, self._policy.masks)
+
+        play(matches, [(first, second) for first, second in pairs], write_down)
+        return list(found.values())
 
 
 def run_warm_start(
     *,
     base: Path,
     game: Mapping[str, Any],
-    settings: Mapping[str, Any],
+    settings: WarmStart,
     output: Path,
     metrics: Path,
     behaviour: Path,
@@ -112,42 +78,39 @@ def run_warm_start(
 
     Args:
         base: directory of the base model.
-        game: the game's entry in the config.
-        settings: merged `warm_start` settings. With `method: lora` an adapter is trained and merged into the model
-            at the end, so that everything downstream sees a plain model either way. With `steps: 0` the model stays
-            as it is, and nobody is imitated.
+        game: the game's entry in the configuration.
+        settings: with `method: lora` an adapter is trained and merged into the model at the end, so that everything
+            downstream sees a plain model either way. With `steps: 0` the model stays as it is.
         output: directory for the model.
         metrics: CSV with the loss of every step, and on held-out trajectories now and then.
-        behaviour: CSV with what the model does when it plays itself, and the population for comparison.
+        behaviour: CSV with what the model does when it plays itself.
 
     Raises:
         UserError: the base model isn't there, or the population names an unknown player.
     """
     language_model = load_model(base)
-    rules = game_of(game)
-    masks = language_model.masks(rules)
-    model = language_model.model
-    if settings["steps"] > 0:
-        model = _taught(language_model, rules, masks, settings, metrics)
-        LanguageModel(model, language_model.chat, output).save(output)
+    policy = Policy(language_model, game_of(game))
+    if settings.steps > 0:
+        imitate(policy, settings, metrics)
+        LanguageModel(policy.model, language_model.chat, output).save(output)
     else:
         shutil.copytree(base, output, copy_function=_link, ignore=shutil.ignore_patterns(".*"))
         metrics.write_text("step,loss,held_out_loss\n")
-
-    player = LanguageModelPlayer(
-        model,
-        language_model.chat,
-        masks,
-        streams_in_order("warm start behaviour"),
-        max_new_tokens=settings["max_new_tokens"],
-    )
-    matches = [
-        rules.start(derive_seed("warm start behaviour", index))
-        for index in range(settings["evaluation_matches"])
-    ]
-    play(matches, [(player, player)] * len(matches))
-    summary = summarise(rules, [(match, seat) for match in matches for seat in (0, 1)])
+    summary = self_play(policy, settings)
     pd.DataFrame(summary.items(), columns=["quantity", "value"]).to_csv(behaviour, index=False)
+
+
+def self_play(policy: Policy, settings: WarmStart) -> dict[str, float]:
+    """What the model does when it plays itself."""
+    names, game = in_order("warm start behaviour"), policy.game
+    sampler = PolicySampler(policy, names, max_new_tokens=settings.max_new_tokens)
+    matches: list[Match] = [
+        game.start(derive_seed("warm start behaviour", index))
+        for index in range(settings.evaluation_matches)
+    ]
+    agent = Agent(WARM_START)
+    play_batch(matches, [(agent, agent)] * len(matches), Players(game), sampler)
+    return summarise(game, [seat_result(match, seat) for match in matches for seat in SEATS])
 
 
 def _link(source: str, target: str) -> None:
@@ -158,45 +121,34 @@ def _link(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def _taught(
-    language_model: LanguageModel,
-    rules: Game,
-    masks: TokenMasks,
-    settings: Mapping[str, Any],
-    metrics: Path,
-) -> PreTrainedModel:
-    """The model, trained on the population's trajectories."""
-    population = Population(
-        rules, settings["population"], settings["noise"], language_model.chat, masks
-    )
-    model: PreTrainedModel | PeftModel = language_model.model
-    if settings["method"] == "lora":
-        model = attach_learner(
-            language_model,
-            rank=settings["lora_rank"],
-            alpha=settings["lora_alpha"],
+def imitate(policy: Policy, settings: WarmStart, metrics: Path) -> None:
+    """Train the policy's model on the population's trajectories; an adapter is merged into it at the end."""
+    population = Population(policy, settings)
+    if settings.method == "lora":
+        policy.add_learner(
+            rank=settings.lora_rank,
+            alpha=settings.lora_alpha,
             seed=derive_seed("warm start adapter"),
         )
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=settings["learning_rate"], weight_decay=0.01)
+    parameters = [each for each in policy.model.parameters() if each.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=0.01)
 
     def negative_log_likelihood(trajectories: Sequence[Trajectory]) -> Tensor:
-        batch = collate(trajectories, language_model.padding)
-        return -action_log_probabilities(model, batch, masks.allowed)[0].mean()
+        batch = collate(trajectories, policy.language_model.padding)
+        return -action_log_probabilities(policy.model, batch, policy.masks.allowed)[0].mean()
 
-    held_out = population.trajectories(settings["matches"], "held out")
+    held_out = population.trajectories(settings.matches, "held out")
     rows = MetricsFile(metrics)
-    steps = settings["steps"]
-    with Progress(steps, f"{rules.name}, warm start") as progress:
+    steps = settings.steps
+    with Progress(steps, f"{policy.game.name}, warm start") as progress:
         for step in range(steps):
             for group in optimizer.param_groups:
-                group["lr"] = settings["learning_rate"] * schedule(step, steps)
-            loss = negative_log_likelihood(
-                population.trajectories(settings["matches"], "step", step)
-            )
+                group["lr"] = settings.learning_rate * schedule(step, steps)
+            batch = population.trajectories(settings.matches, "step", step)
+            loss = negative_log_likelihood(batch)
             optimizer.zero_grad()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(trained, 1.0)
+            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
             held_out_loss = float("nan")
             if (step + 1) % EVALUATED_EVERY == 0 or step + 1 == steps:
@@ -204,9 +156,8 @@ def _taught(
                     held_out_loss = negative_log_likelihood(held_out).item()
             rows.append({"step": step, "loss": loss.item(), "held_out_loss": held_out_loss})
             progress.advance(f"loss {loss.item():.3f}")
-    if isinstance(model, PeftModel):
-        model = model.merge_and_unload()
-    return model
+    if isinstance(policy.model, PeftModel):
+        policy.model = policy.model.merge_and_unload()
 
 
 def schedule(step: int, steps: int) -> float:

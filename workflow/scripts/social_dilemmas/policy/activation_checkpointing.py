@@ -10,8 +10,8 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from social_dilemmas.errors import UserError
 
 
-def enable_gradient_checkpointing(model: PreTrainedModel) -> None:
-    """Keep only the inputs of every layer for the backward pass, wherever `recomputing` is in force.
+def enable_activation_checkpointing(model: PreTrainedModel) -> None:
+    """Keep only the inputs of every layer for the backward pass, wherever `activation_checkpointing` is in force.
 
     Raises:
         UserError: the model can't do that.
@@ -25,7 +25,7 @@ def enable_gradient_checkpointing(model: PreTrainedModel) -> None:
 
 
 @contextmanager
-def recomputing(model: Module, enabled: bool = True) -> Iterator[None]:
+def activation_checkpointing(model: Module, enabled: bool = True) -> Iterator[None]:
     """Compute with gradient checkpointing; forward and backward pass both belong inside.
 
     Layers of transformers only do it in training mode, in which PEFT refuses to mix adapters in a batch, and dropout

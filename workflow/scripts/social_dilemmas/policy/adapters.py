@@ -1,47 +1,27 @@
-"""LoRA adapters of a model: making, saving, loading, and telling which base model they belong to."""
+"""LoRA adapters as files (standard PEFT directories), and computing with them merged into the weights."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel
 from peft.tuners.lora import Linear as LoraLinear
-from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
+from peft.utils import get_peft_model_state_dict
+from safetensors.torch import save_file
 from torch import Tensor
+from torch.nn import Module
 from torch.nn.functional import linear
 
 from social_dilemmas.errors import UserError
-from social_dilemmas.policy.model import LanguageModel, model_fingerprint
-from social_dilemmas.report.model_card import CARD, write_model_card
+from social_dilemmas.policy.model import model_fingerprint
 from social_dilemmas.run.checksum import checksum
 
 LEARNER = "default"  # PEFT's own name for an adapter that is saved at the top of its directory
 NO_ADAPTER = "__base__"  # PEFT's name for rows of a batch that run without one
 BASE_RECORD = "base_model.json"
-FILES = ("adapter_config.json", "adapter_model.safetensors")
-
-
-def attach_learner(language_model: LanguageModel, *, rank: int, alpha: int, seed: int) -> PeftModel:
-    """Put a fresh adapter on all linear layers of a model; nothing else is trained.
-
-    Args:
-        rank: rank of the low-rank update.
-        alpha: the update is scaled by alpha / rank.
-        seed: seed of the initial weights; the policy begins as the base model's whatever the seed.
-    """
-    torch.manual_seed(seed)
-    config = LoraConfig(
-        r=rank,
-        lora_alpha=alpha,
-        lora_dropout=0.0,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-    )
-    return get_peft_model(language_model.model, config, adapter_name=LEARNER).eval()
+CONFIG, WEIGHTS = FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 def adapter_weights(model: PeftModel, name: str = LEARNER) -> dict[str, Tensor]:
@@ -50,50 +30,34 @@ def adapter_weights(model: PeftModel, name: str = LEARNER) -> dict[str, Tensor]:
     return {key: value.detach().clone() for key, value in weights.items()}
 
 
-def put_adapter(model: PeftModel, weights: dict[str, Tensor], name: str) -> None:
-    """Give the model a frozen adapter of this name with these weights, replacing one that it has."""
-    if name not in model.peft_config:
-        model.add_adapter(name, model.peft_config[LEARNER])
-        for key, parameter in model.named_parameters():
-            if f".{name}." in key:
-                parameter.requires_grad_(False)
-    set_peft_model_state_dict(model, dict(weights), adapter_name=name)
-
-
-def save_adapter(
-    model: PeftModel, base: Path, output: Path, run: Mapping[str, Any] | None = None
-) -> None:
-    """Write the learner as a standard PEFT directory, with a record of its files and of the base model.
-
-    Args:
-        model: holds the learner.
-        base: directory of the base model.
-        output: the adapter's directory.
-        run: what the learner comes from, for its model card (see `model_card`); without it there is no card.
-    """
+def save_adapter(model: PeftModel, base: Path, output: Path) -> None:
+    """Write the learner's adapter as a PEFT directory, with checksums of its files and its base model's fingerprint."""
     model.save_pretrained(output, selected_adapters=[LEARNER])
-    _put_in_order(output / "adapter_config.json")
-    (output / CARD).unlink()  # PEFT's own is a form that nobody has filled in
-    fingerprint = model_fingerprint(base)
-    files = {name: checksum(output / name) for name in FILES}
-    record = {"fingerprint": fingerprint, "files": files}
-    (output / BASE_RECORD).write_text(json.dumps(record, indent=1) + "\n")
-    if run is not None:
-        write_model_card(output, run, base, fingerprint)
-
-
-def _put_in_order(config: Path) -> None:
-    """List an adapter's layers in alphabetical order; PEFT keeps them as a set, in another order every time."""
-    settings = json.loads(config.read_text())
+    settings = json.loads((output / CONFIG).read_text())
     if isinstance(settings["target_modules"], list):
-        settings["target_modules"].sort()
-    config.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
+        settings["target_modules"].sort()  # PEFT keeps a set, whose order differs from run to run
+    (output / CONFIG).write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
+    (output / "README.md").unlink()  # PEFT's own is a form that nobody has filled in
+    write_base_record(output, model_fingerprint(base))
+
+
+def write_base_record(adapter: Path, fingerprint: str) -> None:
+    """Record which base model an adapter belongs to, and what its files are."""
+    files = {name: checksum(adapter / name) for name in FILES}
+    record = {"fingerprint": fingerprint, "files": files}
+    (adapter / BASE_RECORD).write_text(json.dumps(record, indent=1) + "\n")
+
+
+def write_served_adapter(model: PeftModel, name: str, output: Path) -> None:
+    """Write any of a model's adapters as an inference server reads it."""
+    output.mkdir(parents=True)
+    model.peft_config[name].save_pretrained(str(output))
+    tensors = {key: value.contiguous() for key, value in adapter_weights(model, name).items()}
+    save_file(tensors, output / WEIGHTS)
 
 
 def check_adapter(adapter: Path, base: Path) -> None:
-    """Refuse an adapter that can't run on this base model.
-
-    PEFT itself only warns where weights are missing.
+    """Refuse an adapter that can't run on this base model; PEFT itself only warns where weights are missing.
 
     Raises:
         UserError: it isn't an adapter directory, is damaged, or was trained for another base model.
@@ -114,28 +78,26 @@ def check_adapter(adapter: Path, base: Path) -> None:
 
 
 @contextmanager
-def folded(
-    model: PeftModel | None, enabled: bool = True, adapters: Iterable[str] = (LEARNER,)
+def merged_adapters(
+    model: Module, enabled: bool = True, adapters: Iterable[str] = (LEARNER,)
 ) -> Iterator[None]:
     """Compute with one matrix `W + scale * B A` a layer, in place of `W x + scale * B (A x)`.
 
     The same function and the same gradients, up to rounding. It pays where the model is small: three skinny matrix
-    products become one. For a large model the sums `W + scale * B A` would cost too much memory. Layers in half
-    precision are left alone: rounded to it, a sum would swallow what an adapter has learnt at first.
+    products become one. For a large model the sums would cost too much memory. Layers in half precision are left
+    alone: rounded to it, a sum would swallow what an adapter learns at first.
 
     Args:
-        model: None, for a model without adapters, is left alone.
+        model: with or without adapters.
         enabled: do nothing otherwise.
         adapters: those that rows of a batch may name in `adapter_names`, `NO_ADAPTER` among them. A single one serves
             rows that name none.
     """
-    layers: list[LoraLinear] = []
-    if enabled and model is not None:
-        layers = [
-            module
-            for module in model.modules()
-            if isinstance(module, LoraLinear) and module.get_base_layer().weight.dtype.itemsize >= 4
-        ]
+    layers = [
+        module
+        for module in (model.modules() if enabled else ())
+        if isinstance(module, LoraLinear) and module.get_base_layer().weight.dtype.itemsize >= 4
+    ]
     for layer in layers:
         base = layer.get_base_layer()
         weights = {

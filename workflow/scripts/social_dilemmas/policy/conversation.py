@@ -2,8 +2,9 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
+from social_dilemmas.agents.player import Player
 from social_dilemmas.games.game import Match, Turn
 from social_dilemmas.policy.chat import ChatFormat
 from social_dilemmas.policy.masks import DONE, TokenMasks
@@ -19,14 +20,14 @@ class Conversation:
         state: mask state of the reply that is being written; DONE once it is complete.
         reply_start: place in the trajectory where the latest reply begins.
         round: round of the latest turn.
-        replies: number of turns so far.
+        reply_ends: places in the trajectory where the replies so far have ended.
     """
 
     trajectory: Trajectory = field(default_factory=Trajectory)
     state: int = DONE
     reply_start: int = 0
     round: int = 0
-    replies: int = 0
+    reply_ends: list[int] = field(default_factory=list)
 
     @property
     def reply_length(self) -> int:
@@ -37,7 +38,6 @@ class Conversation:
         self.trajectory.ask(turn, chat)
         self.reply_start = len(self.trajectory.tokens)
         self.round = len(turn.match.history)
-        self.replies += 1
         self._enter(masks.start(turn.grammar), masks)
 
     def limit(self, length: int, masks: TokenMasks) -> None:
@@ -72,6 +72,16 @@ class Conversation:
             self.trajectory.tokens.append(token)
             state = masks.step(state, token)
         self.state = state
+        if state == DONE:
+            self.reply_ends.append(len(self.trajectory.tokens))
+
+
+class TrajectoryPlayer(Player, Protocol):
+    """A player whose replies are tokens of the model."""
+
+    def trajectory(self, match: Match, seat: int) -> Trajectory:
+        """The conversation of a seat so far."""
+        ...
 
 
 Held = TypeVar("Held", bound=Conversation)
@@ -100,6 +110,10 @@ class ConversationPlayer(ABC, Generic[Held]):
     def trajectory(self, match: Match, seat: int) -> Trajectory:
         """The conversation of a seat so far."""
         return self._conversations[match, seat].trajectory
+
+    def reply_ends(self, match: Match, seat: int) -> list[int]:
+        """Places in the trajectory of a seat where its replies so far have ended."""
+        return self._conversations[match, seat].reply_ends
 
     @abstractmethod
     def _begin(self, turn: Turn) -> Held:

@@ -1,7 +1,8 @@
 """Language-model players: many conversations sampled together, whatever adapter each of them runs under."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 
@@ -9,11 +10,13 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from social_dilemmas.games.game import Turn
+from social_dilemmas.games.game import Match, Turn
+from social_dilemmas.policy.adapters import LEARNER, merged_adapters
 from social_dilemmas.policy.cache import RaggedCache
 from social_dilemmas.policy.chat import ChatFormat
 from social_dilemmas.policy.conversation import Conversation, ConversationPlayer
 from social_dilemmas.policy.masks import DONE, TokenMasks
+from social_dilemmas.policy.policy import Policy
 from social_dilemmas.randomness import stream
 
 
@@ -27,10 +30,69 @@ class CachedConversation(Conversation):
     cached: int = 0
 
 
-def streams_in_order(*purpose: object) -> Callable[[Turn], random.Random]:
+NamesOf = Callable[[Turn], Sequence[object]]
+"""Names the random stream of all replies in a conversation, from its first turn."""
+
+
+def in_order(*purpose: object) -> NamesOf:
     """A random stream for every conversation, by the order in which they begin."""
     numbers = count()
-    return lambda turn: stream(*purpose, next(numbers))
+    return lambda turn: (*purpose, next(numbers))
+
+
+class PolicySampler:
+    """Samples from the policy itself."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        names_of: NamesOf,
+        *,
+        temperature: float = 1.0,
+        max_new_tokens: int,
+        merge_adapter: bool = False,
+    ) -> None:
+        """A sampler.
+
+        Args:
+            policy: the model with its adapters.
+            names_of: names each conversation's random stream, so that what is said doesn't depend on which other
+                conversations share the batch.
+            temperature: divides the logits before sampling.
+            max_new_tokens: limit of a reply; free text is closed in time, so that every reply stays valid.
+            merge_adapter: see `merged_adapters`.
+        """
+        self._policy = policy
+        self._names_of = names_of
+        self._temperature = temperature
+        self._max_new_tokens = max_new_tokens
+        self._merge_adapter = merge_adapter
+
+    @contextmanager
+    def seated(
+        self, adapters: Mapping[tuple[Match, int], str | None]
+    ) -> Iterator["LanguageModelPlayer"]:
+        """A player for these seats of new matches, each under an adapter.
+
+        Raises:
+            UserError: an adapter can't be loaded.
+        """
+        for adapter in sorted({each for each in adapters.values() if each}):
+            self._policy.load(adapter)
+        names = {place: self._policy.name_of(adapter) for place, adapter in adapters.items()}
+        in_play = set(names.values())
+        # Rows need not name their adapters where there are none, or where all run under the active one.
+        named = bool(self._policy.adapters) and in_play != {LEARNER}
+        with torch.no_grad(), merged_adapters(self._policy.model, self._merge_adapter, in_play):
+            yield LanguageModelPlayer(
+                self._policy.model,
+                self._policy.language_model.chat,
+                self._policy.masks,
+                lambda turn: stream(*self._names_of(turn)),
+                temperature=self._temperature,
+                max_new_tokens=self._max_new_tokens,
+                adapter_of=(lambda turn: names[turn.match, turn.seat]) if named else None,
+            )
 
 
 class LanguageModelPlayer(ConversationPlayer[CachedConversation]):
@@ -57,10 +119,8 @@ class LanguageModelPlayer(ConversationPlayer[CachedConversation]):
             model: a causal language model, with or without PEFT adapters.
             chat: how turns are framed for this model.
             masks: the reply grammars of the game, compiled for this tokenizer.
-            streams: called with the first turn of every conversation, gives the random stream of all its replies. So
-                what is said doesn't depend on which other conversations share the batch.
-            temperature: see `ConversationPlayer`.
-            max_new_tokens: see `ConversationPlayer`.
+            streams: called with the first turn of every conversation, gives the random stream of all its replies.
+            temperature, max_new_tokens: see `PolicySampler`.
             adapter_of: names the adapter under which a seat plays ("__base__" for none); it is carried with the
                 conversation. None: whatever is active in the model.
         """

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
@@ -27,29 +27,22 @@ SCRIPTS = Path(__file__).resolve().parents[2]
 AFTERMATH = 0.5  # seconds in which it shows who failed first
 
 
-def train(
-    *,
-    model: Path,
-    game: Mapping[str, Any],
-    settings: Mapping[str, Any],
-    seed: int,
-    output: Path,
-    opponent: Mapping[str, Any] | None = None,
-    code: str = "",
-) -> None:
-    """Train an agent in `settings["processes"]` processes on this machine; the arguments are those of `Trainer`.
+def launch(function: Callable[..., None], arguments: Mapping[str, Any], world_size: int) -> None:
+    """Call a function in so many processes on this machine, each with its `ranks` as a further argument.
+
+    Args:
+        function: of a module, found there by its name.
+        arguments: plain data, as it goes to the processes as JSON.
+        world_size: with 1, the function is called in this process.
 
     Raises:
-        UserError: as `Trainer` does, or one of the processes was killed.
+        UserError: as the function does, or one of the processes was killed.
     """
-    if settings["processes"] == 1:
-        from social_dilemmas.method.train import Trainer
-
-        Trainer(model, game, settings, seed, output, opponent=opponent, code=code).run()
+    if world_size == 1:
+        function(**arguments)
         return
-    facts = {"game": game, "settings": settings, "seed": seed, "opponent": opponent, "code": code}
-    job = json.dumps({"model": str(model), "output": str(output), **facts})
-    _run_workers(job, settings["processes"])
+    name = f"{function.__module__}:{function.__qualname__}"
+    _run_workers(json.dumps({"function": name, "arguments": arguments}), world_size)
 
 
 def _run_workers(job: str, count: int) -> None:

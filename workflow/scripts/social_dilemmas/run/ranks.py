@@ -18,7 +18,7 @@ PATIENCE = timedelta(
 
 
 @dataclass(frozen=True)
-class Processes:
+class Ranks:
     """This process among those that share a run. All of them must call `gather`, `add_up` and `wait` alike.
 
     Attributes:
@@ -26,30 +26,32 @@ class Processes:
         count: how many there are.
     """
 
-    index: int = 0
-    count: int = 1
+    rank: int = 0
+    world_size: int = 1
 
     @property
-    def main(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this is the process that writes files and tells how things stand."""
-        return self.index == 0
+        return self.rank == 0
 
     def share(self, number: int) -> slice:
         """This process's part of so many things: neighbours, in order, about as many for every process."""
-        return slice(number * self.index // self.count, number * (self.index + 1) // self.count)
+        return slice(
+            number * self.rank // self.world_size, number * (self.rank + 1) // self.world_size
+        )
 
-    def gather(self, value: T) -> list[T]:
+    def all_gather(self, value: T) -> list[T]:
         """The values of all processes, in their order."""
-        if self.count == 1:
+        if self.world_size == 1:
             return [value]
         from accelerate.utils import gather_object
 
         gathered: list[T] = gather_object([value])
         return gathered
 
-    def add_up(self, parameters: Iterable[Parameter]) -> None:
+    def all_reduce_gradients(self, parameters: Iterable[Parameter]) -> None:
         """Put the sum of all processes' gradients in the place of each one's own."""
-        if self.count == 1:
+        if self.world_size == 1:
             return
         from accelerate.utils import reduce
 
@@ -62,18 +64,18 @@ class Processes:
         ):
             parameter.grad = total.view_as(own)
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """Wait until all processes are here."""
-        if self.count > 1:
+        if self.world_size > 1:
             from accelerate import PartialState
 
             PartialState().wait_for_everyone()
 
 
-ALONE = Processes()
+ALONE = Ranks()
 
 
-def join_processes(count: int) -> Processes:
+def join_ranks(count: int) -> Ranks:
     """Meet the others, `count` with this one: over NCCL where there are GPUs, one for each process, else over gloo.
 
     Raises:
@@ -90,12 +92,12 @@ def join_processes(count: int) -> Processes:
     if gpus and not check_cuda_p2p_ib_support():  # consumer cards can't reach one another directly
         os.environ.update(NCCL_P2P_DISABLE="1", NCCL_IB_DISABLE="1")
     state = PartialState(cpu=gpus == 0, timeout=PATIENCE)
-    return Processes(state.process_index, state.num_processes)
+    return Ranks(state.process_index, state.num_processes)
 
 
-def leave_processes(processes: Processes) -> None:
+def leave_ranks(ranks: Ranks) -> None:
     """Part from the others when all are done."""
     from accelerate import PartialState
 
-    processes.wait()
+    ranks.barrier()
     PartialState().destroy_process_group()

@@ -1,4 +1,4 @@
-"""What runs out in a training run, disk or memory, told in one sentence."""
+"""What runs out in a training run, disk or memory, said in one sentence."""
 
 import errno
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ SAMPLING_ADVICE = "lower training.max_new_tokens, or raise training.processes"
 
 
 @contextmanager
-def shortage_told(output: Path, advice: str) -> Iterator[None]:
+def shortage_reported(output: Path, advice: str) -> Iterator[None]:
     """Turn a full disk and too little GPU memory into a `UserError`.
 
     Args:

@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 import traceback
-from pathlib import Path
+from importlib import import_module
 from threading import Thread
 from typing import Any, TextIO
 
@@ -41,7 +41,7 @@ def main() -> None:
     logger.propagate = False
     logger.addHandler(reports if index == 0 else logging.NullHandler())
     try:
-        _train(job, count)
+        _call(job, count)
     except UserError as error:
         reports.send(failure=str(error), user_error=True)
         os._exit(1)
@@ -51,14 +51,14 @@ def main() -> None:
         os._exit(1)
 
 
-def _train(job: dict[str, Any], count: int) -> None:
-    from social_dilemmas.method.train import Trainer
-    from social_dilemmas.run.ranks import join_processes, leave_processes
+def _call(job: dict[str, Any], world_size: int) -> None:
+    from social_dilemmas.run.ranks import join_ranks, leave_ranks
 
-    paths: dict[str, Any] = {name: Path(job.pop(name)) for name in ("model", "output")}
-    processes = join_processes(count)
-    Trainer(**paths, **job, processes=processes).run()
-    leave_processes(processes)
+    module, _, name = job["function"].partition(":")
+    function = getattr(import_module(module), name)
+    ranks = join_ranks(world_size)
+    function(**job["arguments"], ranks=ranks)
+    leave_ranks(ranks)
 
 
 def _end_with_parent() -> None:

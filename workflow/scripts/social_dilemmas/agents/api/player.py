@@ -3,12 +3,13 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from social_dilemmas.agents.agent import Agent
 from social_dilemmas.agents.api.cache import ResponseCache, cache_key
 from social_dilemmas.agents.api.server import (
     AbandonedError,
@@ -21,7 +22,7 @@ from social_dilemmas.agents.api.server import (
 )
 from social_dilemmas.agents.human.form import form_in_words
 from social_dilemmas.errors import UserError
-from social_dilemmas.games.game import Match, Turn
+from social_dilemmas.games.game import Game, Match, Turn
 from social_dilemmas.games.grammar import Grammar
 
 
@@ -210,13 +211,17 @@ class ApiPlayer:
         return f"api_players[{self.name}]: the server ({place}) {error}"
 
 
-def api_player(entry: Mapping[str, Any], cache: Path) -> ApiPlayer:
-    """The player of an entry of `api_players`, completed by its defaults.
+def player_of(agent: Agent, game: Game) -> ApiPlayer:
+    """The player of an agent.
 
     Raises:
-        UserError: the key isn't there, or the cache can't be used.
+        UserError: the key isn't there, the cache can't be used, or the server doesn't answer.
     """
-    return ApiPlayer(ApiSettings(**entry), cache)
+    assert agent.api is not None
+    assert agent.cache is not None
+    player = ApiPlayer(ApiSettings(**json.loads(agent.api)), Path(agent.cache))
+    player.check_reachable()
+    return player
 
 
 def ask_again(grammar: Grammar) -> str:

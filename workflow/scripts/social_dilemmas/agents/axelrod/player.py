@@ -10,9 +10,10 @@ from functools import cache
 
 import axelrod
 
+from social_dilemmas.agents.agent import Agent
 from social_dilemmas.agents.axelrod.names import STRATEGIES, unknown_strategy
 from social_dilemmas.errors import UserError
-from social_dilemmas.games.game import Match, Turn
+from social_dilemmas.games.game import Game, Match, Turn
 from social_dilemmas.games.matrix_game import ActionView
 from social_dilemmas.games.prisoners_dilemma import COOPERATE, DEFECT, PrisonersDilemma
 from social_dilemmas.randomness import derive_seed
@@ -58,6 +59,11 @@ class AxelrodPlayer:
             self._seats[seat] = Seated(self._strategy, library_game(turn.match.game), seed)
         action = self._seats[seat].choose(turn.view)
         return turn.grammar.write({"action": REPLY_TO[action]})
+
+
+def player_of(agent: Agent, game: Game) -> AxelrodPlayer:
+    """The player of an agent."""
+    return AxelrodPlayer(agent.name)
 
 
 class Seated:

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from random import Random
 
+from social_dilemmas.agents.agent import Agent
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import game_class, kind_named
-from social_dilemmas.games.game import Turn
+from social_dilemmas.games.game import Game, Turn
 from social_dilemmas.games.grammar import Choice, Text
 from social_dilemmas.randomness import stream
 
@@ -82,6 +83,11 @@ def scripted_player(game_name: str, player_name: str) -> ScriptedPlayer:
         known = ", ".join(players)
         raise UserError(f"{game_name}: unknown player {player_name!r}; known players: {known}")
     return players[player_name]
+
+
+def player_of(agent: Agent, game: Game) -> ScriptedPlayer:
+    """The player of an agent in a game; see `scripted_player`."""
+    return scripted_player(game.kind, agent.name)
 
 
 def players_module(kind: str) -> str | None:

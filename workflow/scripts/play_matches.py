@@ -1,0 +1,19 @@
+"""Let pairs of agents play each other."""
+
+from pathlib import Path
+
+from social_dilemmas.run.job import job
+
+with job() as snakemake:
+    from social_dilemmas.agents.agent import Agent
+    from social_dilemmas.config.schema import Evaluation
+    from social_dilemmas.evaluation.cross_play import play_pairs
+
+    agents = [Agent.of(plain) for plain in snakemake.params.agents]
+    play_pairs(
+        model=Path(snakemake.input.model),
+        pairs=[(agents[first], agents[second]) for first, second in snakemake.params.pairs],
+        game=snakemake.params.game,
+        settings=Evaluation(**snakemake.params.settings),
+        output=Path(snakemake.output[0]),
+    )

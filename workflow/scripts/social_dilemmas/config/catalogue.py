@@ -1,0 +1,275 @@
+"""What a configuration asks for: trainings, matches, transcripts, tables and figures."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations, combinations_with_replacement, product
+
+from social_dilemmas.agents.agent import WARM_START, Agent, Kind, learner_name
+from social_dilemmas.agents.axelrod.names import TOURNAMENT_KIND, chosen_strategies
+from social_dilemmas.config import paths
+from social_dilemmas.config.schema import Config, named
+from social_dilemmas.config.settings import (
+    TrainingSettings,
+    ablated,
+    ablation_settings,
+    evaluation_settings,
+    exploitability_settings,
+    learner_settings,
+    training_settings,
+    transcript_settings,
+)
+from social_dilemmas.games import kind_of
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training of the workflow.
+
+    Attributes:
+        stage: `training`, `exploitability` or `ablations`.
+        folder: where it is below the results.
+        start: where the model that it starts from is below the results.
+        game, model, seed: of the training.
+        agent: the agent's name in tables.
+        settings: of the run.
+        opponent: the only one that it learns against; None for self-play.
+    """
+
+    stage: str
+    folder: str
+    start: str
+    game: str
+    model: str
+    seed: int
+    agent: str
+    settings: TrainingSettings
+    opponent: str | None = None
+
+
+@dataclass(frozen=True)
+class Fixture:
+    """Who plays whom: agents, and pairs of their positions in that list."""
+
+    agents: list[Agent]
+    pairs: list[tuple[int, int]]
+
+    @property
+    def adapters(self) -> list[str]:
+        """Directories of all adapters that play."""
+        return sorted({agent.adapter for agent in self.agents if agent.adapter})
+
+
+def algorithms(config: Config) -> list[str]:
+    """Names of the algorithms."""
+    return [algorithm.name for algorithm in config.algorithms]
+
+
+def games(config: Config) -> list[str]:
+    """Names of the games."""
+    return [game.name for game in config.games]
+
+
+def models(config: Config) -> list[str]:
+    """Names of the base models."""
+    return [model.name for model in config.models]
+
+
+def strategies(config: Config) -> list[str]:
+    """Strategies of the Axelrod library that enter the tournament."""
+    return chosen_strategies(config.tournament.strategies)
+
+
+def tournament_games(config: Config) -> list[str]:
+    """Games with a tournament."""
+    entries = config.games if strategies(config) else []
+    return [game.name for game in entries if kind_of(game.entry) == TOURNAMENT_KIND]
+
+
+def learners(config: Config, game: str) -> list[tuple[str, str, int]]:
+    """Algorithm, opponent and seed of every training against an opponent that doesn't learn."""
+    chosen = exploitability_settings(config, game).learners.items()
+    return [
+        (algorithm, opponent, seed)
+        for algorithm, opponents in chosen
+        for opponent in opponents
+        for seed in config.seeds
+    ]
+
+
+def learner_games(config: Config) -> list[str]:
+    """Games in which agents learn against opponents that don't."""
+    return [game for game in games(config) if learners(config, game)]
+
+
+def variant_start(config: Config, variant: str) -> str:
+    """Where the model is that a variant's training starts from, below the results."""
+    chosen = named(config.ablations.variants, variant)
+    return paths.BASE if chosen.start == "base" else paths.WARM_STARTED
+
+
+def trainings(config: Config) -> Iterator[Trained]:
+    """All trainings: those of the main job, then those of the further experiments."""
+    places = list(product(games(config), models(config)))
+    for (game, model), algorithm, seed in product(places, algorithms(config), config.seeds):
+        names = {"game": game, "model": model, "algorithm": algorithm, "seed": seed}
+        yield Trained(
+            "training",
+            paths.TRAINING.format(**names),
+            paths.WARM_STARTED.format(**names),
+            game,
+            model,
+            seed,
+            algorithm,
+            training_settings(config, game, algorithm),
+        )
+    for game, model in places:
+        for algorithm, opponent, seed in learners(config, game):
+            names = {"game": game, "model": model, "algorithm": algorithm, "seed": seed}
+            yield Trained(
+                "exploitability",
+                paths.LEARNER.format(**names, opponent=opponent),
+                paths.WARM_STARTED.format(**names),
+                game,
+                model,
+                seed,
+                learner_name(algorithm),
+                learner_settings(config, game, algorithm, opponent),
+                opponent,
+            )
+    for (game, variant), model, seed in product(ablated(config), models(config), config.seeds):
+        names = {"game": game, "model": model, "variant": variant, "seed": seed}
+        yield Trained(
+            "ablations",
+            paths.VARIANT.format(**names),
+            variant_start(config, variant).format(**names),
+            game,
+            model,
+            seed,
+            variant,
+            ablation_settings(config, game, variant),
+        )
+
+
+def agent_named(config: Config, game: str, model: str, name: str, seed: int) -> Agent:
+    """The agent of a name in a place; a trained one is that of the seed."""
+    results = paths.results(config.scale)
+    if name in algorithms(config):
+        folder = paths.TRAINING.format(game=game, model=model, algorithm=name, seed=seed)
+        return Agent(name, seed=seed, adapter=f"{results}/{folder}/adapter")
+    if name == WARM_START:
+        return Agent(WARM_START)
+    for player in config.api_players:
+        if player.name == name:
+            cache = f"{results}/{paths.API_CACHE.format(name=name)}"
+            return Agent(name, Kind.API, api=player.model_dump_json(), cache=cache)
+    return Agent(name, Kind.SCRIPTED)
+
+
+def _self_trained(config: Config, game: str, model: str) -> list[Agent]:
+    """The warm start and all agents that were trained by self-play."""
+    runs = product(algorithms(config), config.seeds)
+    trained = [agent_named(config, game, model, *run) for run in runs]
+    return [Agent(WARM_START), *trained]
+
+
+def _scripted(names: list[str]) -> list[Agent]:
+    return [Agent(name, Kind.SCRIPTED) for name in names]
+
+
+def cross_play(config: Config, game: str, model: str) -> Fixture:
+    """Every agent with every other and with itself."""
+    opponents = evaluation_settings(config, game).opponents
+    agents = [*_self_trained(config, game, model), *_scripted(opponents)]
+    return Fixture(agents, list(combinations_with_replacement(range(len(agents)), 2)))
+
+
+def variant_matches(config: Config, game: str, model: str, variant: str) -> Fixture:
+    """Every agent of an ablation with itself and with every scripted player."""
+    trained = [
+        Agent(variant, seed=seed, adapter=f"{paths.results(config.scale)}/{folder}/adapter")
+        for seed in config.seeds
+        for folder in [paths.VARIANT.format(game=game, model=model, variant=variant, seed=seed)]
+    ]
+    agents = [*trained, *_scripted(evaluation_settings(config, game).opponents)]
+    fixed = range(len(trained), len(agents))
+    return Fixture(agents, [(i, j) for i in range(len(trained)) for j in (i, *fixed)])
+
+
+def learner_matches(config: Config, game: str, model: str) -> Fixture:
+    """Every learner with the opponent that it learned against."""
+    agents = []
+    for algorithm, opponent, seed in learners(config, game):
+        folder = paths.LEARNER.format(
+            game=game, model=model, algorithm=algorithm, opponent=opponent, seed=seed
+        )
+        adapter = f"{paths.results(config.scale)}/{folder}/adapter"
+        agents.append(Agent(learner_name(algorithm), seed=seed, adapter=adapter))
+        agents.append(agent_named(config, game, model, opponent, seed))
+    return Fixture(agents, [(i, i + 1) for i in range(0, len(agents), 2)])
+
+
+def tournament(config: Config, game: str, model: str) -> Fixture:
+    """Every agent with every strategy, then all agents among themselves."""
+    agents = _self_trained(config, game, model)
+    entrants = [Agent(name, Kind.AXELROD) for name in strategies(config)]
+    own, others = range(len(agents)), range(len(agents), len(agents) + len(entrants))
+    # The matches of one agent stand next to each other, so that few batches need more than one adapter.
+    return Fixture([*agents, *entrants], [*product(own, others), *combinations(own, 2)])
+
+
+def transcripts(config: Config, game: str) -> dict[str, tuple[str, str]]:
+    """The pairs of agents whose transcripts are wanted, by the names of their files."""
+    pairs = transcript_settings(config, game).pairs
+    return {f"{first}-vs-{second}": (first, second) for first, second in pairs}
+
+
+def transcript_agents(config: Config, game: str, model: str, pair: str) -> list[Agent]:
+    """Both agents of a pair; a trained one has the first of the seeds."""
+    names = transcripts(config, game)[pair]
+    return [agent_named(config, game, model, name, config.seeds[0]) for name in names]
+
+
+def tables(config: Config) -> list[str]:
+    """Tables of the main job."""
+    return ["learning_curves", "cross_play", "fingerprints", "claims"]
+
+
+def further_tables(config: Config) -> list[str]:
+    """Tables of the further experiments."""
+    wanted = {
+        "learning_against_fixed": learner_games(config),
+        "exploitability": learner_games(config),
+        "ablations": ablated(config),
+        "tournament": tournament_games(config),
+        "tournament_by_opponent": tournament_games(config),
+        "all_claims": True,
+    }
+    return [table for table, asked_for in wanted.items() if asked_for]
+
+
+def figures(config: Config) -> list[str]:
+    """Figures of the main job."""
+    trust = "trust_and_split" in games(config)
+    wanted = {
+        "learning_curves": True,
+        "cross_play": True,
+        "fingerprints": True,
+        "invalid_replies": True,
+        "naive_learning_curves": "naive" in algorithms(config),
+        "proposals": trust,
+        "truthfulness": trust,
+    }
+    return [figure for figure, asked_for in wanted.items() if asked_for]
+
+
+def further_figures(config: Config) -> list[str]:
+    """Figures of the further experiments."""
+    against = {opponent for game in games(config) for _, opponent, _ in learners(config, game)}
+    wanted = {
+        "learning_against_fixed": learner_games(config),
+        "exploitability": learner_games(config),
+        "learning_against_alignment": "advantage_alignment" in against,
+        "ablations": ablated(config),
+        "tournament": tournament_games(config),
+    }
+    return [figure for figure, asked_for in wanted.items() if asked_for]

@@ -1,0 +1,105 @@
+"""A language model that plays a game under any of its adapters."""
+
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from peft.utils import set_peft_model_state_dict
+from torch import Tensor
+from torch.nn import Parameter
+from transformers import PreTrainedModel
+
+from social_dilemmas.games.game import Game
+from social_dilemmas.policy.adapters import LEARNER, NO_ADAPTER, adapter_weights, check_adapter
+from social_dilemmas.policy.model import LanguageModel
+
+
+class Policy:
+    """A language model, its token masks for a game, and its adapters.
+
+    Attributes:
+        language_model: the model without adapters, with its tokenizer.
+        game: the game that it plays.
+        masks: the reply grammars of the game for this tokenizer.
+        model: computes; a PEFT model once there is an adapter.
+    """
+
+    def __init__(self, language_model: LanguageModel, game: Game) -> None:
+        self.language_model = language_model
+        self.game = game
+        self.masks = language_model.masks(game)
+        self.model: PreTrainedModel | PeftModel = language_model.model
+        self._loaded: dict[str, str] = {}  # adapters from directories, by their paths
+
+    @property
+    def adapters(self) -> list[str]:
+        """Names of all adapters."""
+        return list(self.model.peft_config) if isinstance(self.model, PeftModel) else []
+
+    def add_learner(self, *, rank: int, alpha: float, seed: int) -> dict[str, Parameter]:
+        """Put a fresh LoRA adapter on all linear layers; nothing else is trained.
+
+        Args:
+            rank: rank of the low-rank update.
+            alpha: the update is scaled by alpha / rank.
+            seed: seed of the initial weights; the policy begins as the base model's whatever the seed.
+
+        Returns:
+            The trained parameters by name.
+        """
+        torch.manual_seed(seed)
+        config = LoraConfig(
+            r=rank,
+            lora_alpha=alpha,
+            lora_dropout=0.0,
+            target_modules="all-linear",
+            task_type="CAUSAL_LM",
+        )
+        self.model = get_peft_model(self.language_model.model, config, adapter_name=LEARNER).eval()
+        parameters = self.model.named_parameters()
+        return {name: parameter for name, parameter in parameters if parameter.requires_grad}
+
+    def load(self, adapter: str) -> None:
+        """Load a frozen adapter from its directory, once.
+
+        Raises:
+            UserError: it isn't there, is damaged, or belongs to another base model.
+        """
+        if adapter in self._loaded or adapter in self.adapters:
+            return
+        check_adapter(Path(adapter), self.language_model.path)
+        name = f"frozen-{len(self._loaded)}"
+        if isinstance(self.model, PeftModel):
+            self.model.load_adapter(adapter, name)  # with its own rank and scale
+            if LEARNER in self.adapters:
+                self.model.set_adapter(LEARNER)  # loading has frozen it
+        else:
+            frozen = PeftModel.from_pretrained(self.model, adapter, adapter_name=name)
+            self.model = frozen.eval()
+        self._loaded[adapter] = name
+
+    def name_of(self, adapter: str | None) -> str:
+        """PEFT's name of an agent's adapter."""
+        if adapter is None:
+            return NO_ADAPTER
+        return self._loaded.get(adapter, adapter)
+
+    def weights(self, name: str = LEARNER) -> dict[str, Tensor]:
+        """A copy of an adapter's weights."""
+        assert isinstance(self.model, PeftModel)
+        return adapter_weights(self.model, name)
+
+    def put(self, name: str, weights: dict[str, Tensor]) -> None:
+        """Give the learner these weights, or hold a frozen adapter of its shape under another name."""
+        assert isinstance(self.model, PeftModel)
+        if name not in self.adapters:
+            self.model.add_adapter(name, self.model.peft_config[LEARNER])
+            for key, parameter in self.model.named_parameters():
+                if f".{name}." in key:
+                    parameter.requires_grad_(False)
+        set_peft_model_state_dict(self.model, dict(weights), adapter_name=name)
+
+    def drop(self, name: str) -> None:
+        """Hold an adapter no longer."""
+        assert isinstance(self.model, PeftModel)
+        self.model.delete_adapter(name)

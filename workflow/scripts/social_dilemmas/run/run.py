@@ -1,0 +1,75 @@
+"""A training run on disk: its folder, record, metrics and checkpoints."""
+
+import logging
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from social_dilemmas.run.checkpoint import Checkpoint, CheckpointFolder
+from social_dilemmas.run.metrics import MetricsFile
+from social_dilemmas.run.ranks import ALONE, Ranks
+
+logger = logging.getLogger(__name__)
+
+
+class Run:
+    """A run that can be interrupted at any time, and that ends in the same bytes if it is.
+
+    Attributes:
+        folder: takes `adapter/`, `metrics.csv` and `config.yaml`; holds `checkpoints/` until the run is done.
+        record: what the run was made with, written as `config.yaml`.
+        label: how lines of progress name it.
+        ranks: those that share the run; only the first writes.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        record: Mapping[str, Any],
+        label: str,
+        depends_on: Mapping[str, Any],
+        ranks: Ranks = ALONE,
+    ) -> None:
+        """Prepare a run; `depends_on` holds all that its results depend on: checkpoints of anything else aren't used."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.record = record
+        self.label = label
+        self.ranks = ranks
+        self._checkpoints = CheckpointFolder(folder / "checkpoints", depends_on)
+        self._path = folder / "metrics.csv" if ranks.is_main else None
+        self._metrics = MetricsFile(None)
+
+    @property
+    def metrics(self) -> str:
+        """The metrics so far, as CSV."""
+        return self._metrics.text
+
+    def latest(self) -> Checkpoint | None:
+        """Where an earlier try stopped, if it did; the metrics go on from there."""
+        checkpoint = self._checkpoints.latest()
+        self._metrics = MetricsFile(self._path, checkpoint.metrics if checkpoint else "")
+        if checkpoint is not None:
+            logger.info("%s: resuming after iteration %d", self.label, checkpoint.iteration)
+        self.ranks.barrier()  # before the first checkpoint is written, all must have read the last
+        return checkpoint
+
+    def log(self, row: Mapping[str, float | int]) -> str:
+        """Append an iteration's metrics; gives words on how it stands."""
+        self._metrics.append(row)
+        payoff = row["payoff"]  # none where past agents were met in all matches
+        return "" if math.isnan(payoff) else f"{payoff:.3g} points a round"
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint."""
+        if self.ranks.is_main:
+            self._checkpoints.save(checkpoint)
+
+    def finish(self) -> None:
+        """Write the record; checkpoints are no longer needed."""
+        text = yaml.safe_dump(dict(self.record), sort_keys=False)
+        (self.folder / "config.yaml").write_text(text)
+        self._checkpoints.remove()
