@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.conftest import TINY
+from tests.conftest import TINY, model_entry
 
 from social_dilemmas.agents.api.player import ApiPlayer, ApiSettings
 from social_dilemmas.agents.play import play
@@ -30,7 +30,9 @@ OUTCOMES = list(itertools.product("AB", repeat=2))
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An embedded model that has learned to write <A> and <B>, and to end there, without any mask."""
     folder = tmp_path_factory.mktemp("served")
-    write_base_model(TINY, *game_texts([{"name": "prisoners_dilemma"}]), folder / "base")
+    write_base_model(
+        model_entry(TINY), *game_texts([{"name": "prisoners_dilemma"}]), folder / "base"
+    )
     language_model = load_model(folder / "base", device="cpu")
     game = build_game("prisoners_dilemma", ROUNDS)
     conversations = []

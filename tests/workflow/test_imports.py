@@ -1,9 +1,10 @@
-"""Where heavy libraries are not needed, they are not imported: environments without them suffice."""
+"""Rooms only know the rooms below them, and heavy libraries are imported only where they are needed."""
 
 import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,65 @@ from tests.workflow.conftest import REPOSITORY
 SCRIPTS = REPOSITORY / "workflow" / "scripts"
 HEAVY = ("torch", "transformers", "peft")
 DRAWING = ("claims.py", "draw_figure.py", "table_*.py")
+
+
+ROOMS = (
+    ("errors", "randomness"),
+    ("games", "config.schema", "config.paths"),
+    ("config.settings", "run"),
+    ("agents",),
+    ("policy", "config"),
+    ("run.resources", "backends"),
+    ("method",),
+    ("evaluation", "statistics"),
+    ("report", "pettingzoo_view"),
+)
+"""The library from bottom to top; the longest name that fits is a module's room."""
+
+
+def modules() -> dict[str, list[str]]:
+    """All modules of the library, and the modules that each imports."""
+    library = SCRIPTS / "social_dilemmas"
+    names = {
+        ".".join(path.relative_to(library).with_suffix("").parts): path
+        for path in library.rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    found: dict[str, list[str]] = {}
+    for name, path in names.items():
+        said = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("social_dil"):
+                whole = str(node.module).removeprefix("social_dilemmas").strip(".")
+                said.add(whole)
+                said.update(f"{whole}.{alias.name}".strip(".") for alias in node.names)
+        found[name] = sorted(said & set(names))
+    return found
+
+
+def level(module: str) -> int:
+    """How high up a module's room is."""
+    fits = [
+        (len(room), place)
+        for place, rooms in enumerate(ROOMS)
+        for room in rooms
+        if module == room or module.startswith(f"{room}.")
+    ]
+    return max(fits)[1]
+
+
+def test_nothing_is_imported_from_above() -> None:
+    upwards = [
+        f"{name} -> {other}"
+        for name, others in modules().items()
+        for other in others
+        if level(other) > level(name)
+    ]
+    assert upwards == []
+
+
+def test_no_imports_in_circles() -> None:
+    TopologicalSorter(modules()).prepare()  # raises CycleError
 
 
 def imports(text: str) -> Iterator[str]:

@@ -2,8 +2,16 @@
 
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 
 from social_dilemmas.run.job import job
+
+# The names of a model directory's config.json for those of the configuration.
+NAMES = {
+    "layers": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "feed_forward_size": "intermediate_size",
+}
 
 with job() as snakemake:
     from social_dilemmas.agents.scripted.corpus import game_texts
@@ -12,7 +20,9 @@ with job() as snakemake:
     from social_dilemmas.run.estimate.shape import differences
 
     corpus, varying = game_texts(snakemake.params.games)
-    write_base_model(snakemake.params.model, corpus, varying, Path(snakemake.output[0]))
+    given = {NAMES.get(key, key): value for key, value in snakemake.params.model.items()}
+    model = SimpleNamespace(**{"revision": None, "dtype": None, **given})
+    write_base_model(model, corpus, varying, Path(snakemake.output[0]))
     entry = named(snakemake.config["models"], snakemake.wildcards.model)
     if wrong := differences(entry, Path(snakemake.output[0])):
         logging.getLogger("social_dilemmas").warning(
