@@ -1,8 +1,4 @@
-"""The shape of a model, and what its weights, adapters, caches and arithmetic amount to.
-
-All models count as transformers of the Llama kind: attention with shared key and value heads, a gated feed-forward part
-of three matrices, no biases.
-"""
+"""The shape of a model: its weights, adapters, caches and arithmetic, as of a transformer of the Llama kind without biases."""
 
 import json
 from pathlib import Path
@@ -13,8 +9,7 @@ from pydantic import ValidationError
 from social_dilemmas.config.schema import EmbeddedModel, HubModel, Shape
 from social_dilemmas.errors import UserError
 
-# An embedded model's vocabulary beside its merges: bytes, control tokens, segments of the games' text.
-EMBEDDED_TOKENS = 256 + 105
+EMBEDDED_TOKENS = 256 + 105  # beside merges: bytes; control tokens and segments of the games' text
 
 
 class ModelShape(Shape):
@@ -58,8 +53,8 @@ class ModelShape(Shape):
     @property
     def cache_bytes(self) -> int:
         """Bytes of a token's keys and values in all layers."""
-        values = 2 * self.num_hidden_layers * self.num_key_value_heads * self.head_dim
-        return values * self.bytes_each
+        keys = self.num_hidden_layers * self.num_key_value_heads * self.head_dim
+        return 2 * keys * self.bytes_each
 
     def forward_operations(self, tokens: float, context: float, logits: float) -> float:
         """Floating-point operations over `tokens` that attend to `context` others each; `logits` of them get logits.
@@ -108,10 +103,9 @@ def published_shape(folder: Path) -> dict[str, Any]:
 
 def _completed(shape: dict[str, Any]) -> dict[str, Any]:
     """The shape with what follows from the rest, where it isn't stated."""
-    if heads := shape.get("num_attention_heads"):
-        head_dim = shape.get("hidden_size", 0) // heads
-        return {"num_key_value_heads": heads, "head_dim": head_dim, **shape}
-    return shape
+    heads = shape.get("num_attention_heads", 1)
+    derived = {"num_key_value_heads": heads, "head_dim": shape.get("hidden_size", 0) // heads}
+    return {**derived, **shape}
 
 
 def differences(model: EmbeddedModel | HubModel, folder: Path) -> list[str]:

@@ -1,6 +1,7 @@
 """Says in one sentence, before anything is submitted, what a SLURM cluster would refuse or never start.
 
-SLURM itself reports a wrong partition once per job, and lets a job that can never start wait forever.
+SLURM itself reports a wrong partition once per job, and lets a job that can never start wait forever. All checks raise
+a `UserError` that says what to change.
 """
 
 import re
@@ -16,31 +17,33 @@ from typing import Any
 from social_dilemmas.errors import UserError
 
 PROFILE = "profiles/slurm/profile.yaml"
+TOP = f"at the top of {PROFILE}"
 NODES = ("sinfo", "--noheader", "--exact", "--format=%P|%l|%m|%c|%G")
 QUEUE = ("squeue", "--noheader", "--me", "--format=%i|%Z|%k")
 GPU = re.compile(r"gpu(?::([^:(,]+))?:(\d+)")  # model, if it has a name, and number
+OWN = re.compile("rule_|group_")  # comments of jobs that the executor submitted
 
 
 @dataclass(frozen=True)
 class Nodes:
-    """Equal nodes of a partition."""
+    """Equal nodes of a partition: memory in MB, minutes that a job may take, number of GPUs by model ("": no name)."""
 
     partition: str
     is_default: bool
-    minutes: float  # that a job may take
-    memory: int  # MB
+    minutes: float
+    memory: int
     cpus: int
-    gpus: Counter[str]  # number on a node by model; "" if the model has no name
+    gpus: Counter[str]
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a job asks for; 0 or None where it doesn't say."""
+    """What a job asks for, memory in MB; 0 or None where it doesn't say."""
 
     rule: str
     partition: str | None = None
     minutes: int = 0
-    memory: int = 0  # MB
+    memory: int = 0
     cpus: int = 1
     gpus: int = 0
     gpu_model: str | None = None
@@ -50,12 +53,13 @@ def read_nodes(listed: str) -> list[Nodes]:
     """The nodes in what `sinfo` prints with the format of `NODES`."""
     nodes = []
     for line in listed.splitlines():
-        name, limit, memory, cpus, resources = map(str.strip, line.split("|"))
+        name, limit, *least, resources = map(str.strip, line.split("|"))
         gpus: Counter[str] = Counter()
         for model, number in GPU.findall(resources):
             gpus[model] += int(number)
-        least = [int(number.removesuffix("+")) for number in (memory, cpus)]
-        nodes.append(Nodes(name.rstrip("*"), name.endswith("*"), minutes(limit), *least, gpus))
+        memory, cpus = (int(number.removesuffix("+")) for number in least)
+        is_default = name.endswith("*")
+        nodes.append(Nodes(name.rstrip("*"), is_default, minutes(limit), memory, cpus, gpus))
     return nodes
 
 
@@ -71,62 +75,44 @@ def minutes(limit: str) -> float:
 
 
 def request_of(rule: str, threads: int, resources: Mapping[str, Any]) -> Request:
-    """What the SLURM executor would ask for on behalf of a job with these resources."""
+    """What the SLURM executor asks for on behalf of a job; a resource isn't a number yet if it depends on files."""
+    partition, gpu_model = resources.get("slurm_partition"), resources.get("gpu_model")
     known = {key: value for key, value in resources.items() if isinstance(value, int)}
-    gpu_model = resources.get("gpu_model")
-    return Request(
-        rule,
-        partition=resources.get("slurm_partition"),
-        minutes=known.get("runtime", 0),  # not yet known if it depends on files
-        memory=known.get("mem_mb", 0),
-        cpus=threads,
-        gpus=known.get("gpu", int(gpu_model is not None)),
-        gpu_model=gpu_model,
-    )
+    time, memory = known.get("runtime", 0), known.get("mem_mb", 0)
+    gpus = known.get("gpu", int(gpu_model is not None))
+    return Request(rule, partition, time, memory, threads, gpus, gpu_model)
 
 
 def check_requests(requests: Iterable[Request], nodes: Sequence[Nodes]) -> None:
-    """Refuse a job that no node of its partition could ever run.
-
-    Raises:
-        UserError: names the rule, what it asks for, and what there is.
-    """
+    """Refuse a job that no node of its partition could ever run."""
     for request in sorted(set(requests), key=lambda each: each.rule):
-        partition = request.partition
-        suitable = [
-            n for n in nodes if n.partition == partition or (not partition and n.is_default)
-        ]
+        name = request.partition
+        suitable = [each for each in nodes if (each.partition == name if name else each.is_default)]
         if not suitable:
-            missing = f"partition {partition!r}" if partition else "default partition"
             there = ", ".join(sorted({each.partition for each in nodes}))
             raise UserError(
-                f"the cluster has no {missing}, which rule {request.rule} asks for: set partition (or "
-                f"gpu_partition) at the top of {PROFILE} to one of: {there}"
+                f"the cluster has no {f'partition {name!r}' if name else 'default partition'}, which rule "
+                f"{request.rule} asks for: set partition (or gpu_partition) {TOP} to one of: {there}"
             )
         _check_request(request, suitable)
 
 
 def _check_request(request: Request, nodes: Sequence[Nodes]) -> None:
     asks, where = f"rule {request.rule} asks for", f"partition {nodes[0].partition}"
-    allowed = max(each.minutes for each in nodes)
-    if request.minutes > allowed:
+    if request.minutes > (most := max(each.minutes for each in nodes)):
         raise UserError(
-            f"{asks} {request.minutes} minutes, but {where} allows {allowed:g}: set longest at the top of "
-            f"{PROFILE} to {allowed:g} or less (the next attempt continues a training that needs more), or "
-            "another partition"
+            f"{asks} {request.minutes} minutes, but {where} allows {most:g}: set longest {TOP} to {most:g} or less "
+            "(the next attempt continues a training that needs more), or another partition"
         )
     if request.gpus:
         model, models = request.gpu_model, {name for each in nodes for name in each.gpus}
         there = f"has only {', '.join(sorted(models))}" if models - {""} else "has too few"
-        nodes = [
-            each
-            for each in nodes
-            if (each.gpus[model] if model else each.gpus.total()) >= request.gpus
-        ]
+        numbers = [each.gpus[model] if model else each.gpus.total() for each in nodes]
+        nodes = [each for each, gpus in zip(nodes, numbers, strict=True) if gpus >= request.gpus]
         if not nodes:
             raise UserError(
                 f"{asks} {request.gpus} GPU of type {model or 'any'}, but {where} "
-                f"{there if models else 'has none'}: set gpu_partition and gpu_model at the top of {PROFILE}"
+                f"{there if models else 'has none'}: set gpu_partition and gpu_model {TOP}"
             )
     for unit, needed, most in (
         ("MB of memory", request.memory, max(each.memory for each in nodes)),
@@ -134,106 +120,75 @@ def _check_request(request: Request, nodes: Sequence[Nodes]) -> None:
     ):
         if needed > most:
             raise UserError(
-                f"{asks} {needed} {unit}, but no node of {where} has more than {most}: name another partition "
-                f"at the top of {PROFILE}, or a smaller model or batch in the configuration"
+                f"{asks} {needed} {unit}, but no node of {where} has more than {most}: name another partition {TOP}, "
+                "or a smaller model or batch in the configuration"
             )
 
 
 def check_times(requests: Iterable[Request], longest: float) -> None:
-    """Refuse a group of jobs whose times add up to more than a job may ask for; Snakemake only says so at its turn.
-
-    Raises:
-        UserError: names the group. A single job never asks for more than `longest` minutes.
-    """
+    """Refuse a group of jobs whose times add up to more than `longest`; a single job never asks for more."""
     for request in requests:
         if request.minutes > longest:
             raise UserError(
-                f"the jobs of group {request.rule} together take up to {request.minutes} minutes: set longest "
-                f"at the top of {PROFILE}, which is {longest:g}, to {request.minutes} or more"
+                f"the jobs of group {request.rule} together take up to {request.minutes} minutes: set longest {TOP}, "
+                f"which is {longest:g}, to {request.minutes} or more"
             )
 
 
 def check_arrays(rules: str | None, requests: Sequence[Request], jobs: float) -> None:
-    """Refuse job arrays that the executor would submit with wrong resources, or not at all.
+    """Refuse job arrays that the executor would submit with wrong resources, or whose jobs would wait for others.
 
-    Args:
-        rules: names of the rules whose jobs are submitted as arrays, separated by commas, or "all".
-        requests: what the jobs of the workflow ask for.
-        jobs: how many jobs may be in the queue at a time.
-
-    Raises:
-        UserError: jobs of one of these rules differ, or some would have to wait for others.
+    `rules` names those submitted as arrays, separated by commas, or "all"; `jobs` may be in the queue at a time.
     """
     for name in sorted({*map(str.strip, re.split("[,;]", rules or ""))} - {""}):
         chosen = [each for each in requests if name in ("all", each.rule)]
-        if len(chosen) > jobs:
+        if (number := len(chosen)) > jobs:
             raise UserError(
-                f"array_rules holds {name}, of which there are {len(chosen)} jobs, more than may be in the "
-                f"queue: set jobs at the top of {PROFILE} to {len(chosen)} or more, or leave {name} out"
+                f"array_rules holds {name}, of which there are {number} jobs, more than may be in the queue: set jobs "
+                f"{TOP} to {number} or more, or leave {name} out"
             )
         for rule, different in sorted(Counter(each.rule for each in set(chosen)).items()):
             if different > 1:
                 raise UserError(
-                    f"array_rules holds {name}, but jobs of {rule} ask for different resources, and an array "
-                    f"has only those of its first job: leave {rule} out at the top of {PROFILE}"
+                    f"array_rules holds {name}, but jobs of {rule} ask for different resources, and an array has only "
+                    f"those of its first job: leave {rule} out {TOP}"
                 )
 
 
 def check_earlier_jobs(listed: str, folder: Path) -> None:
-    """Refuse to start while jobs that an earlier call submitted from this folder would write the same files.
-
-    Raises:
-        UserError: names these jobs. `listed` is what `squeue` prints with the format of `QUEUE`.
-    """
+    """Refuse to start while jobs of an earlier call from this folder, in what `squeue` lists, write the same files."""
     lines = [line.strip().split("|", maxsplit=2) for line in listed.splitlines()]
-    earlier = [
-        job
-        for job, workdir, comment in lines
-        if Path(workdir) == folder and comment.startswith(("rule_", "group_"))
-    ]
-    if earlier:
+    own = [job for job, place, rule in lines if Path(place) == folder and OWN.match(rule)]
+    if own:
         raise UserError(
-            "jobs that an earlier call of snakemake submitted from this folder are still in the queue: wait "
-            f"until they are done (squeue --me), or stop them with `scancel {' '.join(earlier)}`; then call "
-            "snakemake again"
+            "jobs that an earlier call of snakemake submitted from this folder are still in the queue: wait until "
+            f"they are done (squeue --me), or stop them with `scancel {' '.join(own)}`; then call snakemake again"
         )
 
 
 def ask(command: Sequence[str]) -> str:
-    """What a command of SLURM prints.
-
-    Raises:
-        UserError: it isn't there or fails.
-    """
-    if shutil.which(command[0]) is None:
+    """What a command of SLURM prints; refuses a machine where it is missing or fails."""
+    name = command[0]
+    if shutil.which(name) is None:
         raise UserError(
-            f"there is no {command[0]} on this machine, so jobs can't be submitted to SLURM: call snakemake "
-            f"on a login node of the cluster, or without {Path(PROFILE).parent}"
+            f"there is no {name} on this machine, so jobs can't be submitted to SLURM: call snakemake on a login node "
+            f"of the cluster, or without {Path(PROFILE).parent}"
         )
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     if run.returncode != 0:
-        *_, reason = ["", *run.stderr.strip().splitlines()]
+        reason = [str(run.returncode), *run.stderr.strip().splitlines()][-1]
         raise UserError(
-            f"SLURM doesn't answer ({command[0]}: {reason or run.returncode}): check whether `{command[0]}` "
-            "works on this machine, then call snakemake again"
+            f"SLURM doesn't answer ({name}: {reason}): check whether `{name}` works on this machine, then call "
+            "snakemake again"
         )
     return run.stdout
 
 
 def check_cluster(
-    requests: Sequence[Request],
-    folder: Path,
-    *,
-    longest: float,
-    array_rules: str | None,
-    jobs: float,
+    requests: Sequence[Request], folder: Path, *, longest: float, arrays: str | None, jobs: float
 ) -> None:
-    """All of these checks, with what the cluster says of itself.
-
-    Raises:
-        UserError: one of them fails.
-    """
+    """All of these checks, with what the cluster says of itself."""
     check_requests(requests, read_nodes(ask(NODES)))
     check_times(requests, longest)
-    check_arrays(array_rules, requests, jobs)
+    check_arrays(arrays, requests, jobs)
     check_earlier_jobs(ask(QUEUE), folder)
