@@ -16,6 +16,7 @@ rule all:
     input:
         expand("<results>/figures/{figure}.pdf", figure=FIGURES),
         expand("<results>/tables/{table}.csv", table=TABLES),
+        files_of_agents("README.md", further=False),
     message:
         "Everything is there"
 
@@ -27,6 +28,7 @@ include: "workflow/rules/cross_play.smk"
 include: "workflow/rules/exploitability.smk"
 include: "workflow/rules/ablations.smk"
 include: "workflow/rules/tournament.smk"
+include: "workflow/rules/cards.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/transcripts.smk"
@@ -40,6 +42,7 @@ rule everything:
         expand("<results>/tables/{table}.csv", table=FURTHER_TABLES),
         expand("<results>/figures/{figure}.pdf", figure=FURTHER_FIGURES),
         expand("<results>/tables/{table}.html", table=TABLES + FURTHER_TABLES),
+        files_of_agents("README.md", further=True),
         "<results>/transcripts/index.html",
         "<results>/run.html",
     message:

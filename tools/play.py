@@ -3,7 +3,6 @@
 import argparse
 import os
 import secrets
-import shutil
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -55,7 +54,6 @@ def main() -> None:
             derive_seed(seed, "play", "seat") % 2,
             opponent,
             opponent_name=name,
-            width=shutil.get_terminal_size().columns,
         )
     except UserError as error:
         sys.exit(str(error))

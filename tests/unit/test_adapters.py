@@ -258,3 +258,14 @@ def test_an_adapter_that_lacks_weights_is_refused(saved: Path, base_model: Path)
 
 def test_the_record_is_plain(saved: Path) -> None:
     assert isinstance(json.loads((saved / BASE_RECORD).read_text())["fingerprint"], str)
+
+
+def test_the_same_adapter_is_saved_as_the_same_bytes(base_model: Path, tmp_path: Path) -> None:
+    saved = tmp_path / "first", tmp_path / "second"
+    for folder in saved:
+        save_adapter(with_learner(base_model), base_model, folder)
+    files = [{path.name: path.read_bytes() for path in folder.iterdir()} for folder in saved]
+    assert files[0] == files[1]
+    assert "README.md" not in files[0]
+    layers = json.loads(files[0]["adapter_config.json"])["target_modules"]
+    assert layers == sorted(layers)

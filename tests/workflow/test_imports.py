@@ -12,7 +12,10 @@ from tests.workflow.conftest import REPOSITORY
 
 SCRIPTS = REPOSITORY / "workflow" / "scripts"
 HEAVY = ("torch", "transformers", "peft")
-DRAWING = ("claims.py", "draw_figure.py", "table_*.py")
+DRAWING = (
+    *("claims.py", "draw_figure.py", "table_*.py", "print_table.py"),
+    *("describe_run.py", "list_transcripts.py", "show_transcript.py"),
+)
 
 
 ROOMS = (

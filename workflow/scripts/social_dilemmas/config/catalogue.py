@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations, combinations_with_replacement, product
+from pathlib import Path
 
 from social_dilemmas.agents.agent import WARM_START, Agent, Kind, learner_name
 from social_dilemmas.agents.axelrod.names import TOURNAMENT_KIND, chosen_strategies
@@ -27,23 +28,32 @@ class Trained:
 
     Attributes:
         stage: `training`, `exploitability` or `ablations`.
-        folder: where it is below the results.
-        start: where the model that it starts from is below the results.
+        folder, base: where it and the model that it starts from are, below the results.
         game, model, seed: of the training.
-        agent: the agent's name in tables.
+        name: the agent's name in tables.
         settings: of the run.
         opponent: the only one that it learns against; None for self-play.
     """
 
     stage: str
-    folder: str
-    start: str
+    folder: Path
+    base: Path
     game: str
     model: str
     seed: int
-    agent: str
+    name: str
     settings: TrainingSettings
     opponent: str | None = None
+
+    @property
+    def further(self) -> bool:
+        """Whether only the further experiments make it."""
+        return self.stage != "training"
+
+    @property
+    def table(self) -> str:
+        """The table that has its scores."""
+        return self.stage if self.further else "cross_play"
 
 
 @dataclass(frozen=True)
@@ -114,8 +124,8 @@ def trainings(config: Config) -> Iterator[Trained]:
         names = {"game": game, "model": model, "algorithm": algorithm, "seed": seed}
         yield Trained(
             "training",
-            paths.TRAINING.format(**names),
-            paths.WARM_STARTED.format(**names),
+            Path(paths.TRAINING.format(**names)),
+            Path(paths.WARM_STARTED.format(**names)),
             game,
             model,
             seed,
@@ -127,8 +137,8 @@ def trainings(config: Config) -> Iterator[Trained]:
             names = {"game": game, "model": model, "algorithm": algorithm, "seed": seed}
             yield Trained(
                 "exploitability",
-                paths.LEARNER.format(**names, opponent=opponent),
-                paths.WARM_STARTED.format(**names),
+                Path(paths.LEARNER.format(**names, opponent=opponent)),
+                Path(paths.WARM_STARTED.format(**names)),
                 game,
                 model,
                 seed,
@@ -140,8 +150,8 @@ def trainings(config: Config) -> Iterator[Trained]:
         names = {"game": game, "model": model, "variant": variant, "seed": seed}
         yield Trained(
             "ablations",
-            paths.VARIANT.format(**names),
-            variant_start(config, variant).format(**names),
+            Path(paths.VARIANT.format(**names)),
+            Path(variant_start(config, variant).format(**names)),
             game,
             model,
             seed,
