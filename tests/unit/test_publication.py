@@ -107,7 +107,9 @@ def made(
     (results / "figures").mkdir()
     (results / "figures" / "cross_play.pdf").write_bytes(b"a figure")
     keys = {"model": "embedded", "game": "split", "agent": "naive", "low": 1.0, "high": 2.0}
-    scores = [{**keys, "opponent": "greedy", "pairing": "all", "quantity": "payoff", "mean": 81.25}]
+    scores = [
+        {**keys, "opponent": "greedy", "seed_relation": "all", "quantity": "payoff", "mean": 81.25}
+    ]
     claims = [
         {**keys, "claim": "C1", "opponent": "itself", "quantity": "points a round", "value": 82.5}
         | {"bound": "<= 90", "aim": False, "holds": True}

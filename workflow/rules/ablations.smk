@@ -46,37 +46,3 @@ use rule play_cross_play as play_variant with:
         code=code_of_game("cross_play.py"),
     message:
         "Matches of the ablation {wildcards.variant} in {wildcards.game}, {wildcards.model}"
-
-
-rule table_ablations:
-    input:
-        standard=expand(
-            "<results>/cross_play/{game}/{model}/matches.parquet",
-            game=config["ablations"]["games"],
-            model=MODELS,
-        ),
-        variants=variant_files("<results>/ablations/{game}/{model}/{variant}/matches.parquet"),
-    output:
-        report(
-            "<results>/tables/ablations.csv",
-            caption="../report/table_ablations.rst",
-            category="Tables",
-            labels={"table": in_words("ablations"), "as": "CSV"},
-        ),
-    log:
-        "<logs>/tables/ablations.log",
-    benchmark:
-        "<benchmarks>/tables/ablations.tsv"
-    conda:
-        "../../envs/plot.yaml"
-    resources:
-        **needs("table"),
-    params:
-        algorithm=config["ablations"]["algorithm"],
-        sources=list(product(config["ablations"]["games"], MODELS)),
-        variants=[(game, model, variant) for game, variant in ABLATIONS for model in MODELS],
-        code=code_hash("table_ablations.py"),
-    message:
-        "Table of what each ablation costs"
-    script:
-        "../scripts/table_ablations.py"

@@ -15,6 +15,7 @@ from social_dilemmas.agents.agent import WARM_START
 from social_dilemmas.config.check import check, fitted, with_defaults
 from social_dilemmas.errors import UserError
 from social_dilemmas.run.estimate.jobs import Estimates
+from social_dilemmas.report import catalogue
 from social_dilemmas.report.names import game_title, readable
 from social_dilemmas.games import declare, game_of, kind_named, wordings
 from social_dilemmas.config.settings import (
@@ -141,11 +142,6 @@ def modules_of(*games):
 def code_of_game(script):
     """The hash of a script that plays the game of its job."""
     return lambda wildcards: code_hash(script, *modules_of(wildcards.game))
-
-
-def code_of_figure(figure):
-    """The hash of a figure's module and of what it needs."""
-    return code_hash("draw_figure.py", f"report/figures/{figure}.py", *modules_of(*GAMES))
 
 
 def learners(game):
@@ -321,9 +317,9 @@ def check_submission(workflow):
 def closing_words(workflow):
     """What the claims of a run that included them came to, and where to look next."""
     ran = {job.rule.name for job in workflow.dag.jobs}
-    for rule_name in ("all_claims", "claims"):
-        if rule_name in ran:
+    for table in ("all_claims", "claims"):
+        if f"table_{table}" in ran:
             results = Path("results", config["scale"])
-            print((results / "tables" / f"{rule_name}.txt").read_text())
+            print((results / "tables" / f"{table}.txt").read_text())
             print(f"Figures: {results}/figures   tables: {results}/tables   logs: {results}/logs")
             return

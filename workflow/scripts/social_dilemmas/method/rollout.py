@@ -17,7 +17,7 @@ from social_dilemmas.policy.trajectory import Trajectory
 from social_dilemmas.randomness import derive_seed
 from social_dilemmas.run.ranks import ALONE, Processes
 
-OUTCOMES = ("payoff", "payoff_other", "welfare_share", "invalid_rate")
+OUTCOMES = ("payoff", "payoff_opponent", "welfare_share", "invalid_rate")
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ def summarise(game: Game, seats: Sequence[tuple[Match, int]]) -> dict[str, float
 def summarise_results(game: Game, results: Sequence[SeatResult]) -> dict[str, float]:
     """Payoffs and behaviour of seats; quantities that were never observed are NaN.
 
-    `payoff` and `payoff_other` are points a round, `welfare_share` is what both seats got of the largest possible
+    `payoff` and `payoff_opponent` are points a round, `welfare_share` is what both seats got of the largest possible
     sum, `invalid_rate` the share of rounds in which a reply had to be forfeited.
     """
     if not results:
@@ -231,7 +231,7 @@ def summarise_results(game: Game, results: Sequence[SeatResult]) -> dict[str, fl
             observed[name].append(value)
     return {
         "payoff": sum(own) / rounds,
-        "payoff_other": sum(other) / rounds,
+        "payoff_opponent": sum(other) / rounds,
         "welfare_share": welfare_share(sum(own) + sum(other), optimum),
         "invalid_rate": sum(result.invalid for result in results) / rounds,
         **{name: fmean(values) if values else float("nan") for name, values in observed.items()},

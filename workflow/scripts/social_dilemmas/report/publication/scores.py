@@ -6,10 +6,11 @@ from pathlib import Path
 import pandas as pd
 
 from social_dilemmas.report.model_card import table
-from social_dilemmas.report.names import quantity_words, readable
-from social_dilemmas.report.printed import number, with_interval
+from social_dilemmas.report.names import readable
+from social_dilemmas.report.numbers import number, with_interval
 from social_dilemmas.report.publication.agents import TrainedAgent
-from social_dilemmas.statistics.tables import ALL_SEEDS, ITSELF, PAYOFFS
+from social_dilemmas.statistics.quantities import PAYOFFS, quantity_words
+from social_dilemmas.statistics.tables import ALL_SEEDS, ITSELF, RELATION
 
 LAST = 0.1  # of the iterations; what the training came to is their mean
 
@@ -51,7 +52,7 @@ class Scores:
         rows = self._read(agent.table)
         if rows.empty:
             return rows
-        chosen = _of(rows, agent) & (rows["pairing"] == ALL_SEEDS) & rows["quantity"].isin(PAYOFFS)
+        chosen = _of(rows, agent) & (rows[RELATION] == ALL_SEEDS) & rows["quantity"].isin(PAYOFFS)
         if agent.opponent is not None:
             chosen &= rows["opponent"] == agent.opponent
         return rows[chosen]
