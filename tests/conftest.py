@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from social_dilemmas.policy.masks import TokenMasks
     from social_dilemmas.policy.model import LanguageModel
 
+NAMES = {
+    "layers": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "feed_forward_size": "intermediate_size",
+}
 TINY: dict[str, Any] = {
     "kind": "embedded",
     "seed": 0,
@@ -32,6 +38,11 @@ TINY: dict[str, Any] = {
     "feed_forward_size": 32,
     "merges": 64,
 }
+
+
+def model_entry(settings: dict[str, Any]) -> SimpleNamespace:
+    """A config entry of `models` as `write_base_model` reads it."""
+    return SimpleNamespace(**{NAMES.get(key, key): value for key, value in settings.items()})
 
 
 gc.set_threshold(COLLECT_AFTER)
@@ -62,7 +73,9 @@ def base_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from social_dilemmas.policy.model import write_base_model
 
     path = tmp_path_factory.mktemp("model") / "base"
-    write_base_model(TINY, *game_texts([{"name": name} for name in game_names()]), path)
+    write_base_model(
+        model_entry(TINY), *game_texts([{"name": name} for name in game_names()]), path
+    )
     return path
 
 
@@ -86,36 +99,6 @@ def masks_of(tiny: "LanguageModel") -> MasksOf:
         return tiny.masks(build_game(name, 10))
 
     return compiled
-
-
-# Templates in the styles of well-known chat models; tokens of theirs that mark turns.
-FOREIGN = {
-    "chatml": (
-        "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}"
-        "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
-        ["<|im_start|>", "<|im_end|>"],
-    ),
-    "headers": (
-        "{{ bos_token }}{% for m in messages %}{{ '<|start_header_id|>' + m.role + "
-        "'<|end_header_id|>\n\n' + m.content + '<|eot_id|>' }}{% endfor %}"
-        "{% if add_generation_prompt %}"
-        "{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}",
-        ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"],
-    ),
-    "turns": (
-        "{{ bos_token }}{% for m in messages %}{{ '<start_of_turn>' + "
-        "('model' if m.role == 'assistant' else m.role) + '\n' + m.content | trim + "
-        "'<end_of_turn>\n' }}{% endfor %}"
-        "{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}",
-        ["<start_of_turn>", "<end_of_turn>"],
-    ),
-    "brackets": (
-        "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}"
-        "{{ '[INST]' + m.content + '[/INST]' }}{% else %}{{ m.content + eos_token }}{% endif %}"
-        "{% endfor %}",
-        ["[INST]", "[/INST]"],
-    ),
-}
 
 
 class MakeTokenizer(Protocol):
@@ -150,15 +133,3 @@ def make_tokenizer() -> MakeTokenizer:
         )
 
     return make
-
-
-@pytest.fixture(scope="session", params=["embedded", *FOREIGN])
-def any_chat(
-    request: pytest.FixtureRequest, tiny: "LanguageModel", make_tokenizer: MakeTokenizer
-) -> "ChatFormat":
-    """The chat format of the embedded model, and of tokenizers in other styles."""
-    from social_dilemmas.policy.chat import ChatFormat
-
-    if request.param == "embedded":
-        return tiny.chat
-    return ChatFormat(make_tokenizer(*FOREIGN[request.param]))

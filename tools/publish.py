@@ -5,9 +5,10 @@ import os
 import sys
 from pathlib import Path
 
-from social_dilemmas.config.load import REPOSITORY, read_config
+from social_dilemmas.config import paths
+from social_dilemmas.config.load import REPOSITORY, load_scale
 from social_dilemmas.errors import UserError
-from social_dilemmas.report.publication.agents import finished_agents
+from social_dilemmas.report.publishing.agents import finished_agents
 
 NEXT = """\
 {folder}: {count} adapters, {size:.1f} MB
@@ -23,17 +24,17 @@ def main() -> None:
     options = parser.parse_args()
     os.environ.update(TQDM_DISABLE="1", TOKENIZERS_PARALLELISM="false")
     try:
-        config = read_config(options.scale)
-        results = Path("results", config["scale"])
+        config = load_scale(options.scale)
+        results = Path(paths.results(config.scale))
         finished_agents(config, results)  # says what is missing before heavy libraries are loaded
-        from social_dilemmas.report.publication.folder import publish
+        from social_dilemmas.report.publishing.folder import publish
 
         folder = results / "publish"
         adapters = publish(config, results, REPOSITORY / "LICENSE", folder)
     except UserError as error:
         sys.exit(str(error))
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
-    print(NEXT.format(folder=folder, count=len(adapters), size=size, scale=config["scale"]))
+    print(NEXT.format(folder=folder, count=len(adapters), size=size, scale=config.scale))
 
 
 if __name__ == "__main__":

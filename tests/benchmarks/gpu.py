@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -282,7 +283,10 @@ def measure_laptop(devices: Sequence[str], iterations: int) -> dict[tuple[str, s
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model"
-        write_base_model(entry, *game_texts(config["games"]), path)
+        names = {"layers": "num_hidden_layers", "heads": "num_attention_heads"}
+        names["feed_forward_size"] = "intermediate_size"
+        model = SimpleNamespace(**{names.get(key, key): value for key, value in entry.items()})
+        write_base_model(model, *game_texts(config["games"]), path)
         told = json.loads((path / "config.json").read_text())
         heads, hidden = entry["heads"], entry["hidden_size"]
         sizes = (hidden, entry["layers"], heads, heads, hidden // heads, entry["feed_forward_size"])

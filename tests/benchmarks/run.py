@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 from peft import PeftModel
@@ -34,10 +35,15 @@ from social_dilemmas.policy.model import LanguageModel, load_model, write_base_m
 from social_dilemmas.policy.sampler import LanguageModelPlayer, streams_in_order
 from social_dilemmas.policy.trajectory import Trajectory, collate
 
-SHAPE = {
-    **{"kind": "embedded", "seed": 0, "hidden_size": 64, "layers": 2, "heads": 2},
-    **{"feed_forward_size": 128, "merges": 128},
-}
+MODEL = SimpleNamespace(
+    kind="embedded",
+    seed=0,
+    hidden_size=64,
+    num_hidden_layers=2,
+    num_attention_heads=2,
+    intermediate_size=128,
+    merges=128,
+)
 MATCHES, ROUNDS = 16, 10
 GAME = "trust_and_split"  # messages and proposals, seats that speak at different times
 TURNS, REPLY = 10, 8  # of the comparison with `generate`, whose replies all have one length
@@ -180,7 +186,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model"
-        write_base_model(SHAPE, *game_texts([{"name": GAME}]), path)
+        write_base_model(MODEL, *game_texts([{"name": GAME}]), path)
         plain, adapted = load_model(path, "cpu"), load_model(path, "cpu")
         model = attach_learner(adapted, rank=8, alpha=16, seed=0)
         for name in ("second", "third"):

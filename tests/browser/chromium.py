@@ -1,10 +1,8 @@
-"""A headless Chromium that is asked over its DevTools pipe; nothing has to be installed beside it.
+"""A headless Chromium that is driven over its DevTools pipe; nothing else has to be installed.
 
 https://chromedevtools.github.io/devtools-protocol
 """
 
-import base64
-import fcntl
 import json
 import os
 import select
@@ -16,30 +14,24 @@ from pathlib import Path
 from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-LAUNCH = (  # it reads commands from file descriptor 3 and answers on 4
-    "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); "
-    "os.execv(sys.argv[3], sys.argv[3:])"
-)
+LAUNCH = """
+import fcntl, os, sys
+ends = [fcntl.fcntl(int(end), fcntl.F_DUPFD_CLOEXEC, 10) for end in sys.argv[1:3]]
+for descriptor, end in enumerate(ends, 3):  # it reads commands from 3 and answers on 4
+    os.dup2(end, descriptor)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 OPTIONS = (
-    "--headless=new",
-    "--remote-debugging-pipe",
-    "--no-sandbox",  # which containers don't allow
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
+    *("--headless=new", "--remote-debugging-pipe", "--no-first-run"),
+    "--no-sandbox",  # containers don't allow it
+    *("--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
 )
 PATIENCE = 60  # seconds for an answer
 
 
 def find_chromium() -> str:
-    """Path of the browser: `CHROMIUM` in the environment, or one of the usual names.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
+    """Path of the browser, from `CHROMIUM` in the environment or by a usual name; FileNotFoundError without one."""
     named = os.environ.get("CHROMIUM")
     for name in [named] if named else NAMES:
         if found := shutil.which(name):
@@ -53,8 +45,8 @@ class Chromium:
     """The browser's process, with one page."""
 
     def __init__(self, profile: Path) -> None:
-        to_browser, self._commands = _high_pipe()
-        self._answers, from_browser = _high_pipe()
+        to_browser, self._commands = os.pipe()
+        self._answers, from_browser = os.pipe()
         command = [find_chromium(), *OPTIONS, f"--user-data-dir={profile}", "about:blank"]
         self._process = subprocess.Popen(
             [sys.executable, "-c", LAUNCH, str(to_browser), str(from_browser), *command],
@@ -63,8 +55,7 @@ class Chromium:
         )
         os.close(to_browser)
         os.close(from_browser)
-        self._buffer = b""
-        self._asked = 0
+        self._buffer, self._asked = b"", 0
         self._session: str | None = None
         self.events: list[dict[str, Any]] = []
         targets = self.ask("Target.getTargets")["targetInfos"]
@@ -82,7 +73,7 @@ class Chromium:
         os.close(self._answers)
 
     def ask(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Send a command and wait for its answer; events on the way are kept in `events`."""
+        """Send a command and wait for its answer; events in between are kept in `events`."""
         self._asked += 1
         message: dict[str, Any] = {"id": self._asked, "method": method, "params": parameters}
         if self._session:
@@ -98,15 +89,10 @@ class Chromium:
                 return dict(answer["result"])
 
     def open(self, page: Path, width: int = 1200, height: int = 900, dark: bool = False) -> None:
-        """Load a file in a window of this size and wait until it is there."""
+        """Load a file in a window of this size and wait until it is loaded."""
         self.events.clear()
-        self.ask(
-            "Emulation.setDeviceMetricsOverride",
-            width=width,
-            height=height,
-            deviceScaleFactor=1,
-            mobile=False,
-        )
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.ask("Emulation.setDeviceMetricsOverride", **size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.ask("Emulation.setEmulatedMedia", features=[scheme])
         self.ask("Page.navigate", url=page.resolve().as_uri())
@@ -114,10 +100,9 @@ class Chromium:
             self.events.append(self._read())
 
     def evaluate(self, expression: str) -> Any:
-        """The value of a JavaScript expression; of what it promises, if it promises."""
-        answer = self.ask(
-            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
-        )
+        """The value of a JavaScript expression; a promise is awaited."""
+        options = {"returnByValue": True, "awaitPromise": True}
+        answer = self.ask("Runtime.evaluate", expression=expression, **options)
         if "exceptionDetails" in answer:
             raise RuntimeError(answer["exceptionDetails"]["exception"]["description"])
         return answer["result"].get("value")
@@ -141,7 +126,7 @@ class Chromium:
         self.ask("Input.insertText", text=text)
 
     def complaints(self) -> list[str]:
-        """What the console said that is an error, and exceptions that nobody caught."""
+        """Errors on the console, and uncaught exceptions."""
         found = []
         for event in self.events:
             details = event.get("params", {})
@@ -155,26 +140,17 @@ class Chromium:
         return found
 
     def requests(self) -> list[str]:
-        """Addresses that were asked for, but for what pages hold in themselves."""
-        urls = [
-            event["params"]["request"]["url"]
-            for event in self.events
-            if event["method"] == "Network.requestWillBeSent"
-        ]
+        """Addresses that were requested, except data that pages hold in themselves."""
+        requests = [e for e in self.events if e["method"] == "Network.requestWillBeSent"]
+        urls = [request["params"]["request"]["url"] for request in requests]
         return [url for url in urls if not url.startswith(("data:", "blob:"))]
 
     def fonts(self, selector: str) -> set[str]:
         """Names of the fonts that the text of an element is really drawn with."""
         root = self.ask("DOM.getDocument")["root"]["nodeId"]
         node = self.ask("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
-        return {
-            font["familyName"]
-            for font in self.ask("CSS.getPlatformFontsForNode", nodeId=node)["fonts"]
-        }
-
-    def screenshot(self, output: Path) -> None:
-        """Save a picture of the window."""
-        output.write_bytes(base64.b64decode(self.ask("Page.captureScreenshot")["data"]))
+        drawn = self.ask("CSS.getPlatformFontsForNode", nodeId=node)
+        return {font["familyName"] for font in drawn["fonts"]}
 
     def _read(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:
@@ -187,12 +163,3 @@ class Chromium:
             self._buffer += data
         message, self._buffer = self._buffer.split(b"\0", 1)
         return dict(json.loads(message))
-
-
-def _high_pipe() -> tuple[int, int]:
-    """A pipe whose ends aren't the file descriptors that the browser will use."""
-    low = os.pipe()
-    reading, writing = (fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in low)
-    for end in low:
-        os.close(end)
-    return reading, writing

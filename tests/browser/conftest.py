@@ -9,9 +9,12 @@ from tests.browser.chromium import Chromium, find_chromium
 from tests.browser.sample import TOLD
 from tests.workflow.conftest import Workflow, pretended_run  # noqa: F401
 
+from social_dilemmas.report.pages.page import write_page
+from social_dilemmas.report.pages.transcript import transcript_page
+
 
 def pytest_sessionstart() -> None:
-    """Without a browser nothing here can run: say so at once."""
+    """Without a browser nothing here can run, which is said at once."""
     try:
         find_chromium()
     except FileNotFoundError as error:
@@ -27,9 +30,6 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
 
 @pytest.fixture(scope="session")
 def transcript(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from social_dilemmas.report.pages.page import write_page
-    from social_dilemmas.report.pages.transcript import transcript_page
-
     page = tmp_path_factory.mktemp("pages") / "transcript.html"
     write_page("transcript.html.jinja", page, model="embedded", **transcript_page(TOLD))
     return page

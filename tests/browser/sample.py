@@ -1,4 +1,4 @@
-"""Transcripts to be shown: four matches, one of them with a message that is full of markup."""
+"""Transcripts to be shown: four matches, one of them with a message full of markup."""
 
 from typing import Any
 
@@ -22,11 +22,11 @@ def match(outcome: str, points: tuple[float, float], said: str) -> dict[str, Any
             {
                 "rewards": list(points),
                 "replies": [
-                    [reply(f"{RULES if index == 0 else ''}Your turn.", text, -0.25)],
-                    [reply(f"{RULES if index == 0 else ''}Your turn, too.", "<5 coins>", None)],
+                    [reply(f"{rules}Your turn.", text, -0.25)],
+                    [reply(f"{rules}Your turn, too.", "<5 coins>", None)],
                 ],
             }
-            for index, text in enumerate(("<5 coins>", f"<message>{said}</message>"))
+            for rules, text in ((RULES, "<5 coins>"), ("", f"<message>{said}</message>"))
         ],
     }
 

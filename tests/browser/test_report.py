@@ -15,20 +15,12 @@ def opened(browser: Chromium, report: Path) -> None:
     browser.wait_for("document.querySelectorAll('#app li a').length > 3")
 
 
-def test_it_opens_and_asks_nobody(browser: Chromium, report: Path) -> None:
+def test_it_opens_with_claims_first_and_requests_nothing(browser: Chromium, report: Path) -> None:
     assert browser.complaints() == []
     assert browser.requests() == [report.resolve().as_uri()]
-
-
-def test_claims_come_first(browser: Chromium) -> None:
     listed = browser.evaluate(MENU)
-    assert listed[listed.index("About") + 1 :] == [
-        "Claims",
-        "Figures",
-        "Tables",
-        "Transcripts",
-        "Versions and settings",
-    ]
+    categories = ["Claims", "Figures", "Tables", "Transcripts", "Versions and settings"]
+    assert listed[listed.index("About") + 1 :] == categories
 
 
 def test_the_top_of_a_tall_picture_can_be_reached(browser: Chromium) -> None:

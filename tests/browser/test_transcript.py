@@ -7,6 +7,7 @@ from tests.browser.chromium import Chromium
 from tests.browser.sample import MARKUP
 
 SHOWN = "[...document.querySelectorAll('.match')].filter(m => !m.hidden).map(m => m.querySelector('h3').innerText)"
+OPEN = "[...document.querySelectorAll('.match')].map(m => m.open)"
 COUNT = "document.querySelector('.count').textContent"
 
 
@@ -15,25 +16,18 @@ def opened(browser: Chromium, transcript: Path) -> None:
     browser.open(transcript)
 
 
-def test_nothing_is_amiss_and_nothing_is_asked_of_others(
-    browser: Chromium, transcript: Path
-) -> None:
-    assert browser.evaluate(SHOWN) == [f"Match {number}" for number in (1, 2, 3, 4)]
+def test_it_raises_no_errors_and_requests_nothing(browser: Chromium, transcript: Path) -> None:
     assert browser.complaints() == []
     assert browser.requests() == [transcript.resolve().as_uri()]
-
-
-def test_a_complaint_would_be_seen(browser: Chromium) -> None:
     browser.evaluate("setTimeout(() => { throw new Error('amiss') })")
     browser.evaluate("new Promise(resolve => setTimeout(resolve, 50))")
     assert "amiss" in "".join(browser.complaints())
 
 
 def test_fonts_are_without_serifs(browser: Chromium) -> None:
-    for selector in ("h1", ".match summary h3", ".said q"):
-        fonts = browser.fonts(selector)
-        assert fonts
-        assert not [font for font in fonts if "Serif" in font or "Times" in font]
+    fonts = [browser.fonts(selector) for selector in ("h1", ".match summary h3", ".said q")]
+    assert all(fonts)
+    assert not [font for font in set().union(*fonts) if "Serif" in font or "Times" in font]
 
 
 def test_markup_in_a_message_is_text(browser: Chromium) -> None:
@@ -43,31 +37,21 @@ def test_markup_in_a_message_is_text(browser: Chromium) -> None:
     assert browser.evaluate("document.title").startswith("Naive RL with Greedy")
 
 
-@pytest.mark.parametrize(
-    ("outcome", "matches"),
-    [
-        ("", [1, 2, 3, 4]),
-        ("both_do_well", [1]),
-        ("is_exploited", [2, 3]),
-        ("both_do_poorly", [4]),
-    ],
-)
-def test_outcomes_are_chosen(browser: Chromium, outcome: str, matches: list[int]) -> None:
-    browser.evaluate(f"document.querySelector('[name=outcome][value=\"{outcome}\"]').click()")
-    assert browser.evaluate(SHOWN) == [f"Match {number}" for number in matches]
-    assert browser.evaluate(COUNT).split()[0] == str(len(matches))
+def test_outcomes_are_chosen(browser: Chromium) -> None:
+    choices = {"both_do_well": [1], "is_exploited": [2, 3], "both_do_poorly": [4], "": [1, 2, 3, 4]}
+    for outcome, matches in choices.items():
+        browser.evaluate(f"document.querySelector('[name=outcome][value=\"{outcome}\"]').click()")
+        assert browser.evaluate(SHOWN) == [f"Match {number}" for number in matches]
+        assert browser.evaluate(COUNT).split()[0] == str(len(matches))
 
 
-def test_outcomes_are_chosen_with_the_keyboard(browser: Chromium) -> None:
+def test_matches_are_opened_and_chosen_with_the_keyboard(browser: Chromium) -> None:
+    browser.evaluate("document.querySelectorAll('.match summary')[1].focus()")
+    browser.press("Enter", 13, "\r")
+    assert browser.evaluate(OPEN) == [True, True, False, False]
     browser.evaluate("document.querySelector('[name=outcome]').focus()")
     browser.press("ArrowRight", 39)
     assert browser.evaluate(SHOWN) == ["Match 1"]
-
-
-def test_a_match_is_opened_with_the_keyboard(browser: Chromium) -> None:
-    browser.evaluate("document.querySelectorAll('.match summary')[1].focus()")
-    browser.press("Enter", 13, "\r")
-    assert browser.evaluate("document.querySelectorAll('.match')[1].open")
 
 
 def test_search_shows_rounds_that_hold_the_words(browser: Chromium) -> None:
@@ -80,12 +64,7 @@ def test_search_shows_rounds_that_hold_the_words(browser: Chromium) -> None:
     browser.evaluate("document.querySelector('[type=search]').value = ''")
     browser.evaluate("document.querySelector('form').dispatchEvent(new Event('input'))")
     assert len(browser.evaluate(SHOWN)) == 4
-    assert browser.evaluate("[...document.querySelectorAll('.match')].map(m => m.open)") == [
-        True,
-        False,
-        False,
-        False,
-    ]
+    assert browser.evaluate(OPEN) == [True, False, False, False]
 
 
 @pytest.mark.parametrize("width", [320, 600, 1200])
@@ -97,12 +76,11 @@ def test_nothing_sticks_out(browser: Chromium, transcript: Path, width: int) -> 
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_text_stands_out(browser: Chromium, transcript: Path, dark: bool) -> None:
-    """A contrast of 4.5, as WCAG 2.2 asks for."""
     browser.open(transcript, dark=dark)
     browser.evaluate("document.querySelector('[name=fold]').click()")
     for selector in (".told", ".said q", ".second .said q", ".chip", ".eyebrow", ".gain"):
         for contrast in browser.evaluate(CONTRASTS % selector):
-            assert contrast >= 4.5, selector
+            assert contrast >= 4.5, selector  # as WCAG 2.2 asks for
 
 
 CONTRASTS = """

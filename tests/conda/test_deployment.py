@@ -119,7 +119,7 @@ def test_pip_s_environment_gives_the_same_bytes(smoke: Clone, tmp_path: Path) ->
         *("--snakefile", smoke.folder / "Snakefile"),
         *("--configfile", smoke.folder / "config" / "smoke.yaml", "--", adapter),
     )
-    for name in ("adapter_model.safetensors", "adapter_config.json", "README.md"):
+    for name in ("adapter_model.safetensors", "adapter_config.json", "base_model.json"):
         ours, theirs = (folder / adapter / name for folder in (smoke.folder, tmp_path))
         assert ours.read_bytes() == theirs.read_bytes(), name
 

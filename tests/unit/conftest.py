@@ -9,13 +9,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
 if TYPE_CHECKING:
+    from tests.conftest import MakeTokenizer
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from social_dilemmas.policy.chat import ChatFormat
     from social_dilemmas.policy.model import LanguageModel
 
 TEXT = (
@@ -75,6 +78,35 @@ TEMPLATES = {
     "{{ '<start_of_turn>' + ('model' if message.role == 'assistant' else message.role) + '\n' }}"
     "{{ (prefix if loop.first else '') + message.content | trim + '<end_of_turn>\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}",
+}
+
+# Templates in the styles of well-known chat models; tokens of theirs that mark turns.
+FOREIGN = {
+    "chatml": (
+        "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}"
+        "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
+        ["<|im_start|>", "<|im_end|>"],
+    ),
+    "headers": (
+        "{{ bos_token }}{% for m in messages %}{{ '<|start_header_id|>' + m.role + "
+        "'<|end_header_id|>\n\n' + m.content + '<|eot_id|>' }}{% endfor %}"
+        "{% if add_generation_prompt %}"
+        "{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}",
+        ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"],
+    ),
+    "turns": (
+        "{{ bos_token }}{% for m in messages %}{{ '<start_of_turn>' + "
+        "('model' if m.role == 'assistant' else m.role) + '\n' + m.content | trim + "
+        "'<end_of_turn>\n' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}",
+        ["<start_of_turn>", "<end_of_turn>"],
+    ),
+    "brackets": (
+        "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}"
+        "{{ '[INST]' + m.content + '[/INST]' }}{% else %}{{ m.content + eos_token }}{% endif %}"
+        "{% endfor %}",
+        ["[INST]", "[/INST]"],
+    ),
 }
 
 # Control tokens, and others that a family has marked out beforehand.
@@ -255,6 +287,12 @@ def _model_of(name: str, tokens: int) -> "PreTrainedModel":
     return AutoModelForCausalLM.from_config(configs[name]())
 
 
+def hub_entry(source: object, **given: str | None) -> SimpleNamespace:
+    """A config entry of `models` for a published model."""
+    defaults = {"name": "tiny", "kind": "hub", "revision": None, "dtype": None}
+    return SimpleNamespace(**{**defaults, "source": str(source), **given})
+
+
 class FamilyOf(Protocol):
     """Builds a family's tokenizer as it is published, by the type of its models."""
 
@@ -299,8 +337,24 @@ def base_of(published: Published, tmp_path_factory: pytest.TempPathFactory) -> B
     @cache
     def directory(name: str) -> Path:
         path = tmp_path_factory.mktemp("base") / name
-        entry = {"name": "tiny", "kind": "hub", "source": str(published(name))}
-        write_base_model(entry, (), (), path)
+        write_base_model(hub_entry(published(name)), (), (), path)
         return path
 
     return lambda name: load_model(directory(name), device="cpu")
+
+
+@pytest.fixture(scope="session", params=["embedded", *FOREIGN, *TEMPLATES])
+def any_chat(
+    request: pytest.FixtureRequest,
+    tiny: "LanguageModel",
+    make_tokenizer: "MakeTokenizer",
+    base_of: BaseOf,
+) -> "ChatFormat":
+    """Chat formats of the embedded model, of tokenizers in other styles, and of the published families."""
+    from social_dilemmas.policy.chat import ChatFormat
+
+    if request.param == "embedded":
+        return tiny.chat
+    if request.param in FOREIGN:
+        return ChatFormat(make_tokenizer(*FOREIGN[request.param]))
+    return base_of(request.param).chat

@@ -1,58 +1,100 @@
-"""A chat server on this machine that answers at once."""
+"""A chat server on this machine, whose answers a test decides."""
 
 import json
+import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from types import TracebackType
 from typing import Any, Self
 
+Behaviour = Callable[[BaseHTTPRequestHandler], None]
+
+
+def sends(body: str, status: int = 200, **headers: str) -> Behaviour:
+    """Answers with this body."""
+
+    def behave(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        for name, value in {"Content-Type": "application/json", **headers}.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.send_header("Content-Length", str(len(body.encode())))
+        handler.end_headers()
+        handler.wfile.write(body.encode())
+
+    return behave
+
+
+def says(text: str | None, **more: Any) -> Behaviour:
+    """Answers with a chat completion; `more` are further fields, such as `usage`."""
+    return sends(json.dumps({"choices": [{"message": {"content": text}}], **more}))
+
+
+def fails(status: int, message: str = "no", **headers: str) -> Behaviour:
+    """Answers with an error, as most servers write it."""
+    return sends(json.dumps({"error": {"message": message}}), status, **headers)
+
 
 class ReplyingServer:
-    """Speaks the OpenAI chat-completions protocol; `reply` says what to answer to a user's turn.
+    """Speaks the OpenAI chat-completions protocol.
 
-    `asked` are the bodies of all requests.
+    `reply` says what to answer to a user's turn; or else requests are met by the `behaviours` one after
+    the other, and by the last for ever. `asked` holds the bodies of all requests, `keys` their keys.
     """
 
-    def __init__(self, reply: Callable[[str], str]) -> None:
-        asked: list[str] = []
+    def __init__(self, reply: Callable[[str], str] | None = None) -> None:
+        self.behaviours: list[Behaviour] = [sends('{"data": []}')]
+        self.asked: list[dict[str, Any]] = []
+        self.keys: set[str | None] = set()
+        self.at_once = self.most_at_once = 0
+        lock = threading.Lock()
+        server = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                asked.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
-                last = json.loads(asked[-1])["messages"][-1]["content"]
-                self._send(
-                    {"choices": [{"message": {"role": "assistant", "content": reply(last)}}]}
-                )
+                asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                with lock:
+                    server.asked.append(asked)
+                    server.keys.add(self.headers["Authorization"])
+                    place = min(len(server.asked), len(server.behaviours)) - 1
+                    behave = server.behaviours[place]
+                    server.at_once += 1
+                    server.most_at_once = max(server.most_at_once, server.at_once)
+                if reply is not None:
+                    behave = says(reply(asked["messages"][-1]["content"]))
+                try:
+                    behave(self)
+                finally:
+                    with lock:
+                        server.at_once -= 1
 
             def do_GET(self) -> None:
-                self._send({"data": []})
+                if reply is None:
+                    server.asked.append({"path": self.path})
+                server.behaviours[0](self)
 
             def log_message(self, *_: object) -> None:
                 pass
 
-            def _send(self, answer: Any) -> None:
-                body = json.dumps(answer).encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-        self.asked = asked
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
 
-    def player(self, price: float | None = None) -> dict[str, Any]:
+    def does(self, *behaviours: Behaviour) -> None:
+        """From now on, and with the count of requests from the start."""
+        self.behaviours, self.asked = list(behaviours), []
+
+    def player(self, price: float | None = None, **changes: Any) -> dict[str, Any]:
         """The entry of a config for a player behind it."""
-        return {
-            **{"name": "remote", "model": "m", "key_variable": None, "temperature": 1.0},
-            **{"base_url": f"http://127.0.0.1:{self._server.server_address[1]}/v1"},
-            **{"max_new_tokens": 5, "timeout": 30, "retries": 0, "attempts": 0, "concurrency": 4},
-            **{"extra": {}, "prompt_price": price, "completion_price": price},
-        }
+        return player_entry(
+            base_url=self.url, prompt_price=price, completion_price=price, **changes
+        )
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
 
     def __enter__(self) -> Self:
-        Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         return self
 
     def __exit__(
@@ -61,5 +103,14 @@ class ReplyingServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self.close()
+
+
+def player_entry(**changes: Any) -> dict[str, Any]:
+    """A complete entry of `api_players`."""
+    return {
+        **{"name": "remote", "model": "m", "key_variable": None, "temperature": 1.0},
+        **{"max_new_tokens": 5, "timeout": 30, "retries": 0, "attempts": 0, "concurrency": 4},
+        **{"prompt_price": None, "completion_price": None, "extra": {}},
+        **changes,
+    }

@@ -257,3 +257,11 @@ def test_an_adapter_that_lacks_weights_is_refused(saved: Path, base_model: Path)
     save_file(weights, saved / WEIGHTS)
     with pytest.raises(UserError, match=f"{WEIGHTS} is damaged"):
         check_adapter(saved, base_model)
+
+
+def test_the_same_adapter_is_saved_as_the_same_bytes(base_model: Path, tmp_path: Path) -> None:
+    saved = [saved_adapter(base_model, tmp_path / name) for name in ("first", "second")]
+    files = [{path.name: path.read_bytes() for path in folder.iterdir()} for folder in saved]
+    assert files[0] == files[1]
+    layers = json.loads(files[0]["adapter_config.json"])["target_modules"]
+    assert layers == sorted(layers)

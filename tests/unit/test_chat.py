@@ -1,18 +1,26 @@
-"""Conversations that grow turn by turn are what the chat template makes of the whole."""
+"""Chat formats: a conversation that grows turn by turn is what the chat template gives for the whole."""
 
+import logging
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.unit.conftest import hub_entry
 
 from social_dilemmas.errors import UserError
 from social_dilemmas.policy.chat import ChatFormat
+from social_dilemmas.policy.model import load_model, write_base_model
+from social_dilemmas.policy.template import append_only, dialogue, render
 
 if TYPE_CHECKING:
     from tests.conftest import MakeTokenizer
-    from transformers import PreTrainedTokenizerBase
+    from tests.unit.conftest import BaseOf, FamilyOf, Published
 
-PROMPTS = ("You ask for a number.", "The other player asked for <3 coins>.", "Go on\n\nplease: 10")
-REPLIES = ("<3 coins>", "<message>I have rock</message>", "<A>")
+FAMILIES = ("qwen2", "llama", "qwen3", "gemma3")
+WORDS = ("I have rock", "<3 coins>", "10", "  ", "\n\n", "naïve café", "🙂", "<b>", "user", "x")
+PROMPT = st.lists(st.sampled_from(WORDS) | st.text(max_size=6), min_size=1, max_size=8).map("".join)
 CONTROL = (
     *("<|end|>", "<|user|>", "<|assistant|>", "<|im_end|>", "<|im_start|>", "<|eot_id|>"),
     *("<|start_header_id|>", "<|end_header_id|>", "<end_of_turn>", "<start_of_turn>", "<eos>"),
@@ -20,83 +28,183 @@ CONTROL = (
 )
 
 
-def conversation(length: int) -> list[dict[str, str]]:
-    """So many user turns with a reply after each but the last."""
-    messages = []
-    for prompt, reply in zip(PROMPTS[:length], REPLIES, strict=False):
-        messages += [
-            {"role": "user", "content": prompt},
-            {"role": "assistant", "content": reply},
-        ]
-    return messages[:-1]
-
-
-def grown(chat: ChatFormat, length: int) -> list[int]:
-    """The same conversation, turn by turn."""
-    tokens = [*chat.opening(PROMPTS[0])]
-    for prompt, reply in zip(PROMPTS[1:length], REPLIES, strict=False):
-        tokens += [*chat.encode_text(reply), chat.end_token, *chat.following(prompt)]
-    return tokens
-
-
-def control_ids(tokenizer: "PreTrainedTokenizerBase") -> set[int]:
-    return {token for token, entry in tokenizer.added_tokens_decoder.items() if entry.special}
-
-
-@pytest.mark.parametrize("length", [1, 2, 3])
-def test_growing_equals_the_template_of_the_whole(any_chat: ChatFormat, length: int) -> None:
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(data=st.data(), turns=st.integers(1, 5))
+def test_growing_equals_the_template_of_the_whole(
+    any_chat: ChatFormat, data: st.DataObject, turns: int
+) -> None:
+    """Replies begin and end with fixed text, as in all grammars."""
+    plain = PROMPT.filter(lambda text: not any(mark in text for mark in any_chat.control_tokens))
+    first, *prompts = data.draw(st.lists(plain, min_size=turns, max_size=turns))
+    replies = [f"<{data.draw(plain)}>" for _ in prompts]
+    grown = [*any_chat.opening(first)]
+    for reply, prompt in zip(replies, prompts, strict=True):
+        grown += [*any_chat.encode_text(reply), any_chat.end_token, *any_chat.following(prompt)]
+    texts = [text for turn in zip(replies, prompts, strict=True) for text in turn]
     whole = any_chat.tokenizer.apply_chat_template(
-        conversation(length), tokenize=True, add_generation_prompt=True, return_dict=False
+        dialogue(first, *texts), add_generation_prompt=True, return_dict=False
     )
-    assert grown(any_chat, length) == [*whole]
+    assert grown == [*whole]
 
 
-def test_turns_are_framed_by_control_tokens(any_chat: ChatFormat) -> None:
-    known = control_ids(any_chat.tokenizer)
-    assert any_chat.end_token in known
-    assert len(known.intersection(any_chat.opening("x"))) >= 1
-    assert len(known.intersection(any_chat.following("x"))) >= 1
-
-
-@pytest.mark.parametrize("control", CONTROL)
-def test_control_tokens_in_a_prompt_stay_text(any_chat: ChatFormat, control: str) -> None:
-    known = control_ids(any_chat.tokenizer)
-    said = f"The other player says: {control}assistant {control}"
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_control_tokens_in_a_text_stay_text(any_chat: ChatFormat, data: st.DataObject) -> None:
+    known = st.sampled_from(sorted(any_chat.control_tokens))
+    marks = known | st.sampled_from(CONTROL) | st.sampled_from(("<", "hi ", "|>", "x"))
+    said = "".join(["said: ", *data.draw(st.lists(marks, min_size=1, max_size=6)), "."])
+    control = {*any_chat.control_tokens.values()}
+    assert not control & {*any_chat.encode_text(said)}
+    assert any_chat.decode(any_chat.encode_text(said)) == said
     for frame in (any_chat.opening, any_chat.following):
-        controls = [token for token in frame(said) if token in known]
-        assert controls == [token for token in frame("x") if token in known]
+        framing = [token for token in frame("x") if token in control]
+        assert framing
+        assert [token for token in frame(said) if token in control] == framing
         assert said in any_chat.decode(frame(said))
-    assert not known.intersection(any_chat.encode_text(control))
 
 
-def test_the_end_token_ends_replies_of_the_template(any_chat: ChatFormat) -> None:
-    written = any_chat.tokenizer.apply_chat_template(
-        [*conversation(1), {"role": "assistant", "content": "<A>"}],
-        tokenize=True,
-        return_dict=False,
+@pytest.mark.parametrize("name", FAMILIES)
+def test_all_of_a_familys_control_tokens_are_known(
+    name: str, base_of: "BaseOf", family_of: "FamilyOf"
+) -> None:
+    assert {*base_of(name).chat.control_tokens} >= {*family_of(name).control}
+
+
+@pytest.mark.parametrize(
+    ("name", "opening", "following"),
+    [
+        (
+            "qwen2",
+            "<|im_start|>system\nYou are a friendly model.<|im_end|>\n"
+            "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n",
+            "\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n",
+        ),
+        (
+            "llama",
+            "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n"
+            "Known until: 2023\nDate: 26 Jul 2024\n\n<|eot_id|>"
+            "<|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>"
+            "<|start_header_id|>assistant<|end_header_id|>\n\n",
+            "<|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>"
+            "<|start_header_id|>assistant<|end_header_id|>\n\n",
+        ),
+        (
+            "qwen3",
+            "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n",
+            "\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n",
+        ),
+        (
+            "gemma3",
+            "<bos><start_of_turn>user\nHi<end_of_turn>\n<start_of_turn>model\n",
+            "\n<start_of_turn>user\nHi<end_of_turn>\n<start_of_turn>model\n",
+        ),
+    ],
+)
+def test_frames_are_the_familys(name: str, opening: str, following: str, base_of: "BaseOf") -> None:
+    chat = base_of(name).chat
+    assert chat.decode(chat.opening("Hi")) == opening
+    assert chat.decode(chat.following("Hi")) == following
+    begin = chat.tokenizer.bos_token_id
+    assert chat.opening("Hi").count(begin) == (name in ("llama", "gemma3"))
+    assert begin not in chat.following("Hi")
+    # These two strip the white space around a prompt.
+    if name in ("llama", "gemma3"):
+        assert chat.opening(" \n Hi\t") == chat.opening("Hi")
+        assert chat.following(" \n Hi\t") == chat.following("Hi")
+
+
+def test_a_template_that_drops_thoughts_is_replaced_in_the_model_directory(
+    published: "Published", tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = published("qwen3")
+    with caplog.at_level(logging.INFO, "social_dilemmas"):
+        write_base_model(hub_entry(source, name="q"), (), (), tmp_path / "base")
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert f"models[q]: the chat template of {source} changes earlier turns" in line
+    tokenizer = load_model(tmp_path / "base", device="cpu").tokenizer
+    thought = "<|im_start|>assistant\n<think>\n\n</think>\n\n"
+    messages = [{"role": "system", "content": "Be fair."}, *dialogue("one", "<A>", "two")]
+    expected = (
+        "<|im_start|>system\nBe fair.<|im_end|>\n<|im_start|>user\none<|im_end|>\n"
+        f"{thought}<A><|im_end|>\n<|im_start|>user\ntwo<|im_end|>\n{thought}"
     )
-    length = len(grown(any_chat, 1)) + len(any_chat.encode_text("<A>"))
-    assert written[length] == any_chat.end_token
+    assert render(tokenizer, messages) == expected
+    assert render(tokenizer, messages[1:]) == expected.partition("Be fair.<|im_end|>\n")[2]
+    # Whoever reads the directory gets this, whatever is said about thinking.
+    for thinking in ({}, {"enable_thinking": True}, {"enable_thinking": False}):
+        assert (
+            tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=True, **thinking
+            )
+            == expected
+        )
 
 
-def test_a_missing_template_is_refused(make_tokenizer: "MakeTokenizer") -> None:
-    with pytest.raises(UserError, match="has no chat template"):
-        ChatFormat(make_tokenizer(None, ["<|im_end|>"]))
+@pytest.mark.parametrize("name", ["qwen2", "llama", "gemma3"])
+def test_other_templates_stay_as_they_are(
+    name: str, published: "Published", base_of: "BaseOf"
+) -> None:
+    template = load_model(published(name), device="cpu").tokenizer.chat_template
+    assert base_of(name).tokenizer.chat_template == template
 
 
-def test_a_template_that_rewrites_earlier_turns_is_refused(make_tokenizer: "MakeTokenizer") -> None:
-    only_last = (
-        "{% for m in messages %}{% if loop.last %}{{ '<|im_start|>' + m.content + '<|im_end|>' }}"
-        "{% endif %}{% endfor %}"
-    )
-    with pytest.raises(UserError, match="changes earlier turns"):
-        ChatFormat(make_tokenizer(only_last, ["<|im_start|>", "<|im_end|>"]))
+@pytest.mark.parametrize("name", ["qwen2", "llama", "gemma3"])
+@pytest.mark.parametrize("reply", [True, False])
+def test_an_append_only_template_has_the_same_frames(
+    name: str, reply: bool, family_of: "FamilyOf"
+) -> None:
+    """Where nothing needs to be replaced, it would change nothing."""
+    tokenizer = family_of(name).tokenizer
+    messages = dialogue(" one'\"\\\n", "<A>", "{{two}}", "y")
+    system = {"role": "system", "content": "Be fair."}
+    some = [messages[:1], messages[:2], messages, [system, *messages]]
+    before = [render(tokenizer, each, reply) for each in some]
+    tokenizer.chat_template = append_only(tokenizer)
+    assert [render(tokenizer, each, reply) for each in some] == before
 
 
-def test_a_reply_must_be_ended_by_a_control_token(make_tokenizer: "MakeTokenizer") -> None:
-    plain = (
-        "{% for m in messages %}{{ m.role + ': ' + m.content + '\n' }}{% endfor %}"
-        "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
-    )
-    with pytest.raises(UserError, match="doesn't end a reply with a control token"):
-        ChatFormat(make_tokenizer(plain, ["<|im_end|>"]))
+ONLY_LAST = (
+    "{% for m in messages %}{% if loop.last %}{{ '<|im_start|>' + m.content + '<|im_end|>' }}"
+    "{% endif %}{% endfor %}"
+)
+NO_CONTROL = (
+    "{% for m in messages %}{{ m.role + ': ' + m.content + '\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
+)
+
+
+@pytest.mark.parametrize(
+    ("template", "complaint"),
+    [
+        (None, "has no chat template"),
+        (ONLY_LAST, "changes earlier turns"),
+        (NO_CONTROL, "doesn't end a reply with a control token"),
+    ],
+)
+def test_an_unfit_template_is_refused(
+    template: str | None, complaint: str, make_tokenizer: "MakeTokenizer"
+) -> None:
+    with pytest.raises(UserError, match=complaint):
+        ChatFormat(make_tokenizer(template, ["<|im_start|>", "<|im_end|>"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "complaint"),
+    [
+        ("qwen3", "", "", "changes earlier turns when a conversation grows"),
+        ("llama", "'26 Jul 2024'", "strftime_now('%d %b %Y')", "writes the date of the day"),
+        ("qwen2", "message.content", "message.content.lstrip()", "beyond stripping outer white"),
+    ],
+    ids=["drops thoughts", "today's date", "rewords"],
+)
+def test_a_familys_template_is_refused(
+    name: str, old: str, new: str, complaint: str, family_of: "FamilyOf"
+) -> None:
+    tokenizer = family_of(name).tokenizer
+    tokenizer.chat_template = tokenizer.chat_template.replace(old, new)
+    with pytest.raises(UserError, match=complaint):
+        ChatFormat(tokenizer)
+    if name == "llama":  # the append-only template has a fixed date
+        tokenizer.chat_template = append_only(tokenizer)
+        chat = ChatFormat(tokenizer)
+        assert "Date: 26 Jul 2024" in chat.decode(chat.opening("Hi"))

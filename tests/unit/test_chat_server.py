@@ -13,11 +13,13 @@ from pathlib import Path
 import pytest
 import torch
 from tests.conftest import TINY
+from tests.unit.replying_server import player_entry
 
-from social_dilemmas.agents.api.player import ApiPlayer, ApiSettings
+from social_dilemmas.agents.api.player import ApiPlayer
 from social_dilemmas.agents.play import play
 from social_dilemmas.agents.scripted.corpus import game_texts
 from social_dilemmas.agents.scripted.player import scripted_player
+from social_dilemmas.config.schema import ApiPlayer as ApiSettings
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game
 from social_dilemmas.policy.model import load_model, write_base_model
@@ -64,19 +66,15 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def url(model: Path) -> Iterator[str]:
     """The address of a server that serves this model."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+    with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     transformers = Path(sys.executable).with_name("transformers")
     command = [str(transformers), "serve", str(model), "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--device", "cpu", "--default-seed", "0"]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     log = model.parent / "server.log"
     with log.open("w") as file:
-        process = subprocess.Popen(
-            [*command, "--device", "cpu", "--default-seed", "0"],
-            stdout=file,
-            stderr=file,
-            env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
-        )
+        process = subprocess.Popen(command, stdout=file, stderr=file, env=environment)
     try:
         deadline = time.monotonic() + 120
         while not answers(f"http://127.0.0.1:{port}/health"):
@@ -97,29 +95,17 @@ def answers(url: str) -> bool:
         return False
 
 
-def settings(url: str, model: str) -> ApiSettings:
-    return ApiSettings(
-        name="remote",
-        model=model,
-        base_url=url,
-        key_variable=None,
-        temperature=1.0,
-        max_new_tokens=8,
-        timeout=60,
-        retries=1,
-        attempts=5,
-        concurrency=4,
-        prompt_price=None,
-        completion_price=None,
-        extra={},
-    )
+def player_of(url: str, model: str, folder: Path) -> ApiPlayer:
+    changes = {"max_new_tokens": 8, "timeout": 60, "retries": 1, "attempts": 5}
+    entry = player_entry(base_url=url, model=model, **changes)
+    return ApiPlayer(ApiSettings(**entry), folder / "responses.sqlite")
 
 
 def test_a_real_match_with_a_served_model(url: str, model: Path, tmp_path: Path) -> None:
     game = build_game("prisoners_dilemma", ROUNDS)
     histories = []
     for _ in range(2):
-        player = ApiPlayer(settings(url, str(model)), tmp_path / "responses.sqlite")
+        player = player_of(url, str(model), tmp_path)
         player.check_reachable()
         matches = [game.start(seed) for seed in range(4)]
         opponent = scripted_player("prisoners_dilemma", "tit_for_tat")
@@ -127,18 +113,18 @@ def test_a_real_match_with_a_served_model(url: str, model: Path, tmp_path: Path)
         histories.append([match.history for match in matches])
         assert all(match.invalid == [0, 0] for match in matches)
         assert {len(match.history) for match in matches} == {ROUNDS}
-        usage = player.usage  # one request is the check
-        responses = usage.requests - 1 + usage.cached_responses
-        assert responses - usage.invalid_replies == 4 * ROUNDS
-        assert player.usage.completion_tokens >= 2 * 4 * ROUNDS  # `<A>` and the end
-        assert player.usage.prompt_tokens > player.usage.completion_tokens
-    assert player.usage.requests == 1  # a rerun asks nothing
+        usage = player.usage_record
+        responses = usage["requests"] - 1 + usage["cached_responses"]  # one request is the check
+        assert responses - usage["invalid_replies"] == 4 * ROUNDS
+        assert usage["completion_tokens"] >= 2 * 4 * ROUNDS  # `<A>` and the end
+        assert usage["prompt_tokens"] > usage["completion_tokens"]
+    assert usage["requests"] == 1  # a rerun asks nothing
     assert histories[0] == histories[1]
     played = {round.actions for history in histories[0] for round in history}
     assert len(played) > 1  # it samples
 
 
 def test_a_model_that_the_server_has_not(url: str, tmp_path: Path) -> None:
-    player = ApiPlayer(settings(url, "no/such-model"), tmp_path / "responses.sqlite")
+    player = player_of(url, "no/such-model", tmp_path)
     with pytest.raises(UserError, match=r"no/such-model\) answers with status \d"):
         player.reply(build_game("prisoners_dilemma", 1).start(0).turns()[:1])

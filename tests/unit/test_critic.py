@@ -134,9 +134,9 @@ def test_rounds_past_the_end_contribute_nothing(seed: int) -> None:
     for _ in range(3):
         clean = one.advantages(states, played, rewards, DISCOUNT)
         found = other.advantages(disturbed, played, rewards, DISCOUNT)
-        for expected, advantages in zip(clean, found, strict=True):
-            assert torch.equal(expected, advantages)
-            assert not advantages[~played].any()
+        for expected, given in zip(clean, found, strict=True):
+            assert torch.equal(expected, given)
+            assert not given[~played].any()
     assert all(torch.equal(value, other.state()[name]) for name, value in one.state().items())
 
 

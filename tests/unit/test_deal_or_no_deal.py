@@ -1,21 +1,19 @@
-"""Deal-or-No-Deal: what it draws, tells and pays, and how its players bargain."""
+"""Deal-or-No-Deal: what it draws, states in prompts and pays, and how its players bargain."""
 
-import itertools
 import re
 from random import Random
 from typing import Any
 
 import pytest
+from tests.unit.playing import points_of, reply_of, take_all
 
-from social_dilemmas.agents.play import play
-from social_dilemmas.agents.scripted.player import scripted_player
 from social_dilemmas.games.deal_or_no_deal import (
     DealOrNoDeal,
     DealOrNoDealMatch,
     Offer,
     all_values,
-    tell_values,
-    told_values,
+    state_values,
+    stated_values,
     worth,
 )
 from social_dilemmas.games.game import SEATS
@@ -61,61 +59,37 @@ def test_all_values_come_to_the_total() -> None:
     assert sorted(found) == [(0, 0, 3), (0, 1, 1), (1, 0, 2), (1, 1, 0), (2, 0, 1), (3, 0, 0)]
 
 
-@pytest.mark.parametrize("messages", [1, 3])
 @pytest.mark.parametrize("seed", range(4))
-def test_it_pays_what_it_tells(messages: int, seed: int) -> None:
-    """The rewards follow from the prompts alone, and each hears what the other says."""
-    match, random = DealOrNoDeal(6, messages=messages).start(seed), Random(seed)
+def test_it_pays_what_it_states(seed: int) -> None:
+    """The rewards follow from the prompts alone."""
+    match, random = DealOrNoDeal(6, messages=1).start(seed), Random(seed)
     opening = match.turns()[0].prompt
     assert "all items of a round are worth 10 points together to you" in opening
     assert "in the form <n books><n hats><n balls>" in opening
-    said_so = "one message of" if messages == 1 else f"{messages} messages in turn, each of"
-    assert f"First each of you sends {said_so} at most 200 characters" in opening
-    starters: list[int] = []
-    last: dict[int, list[int]] = {}
-    deal = False
+    claims: dict[int, list[int]] = {}
+    outcome = ""
     while not match.finished:
         values: dict[int, list[int]] = {}
-        said: dict[int, str] = {}
-        for step in range(2 * messages):
+        while (seat := match.speaker) is not None:
             (turn,) = match.turns()
-            seat = turn.seat
-            if step == 0:
-                starters.append(seat)
-            if step < 2:
-                told = re.search(
-                    r"You value books at (\d+), hats at (\d+), and balls at (\d+)\.", turn.prompt
-                )
-                there = re.search(
-                    r"Now there is <(\d+) books><(\d+) hats><(\d+) balls>\.", turn.prompt
-                )
-                assert told is not None
-                assert there is not None
-                values[seat] = [int(number) for number in told.groups()]
-                counts = [int(number) for number in there.groups()]
-                if last:
-                    outcome = "You had a deal." if deal else "There was no deal."
-                    asked = items(*last[1 - seat])
-                    assert turn.prompt.startswith(f"The other player asked for {asked}. {outcome} ")
-            else:
-                assert "You value" not in turn.prompt
-            heard = f"The other player says: <message>{said.get(1 - seat)}</message>"
-            assert (heard in turn.prompt) == (step > 0)
-            said[seat] = f"message {step}"
-            match.take({seat: f"<message>{said[seat]}</message>"})
-        for turn in match.turns():
-            heard = f"The other player says: <message>{said[1 - turn.seat]}</message> "
-            expected = heard if turn.seat == starters[-1] else ""
-            assert turn.prompt == f"{expected}What do you ask for?"
+            if claims:
+                asked = items(*claims[1 - seat])
+                assert turn.prompt.startswith(f"The other player asked for {asked}. {outcome} Now")
+            (there,) = re.findall(r"Now there is (<\d+ books><\d+ hats><\d+ balls>)\.", turn.prompt)
+            counts = [int(number) for number in re.findall(r"\d+", there)]
+            (stated,) = re.findall(
+                r"You value (books at .*, hats at .*, and balls at \d+)\.", turn.prompt
+            )
+            values[seat] = [int(number) for number in re.findall(r"\d+", stated)]
+            match.take({seat: "<message>hello</message>"})
         claims = {seat: [random.randint(0, count // 2 + 1) for count in counts] for seat in SEATS}
         match.take({seat: items(*claims[seat]) for seat in SEATS})
         deal = all(a + b <= c for a, b, c in zip(claims[0], claims[1], counts, strict=True))
+        outcome = "You had a deal." if deal else "There was no deal."
         for seat in SEATS:
             points = sum(v * c for v, c in zip(values[seat], claims[seat], strict=True))
             assert match.rewards(seat)[-1] == (points if deal else 0)
-        last = claims
     assert match.invalid == [0, 0]
-    assert all(a != b for a, b in itertools.pairwise(starters))
 
 
 def test_values_are_private() -> None:
@@ -126,64 +100,45 @@ def test_values_are_private() -> None:
     assert "books at 1" not in first
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "rewards"),
-    [
-        ((2, 0, 1), (0, 1, 1), (7, 5)),
-        ((0, 0, 0), (0, 0, 0), (0, 0)),
-        ((2, 1, 2), (0, 0, 0), (10, 0)),
-        ((2, 0, 2), (0, 1, 1), (0, 0)),  # three balls of two
-        ((3, 0, 0), (0, 1, 0), (0, 0)),  # three books of two
-        ((2, 0, 1), (0, 0, 1), (7, 3)),  # the hat is left over
-    ],
-)
-def test_only_what_fits_is_paid(
-    first: tuple[int, ...], second: tuple[int, ...], rewards: tuple[int, int]
-) -> None:
-    match = of(OFFER)
-    talk(match)
-    match.take({0: items(*first), 1: items(*second)})
-    assert match.history[0].rewards == rewards
-    assert match.game.welfare_optimum(match) == 2 * 2 + 1 * 2 + 2 * 3
+DEALS = [
+    ((2, 0, 1), (0, 1, 1), (7, 5)),
+    ((0, 0, 0), (0, 0, 0), (0, 0)),
+    ((2, 1, 2), (0, 0, 0), (10, 0)),
+    ((2, 0, 2), (0, 1, 1), (0, 0)),  # three balls of two
+    ((3, 0, 0), (0, 1, 0), (0, 0)),  # three books of two
+    ((2, 0, 1), (0, 0, 1), (7, 3)),  # the hat is left over
+]
 
 
-def test_forfeits_say_and_ask_nothing() -> None:
+def test_only_what_fits_is_paid() -> None:
+    for first, second, rewards in DEALS:
+        match = of(OFFER)
+        take_all(match, "hello", (items(*first), items(*second)))
+        assert match.history[0].rewards == rewards
+        assert match.game.welfare_optimum(match) == 2 * 2 + 1 * 2 + 2 * 3
+
+
+def test_forfeits_ask_for_nothing() -> None:
     match = of(OFFER)
-    match.take({0: "I want all books"})
-    match.take({1: "<message></message>"})
-    match.take({0: "all", 1: items(0, 1, 2)})
-    assert match.history[0].messages == ((" ",), (" ",))
+    take_all(match, "hello", ("all", items(0, 1, 2)))
     assert match.history[0].claims == ((0, 0, 0), (0, 1, 2))
-    assert (match.rewards(0), match.rewards(1), match.invalid) == ([0], [8], [2, 1])
+    assert (match.rewards(0), match.rewards(1), match.invalid) == ([0], [8], [1, 0])
 
 
-@pytest.mark.parametrize(
-    ("message", "values"),
-    [
-        ("I value books at 2, hats at 0, and balls at 3", (2, 0, 3)),
-        ("balls at 1 books at 10 hats at 4!", (10, 4, 1)),
-        ("books at 2, hats at 0, balls at 3; no, books at 1", (1, 0, 3)),
-        ("books at 2, hats at 0", None),
-        ("books and hats and balls", None),
-        ("", None),
-    ],
-)
-def test_messages_tell_values_or_none(message: str, values: tuple[int, ...] | None) -> None:
-    assert told_values(KINDS, message) == values
-
-
-def test_told_values_are_understood() -> None:
-    assert told_values(KINDS, tell_values(KINDS, (7, 0, 10))) == (7, 0, 10)
+def test_messages_tell_values_or_none() -> None:
+    assert stated_values(KINDS, f"I {state_values(KINDS, (7, 0, 10))}") == (7, 0, 10)
+    assert stated_values(KINDS, "balls at 1 books at 10 hats at 4!") == (10, 4, 1)
+    corrected = "books at 2, hats at 0, balls at 3; no, books at 1"
+    assert stated_values(KINDS, corrected) == (1, 0, 3)
+    for message in ("books at 2, hats at 0", "books and hats and balls", ""):
+        assert stated_values(KINDS, message) is None
 
 
 def test_behaviour_by_hand() -> None:
     match = of(OFFER, OFFER, OFFER)
-    rounds = [((2, 0, 1), (0, 1, 1)), ((2, 0, 2), (0, 1, 2)), ((0, 0, 0), (0, 1, 2))]
-    for first, second in rounds:
-        while match.speaker is not None:
-            told = tell_values(KINDS, (2, 0, 3))  # true for seat 0 only
-            match.take({match.speaker: f"<message>I {told}</message>"})
-        match.take({0: items(*first), 1: items(*second)})
+    told = f"I {state_values(KINDS, (2, 0, 3))}"  # true for seat 0 only
+    for first, second in (((2, 0, 1), (0, 1, 1)), ((2, 0, 2), (0, 1, 2)), ((0, 0, 0), (0, 1, 2))):
+        take_all(match, told, (items(*first), items(*second)))
     assert list(match.game.observe(match, 0)) == [
         ("deal", 1),
         ("share_claimed", 0.7),
@@ -204,11 +159,6 @@ def test_behaviour_by_hand() -> None:
 # Players
 
 
-def reply_of(player: str, match: DealOrNoDealMatch, seat: int) -> str:
-    turn = next(turn for turn in match.turns() if turn.seat == seat)
-    return scripted_player("deal_or_no_deal", player).reply([turn])[0]
-
-
 @pytest.mark.parametrize("player", ["greedy", "fair_half", "welfare_maximising", "reciprocator"])
 def test_honest_players_tell_their_values(player: str) -> None:
     told = "<message>I value books at 2, hats at 0, and balls at 3</message>"
@@ -220,58 +170,52 @@ def test_the_liar_overstates() -> None:
     assert reply_of("greedy_lying", of(OFFER), 0) == told
 
 
-@pytest.mark.parametrize(
-    ("player", "heard", "seat", "expected"),
-    [
-        ("greedy", "hello", 0, (2, 0, 2)),  # all but what is worth nothing
-        ("greedy", "hello", 1, (2, 1, 2)),
-        ("greedy_lying", "hello", 0, (2, 0, 2)),
-        ("fair_half", "hello", 0, (1, 1, 1)),  # the odd hat goes to the first speaker
-        ("fair_half", "hello", 1, (1, 0, 1)),
-        ("welfare_maximising", "hello", 0, (1, 1, 1)),  # told nothing, half of everything
-        ("welfare_maximising", "books at 1, hats at 2, balls at 3", 0, (2, 0, 1)),
-        ("welfare_maximising", "books at 2, hats at 0, balls at 3", 1, (0, 1, 1)),
-        ("welfare_maximising", "books at 10, hats at 10, balls at 10", 0, (0, 0, 0)),
-        ("reciprocator", "books at 1, hats at 2, balls at 3", 0, (2, 0, 1)),
-    ],
-)
-def test_players_claim_as_expected(
-    player: str, heard: str, seat: int, expected: tuple[int, ...]
-) -> None:
-    match = of(OFFER)
-    talk(match, heard)
-    assert reply_of(player, match, seat) == items(*expected)
+CLAIMS = [
+    ("greedy", "hello", 0, (2, 0, 2)),  # all but what is worth nothing
+    ("greedy", "hello", 1, (2, 1, 2)),
+    ("greedy_lying", "hello", 0, (2, 0, 2)),
+    ("fair_half", "hello", 0, (1, 1, 1)),  # the odd hat goes to the first speaker
+    ("fair_half", "hello", 1, (1, 0, 1)),
+    ("welfare_maximising", "hello", 0, (1, 1, 1)),  # told nothing, half of everything
+    ("welfare_maximising", "books at 1, hats at 2, balls at 3", 0, (2, 0, 1)),
+    ("welfare_maximising", "books at 2, hats at 0, balls at 3", 1, (0, 1, 1)),
+    ("welfare_maximising", "books at 10, hats at 10, balls at 10", 0, (0, 0, 0)),
+    ("reciprocator", "books at 1, hats at 2, balls at 3", 0, (2, 0, 1)),
+]
 
 
-@pytest.mark.parametrize(
-    ("other_claims", "wronged"),
-    [
-        ((0, 1, 1), False),  # leaves 2 books and a ball: 7 of 10 points
-        ((2, 1, 1), True),  # leaves a ball: 3, less than a third
-        ((0, 1, 2), False),  # leaves 2 books: 4
-        ((2, 1, 2), True),
-        ((5, 5, 5), True),  # more than there is leaves nothing
-    ],
-)
-def test_reciprocator_answers_the_last_treatment(
-    other_claims: tuple[int, ...], wronged: bool
-) -> None:
-    match = of(OFFER, OFFER, OFFER)
+def test_players_claim_as_expected() -> None:
+    for player, heard, seat, expected in CLAIMS:
+        match = of(OFFER)
+        talk(match, heard)
+        assert reply_of(player, match, seat) == items(*expected)
+
+
+TREATMENTS = {
+    (0, 1, 1): False,  # leaves 2 books and a ball: 7 of 10 points
+    (2, 1, 1): True,  # leaves a ball: 3, less than a third
+    (0, 1, 2): False,  # leaves 2 books: 4
+    (2, 1, 2): True,
+    (5, 5, 5): True,  # more than there is leaves nothing
+}
+
+
+def test_reciprocator_answers_the_last_treatment() -> None:
     truth = "I value books at 1, hats at 2, and balls at 3"
-    talk(match, truth)
-    match.take({0: items(2, 0, 1), 1: items(*other_claims)})
-    talk(match, truth)
-    assert reply_of("reciprocator", match, 0) == items(*((2, 0, 2) if wronged else (2, 0, 1)))
-    match.take({0: items(2, 0, 2), 1: items(0, 1, 1)})  # treated well again
-    talk(match, truth)
-    assert reply_of("reciprocator", match, 0) == items(2, 0, 1)
+    for other_claims, wronged in TREATMENTS.items():
+        match = of(OFFER, OFFER, OFFER)
+        take_all(match, truth, (items(2, 0, 1), items(*other_claims)))
+        talk(match, truth)
+        assert reply_of("reciprocator", match) == items(*((2, 0, 2) if wronged else (2, 0, 1)))
+        take_all(match, truth, (items(2, 0, 2), items(0, 1, 1)))  # treated well again
+        talk(match, truth)
+        assert reply_of("reciprocator", match) == items(2, 0, 1)
 
 
 def test_equal_divisions_always_fit() -> None:
-    player = scripted_player("deal_or_no_deal", "fair_half")
-    matches = [DealOrNoDeal(10).start(seed) for seed in range(50)]
-    play(matches, [(player, player)] * len(matches))
-    for match in matches:
+    for seed in range(50):
+        match = DealOrNoDeal(10).start(seed)
+        points_of(match, "fair_half", "fair_half")
         for finished in match.history:
             assert finished.deal
             assert tuple(map(sum, zip(*finished.claims, strict=True))) == finished.offer.counts
@@ -279,7 +223,4 @@ def test_equal_divisions_always_fit() -> None:
 
 def test_two_greedy_players_never_have_a_deal() -> None:
     """Something is worth points to both, and both ask for all of it."""
-    player = scripted_player("deal_or_no_deal", "greedy")
-    match = DealOrNoDeal(30).start(0)
-    play([match], [(player, player)])
-    assert sum(match.rewards(0)) + sum(match.rewards(1)) == 0
+    assert points_of(DealOrNoDeal(30).start(0), "greedy", "greedy") == (0, 0)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import TINY
+from tests.conftest import TINY, model_entry
 
 from social_dilemmas.agents.play import play
 from social_dilemmas.agents.scripted.corpus import game_texts
@@ -139,7 +139,7 @@ def test_memory_of_a_training(
     from social_dilemmas.config.settings import training_settings
     from social_dilemmas.policy.model import write_base_model
 
-    write_base_model(model, *game_texts([{"name": "split"}]), tmp_path / "model")
+    write_base_model(model_entry(model), *game_texts([{"name": "split"}]), tmp_path / "model")
     config = smoke(model, **training)
     game = {"name": "split", "rounds": 10, "rules": {}}
     for entry in config["games"]:

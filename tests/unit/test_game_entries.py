@@ -1,6 +1,9 @@
 """Games as a configuration names them: kinds, names, titles, and what a tokenizer depends on."""
 
+import sys
 from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -8,18 +11,16 @@ import pytest
 from social_dilemmas.agents.scripted.corpus import game_texts
 from social_dilemmas.agents.scripted.player import scripted_player, scripted_player_names
 from social_dilemmas.errors import UserError
-from social_dilemmas.games import declare, game_names, game_of, named_game, wordings
+from social_dilemmas.games import build_game, declare, game_names, game_of, named_game, wordings
 from social_dilemmas.games.matrix_game import COORDINATION
-from social_dilemmas.report.names import game_title, quantity_words
+from social_dilemmas.games.prisoners_dilemma import PrisonersDilemma
+from social_dilemmas.report.names import game_title
+from social_dilemmas.statistics.quantities import quantity_words
 from social_dilemmas.statistics.references import references
 
 THREE = {action: {key: [1, 2] for key in "ABC"} for action in "ABC"}
-MINE: dict[str, Any] = {
-    "name": "my_coordination",
-    "kind": "matrix_game",
-    "rounds": 4,
-    "rules": {"payoffs": THREE},
-}
+MINE: dict[str, Any] = {"name": "my_coordination", "kind": "matrix_game", "rounds": 4}
+MINE["rules"] = {"payoffs": THREE}
 
 
 @pytest.fixture
@@ -72,13 +73,68 @@ def test_what_is_not_declared_is_a_kind() -> None:
         scripted_player_names("my_coordination")
 
 
+@pytest.mark.usefixtures("declared")
 def test_references_are_by_name_and_per_round_that_was_played() -> None:
     entry = {"name": "short_dilemma", "kind": "prisoners_dilemma", "rules": {"punishment": 1.5}}
-    table = references([{**entry, "rounds": {"least": 1, "most": 5}}])
+    declare([{**entry, "rounds": {"least": 1, "most": 5}}])
+    table = references(["short_dilemma"])
     assert set(table["game"]) == {"short_dilemma"}
     assert dict(zip(table["reference"], table["payoff"], strict=True)) == pytest.approx(
         {"both greedy": 1.5, "welfare-optimal": 3}
     )
+
+
+def test_missing_rules_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Demanding(PrisonersDilemma):
+        kind = "demanding"
+
+        def __init__(self, rounds: int, stakes: float) -> None:
+            super().__init__(rounds)
+
+    name = "social_dilemmas.games.demanding"
+    module = ModuleType(name)
+    vars(module).update(Demanding=Demanding, __spec__=ModuleSpec(name, None))
+    monkeypatch.setitem(sys.modules, name, module)
+    with pytest.raises(UserError, match="demanding: the rule 'stakes' is missing"):
+        build_game("demanding", 10)
+    assert build_game("demanding", 10, {"stakes": 3}).rounds == 10
+
+
+@pytest.mark.parametrize(
+    ("name", "rules", "message"),
+    [
+        ("prisoners_dilemma", {"reward": 6}, "temptation > reward > punishment > sucker.*5, 6, 1"),
+        ("prisoners_dilemma", {"sucker": 1}, "temptation > reward > punishment > sucker"),
+        ("prisoners_dilemma", {"punishment": float("nan")}, "temptation > reward"),
+        ("split", {"unit_values": [10]}, r"set needs two different unit_values.* \[10\]"),
+        ("split", {"unit_values": [10, 10]}, "two different unit_values"),
+        ("split", {"unit_values": [-1, 10]}, "negative.*-1, 10"),
+        ("split", {"kinds": ["hats"]}, "two or more different single words.*hats"),
+        ("split", {"kinds": ["hats", "hats"]}, "different single words.*hats"),
+        ("split", {"kinds": ["red hats", "books"]}, "different single words"),
+        ("split", {"quantity": 0}, "quantity must be at least 1, but is 0"),
+        ("split", {"quantity": 2.5}, "quantity must be a whole number, but is 2.5"),
+        ("split", {"value_draw": "any"}, "value_draw must be one of set, exclusive, range.*'any'"),
+        ("split", {"value_draw": "exclusive", "unit_values": [1, 2, 3]}, "two different unit_val"),
+        ("split", {"value_draw": "range", "unit_values": [0.5, 3]}, "whole numbers.*0.5, 3"),
+        ("trust_and_split", {"coins": -5}, "the rule coins must be at least 1, but is -5"),
+        ("trust_and_split", {"message_limit": 0}, "the rule message_limit must be at least 1"),
+        ("trust_and_split", {"messages": 0}, "the rule messages must be at least 1, but is 0"),
+        ("trust_and_split", {"upper_value": 1}, "upper_value > lower_value >= 0, but are 1 and 1"),
+        ("trust_and_split", {"lower_value": -1}, "upper_value > lower_value >= 0"),
+        ("deal_or_no_deal", {"kinds": ["hats"]}, "two or more different single words.*hats"),
+        ("deal_or_no_deal", {"items": [2, 7]}, r"each of the 3 kinds, but is \[2, 7\]"),
+        ("deal_or_no_deal", {"items": [7, 5]}, "least and the most number of items"),
+        ("deal_or_no_deal", {"items": [5]}, "least and the most number of items"),
+        ("deal_or_no_deal", {"messages": 0}, "messages must be at least 1, but is 0"),
+        ("deal_or_no_deal", {"message_limit": 0}, "message_limit must be at least 1, but is 0"),
+        ("deal_or_no_deal", {"total_value": 0}, "total_value must be at least 1, but is 0"),
+        ("deal_or_no_deal", {"total_value": 1}, "no values of 5 to 7 items add up to.* of 1"),
+    ],
+)
+def test_senseless_rules_are_refused(name: str, rules: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=f"{name}: .*{message}"):
+        build_game(name, 10, rules)
 
 
 # What a tokenizer depends on

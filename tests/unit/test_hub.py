@@ -19,7 +19,8 @@ import pytest
 import torch
 from huggingface_hub import constants
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
+from tests.unit.conftest import hub_entry
 
 from social_dilemmas.errors import UserError
 from social_dilemmas.policy import hub
@@ -29,11 +30,10 @@ if TYPE_CHECKING:
     from tests.unit.conftest import BaseOf, Published
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-OTHER_COMMIT = "f" * 40
-MODEL = "somebody/tiny-model"
-GATED = "somebody/gated-model"
+MODEL, GATED = "somebody/tiny-model", "somebody/gated-model"
 TOKEN = "hf_of_an_account_that_accepted"
 WRONG_TOKEN = "hf_of_nobody"
+REVISIONS = pytest.mark.parametrize("revision", [None, COMMIT])
 
 
 @dataclass
@@ -68,15 +68,10 @@ class Hub:
             content = (self.folder / "/".join(rest[2:])).read_bytes()
             etag = f'"{sha1(content).hexdigest()}"'
             return 200, {"X-Repo-Commit": COMMIT, "ETag": etag}, content
-        if rest and rest[0] == "tree":
+        if rest[0] == "tree":
             files = [
-                {
-                    "type": "file",
-                    "path": path.name,
-                    "size": path.stat().st_size,
-                    "oid": sha1(path.read_bytes()).hexdigest(),
-                }
-                for path in sorted(self.folder.iterdir())
+                {"type": "file", "path": p.name, "size": p.stat().st_size, "oid": p.name}
+                for p in sorted(self.folder.iterdir())
             ]
             return 200, {}, json.dumps(files).encode()
         return 200, {}, json.dumps({"id": name, "sha": COMMIT, "siblings": []}).encode()
@@ -105,8 +100,7 @@ def stand_in(
             if self.command == "GET":
                 self.wfile.write(body)
 
-        def do_HEAD(self) -> None:
-            self.do_GET()
+        do_HEAD = do_GET  # noqa: N815
 
         def log_message(self, *_: object) -> None:
             """Keep the terminal clear."""
@@ -116,29 +110,29 @@ def stand_in(
     served.url = f"http://127.0.0.1:{server.server_port}"
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "ENDPOINT", served.url)
-    template = served.url + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    for name, value in {
+        "HF_TOKEN_PATH": str(tmp_path / "no-token"),
+        "HF_HUB_OFFLINE": False,
+        "ENDPOINT": served.url,
+        "HUGGINGFACE_CO_URL_TEMPLATE": served.url + "/{repo_id}/resolve/{revision}/{filename}",
+        "HF_HUB_CACHE": str(tmp_path / "cache"),
+    }.items():
+        monkeypatch.setattr(constants, name, value)
     yield served
     server.shutdown()
     server.server_close()
 
 
-def entry(source: object = MODEL, **more: Any) -> dict[str, Any]:
-    return {"name": "tiny", "kind": "hub", "source": str(source), **more}
+def write(path: Path, source: object = MODEL, **given: str | None) -> None:
+    write_base_model(hub_entry(source, **given), (), (), path)
 
 
-def refused(path: Path, match: str, source: object = MODEL, **more: Any) -> str:
-    """The one sentence that tells why a model can't be had."""
+def refused(path: Path, match: str, source: object = MODEL, **given: str | None) -> None:
+    """One sentence says why a model can't be had."""
     with pytest.raises(UserError, match=match) as caught:
-        write_base_model(entry(source, **more), (), (), path)
-    sentence = str(caught.value)
-    assert sentence.startswith("models[tiny]: ")
-    assert "\n" not in sentence
-    return sentence
+        write(path, source, **given)
+    assert str(caught.value).startswith("models[tiny]: ")
+    assert "\n" not in str(caught.value)
 
 
 def logits(path: Path) -> torch.Tensor:
@@ -151,8 +145,7 @@ def logits(path: Path) -> torch.Tensor:
 def test_a_model_is_downloaded(
     stand_in: Hub, published: "Published", tmp_path: Path, revision: str | None
 ) -> None:
-    more = {"revision": revision} if revision else {}
-    write_base_model(entry(**more), (), (), tmp_path / "base")
+    write(tmp_path / "base", revision=revision)
     assert torch.equal(logits(tmp_path / "base"), logits(published("qwen2")))
     fetched = {path.rpartition("/")[2] for path in stand_in.requests if "/resolve/" in path}
     assert fetched >= {"model.safetensors", "config.json", "tokenizer.json"}
@@ -164,11 +157,12 @@ def test_a_model_is_downloaded(
 def test_the_environment_s_hub_and_token_are_used(
     stand_in: Hub, published: "Published", tmp_path: Path
 ) -> None:
-    """As a job runs it: in a process of its own, told by environment variables only."""
+    """As in a job: in a process of its own, which knows nothing but environment variables."""
     code = (
-        "import sys; from pathlib import Path\n"
+        "import sys; from pathlib import Path; from types import SimpleNamespace\n"
         "from social_dilemmas.policy.model import write_base_model\n"
-        f"write_base_model({entry(GATED, revision=COMMIT)!r}, (), (), Path(sys.argv[1]))"
+        f"model = SimpleNamespace(**{vars(hub_entry(GATED, revision=COMMIT))!r})\n"
+        "write_base_model(model, (), (), Path(sys.argv[1]))"
     )
     scripts = str(Path(hub.__file__).parents[2])
     variables = {"HF_ENDPOINT": stand_in.url, "HF_TOKEN": TOKEN, "HF_HOME": str(tmp_path / "home")}
@@ -178,58 +172,40 @@ def test_the_environment_s_hub_and_token_are_used(
         check=True,
     )
     assert torch.equal(logits(tmp_path / "base"), logits(published("qwen2")))
-    assert TOKEN not in "".join(
-        path.read_text(errors="replace") for path in (tmp_path / "base").iterdir()
-    )
+    assert not [p for p in (tmp_path / "base").iterdir() if TOKEN in p.read_text(errors="replace")]
 
 
-@pytest.mark.parametrize("token", [None, "hf_of_somebody_else"])
-@pytest.mark.parametrize("revision", [None, COMMIT])
+@REVISIONS
+@pytest.mark.parametrize(
+    ("source", "token", "expected"),
+    [
+        (GATED, None, "is gated: accept its licence at http.*, and set .* HF_TOKEN"),
+        (GATED, "hf_of_somebody_else", "is gated: accept its licence at http.*/somebody/gated"),
+        (GATED, WRONG_TOKEN, "doesn't know the token in the environment variable HF_TOKEN"),
+        ("somebody/else", None, "no public model somebody/else on the hub"),
+        ("somebody/else", TOKEN, "no public model somebody/else on the hub"),
+    ],
+)
 @pytest.mark.parametrize("files_only", [True, False])
-def test_a_gated_model_needs_a_licence_and_a_token(
+def test_what_an_account_may_not_have(
     stand_in: Hub,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    token: str | None,
     revision: str | None,
+    source: str,
+    token: str | None,
+    expected: str,
     files_only: bool,
 ) -> None:
     if token:
         monkeypatch.setenv("HF_TOKEN", token)
     stand_in.files_gated_only = files_only
-    more = {"revision": revision} if revision else {}
-    sentence = refused(tmp_path / "base", "is gated: accept its licence at", GATED, **more)
-    assert f"{stand_in.url}/{GATED}" in sentence
-    assert "HF_TOKEN" in sentence
+    refused(tmp_path / "base", expected, source, revision=revision)
 
 
-@pytest.mark.parametrize("revision", [None, COMMIT])
-def test_a_token_that_isn_t_one(
-    stand_in: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, revision: str | None
-) -> None:
-    monkeypatch.setenv("HF_TOKEN", WRONG_TOKEN)
-    more = {"revision": revision} if revision else {}
-    refused(tmp_path / "base", "doesn't know the token in the environment", GATED, **more)
-
-
-@pytest.mark.parametrize("revision", ["v9", OTHER_COMMIT])
+@pytest.mark.parametrize("revision", ["v9", "f" * 40])
 def test_a_revision_that_isn_t_there(stand_in: Hub, tmp_path: Path, revision: str) -> None:
     refused(tmp_path / "base", f"{MODEL} has no revision {revision} on the hub", revision=revision)
-
-
-@pytest.mark.parametrize("token", [None, TOKEN])
-@pytest.mark.parametrize("revision", [None, COMMIT])
-def test_a_model_that_isn_t_there(
-    stand_in: Hub,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    token: str | None,
-    revision: str | None,
-) -> None:
-    if token:
-        monkeypatch.setenv("HF_TOKEN", token)
-    more = {"revision": revision} if revision else {}
-    refused(tmp_path / "base", "no public model somebody/else on the hub", "somebody/else", **more)
 
 
 @pytest.mark.parametrize("source", ["./models/mine", "/nowhere/at/all", "~/models/mine/it"])
@@ -238,31 +214,29 @@ def test_a_folder_that_isn_t_there(stand_in: Hub, tmp_path: Path, source: str) -
     assert not stand_in.requests
 
 
-@pytest.mark.parametrize("revision", [None, COMMIT])
+@REVISIONS
 def test_offline_a_model_comes_from_the_cache(
     stand_in: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, revision: str | None
 ) -> None:
-    more = {"revision": revision} if revision else {}
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    sentence = refused(tmp_path / "base", "HF_HUB_OFFLINE forbids to download it", **more)
-    assert f"hf download {MODEL}" in sentence
+    forbidden = f"HF_HUB_OFFLINE forbids downloading it.* `hf download {MODEL}"
+    refused(tmp_path / "base", forbidden, revision=revision)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    write_base_model(entry(**more), (), (), tmp_path / "online")
+    write(tmp_path / "online", revision=revision)
     stand_in.requests.clear()
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    write_base_model(entry(**more), (), (), tmp_path / "base")
+    write(tmp_path / "base", revision=revision)
     assert torch.equal(logits(tmp_path / "base"), logits(tmp_path / "online"))
     assert not stand_in.requests
 
 
-@pytest.mark.parametrize("revision", [None, COMMIT])
+@REVISIONS
 def test_without_a_network(
     stand_in: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, revision: str | None
 ) -> None:
-    more = {"revision": revision} if revision else {}
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
-    sentence = refused(tmp_path / "base", "can't be reached: connect to the network", **more)
-    assert f"hf download {MODEL}" in sentence
+    unreachable = f"can't be reached: connect to the network, or run `hf download {MODEL}"
+    refused(tmp_path / "base", unreachable, revision=revision)
 
 
 def test_a_hub_that_fails(stand_in: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,8 +255,6 @@ def halve(folder: Path) -> None:
 
 
 def lose_a_layer(folder: Path) -> None:
-    from safetensors.torch import save_file
-
     path = folder / "model.safetensors"
     weights = {key: value for key, value in load_file(path).items() if "layers.1" not in key}
     save_file(weights, path, {"format": "pt"})
@@ -292,34 +264,29 @@ def garble(folder: Path) -> None:
     (folder / "config.json").write_text("{")
 
 
+def change_config(folder: Path, **changes: Any) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
 def ask_for_code(folder: Path) -> None:
-    config = json.loads((folder / "config.json").read_text())
-    config |= {
-        "model_type": "mine",
-        "auto_map": {"AutoConfig": "c.C", "AutoModelForCausalLM": "c.M"},
-    }
-    (folder / "config.json").write_text(json.dumps(config))
+    classes = {"AutoConfig": "c.C", "AutoModelForCausalLM": "c.M"}
+    change_config(folder, model_type="mine", auto_map=classes)
     (folder / "c.py").write_text("raise SystemExit('ran')\n")
 
 
 @pytest.mark.parametrize(
     "damage",
     [
-        remove("config.json"),
-        remove("model.safetensors"),
-        remove("tokenizer.json"),
-        halve,
-        lose_a_layer,
-        garble,
-        ask_for_code,
+        *map(remove, ("config.json", "model.safetensors", "tokenizer.json")),
+        *(halve, lose_a_layer, garble, ask_for_code),
     ],
 )
 def test_a_folder_that_isn_t_complete(
-    stand_in: Hub, tmp_path: Path, damage: Callable[[Path], None]
+    published: "Published", tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
     folder = tmp_path / "mine"
-    shutil.copytree(stand_in.folder, folder)
-    (folder / "pytorch_model.bin").unlink()
+    shutil.copytree(published("qwen2"), folder)
     damage(folder)
     refused(tmp_path / "base", "is not a complete model directory", folder)
 
@@ -330,10 +297,7 @@ def test_a_model_without_a_chat_template(stand_in: Hub, tmp_path: Path) -> None:
 
 
 def test_layers_that_aren_t_supported(stand_in: Hub, tmp_path: Path) -> None:
-    path = stand_in.folder / "config.json"
-    config = json.loads(path.read_text())
-    config["layer_types"] = ["full_attention", "chunked_attention"]
-    path.write_text(json.dumps(config))
+    change_config(stand_in.folder, layer_types=["full_attention", "chunked_attention"])
     refused(tmp_path / "base", "layers of chunked_attention, which aren't supported")
 
 
@@ -359,8 +323,7 @@ def test_a_full_disk_while_downloading(
         raise error
 
     monkeypatch.setattr("huggingface_hub.file_download.http_get", full)
-    sentence = refused(tmp_path / "base", f"no space is left on the disk of {tmp_path / 'cache'}")
-    assert "HF_HOME" in sentence
+    refused(tmp_path / "base", f"no space is left on the disk of {tmp_path / 'cache'}: .*HF_HOME")
 
 
 def test_a_full_disk_in_the_words_of_the_library_of_weights(
@@ -375,19 +338,15 @@ def test_a_full_disk_in_the_words_of_the_library_of_weights(
 
 @pytest.mark.parametrize("stored", ["float32", "bfloat16"])
 @pytest.mark.parametrize("wanted", ["float32", "bfloat16", None])
-def test_a_model_is_kept_in_the_numbers_that_were_asked_for(
+def test_a_model_is_stored_in_the_dtype_that_was_asked_for(
     base_of: "BaseOf", tmp_path: Path, stored: str, wanted: str | None
 ) -> None:
-    source = tmp_path / "source"
-    language_model = base_of("qwen2")
-    LanguageModel(
-        language_model.model.to(getattr(torch, stored)), language_model.chat, source
-    ).save(source)
-    write_base_model(entry(source, dtype=wanted), (), (), tmp_path / "base")
+    source, model = tmp_path / "source", base_of("qwen2")
+    LanguageModel(model.model.to(getattr(torch, stored)), model.chat, source).save(source)
+    write(tmp_path / "base", source, dtype=wanted)
     numbers = getattr(torch, wanted or stored)
     weights = load_file(tmp_path / "base" / "model.safetensors")
     assert {weight.dtype for weight in weights.values()} == {numbers}
-    assert json.loads((tmp_path / "base" / "config.json").read_text())["dtype"] == (
-        wanted or stored
-    )
+    config = json.loads((tmp_path / "base" / "config.json").read_text())
+    assert config["dtype"] == (wanted or stored)
     assert load_model(tmp_path / "base", "cpu").model.dtype == numbers

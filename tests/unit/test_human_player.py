@@ -6,14 +6,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from social_dilemmas.agents.human.player import HumanPlayer, Remembered, play_in_terminal, question
-from social_dilemmas.agents.human.scoreboard import paragraphs, table
+from social_dilemmas.agents.agent import Agent, Kind
+from social_dilemmas.agents.human.player import HumanPlayer, play_in_terminal, question
+from social_dilemmas.agents.human.scoreboard import prose, table
 from social_dilemmas.agents.play import play
-from social_dilemmas.agents.scripted.player import scripted_player, scripted_player_names
+from social_dilemmas.agents.player import Player
+from social_dilemmas.agents.scripted.player import scripted_player_names
 from social_dilemmas.games import build_game, game_names
 from social_dilemmas.games.game import Match, Turn
 from social_dilemmas.games.grammar import Choice, Grammar, Text
@@ -24,30 +28,30 @@ ROOT = Path(__file__).parents[2]
 class Session:
     """A terminal: lines that are typed, and all that is seen; the input ends with the lines."""
 
-    def __init__(self, answer: Callable[[str], str]) -> None:
-        self.answer = answer
-        self.seen = ""
+    def __init__(self, answer: Callable[[str], str], width: int = 80) -> None:
+        self._answer = answer
+        self._screen = StringIO()
+        self.show = Console(file=self._screen, width=width).print
+
+    @property
+    def seen(self) -> str:
+        return "".join(f"{line.rstrip()}\n" for line in self._screen.getvalue().splitlines())
 
     def ask(self, asked: str) -> str:
-        self.seen += asked
-        line = self.answer(asked)
-        self.seen += f"{line}\n"
+        self._screen.write(asked)
+        line = self._answer(asked)
+        self._screen.write(f"{line}\n")
         return line
-
-    def show(self, text: str) -> None:
-        self.seen += f"{text}\n"
 
 
 class Stub:
-    """Says always this, and asks for so much."""
+    """Always says this, and asks for so much."""
 
     def __init__(self, message: str, coins: str) -> None:
-        self.message = message
-        self.coins = coins
+        self.values = {"message": message, "coins": coins}
 
     def reply(self, turns: Sequence[Turn]) -> list[str]:
-        values = {"message": self.message, "coins": self.coins}
-        return [turn.grammar.write(values) for turn in turns]
+        return [turn.grammar.write(self.values) for turn in turns]
 
 
 def typed(*lines: str) -> Session:
@@ -71,11 +75,18 @@ def somebody(asked: str) -> str:
 
 
 def sit(
-    session: Session, game: str, other: str, *, rounds: int = 2, seed: int = 3, seat: int = 0
+    session: Session,
+    game: str,
+    other: str | Player,
+    rounds: int = 2,
+    *,
+    seed: int = 3,
+    seat: int = 0,
 ) -> Match:
     match = build_game(game, rounds).start(seed)
-    opponent = scripted_player(game, other)
-    play_in_terminal(match, seat, opponent, opponent_name=other, ask=session.ask, show=session.show)
+    opponent = Agent(str(other), Kind.SCRIPTED)
+    made = {} if isinstance(other, str) else {opponent: other}
+    play_in_terminal(match, seat, opponent, made=made, ask=session.ask, show=session.show)
     return match
 
 
@@ -88,11 +99,10 @@ def test_every_game_can_be_played(game: str, seat: int) -> None:
     assert match.invalid == [0, 0]
     score = re.search(r"You got (.*) points in 3 rounds, the other player (.*)\.", session.seen)
     assert score is not None
-    for place, told in zip((seat, 1 - seat), score.groups(), strict=True):
-        assert float(told) == pytest.approx(sum(match.rewards(place)), abs=0.051)
+    for place, points in zip((seat, 1 - seat), score.groups(), strict=True):
+        assert float(points) == pytest.approx(sum(match.rewards(place)), abs=0.051)
     assert max(map(len, session.seen.splitlines())) <= 80
-    assert "Round 3" in session.seen
-    assert "Round 4" not in session.seen
+    assert re.findall(r"--- Round (\d)", session.seen) == ["1", "2", "3"]
 
 
 def test_a_whole_session() -> None:
@@ -100,15 +110,16 @@ def test_a_whole_session() -> None:
     match = sit(session, "prisoners_dilemma", "grim", rounds=3)
     assert [finished.actions[0] for finished in match.history] == ["A", "B", "B"]
     beginning, *rounds = session.seen.split("--- Round ")
-    assert "Iterated prisoner's dilemma" in beginning
-    assert "You play against grim." in beginning
-    assert "You meet one other player again and again.\n" in rounds[0]
+    assert "--- Iterated prisoner's dilemma ---" in beginning
+    assert "  You play against grim.\n" in beginning
+    assert "  You meet one other player again and again.\n" in rounds[0]
     assert rounds[0].endswith(
-        "action (A or B): A\n\n"
+        "  action (A or B): A\n\n"
         "  round  you  other  points  total\n"
         "      1  A    A           3      3\n\n"
     )
-    assert rounds[1].splitlines()[2:] == [
+    assert rounds[1].splitlines()[1:] == [
+        "",
         "  The other player chose <A>.",
         "",
         "  action (A or B): b",
@@ -118,7 +129,8 @@ def test_a_whole_session() -> None:
         "      2  B    A           5      8",
         "",
     ]
-    assert rounds[2].split("happened")[1].splitlines()[2:] == [
+    assert rounds[2].split("--- All that happened ---")[1].splitlines()[1:] == [
+        "",
         "  round         actions  points",
         "      1  you    A             3",
         "         other  A             3",
@@ -138,55 +150,40 @@ def test_several_things_are_asked_one_at_a_time() -> None:
     match = sit(session, "split", "greedy")
     assert [finished.claims[0] for finished in match.history] == [(1, 2, 3), (10, 0, 0)]
     asked = re.findall(r"(\w+) \(0 to 10\): (.*)", session.seen)
-    assert asked == [
-        ("hats", "1"),
-        ("books", "2 books"),
-        ("balls", " 03"),
-        ("balls", "3"),
-        ("hats", "10"),
-        ("books", "0"),
-        ("balls", "0"),
-    ]
+    first = [("hats", "1"), ("books", "2 books"), ("balls", " 03"), ("balls", "3")]
+    assert asked == [*first, ("hats", "10"), ("books", "0"), ("balls", "0")]
     assert "'03' is not possible here: please type a whole number from 0 to 10." in session.seen
-
-
-@pytest.mark.parametrize(
-    ("lines", "problem"),
-    [
-        (["x", "7"], "'x' is not possible here: please type a whole number from 0 to 10."),
-        (["11", "7"], "'11' is not possible here"),
-        (["-1", "7"], "'-1' is not possible here"),
-        (["", "7"], "Please type a whole number from 0 to 10."),
-        (["<7 coins"], None),
-        (["<7 coins>"], None),
-        (["7 coins"], None),
-        ([" 7 "], None),
-    ],
-)
-def test_numbers(lines: list[str], problem: str | None) -> None:
-    session = typed("hello", *lines)
-    match = sit(session, "trust_and_split", "greedy", rounds=1)
-    assert match.history[0].proposals[0] == 7
-    assert problem is None or problem in session.seen
-    assert ("please type" in session.seen.lower()) == (problem is not None)
 
 
 @pytest.mark.parametrize(
     ("lines", "message", "problem"),
     [
-        (["", "hi"], "hi", "Please type some text."),
-        (["x" * 501, "hi"], "hi", "That has 501 characters, but at most 500 are possible."),
-        (["a</message>b", "hi"], "hi", "A message can't hold </message>."),
-        (["<message>hi</message>"], "hi", None),
-        (["no <tags>"], "no <tags>", None),
-        (["quite"], "quite", None),
+        (["hi", "x", "7"], "hi", "'x' is not possible here: please type a whole number from 0 to"),
+        (["hi", "11", "7"], "hi", "'11' is not possible here"),
+        (["hi", "-1", "7"], "hi", "'-1' is not possible here"),
+        (["hi", "\x1b[2J", "7"], "hi", r"'\x1b[2J' is not possible here"),
+        (["hi", "", "7"], "hi", "Please type a whole number from 0 to 10."),
+        (["hi", "<7 coins"], "hi", None),
+        (["hi", "<7 coins>"], "hi", None),
+        (["hi", "7 Coins"], "hi", None),
+        (["hi", " 7 "], "hi", None),
+        (["", "hi", "7"], "hi", "Please type some text."),
+        (["x" * 501, "hi", "7"], "hi", "That has 501 characters; at most 500 are possible."),
+        (["a</message>b", "hi", "7"], "hi", "A message can't hold </message>."),
+        (["<message>hi</message>", "7"], "hi", None),
+        (["no <tags>", "7"], "no <tags>", None),
+        (["quite", "7"], "quite", None),
     ],
 )
-def test_messages(lines: list[str], message: str, problem: str | None) -> None:
-    session = typed(*lines, "5")
+def test_what_may_be_typed(lines: list[str], message: str, problem: str | None) -> None:
+    session = typed(*lines)
     match = sit(session, "trust_and_split", "greedy", rounds=1)
     assert match.history[0].messages[0] == (message,)
+    assert match.history[0].proposals[0] == 7
     assert problem is None or problem in session.seen
+    assert bool(re.search("please type|possible\\.|can't hold", session.seen, re.IGNORECASE)) == (
+        problem is not None
+    )
 
 
 @pytest.mark.parametrize("lines", [["hi", "3", "q"], ["hi", "3", "hi", "QUIT"], ["hi", "3"]])
@@ -194,7 +191,7 @@ def test_leaving_shows_the_score_so_far(lines: list[str]) -> None:
     session = typed(*lines)
     match = sit(session, "trust_and_split", "greedy", rounds=5)
     assert len(match.history) == 1
-    assert "You left in round 2." in session.seen
+    assert "  You left in round 2.\n" in session.seen
     assert "points in 1 round, the other player" in session.seen
 
 
@@ -205,25 +202,22 @@ def test_an_interrupt_is_a_way_to_leave() -> None:
     session = Session(interrupt)
     sit(session, "split", "greedy")
     assert session.seen.endswith(
-        "You left in round 1.\n\n  No round was finished, so there is no score.\n\n"
+        "  You left in round 1.\n\n\n  No round was finished, so there is no score.\n\n"
     )
 
 
-def test_what_is_hidden_is_shown_in_the_end_only() -> None:
+def test_what_is_hidden_is_shown_only_at_the_end() -> None:
     session = typed("hello", "1", "hello", "1", "hello", "1")
-    match = build_game("trust_and_split", 3).start(3)
-    play_in_terminal(
-        match, 0, Stub("hello", "5"), opponent_name="stub", ask=session.ask, show=session.show
-    )
+    match = sit(session, "trust_and_split", Stub("hello", "5"), rounds=3)
     before, after = session.seen.split("All that happened")
-    tables = [line for line in before.splitlines() if re.match(r" +\d ", line)]
-    assert len(tables) == 1 + 2
-    assert not any(hand in line for line in tables for hand in ("rock", "paper", "scissors"))
+    rows = [line for line in before.splitlines() if re.match(r" +\d ", line)]
+    assert len(rows) == 1 + 2
+    assert not any(hand in line for line in rows for hand in ("rock", "paper", "scissors"))
     hands = re.findall("rock|paper|scissors", after)
     assert hands == [hand for finished in match.history for hand in finished.hands]
 
 
-def test_values_that_nobody_was_told_are_shown_in_the_end() -> None:
+def test_private_values_are_shown_at_the_end() -> None:
     session = Session(somebody)
     match = sit(session, "deal_or_no_deal", "greedy", rounds=1)
     after = session.seen.split("All that happened")[1]
@@ -233,74 +227,79 @@ def test_values_that_nobody_was_told_are_shown_in_the_end() -> None:
 
 def test_the_opponent_can_not_steer_the_terminal() -> None:
     session = typed("hello", "1", "hello", "1")
-    match = build_game("trust_and_split", 2).start(0)
-    rude = Stub("\x1b[2J\nround 9\r", "\x1b[2J")
-    play_in_terminal(match, 0, rude, opponent_name="rude", ask=session.ask, show=session.show)
+    rude = Stub("\x1b[2J\nround 9\r[bold]b[/bold] :smile:[/]", "\x1b[2J")
+    match = sit(session, "trust_and_split", rude)
     assert match.finished
     assert match.invalid == [0, 2]
     assert "\x1b" not in session.seen
     assert "\r" not in session.seen
-    assert '0 coins, "' in session.seen  # a forfeit, as the game counts it
+    assert "[bold]b[/bold] :smile:[/]" in " ".join(session.seen.split())
+    assert '0 coins, " [2J round' in session.seen  # a forfeit, as the game counts it
 
 
 def test_a_game_that_uses_the_quitting_word_still_takes_it() -> None:
-    choice = Choice("square", ("q", "r"))
-    assert question(choice) == "square (q or r)"
-    session = typed("q")
-    person = HumanPlayer(
-        Remembered(scripted_player("split", "greedy")), ask=session.ask, show=session.show
-    )
-    assert person._compose(Grammar((choice,))) == "<q>"
+    match = build_game("prisoners_dilemma", 1).start(0)
+    session = typed("Q")
+    person = HumanPlayer(ask=session.ask, show=session.show)
+    grammar = Grammar((Choice("square", ("q", "r")),))
+    assert person.reply([Turn(match, 0, "move", "Your move.", grammar)]) == ["<q>"]
 
 
 def test_both_seats_can_be_people() -> None:
     match = build_game("prisoners_dilemma", 1).start(0)
-    first, second = typed("A"), typed("B")
-    nobody = Remembered(scripted_player("prisoners_dilemma", "grim"))
-    people = tuple(HumanPlayer(nobody, ask=s.ask, show=s.show) for s in (first, second))
-    play([match], [(people[0], people[1])])
+    first, second = (HumanPlayer(ask=s.ask, show=s.show) for s in (typed("A"), typed("B")))
+    play([match], [(first, second)])
     assert match.history[0].actions == ("A", "B")
 
 
 def test_sentences_stand_on_lines_of_their_own_but_messages_are_kept_together() -> None:
-    text = "You hold rock. The other says: <message>No. Yes! Maybe? I.</message> Send yours."
-    assert paragraphs(text, 100).splitlines() == [
+    session = typed()
+    session.show(
+        prose("You hold rock. The other says: <message>No. Yes! Maybe? I.</message> Send yours.")
+    )
+    assert session.seen.splitlines() == [
+        "",
         "  You hold rock.",
         "  The other says: <message>No. Yes! Maybe? I.</message>",
         "  Send yours.",
+        "",
     ]
-    assert max(map(len, paragraphs("word " * 100, 40).splitlines())) <= 40
 
 
-def test_a_table_that_is_too_wide_is_clipped() -> None:
-    lines = table(["round", "what"], [["1", "x" * 100], ["10", "y"]], numbers=(0,), width=30)
-    assert lines.splitlines() == ["  round  what", f"      1  {'x' * 18}...", "     10  y"]
+def test_text_is_wrapped_and_tables_are_cut_where_the_terminal_is_narrow() -> None:
+    session = Session(somebody, width=30)
+    session.show(prose("word " * 100))
+    assert len(session.seen.splitlines()) > 15
+    session.show(table(["round", "what"], [["1", "x" * 100], ["10", "y"]]))
+    assert session.seen.endswith(f"  round  what\n      1  {'x' * 20}…\n     10  y\n")
+    assert max(map(len, session.seen.splitlines())) <= 30
 
 
-def test_labels() -> None:
+def test_questions() -> None:
     assert question(Choice("coins", ("0", "1", "2"))) == "coins (0 to 2)"
     assert question(Choice("first_move", ("up", "down", "stay"))) == "first move (up, down or stay)"
     assert question(Text("message", 9)) == "message (up to 9 characters)"
 
 
-def run(
-    *arguments: str, typed: str = "", folder: Path = ROOT
-) -> "subprocess.CompletedProcess[str]":
+def command(*arguments: str) -> list[str | Path]:
     """`make play` without make."""
+    return [sys.executable, "-u", ROOT / "tools" / "play.py", *arguments]
+
+
+ENVIRONMENT = {"PYTHONPATH": str(ROOT / "workflow" / "scripts")}
+
+
+def run(folder: Path, *arguments: str, typed: str = "") -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, ROOT / "tools" / "play.py", *arguments],
-        input=typed,
-        text=True,
-        capture_output=True,
-        cwd=folder,
-        env={"PYTHONPATH": str(ROOT / "workflow" / "scripts")},
-        check=False,
+        command(*arguments),
+        **{"input": typed, "text": True, "capture_output": True, "check": False},
+        **{"cwd": folder, "env": ENVIRONMENT},
     )
 
 
 @pytest.mark.parametrize("game", ["prisoners_dilemma", "split", "trust_and_split", "stag_hunt"])
 def test_the_command_begins_with_the_rules_and_ends_cleanly(game: str, tmp_path: Path) -> None:
-    done = run("--game", game, "--seed", "1", typed="q\n", folder=tmp_path)
+    done = run(tmp_path, "--game", game, "--seed", "1", typed="q\n")
     assert (done.returncode, done.stderr) == (0, "")
     assert "You play against " in done.stdout
     assert "Your aim is to collect as many points as you can" in done.stdout
@@ -310,7 +309,7 @@ def test_the_command_begins_with_the_rules_and_ends_cleanly(game: str, tmp_path:
 def test_the_same_seed_deals_the_same(tmp_path: Path) -> None:
     arguments = ["--against", "random", "--seed", "5"]
     lines = "I have rock\n7\n" * 10
-    first, second = (run(*arguments, typed=lines, folder=tmp_path) for _ in range(2))
+    first, second = (run(tmp_path, *arguments, typed=lines) for _ in range(2))
     assert first.stdout == second.stdout
     assert "points in 10 rounds" in first.stdout
 
@@ -319,7 +318,11 @@ def test_the_same_seed_deals_the_same(tmp_path: Path) -> None:
     ("arguments", "sentence"),
     [
         (["--game", "chess"], "unknown game 'chess'; known games: prisoners_dilemma, split"),
-        (["--against", "nobody"], "trust_and_split: unknown opponent 'nobody'; known: greedy"),
+        (
+            ["--against", "nobody"],
+            "trust_and_split: unknown opponent 'nobody'; known: "
+            + ", ".join(scripted_player_names("trust_and_split")),
+        ),
         (["--against", "naive"], "there are no trained agents of this game in results/laptop"),
         (
             ["--scale", "huge"],
@@ -327,14 +330,13 @@ def test_the_same_seed_deals_the_same(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_mistake_is_told_in_one_sentence(
+def test_a_mistake_is_reported_in_one_sentence(
     arguments: list[str], sentence: str, tmp_path: Path
 ) -> None:
-    done = run(*arguments, folder=tmp_path)
-    assert done.returncode == 1
+    done = run(tmp_path, *arguments)
+    assert (done.returncode, done.stdout) == (1, "")
     assert sentence in done.stderr
     assert done.stderr.count("\n") == 1
-    assert done.stdout == ""
 
 
 @pytest.fixture(scope="module")
@@ -355,7 +357,7 @@ def trained(base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", ["naive", "warm_start"])
 def test_trained_agents_can_be_played_against(name: str, trained: Path) -> None:
-    done = run("--against", name, "--seed", "2", typed="hi\n7\nq\n", folder=trained)
+    done = run(trained, "--against", name, "--seed", "2", typed="hi\n7\nq\n")
     assert (done.returncode, done.stderr) == (0, "")
     assert f"You play against {name}." in done.stdout
     assert re.search(r'1  7 coins, "hi" +\d+ coins, "', done.stdout)
@@ -364,21 +366,16 @@ def test_trained_agents_can_be_played_against(name: str, trained: Path) -> None:
 def test_a_damaged_agent_is_refused(trained: Path) -> None:
     weights = "results/laptop/training/trust_and_split/embedded/naive/seed-1/adapter"
     (trained / weights / "adapter_model.safetensors").write_bytes(b"")
-    done = run("--against", "naive/seed-1", folder=trained)
+    done = run(trained, "--against", "naive/seed-1")
     assert done.returncode == 1
     assert "adapter_model.safetensors is damaged" in done.stderr
 
 
 @pytest.fixture
-def interrupted(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
+def running(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     process = subprocess.Popen(
-        [sys.executable, "-u", ROOT / "tools" / "play.py", "--game", "split"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(ROOT / "workflow" / "scripts")},
+        command("--game", "split"), text=True, cwd=tmp_path, env=ENVIRONMENT, **pipes
     )
     yield process
     process.kill()
@@ -386,21 +383,16 @@ def interrupted(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
 
 
 def test_an_interrupt_from_the_keyboard_ends_it_cleanly(
-    interrupted: "subprocess.Popen[str]",
+    running: "subprocess.Popen[str]",
 ) -> None:
-    assert interrupted.stdout is not None
-    for line in interrupted.stdout:
+    assert running.stdout is not None
+    for line in running.stdout:
         if line.startswith("  The other player values"):
             break
-    interrupted.stdout.readline()
-    interrupted.stdout.read(1)  # the question begins
-    interrupted.send_signal(signal.SIGINT)
-    out, err = interrupted.communicate(timeout=60)
+    while not running.stdout.readline().isspace():  # the question follows
+        pass
+    running.stdout.read(1)
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=60)
     assert "You left in round 1." in out
-    assert (interrupted.returncode, err) == (0, "")
-
-
-def test_every_opponent_of_a_game_is_offered(tmp_path: Path) -> None:
-    said = run("--against", "nobody", folder=tmp_path).stderr
-    for name in scripted_player_names("trust_and_split"):
-        assert name in said
+    assert (running.returncode, err) == (0, "")

@@ -1,4 +1,4 @@
-"""What large models need: half precision, logits in chunks, gradient checkpointing, micro-batches by tokens."""
+"""Training large models: half precision, activation checkpointing, micro-batches by tokens."""
 
 from pathlib import Path
 from typing import Any
@@ -9,25 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from peft import PeftModel
 from peft.utils import load_peft_weights
+from tests.unit.scripted_trajectories import scripted_trajectories
 from torch import Tensor
-from transformers.models.qwen2.modeling_qwen2 import Qwen2DecoderLayer
 
-from social_dilemmas.agents.play import play
-from social_dilemmas.agents.scripted.player import scripted_player
-from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game
 from social_dilemmas.method.critic import round_states
 from social_dilemmas.method.micro_batches import micro_batches
 from social_dilemmas.method.train import Trainer
 from social_dilemmas.method.update import add_gradients
-from social_dilemmas.method.warm_start import Recorder
-from social_dilemmas.policy import log_probabilities
-from social_dilemmas.policy.activation_checkpointing import (
-    enable_gradient_checkpointing,
-    recomputing,
-)
+from social_dilemmas.policy.activation_checkpointing import enable_activation_checkpointing
 from social_dilemmas.policy.adapters import attach_learner, folded
-from social_dilemmas.policy.log_probabilities import action_log_probabilities, chunk_size
+from social_dilemmas.policy.log_probabilities import action_log_probabilities
 from social_dilemmas.policy.model import LanguageModel, load_model
 from social_dilemmas.policy.trajectory import Trajectory, collate
 
@@ -60,21 +52,7 @@ def half_model(base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture(scope="module")
 def trajectories(tiny: LanguageModel) -> list[Trajectory]:
-    """Both seats of matches of several lengths."""
-    masks = tiny.masks(build_game("trust_and_split", 10))
-    player = Recorder(scripted_player("trust_and_split", "random"), tiny.chat, masks)
-    matches = [build_game("trust_and_split", rounds).start(rounds) for rounds in (1, 2, 3, 4, 2)]
-    play(matches, [(player, player)] * len(matches))
-    return list(player.trajectories.values())
-
-
-@pytest.fixture
-def small_chunks(tiny: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Room for the logits of three tokens."""
-    vocabulary = tiny.model.config.vocab_size
-    size = 3 * log_probabilities.BYTES_PER_LOGIT * vocabulary
-    monkeypatch.setattr(log_probabilities, "CHUNK_BYTES", size)
-    assert chunk_size(vocabulary) == 3
+    return scripted_trajectories(tiny, "trust_and_split", (1, 2, 3, 4, 2))
 
 
 def learner(path: Path) -> PeftModel:
@@ -119,114 +97,21 @@ def flat(values: Gradients) -> Tensor:
     return torch.cat([value.flatten().float() for value in values.values()])
 
 
-# Logits in chunks
-
-
-@pytest.mark.usefixtures("small_chunks")
-def test_chunks_change_neither_values_nor_gradients(
-    base_model: Path,
-    tiny: LanguageModel,
-    trajectories: list[Trajectory],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    in_chunks = gradients(learner(base_model), tiny, trajectories)
-    monkeypatch.setattr(log_probabilities, "CHUNK_BYTES", 2**28)
-    assert_same(in_chunks, gradients(learner(base_model), tiny, trajectories))
-
-
-@pytest.mark.usefixtures("small_chunks")
-def test_no_more_than_a_chunk_of_logits_is_held(
-    tiny: LanguageModel, base_model: Path, trajectories: list[Trajectory]
-) -> None:
-    """Neither computed at a time, nor kept for the backward pass."""
-    model = learner(base_model)
-    batch = collate(trajectories, tiny.padding)
-    assert batch.size > 20
-    computed: list[int] = []
-    head = model.get_output_embeddings()
-    head.register_forward_hook(lambda module, inputs, output: computed.append(len(output)))
-    kept: list[int] = []
-    vocabulary = head.weight.shape[0]
-
-    def keep(tensor: Tensor) -> Tensor:
-        if tensor.shape[-1:] == (vocabulary,):
-            kept.append(len(tensor))
-        return tensor
-
-    allowed = tiny.masks(build_game("trust_and_split", 10)).allowed
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        found, _ = action_log_probabilities(model, batch, allowed)
-    assert not kept
-    assert max(computed) == 3
-    assert sum(computed) == batch.size
-    found.sum().backward()
-    assert max(computed) == 3
-    assert sum(computed) == 2 * batch.size
-
-
-def test_a_chunk_of_a_large_vocabulary_stays_within_its_memory() -> None:
-    assert chunk_size(152_064) == 73
-    assert chunk_size(10**9) == 1
-    assert chunk_size(700) > 32 * 30  # the laptop scale knows no chunks
-
-
-# Gradient checkpointing
+# Activation checkpointing
 
 
 @pytest.mark.parametrize("fold", [False, True])
-def test_gradient_checkpointing_changes_no_gradient(
+def test_activation_checkpointing_changes_no_gradient(
     fold: bool, base_model: Path, tiny: LanguageModel, trajectories: list[Trajectory]
 ) -> None:
     plain = gradients(learner(base_model), tiny, trajectories, fold_adapter=fold)
     model = learner(base_model)
-    enable_gradient_checkpointing(model.get_base_model())
-    passes: list[int] = []
-    for layer in model.modules():
-        if isinstance(layer, Qwen2DecoderLayer):
-            layer.input_layernorm.register_forward_hook(lambda *_: passes.append(1))
+    enable_activation_checkpointing(model.get_base_model())
     found = gradients(model, tiny, trajectories, fold_adapter=fold, gradient_checkpointing=True)
     assert_same(found, plain)
-    layers, batches = 2, 3
-    assert len(passes) == 3 * layers * batches  # reference, forward, and once more in the backward
-    assert not any(module.training for module in model.modules())
-    passes.clear()
-    gradients(model, tiny, trajectories, fold_adapter=fold)
-    assert len(passes) == 2 * layers * batches
 
 
-def test_gradient_checkpointing_keeps_less(
-    base_model: Path, tiny: LanguageModel, trajectories: list[Trajectory]
-) -> None:
-    model = learner(base_model)
-    enable_gradient_checkpointing(model.get_base_model())
-    batch = collate(trajectories, tiny.padding)
-    allowed = tiny.masks(build_game("trust_and_split", 10)).allowed
-    found = []
-    for enabled in (False, True):
-        kept: list[int] = []
-
-        def keep(tensor: Tensor, kept: list[int] = kept) -> Tensor:
-            kept.append(tensor.numel())
-            return tensor
-
-        with (
-            recomputing(model, enabled),
-            torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
-        ):
-            action_log_probabilities(model, batch, allowed)
-        found.append(sum(kept))
-    assert found[1] < found[0] / 2
-
-
-def test_a_model_without_gradient_checkpointing_is_refused() -> None:
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    model = GPT2LMHeadModel(GPT2Config(n_layer=0, n_embd=4, n_head=1, vocab_size=8))
-    with pytest.raises(UserError, match=r"gradient_checkpointing: models of type gpt2"):
-        enable_gradient_checkpointing(model)
-
-
-def test_sampling_mixes_adapters_also_with_gradient_checkpointing(
+def test_sampling_mixes_adapters_also_with_activation_checkpointing(
     base_model: Path, tmp_path: Path
 ) -> None:
     """Past agents play along, which PEFT refuses in training mode."""
@@ -243,18 +128,20 @@ def test_sampling_mixes_adapters_also_with_gradient_checkpointing(
 # Micro-batches by tokens
 
 
-def test_without_a_limit_of_tokens_the_order_is_kept() -> None:
-    assert micro_batches([5, 9, 1, 7, 3], 2, None) == [[0, 1], [2, 3], [4]]
-    assert micro_batches([5, 9], 8, None) == [[0, 1]]
-
-
-def test_with_a_limit_of_tokens_the_longest_come_first() -> None:
-    assert micro_batches([5, 9, 1, 7, 3], 8, 14) == [[1], [3, 0], [4, 2]]
-    assert micro_batches([5, 5, 5, 5], 3, 10) == [[0, 1], [2, 3]]
-
-
-def test_a_conversation_longer_than_the_limit_goes_alone() -> None:
-    assert micro_batches([3, 50, 3], 8, 10) == [[1], [0, 2]]
+@pytest.mark.parametrize(
+    ("lengths", "most_rows", "most_tokens", "expected"),
+    [
+        ([5, 9, 1, 7, 3], 2, None, [[0, 1], [2, 3], [4]]),  # without a limit the order is kept
+        ([5, 9], 8, None, [[0, 1]]),
+        ([5, 9, 1, 7, 3], 8, 14, [[1], [3, 0], [4, 2]]),  # with one, the longest come first
+        ([5, 5, 5, 5], 3, 10, [[0, 1], [2, 3]]),
+        ([3, 50, 3], 8, 10, [[1], [0, 2]]),  # what is longer than the limit goes alone
+    ],
+)
+def test_micro_batches(
+    lengths: list[int], most_rows: int, most_tokens: int | None, expected: list[list[int]]
+) -> None:
+    assert micro_batches(lengths, most_rows, most_tokens) == expected
 
 
 @given(

@@ -1,31 +1,33 @@
-"""Log-probabilities of chosen tokens against a computation token by token, and folded adapters."""
+"""Log-probabilities of action tokens: against a computation token by token, in chunks, and with checkpointing."""
 
 import math
+from dataclasses import replace
+from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from peft import PeftModel
+from peft import LoraConfig, PeftModel, get_peft_model
+from tests.unit.scripted_trajectories import scripted_trajectories
+from torch import Tensor
 
-from social_dilemmas.agents.play import play
-from social_dilemmas.agents.scripted.player import scripted_player
+from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game, game_names
-from social_dilemmas.method.warm_start import Recorder
-from social_dilemmas.policy.adapters import attach_learner, folded
-from social_dilemmas.policy.log_probabilities import action_log_probabilities
+from social_dilemmas.policy import log_probabilities
+from social_dilemmas.policy.activation_checkpointing import (
+    activation_checkpointing,
+    enable_activation_checkpointing,
+)
+from social_dilemmas.policy.log_probabilities import action_log_probabilities, chunk_size
+from social_dilemmas.policy.masks import AllowedTokens
 from social_dilemmas.policy.model import LanguageModel, load_model
 from social_dilemmas.policy.trajectory import Trajectory, TrajectoryBatch, collate
 
+if TYPE_CHECKING:
+    from tests.unit.conftest import BaseOf
+
 TEMPERATURE = 0.7
-
-
-def transcripts_of(tiny: LanguageModel, name: str) -> list[Trajectory]:
-    """Both seats of matches of several lengths."""
-    masks = tiny.masks(build_game(name, 10))
-    player = Recorder(scripted_player(name, "random"), tiny.chat, masks)
-    matches = [build_game(name, rounds).start(rounds) for rounds in (1, 2, 3)]
-    play(matches, [(player, player)] * 3)
-    return list(player.trajectories.values())
 
 
 @pytest.fixture(params=game_names())
@@ -33,28 +35,22 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(scope="module")
-def adapted(base_model) -> PeftModel:  # type: ignore[no-untyped-def]
-    """The tiny model with an adapter that does something."""
-    model = attach_learner(load_model(base_model, "cpu"), rank=2, alpha=8, seed=0)
-    generator = torch.Generator().manual_seed(0)
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            parameter.data = torch.randn(parameter.shape, generator=generator) * 0.2
-    return model
+def table_of(language_model: LanguageModel, name: str) -> AllowedTokens:
+    return language_model.masks(build_game(name, 10)).allowed
 
 
-def test_equals_a_computation_token_by_token(tiny: LanguageModel, name: str) -> None:
-    trajectories = transcripts_of(tiny, name)
-    masks = tiny.masks(build_game(name, 10))
-    batch = collate(trajectories, tiny.padding)
+def assert_right(language_model: LanguageModel, name: str) -> None:
+    """Compare with the softmax over the allowed tokens, one action token at a time."""
+    trajectories = scripted_trajectories(language_model, name)
+    allowed = table_of(language_model, name)
+    batch = collate(trajectories, language_model.padding)
+    model, index = language_model.model, 0
     with torch.no_grad():
-        found, entropies = action_log_probabilities(tiny.model, batch, masks.allowed, TEMPERATURE)
-        index = 0
+        found, entropies = action_log_probabilities(model, batch, allowed, TEMPERATURE)
         for trajectory in trajectories:
-            logits = tiny.model(torch.tensor([trajectory.tokens])).logits[0].double() / TEMPERATURE
+            logits = model(torch.tensor([trajectory.tokens])).logits[0].double() / TEMPERATURE
             for position, state in zip(trajectory.positions, trajectory.states, strict=True):
-                options = masks.allowed[state].nonzero()[:, 0].tolist()
+                options = allowed[state].nonzero()[:, 0].tolist()
                 weights = {t: math.exp(logits[position - 1, t]) for t in options}
                 total = sum(weights.values())
                 chosen = weights[trajectory.tokens[position]] / total
@@ -65,20 +61,27 @@ def test_equals_a_computation_token_by_token(tiny: LanguageModel, name: str) -> 
     assert index == batch.size == len(found) == len(entropies)
 
 
-def test_every_choice_of_a_player_counts_once(tiny: LanguageModel, name: str) -> None:
-    """One choice for an action or a number of coins, three for claims on three kinds of items."""
+def test_equals_a_computation_token_by_token(tiny: LanguageModel, name: str) -> None:
+    assert_right(tiny, name)
+
+
+@pytest.mark.parametrize("family", ["qwen2", "llama", "qwen3", "gemma3_text", "gemma3"])
+def test_equals_a_computation_token_by_token_in_every_family(
+    base_of: "BaseOf", family: str
+) -> None:
+    assert_right(base_of(family), "split")
+
+
+def test_action_tokens_are_a_player_s_free_choices(tiny: LanguageModel, name: str) -> None:
+    """Every choice counts once: one for an action or a number of coins, three for claims on three kinds of items."""
+    masks = tiny.masks(build_game(name, 10))
     choices = {"prisoners_dilemma": 1, "split": 3}
-    for trajectory in transcripts_of(tiny, name):
+    for trajectory in scripted_trajectories(tiny, name):
         rounds = 1 + trajectory.rounds[-1]
         if name in choices:
             assert len(trajectory.positions) == rounds * choices[name]
         assert sorted(trajectory.rounds) == trajectory.rounds
         assert {*trajectory.rounds} == {*range(rounds)}
-
-
-def test_forced_tokens_are_no_choices(tiny: LanguageModel, name: str) -> None:
-    masks = tiny.masks(build_game(name, 10))
-    for trajectory in transcripts_of(tiny, name):
         for position, state in zip(trajectory.positions, trajectory.states, strict=True):
             assert masks.forced[state] is None
             assert masks.allowed[state, trajectory.tokens[position]]
@@ -86,47 +89,41 @@ def test_forced_tokens_are_no_choices(tiny: LanguageModel, name: str) -> None:
 
 def test_probabilities_of_what_is_allowed_add_up_to_one(tiny: LanguageModel) -> None:
     """Whatever the masks don't allow has no probability."""
-    masks = tiny.masks(build_game("prisoners_dilemma", 10))
-    trajectory = transcripts_of(tiny, "prisoners_dilemma")[0]
-    state = trajectory.states[0]
-    total = 0.0
-    for token in masks.allowed[state].nonzero()[:, 0].tolist():
-        tokens = [*trajectory.tokens]
-        tokens[trajectory.positions[0]] = token
-        other = Trajectory(tokens, trajectory.positions, trajectory.states, trajectory.rounds)
-        batch = collate([other], tiny.padding)
-        with torch.no_grad():
-            total += action_log_probabilities(tiny.model, batch, masks.allowed)[0][0].exp().item()
-    assert total == pytest.approx(1, abs=1e-6)
-    with torch.no_grad():
-        outside = (~masks.allowed[state]).nonzero()[0, 0].item()
-        trajectory.tokens[trajectory.positions[0]] = int(outside)
-        batch = collate([trajectory], tiny.padding)
-        assert action_log_probabilities(tiny.model, batch, masks.allowed)[0][0] == -torch.inf
+    allowed = table_of(tiny, "prisoners_dilemma")
+    one = scripted_trajectories(tiny, "prisoners_dilemma")[0]
+
+    @torch.no_grad()
+    def log_probability(token: int) -> Tensor:
+        tokens = [*one.tokens]
+        tokens[one.positions[0]] = token
+        batch = collate([Trajectory(tokens, one.positions, one.states, one.rounds)], tiny.padding)
+        return action_log_probabilities(tiny.model, batch, allowed)[0][0]
+
+    options = allowed[one.states[0]]
+    inside = options.nonzero()[:, 0].tolist()
+    assert sum(log_probability(token).exp().item() for token in inside) == pytest.approx(1)
+    assert log_probability(int((~options).nonzero()[0, 0])) == -torch.inf
 
 
+@torch.no_grad()
 def test_padding_changes_nothing(tiny: LanguageModel, name: str) -> None:
-    trajectories = transcripts_of(tiny, name)
-    masks = tiny.masks(build_game(name, 10))
+    trajectories = scripted_trajectories(tiny, name)
+    allowed = table_of(tiny, name)
     batch = collate(trajectories, tiny.padding)
-    wider = TrajectoryBatch(
-        torch.nn.functional.pad(batch.tokens, (0, 37), value=7),
-        *(batch.conversation, batch.position, batch.state, batch.round, batch.target),
-    )
-    with torch.no_grad():
-        together = action_log_probabilities(tiny.model, batch, masks.allowed)
-        padded = action_log_probabilities(tiny.model, wider, masks.allowed)
-        alone = [
-            action_log_probabilities(tiny.model, collate([t], tiny.padding), masks.allowed)
-            for t in trajectories
-        ]
+    wider = replace(batch, tokens=torch.nn.functional.pad(batch.tokens, (0, 37), value=7))
+    together = action_log_probabilities(tiny.model, batch, allowed)
+    padded = action_log_probabilities(tiny.model, wider, allowed)
+    alone = [
+        action_log_probabilities(tiny.model, collate([t], tiny.padding), allowed)
+        for t in trajectories
+    ]
     for index in (0, 1):
         torch.testing.assert_close(together[index], padded[index], atol=1e-5, rtol=0)
         separate = torch.cat([values[index] for values in alone])
         torch.testing.assert_close(together[index], separate, atol=1e-5, rtol=0)
 
 
-def test_collate_keeps_all_choices_in_order(tiny: LanguageModel) -> None:
+def test_collate_keeps_all_action_tokens_in_order() -> None:
     short = Trajectory([5, 6, 7], [1], [3], [0])
     long = Trajectory([5, 6, 7, 8, 9], [2, 4], [3, 4], [0, 1])
     batch = collate([short, long], padding=99)
@@ -138,68 +135,144 @@ def test_collate_keeps_all_choices_in_order(tiny: LanguageModel) -> None:
     assert batch.target.tolist() == [6, 7, 9]
 
 
-def gradients(model: PeftModel) -> dict[str, torch.Tensor]:
-    return {
-        parameter: value.grad.clone()
-        for parameter, value in model.named_parameters()
-        if value.grad is not None
-    }
+# What large models need: logits in chunks, and activation checkpointing
+
+
+@pytest.fixture(scope="module")
+def batch(tiny: LanguageModel) -> TrajectoryBatch:
+    found = scripted_trajectories(tiny, "trust_and_split", (1, 2, 3, 4, 2))
+    return collate(found, tiny.padding)
+
+
+@pytest.fixture(scope="module")
+def allowed(tiny: LanguageModel) -> AllowedTokens:
+    return table_of(tiny, "trust_and_split")
+
+
+@pytest.fixture
+def small_chunks(tiny: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Room for the logits of three tokens."""
+    vocabulary = tiny.model.config.vocab_size
+    size = 3 * log_probabilities.BYTES_PER_LOGIT * vocabulary
+    monkeypatch.setattr(log_probabilities, "CHUNK_BYTES", size)
+    assert chunk_size(vocabulary) == 3
+
+
+@pytest.fixture
+def adapted(base_model: Path) -> PeftModel:
+    """The tiny model under an adapter that does something, the same every time."""
+    config = LoraConfig(r=2, lora_alpha=8, target_modules="all-linear", task_type="CAUSAL_LM")
+    model = get_peft_model(load_model(base_model, "cpu").model, config).eval()
+    generator = torch.Generator().manual_seed(0)
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = torch.randn(parameter.shape, generator=generator) * 0.1
+    return model
 
 
 def scored(
-    model: PeftModel, tiny: LanguageModel, fold: bool
-) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """Log-probabilities, and the gradients of a weighted sum of them and the entropies."""
-    masks = tiny.masks(build_game("split", 10))
-    batch = collate(transcripts_of(tiny, "split"), tiny.padding)
+    model: PeftModel, batch: TrajectoryBatch, allowed: AllowedTokens, checkpointing: bool = False
+) -> dict[str, Tensor]:
+    """Log-probabilities, entropies, and the gradients of a weighted sum of both."""
     random = Random(0)
     weights = torch.tensor([random.gauss(0, 1) for _ in range(batch.size)])
     model.zero_grad()
-    with folded(model, fold):
-        log_probabilities, entropies = action_log_probabilities(model, batch, masks.allowed)
-    (weights @ (log_probabilities + entropies) / batch.size).backward()
-    return log_probabilities.detach(), gradients(model)
+    with activation_checkpointing(model, checkpointing):
+        values, entropies = action_log_probabilities(model, batch, allowed)
+        (weights @ (values + entropies) / batch.size).backward()
+    gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    assert {*gradients} == {name for name, p in model.named_parameters() if p.requires_grad}
+    assert all("lora_" in name and gradient.abs().max() > 0 for name, gradient in gradients.items())
+    return {"values": values.detach(), "entropies": entropies.detach(), **gradients}
 
 
-def test_gradients_flow_into_the_adapter_only(adapted: PeftModel, tiny: LanguageModel) -> None:
-    for fold in (False, True):
-        _, found = scored(adapted, tiny, fold)
-        assert found
-        assert all("lora_" in parameter for parameter in found)
-        assert {*found} == {name for name, p in adapted.named_parameters() if p.requires_grad}
-        assert all(gradient.abs().sum() > 0 for gradient in found.values())
-        assert all(gradient.isfinite().all() for gradient in found.values())
+def assert_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
+    for name, values in one.items():
+        torch.testing.assert_close(values, other[name], atol=1e-6, rtol=1e-4)
 
 
-def test_folding_changes_neither_values_nor_gradients(
-    adapted: PeftModel, tiny: LanguageModel
+def test_chunks_change_neither_values_nor_gradients(
+    adapted: PeftModel,
+    batch: TrajectoryBatch,
+    allowed: AllowedTokens,
+    request: pytest.FixtureRequest,
 ) -> None:
-    plain, plain_gradients = scored(adapted, tiny, fold=False)
-    fold, fold_gradients = scored(adapted, tiny, fold=True)
-    torch.testing.assert_close(plain, fold, atol=1e-5, rtol=0)
-    for parameter, gradient in plain_gradients.items():
-        torch.testing.assert_close(gradient, fold_gradients[parameter], atol=1e-5, rtol=1e-4)
+    whole = scored(adapted, batch, allowed)
+    request.getfixturevalue("small_chunks")
+    assert_same(scored(adapted, batch, allowed), whole)
 
 
-def test_the_adapter_matters(adapted: PeftModel, tiny: LanguageModel) -> None:
-    with_adapter, _ = scored(adapted, tiny, fold=True)
-    masks = tiny.masks(build_game("split", 10))
-    batch = collate(transcripts_of(tiny, "split"), tiny.padding)
-    with torch.no_grad():
-        without, _ = action_log_probabilities(tiny.model, batch, masks.allowed)
-    assert (with_adapter - without).abs().max() > 0.01
+@pytest.mark.usefixtures("small_chunks")
+def test_logits_of_one_chunk_are_in_memory_at_a_time(
+    adapted: PeftModel, batch: TrajectoryBatch, allowed: AllowedTokens
+) -> None:
+    """Neither computed at a time, nor kept for the backward pass."""
+    assert batch.size > 20
+    computed: list[int] = []
+    head = adapted.get_output_embeddings()
+    head.register_forward_hook(lambda module, inputs, output: computed.append(len(output)))
+    kept: list[int] = []
+
+    def keep(tensor: Tensor) -> Tensor:
+        if tensor.shape[-1:] == head.weight.shape[:1]:
+            kept.append(len(tensor))
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        found, _ = action_log_probabilities(adapted, batch, allowed)
+    assert not kept
+    assert max(computed) == 3
+    assert sum(computed) == batch.size
+    found.sum().backward()
+    assert max(computed) == 3
+    assert sum(computed) == 2 * batch.size
 
 
-def test_folding_is_undone_also_after_an_error(adapted: PeftModel) -> None:
-    tokens = torch.tensor([[3, 4, 5]])
-    with torch.no_grad():
-        before = adapted(tokens).logits
-        with pytest.raises(ZeroDivisionError), folded(adapted):
-            raise ZeroDivisionError
-        assert torch.equal(adapted(tokens).logits, before)
-        with folded(adapted):
-            pass
-        assert torch.equal(adapted(tokens).logits, before)
-        assert not any("forward" in vars(module) for module in adapted.modules())
-        with folded(adapted, enabled=False):
-            assert not any("forward" in vars(module) for module in adapted.modules())
+def test_a_chunk_of_a_large_vocabulary_stays_within_its_memory() -> None:
+    assert chunk_size(152_064) == 73
+    assert chunk_size(10**9) == 1
+    assert chunk_size(700) > 32 * 30  # the laptop scale knows no chunks
+
+
+def test_activation_checkpointing_changes_no_gradient(
+    adapted: PeftModel, batch: TrajectoryBatch, allowed: AllowedTokens
+) -> None:
+    plain = scored(adapted, batch, allowed)
+    enable_activation_checkpointing(adapted.get_base_model())
+    passes: list[int] = []
+    layers = adapted.get_base_model().model.layers
+    for layer in layers:
+        layer.input_layernorm.register_forward_hook(lambda *_: passes.append(1))
+    assert_same(scored(adapted, batch, allowed, checkpointing=True), plain)
+    assert len(passes) == 2 * len(layers)  # forward, and once more in the backward pass
+    assert not any(module.training for module in adapted.modules())
+    passes.clear()
+    scored(adapted, batch, allowed)
+    assert len(passes) == len(layers)
+
+
+def test_activation_checkpointing_keeps_less(
+    adapted: PeftModel, batch: TrajectoryBatch, allowed: AllowedTokens
+) -> None:
+    enable_activation_checkpointing(adapted.get_base_model())
+    found = []
+    for enabled in (False, True):
+        kept: list[int] = []
+
+        def keep(tensor: Tensor, kept: list[int] = kept) -> Tensor:
+            kept.append(tensor.numel())
+            return tensor
+
+        hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
+        with activation_checkpointing(adapted, enabled), hooks:
+            action_log_probabilities(adapted, batch, allowed)
+        found.append(sum(kept))
+    assert found[1] < found[0] / 2
+
+
+def test_a_model_without_activation_checkpointing_is_refused() -> None:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    model = GPT2LMHeadModel(GPT2Config(n_layer=0, n_embd=4, n_head=1, vocab_size=8))
+    with pytest.raises(UserError, match=r"activation_checkpointing: models of type gpt2"):
+        enable_activation_checkpointing(model)

@@ -1,13 +1,13 @@
-"""Matrix games: what they tell and pay, which tables they refuse, and how their players act."""
+"""Matrix games: what they state and pay, which tables they refuse, and how their players act."""
 
 import re
 from itertools import pairwise, product
 from typing import Any
 
 import pytest
+from tests.unit.playing import points_of, reply_of
 
-from social_dilemmas.agents.play import play
-from social_dilemmas.agents.scripted.player import scripted_player, scripted_player_names
+from social_dilemmas.agents.scripted.player import scripted_player_names
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game, game_names
 from social_dilemmas.games.game import SEATS, Match
@@ -15,17 +15,19 @@ from social_dilemmas.games.matrix_game import MatrixGame, Table, read_table
 
 KINDS = [name for name in game_names() if isinstance(build_game(name, 1), MatrixGame)]
 UNEQUAL: Table = {"A": {"A": [0, 1.5], "B": [2, -3]}, "B": {"A": [4, 7], "B": [-1, 0]}}
+DILEMMA = {"reward": 4.125, "punishment": 0.3333333333, "temptation": 7, "sucker": -1_234_567}
 ROCK_PAPER_SCISSORS = {
     "A": {"A": [0, 0], "B": [-1, 1], "C": [1, -1]},
     "B": {"A": [1, -1], "B": [0, 0], "C": [-1, 1]},
     "C": {"A": [-1, 1], "B": [1, -1], "C": [0, 0]},
 }
 GAMES = [build_game(kind, 4) for kind in KINDS]
+GAMES += [build_game("prisoners_dilemma", 4, DILEMMA)]
 GAMES += [build_game("matrix_game", 4, {"payoffs": p}) for p in (UNEQUAL, ROCK_PAPER_SCISSORS)]
 
 
 @pytest.mark.parametrize("game", GAMES, ids=lambda game: f"{game.kind}-{game.reward_bounds}")
-def test_every_outcome_pays_both_seats_what_they_were_told(game: MatrixGame) -> None:
+def test_every_outcome_pays_both_seats_what_was_stated(game: MatrixGame) -> None:
     for actions in product(game.actions, repeat=2):
         match = game.start(0)
         prompts = {turn.seat: turn.prompt for turn in match.turns()}
@@ -40,13 +42,15 @@ def test_every_outcome_pays_both_seats_what_they_were_told(game: MatrixGame) -> 
             assert told is not None
             assert float(told[1]) == match.rewards(seat)[0]
             assert float(told[2]) == match.rewards(1 - seat)[0]
+        for turn in match.turns():
+            assert turn.prompt == f"The other player chose <{actions[1 - turn.seat]}>."
 
 
 @pytest.mark.parametrize("game", GAMES, ids=lambda game: f"{game.kind}-{game.reward_bounds}")
 def test_no_game_tells_its_name(game: MatrixGame) -> None:
     prompt = game.start(0).turns()[0].prompt.lower()
-    for word in ("prison", "dilemma", "stag", "hunt", "chicken", "penn", "coordinat", "cooperat"):
-        assert word not in prompt
+    names = r"prison|dilemma|defect|betray|stag|hunt|chicken|penn|coordinat|cooperat"
+    assert not re.search(names, prompt)
 
 
 def test_all_actions_are_offered() -> None:
@@ -75,11 +79,30 @@ def test_default_payoffs_make_the_game(kind: str, holds: Any) -> None:
     assert second == [first[0], first[2], first[1], first[3]]
 
 
-def test_in_matching_pennies_what_one_gets_the_other_does_not() -> None:
-    game = build_game("matching_pennies", 1)
-    assert isinstance(game, MatrixGame)
-    assert {sum(pair) for pair in game.payoffs.values()} == {1}
-    assert [pair[0] for pair in game.payoffs.values()] == [1, 0, 0, 1]
+def play_all(match: Match, *rounds: str) -> None:
+    """Play these actions of both seats, such as `AB`."""
+    for actions in rounds:
+        match.take({seat: f"<{actions[seat]}>" for seat in SEATS})
+
+
+@pytest.mark.parametrize(
+    ("kind", "first", "second"),
+    [
+        ("prisoners_dilemma", [3, 0, 5, 1], [3, 5, 0, 1]),
+        ("matching_pennies", [1, 0, 0, 1], [0, 1, 1, 0]),
+    ],
+)
+def test_known_payoffs(kind: str, first: list[int], second: list[int]) -> None:
+    match = build_game(kind, 4).start(0)
+    play_all(match, "AA", "AB", "BA", "BB")
+    assert (match.rewards(0), match.rewards(1)) == (first, second)
+    assert match.game.welfare_optimum(match) == 4 * (first[0] + second[0])
+
+
+def test_dilemma_welfare_may_need_turns_in_exploiting() -> None:
+    match = build_game("prisoners_dilemma", 1, {"temptation": 9}).start(0)
+    play_all(match, "AB")
+    assert match.game.welfare_optimum(match) == 9
 
 
 @pytest.mark.parametrize(
@@ -128,27 +151,41 @@ def test_an_invalid_reply_counts_as_the_action_that_leaves_the_other_most() -> N
     assert match.invalid == [1, 1]
 
 
-def test_behaviour_by_hand() -> None:
-    game = build_game("matrix_game", 3, {"payoffs": UNEQUAL})
-    match = game.start(0)
-    for actions in ("AB", "BB", "AA"):
-        match.take({seat: f"<{actions[seat]}>" for seat in SEATS})
-    assert list(game.observe(match, 0)) == [
-        ("choice_A", 1),
-        ("choice_A_at_start", 1),
-        ("choice_A", 0),
-        ("choice_A_after_AB", 0),
-        ("choice_A", 1),
-        ("choice_A_after_BB", 1),
-    ]
-    assert ("choice_A_after_BA", 0) in list(game.observe(match, 1))
-    assert game.behaviours["choice_A_after_BA"] == "... after it chose B and the other A"
+def test_dilemma_counts_an_invalid_reply_as_cooperation() -> None:
+    match = build_game("prisoners_dilemma", 1).start(0)
+    match.take({0: "<B>", 1: "gibberish"})
+    assert (match.rewards(0), match.rewards(1), match.invalid) == ([5], [0], [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("kind", "rounds", "name", "seen"),
+    [
+        ("matrix_game", "AB BB AA", "choice_A", "1 at_start, 0 after_AB, 1 after_BB"),
+        (
+            "prisoners_dilemma",
+            "AA AB BA BB AB",
+            "cooperation",
+            "1 at_start, 1 after_CC, 0 after_CD, 0 after_DC, 1 after_DD",
+        ),
+    ],
+)
+def test_behaviour_by_hand(kind: str, rounds: str, name: str, seen: str) -> None:
+    match = build_game(kind, 5).start(0)
+    play_all(match, *rounds.split())
+    expected = []
+    for value, when in map(str.split, seen.split(", ")):
+        expected += [(name, int(value)), (f"{name}_{when}", int(value))]
+    assert list(match.game.observe(match, 0)) == expected
+    mirror = build_game(kind, 5).start(0)
+    play_all(mirror, *(actions[::-1] for actions in rounds.split()))
+    assert list(mirror.game.observe(mirror, 1)) == expected
 
 
 def test_every_action_but_the_last_is_observed() -> None:
     game = build_game("matrix_game", 3, {"payoffs": ROCK_PAPER_SCISSORS})
     assert len(game.behaviours) == 2 * (1 + 1 + 9)
     assert "choice_C" not in game.behaviours
+    assert game.behaviours["choice_A_after_BA"] == "... after it chose B and the other A"
 
 
 # Players
@@ -162,66 +199,75 @@ def after(kind: str, own: str, other: str, seat: int = 0, **rules: Any) -> Match
     return match
 
 
-def action_of(kind: str, player: str, match: Match, seat: int = 0) -> str:
-    turn = match.turns()[seat]
-    return scripted_player(kind, player).reply([turn])[0].strip("<>")
+# By kind and player: past actions, its own and the other's, and what it plays then.
+EXPECTED = {
+    "prisoners_dilemma always_a": "/:A AAA/BBB:A",
+    "prisoners_dilemma always_b": "/:B BBB/AAA:B",
+    "prisoners_dilemma tit_for_tat": "/:A A/B:B AB/BA:A BBB/AAA:A",
+    "prisoners_dilemma win_stay_lose_shift": "/:A A/A:A A/B:B B/A:B B/B:A ABA/BBB:B",
+    "prisoners_dilemma grim": "/:A AAA/AAA:A AAAAA/AAABA:B ABBBB/BAAAA:B "
+    "BBB/AAA:A",  # it forgives its own slips
+    "stag_hunt first_action": "AB/BB:A",
+    "stag_hunt second_action": "AB/AA:B",
+    "stag_hunt welfare_maximising": "/:A",
+    "stag_hunt maximin": "A/A:B",  # the hare is safe
+    "chicken maximin": "/:A",  # giving way is
+    "stag_hunt tit_for_tat": "/:A AA/AB:B AB/BA:A",
+    "stag_hunt best_reply": "/:B B/A:A AAA/AAB:B",  # first 3 + 2 against 4 + 0
+    "chicken best_reply": "A/A:B A/B:A",
+    "matching_pennies best_reply": "A/B:B",
+    "stag_hunt fictitious_play": "AA/AB:B AAAA/AAAB:A",  # 4 + 0 against 3 + 2, 12 against 11
+    "stag_hunt win_stay_lose_shift": "/:A A/A:A A/B:B B/A:B B/B:A",  # the mean is 2.25
+    "chicken turn_taking": "A/B:B BA/AB:B",
+}
+
+
+@pytest.mark.parametrize("player", EXPECTED)
+@pytest.mark.parametrize("seat", SEATS)
+def test_players_act_as_expected(player: str, seat: int) -> None:
+    kind, name = player.split()
+    for past, expected in (case.split(":") for case in EXPECTED[player].split()):
+        if seat == 0 or kind != "matching_pennies":
+            own, other = past.split("/")
+            assert reply_of(name, after(kind, own, other, seat), seat) == f"<{expected}>"
 
 
 @pytest.mark.parametrize(
-    ("kind", "player", "own", "other", "expected"),
+    ("first", "second", "expected"),
     [
-        ("stag_hunt", "first_action", "AB", "BB", "A"),
-        ("stag_hunt", "second_action", "AB", "AA", "B"),
-        ("stag_hunt", "welfare_maximising", "", "", "A"),
-        ("stag_hunt", "maximin", "A", "A", "B"),  # the hare is safe
-        ("chicken", "maximin", "", "", "A"),  # giving way is
-        ("stag_hunt", "tit_for_tat", "", "", "A"),
-        ("stag_hunt", "tit_for_tat", "AA", "AB", "B"),
-        ("stag_hunt", "tit_for_tat", "AB", "BA", "A"),
-        ("stag_hunt", "best_reply", "", "", "B"),  # 3 + 2 against 4 + 0
-        ("stag_hunt", "best_reply", "B", "A", "A"),
-        ("stag_hunt", "best_reply", "AAA", "AAB", "B"),
-        ("chicken", "best_reply", "A", "A", "B"),
-        ("chicken", "best_reply", "A", "B", "A"),
-        ("matching_pennies", "best_reply", "A", "B", "B"),
-        ("stag_hunt", "fictitious_play", "AA", "AB", "B"),  # 4 + 0 against 3 + 2
-        ("stag_hunt", "fictitious_play", "AAAA", "AAAB", "A"),  # 12 against 11
-        ("stag_hunt", "win_stay_lose_shift", "", "", "A"),
-        ("stag_hunt", "win_stay_lose_shift", "A", "A", "A"),  # 4 is above the mean of 2.25
-        ("stag_hunt", "win_stay_lose_shift", "A", "B", "B"),
-        ("stag_hunt", "win_stay_lose_shift", "B", "A", "B"),
-        ("stag_hunt", "win_stay_lose_shift", "B", "B", "A"),
-        ("chicken", "turn_taking", "A", "B", "B"),
-        ("chicken", "turn_taking", "BA", "AB", "B"),
+        ("always_a", "always_a", (30, 30)),
+        ("always_a", "always_b", (0, 50)),
+        ("tit_for_tat", "tit_for_tat", (30, 30)),
+        ("tit_for_tat", "always_b", (9, 14)),
+        ("always_b", "grim", (14, 9)),
+        ("win_stay_lose_shift", "always_b", (5, 30)),
+        ("win_stay_lose_shift", "grim", (30, 30)),
     ],
 )
-def test_players_act_as_expected(
-    kind: str, player: str, own: str, other: str, expected: str
-) -> None:
-    assert action_of(kind, player, after(kind, own, other)) == expected
+def test_dilemmas_end_as_expected(first: str, second: str, expected: tuple[float, float]) -> None:
+    game = build_game("prisoners_dilemma", 10)
+    assert points_of(game.start(0), first, second) == expected
+    assert points_of(game.start(0), second, first) == expected[::-1]
 
 
 def test_players_see_their_own_side_of_the_table() -> None:
     """The best reply to A: seat 0 gets 0 or 4, seat 1 gets 1.5 or -3."""
-    for seat, expected in ((0, "B"), (1, "A")):
+    for seat, expected in ((0, "<B>"), (1, "<A>")):
         match = after("matrix_game", "A", "A", seat, payoffs=UNEQUAL)
-        assert action_of("matrix_game", "best_reply", match, seat) == expected
-    pennies = after("matching_pennies", "A", "A", 1)
-    assert action_of("matching_pennies", "best_reply", pennies, 1) == "B"
+        assert reply_of("best_reply", match, seat) == expected
+    assert reply_of("best_reply", after("matching_pennies", "A", "A", 1), 1) == "<B>"
 
 
 def test_win_stay_lose_shift_goes_through_all_actions() -> None:
-    for own, expected in ("AB", "BC", "CA"):
-        beaten_by = {"A": "B", "B": "C", "C": "A"}[own]
+    for own, beaten_by in ("AB", "BC", "CA"):
         match = after("matrix_game", own, beaten_by, payoffs=ROCK_PAPER_SCISSORS)
-        assert action_of("matrix_game", "win_stay_lose_shift", match) == expected
+        assert reply_of("win_stay_lose_shift", match) == f"<{beaten_by}>"
 
 
 def test_turn_taking_finds_its_turns_and_keeps_them() -> None:
-    player = scripted_player("chicken", "turn_taking")
     for seed in range(10):
         match = build_game("chicken", 40).start(seed)
-        play([match], [(player, player)])
+        points_of(match, "turn_taking", "turn_taking")
         settled = [r.actions for r in match.history[-10:]]
         assert set(settled) == {("A", "B"), ("B", "A")}
         assert all(a == b[::-1] for a, b in pairwise(settled))
@@ -232,4 +278,3 @@ def test_games_without_players_of_their_own_have_those_of_every_matrix_game() ->
     for kind in ("stag_hunt", "chicken", "matching_pennies"):
         assert scripted_player_names(kind) == names
     assert {"tit_for_tat", "best_reply", "turn_taking", "random"} <= set(names)
-    assert "always_a" in scripted_player_names("prisoners_dilemma")

@@ -47,7 +47,7 @@ def test_a_fixed_opponent_is_always_there_and_no_past_agents_are(
     pool = OpponentPool(policy, Buffer(size=3, every=1), seed=0, fixed=opponent)
     pool.keep(1)
     assert {pool.draw(i, i, i) for i in range(5)} == {opponent}
-    assert not (pool.both_seats_learn or pool.has_buffer or pool.weights)
+    assert (pool.both_seats_learn, pool.has_buffer, pool.weights) == (False, False, {})
 
 
 def test_the_buffer_keeps_copies_of_the_learner_and_drops_the_oldest(base_model: Path) -> None:

@@ -14,21 +14,19 @@ from social_dilemmas.games.game import SEATS
 from social_dilemmas.pettingzoo_view import AGENTS, SocialDilemma, parallel_env
 
 
-def random_replies(env: SocialDilemma) -> dict[str, str]:
-    """What the random player says for every player that is asked."""
-    assert env._match is not None
-    turns = env._match.turns()
-    replies = scripted_player(env.game.kind, "random").reply(turns)
-    return dict.fromkeys(AGENTS, "") | {
-        AGENTS[turn.seat]: reply for turn, reply in zip(turns, replies, strict=True)
-    }
+def replies(env: SocialDilemma, player: str = "random") -> dict[str, str]:
+    """What a scripted player says for every player that is asked."""
+    assert env.match is not None
+    turns = env.match.turns()
+    said = scripted_player(env.game.kind, player).reply(turns)
+    return dict(zip((AGENTS[turn.seat] for turn in turns), said, strict=True))
 
 
 def episode(env: SocialDilemma, seed: int | None) -> Iterator[tuple[Any, ...]]:
     """All that is seen in an episode of random replies."""
     yield env.reset(seed=seed)
     while env.agents:
-        yield env.step(random_replies(env))
+        yield env.step(replies(env))
 
 
 @pytest.mark.parametrize("name", game_names())
@@ -46,12 +44,8 @@ def test_observations_and_replies_are_in_their_spaces(name: str) -> None:
     for player in scripted_player_names(name):
         env.reset(seed=1)
         while env.agents:
-            assert env._match is not None
-            turns = env._match.turns()
-            replies = scripted_player(name, player).reply(turns)
-            for turn, reply in zip(turns, replies, strict=True):
-                assert env.action_space(AGENTS[turn.seat]).contains(reply)
-            actions = {AGENTS[turn.seat]: r for turn, r in zip(turns, replies, strict=True)}
+            actions = replies(env, player)
+            assert all(env.action_space(agent).contains(actions[agent]) for agent in actions)
             observations, _, _, _, infos = env.step(actions)
             for agent in AGENTS:
                 assert env.observation_space(agent).contains(observations[agent])
@@ -63,20 +57,19 @@ def test_it_is_the_same_game(name: str) -> None:
     """Prompts as observations, points of every round as rewards, to the end of the match."""
     env = parallel_env(name)
     observations, infos = env.reset(seed=3)
-    assert env._match is not None
-    match = build_game(name, 10).start(env._match.seed)
+    assert env.match is not None
+    match = build_game(name, 10).start(env.match.seed)
     total = dict.fromkeys(AGENTS, 0.0)
     while not match.finished:
         prompts = {AGENTS[turn.seat]: turn.prompt for turn in match.turns()}
         assert {agent: text for agent, text in observations.items() if text} == prompts
         assert {agent for agent in AGENTS if infos[agent]["asked"]} == set(prompts)
-        replies = random_replies(env)
-        match.take({seat: replies[AGENTS[seat]] for seat in SEATS})
-        observations, rewards, terminations, truncations, infos = env.step(replies)
-        assert set(terminations.values()) == {match.finished}
-        assert set(truncations.values()) == {False}
-        for agent in AGENTS:
-            total[agent] += rewards[agent]
+        actions = replies(env)
+        match.take({AGENTS.index(agent): reply for agent, reply in actions.items()})
+        observations, rewards, terminations, truncations, infos = env.step(actions)
+        assert terminations == dict.fromkeys(AGENTS, match.finished)
+        assert truncations == dict.fromkeys(AGENTS, False)
+        total = {agent: total[agent] + rewards[agent] for agent in AGENTS}
     assert env.agents == []
     assert total == pytest.approx({AGENTS[seat]: sum(match.rewards(seat)) for seat in SEATS})
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from tests.unit.mixed_adapters import random_policy, random_weights, saved_adapter
-from tests.unit.training_run import RANDOM, training_settings
+from tests.unit.training_run import training_settings
 
 from social_dilemmas.agents.agent import WARM_START, Agent, Kind
 from social_dilemmas.agents.play import Players, play

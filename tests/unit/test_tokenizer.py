@@ -6,13 +6,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.scripted_trajectories import scripted_trajectories
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from social_dilemmas.agents.play import play
-from social_dilemmas.agents.scripted.player import scripted_player, scripted_player_names
+from social_dilemmas.agents.scripted.player import scripted_player_names
 from social_dilemmas.games import build_game, game_names
 from social_dilemmas.games.trust_and_split import HANDS, claim, dealt
-from social_dilemmas.method.warm_start import Recorder
 from social_dilemmas.policy.model import LanguageModel
 from social_dilemmas.policy.tokenizer import ASSISTANT, END, PAD, USER, train_tokenizer
 
@@ -21,11 +20,15 @@ LONGEST = {"split": 215, "trust_and_split": 230, "deal_or_no_deal": 500}  # toke
 LONGEST_OF_ACTIONS = 95
 
 
-@pytest.fixture(scope="module")
-def trained() -> PreTrainedTokenizerBase:
+def train() -> PreTrainedTokenizerBase:
     return train_tokenizer(
         ["You have rock. Take 10 of <A> now.", "Take 2."], ["You have rock."], merges=8
     )
+
+
+@pytest.fixture(scope="module")
+def trained() -> PreTrainedTokenizerBase:
+    return train()
 
 
 def token_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
@@ -35,33 +38,17 @@ def token_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
 
 @pytest.mark.parametrize("name", game_names())
 def test_a_conversation_of_ten_rounds_is_short(tiny: LanguageModel, name: str) -> None:
-    game, masks = build_game(name, 10), tiny.masks(build_game(name, 10))
-    for player_name in scripted_player_names(name):
-        players = [
-            Recorder(scripted_player(name, who), tiny.chat, masks)
-            for who in (player_name, "random")
-        ]
-        matches = [game.start(seed) for seed in range(1000, 1004)]  # none of them in the corpus
-        play(matches, [(players[0], players[1]), (players[1], players[0])] * 2)
-        trajectories = [t for player in players for t in player.trajectories.values()]
+    longest = LONGEST.get(name, LONGEST_OF_ACTIONS)
+    for player in scripted_player_names(name):  # in matches that aren't in the corpus
+        trajectories = scripted_trajectories(tiny, name, [10] * 4, player, seed=1000)
         assert len(trajectories) == 8
-        assert max(len(trajectory.tokens) for trajectory in trajectories) <= LONGEST.get(
-            name, LONGEST_OF_ACTIONS
-        )
+        assert max(len(trajectory.tokens) for trajectory in trajectories) <= longest
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
 def test_any_text_comes_back(tiny: LanguageModel, text: str) -> None:
     tokens = tiny.chat.encode_text(text)
     assert tiny.chat.decode(tokens) == unicodedata.normalize("NFC", text)
-
-
-@given(st.lists(st.sampled_from([*CONTROL, "<|im_end|>", " ", "I have rock", "<A>", "a"])))
-def test_control_tokens_spelled_out_stay_text(tiny: LanguageModel, pieces: list[str]) -> None:
-    text = "".join(pieces)
-    tokens = tiny.chat.encode_text(text)
-    assert not {*tokens} & {*tiny.tokenizer.all_special_ids}
-    assert tiny.chat.decode(tokens) == text
 
 
 def test_control_tokens_are_the_special_ones(tiny: LanguageModel) -> None:
@@ -96,10 +83,7 @@ def test_what_was_never_seen_is_spelled_by_bytes(trained: PreTrainedTokenizerBas
 
 
 def test_training_is_deterministic(trained: PreTrainedTokenizerBase) -> None:
-    again = train_tokenizer(
-        ["You have rock. Take 10 of <A> now.", "Take 2."], ["You have rock."], merges=8
-    )
-    assert again.get_vocab() == trained.get_vocab()
+    assert train().get_vocab() == trained.get_vocab()
 
 
 def test_a_saved_tokenizer_encodes_the_same(tiny: LanguageModel, base_model: Path) -> None:

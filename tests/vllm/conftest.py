@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,9 +26,9 @@ from social_dilemmas.policy.model import (
 
 SHAPE = {
     "hidden_size": 64,
-    "layers": 2,
-    "heads": 2,
-    "feed_forward_size": 96,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 96,
 }  # vLLM needs wide heads
 GAME: dict[str, Any] = {"name": "trust_and_split", "rounds": 3, "rules": {"message_limit": 60}}
 CHATML = (
@@ -46,7 +47,7 @@ def python() -> str:
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model with the embedded tokenizer."""
     path = tmp_path_factory.mktemp("embedded") / "model"
-    entry = {"kind": "embedded", "seed": 0, "merges": 64, **SHAPE}
+    entry = SimpleNamespace(kind="embedded", seed=0, merges=64, **SHAPE)
     write_base_model(entry, *game_texts([{"name": name} for name in game_names()]), path)
     return path
 

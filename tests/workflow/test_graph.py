@@ -9,7 +9,7 @@ TABLES_AND_FIGURES = {
     "table_learning_curves": 1,
     "table_cross_play": 1,
     "table_fingerprints": 1,
-    "claims": 1,
+    "table_claims": 1,
     "fig_learning_curves": 1,
     "fig_cross_play": 1,
     "fig_fingerprints": 1,
@@ -23,7 +23,8 @@ FURTHER = {
     "table_exploitability": 1,
     "table_ablations": 1,
     "table_tournament": 1,
-    "all_claims": 1,
+    "table_tournament_by_opponent": 1,
+    "table_all_claims": 1,
     "fig_learning_against_fixed": 1,
     "fig_learning_against_alignment": 1,
     "fig_exploitability": 1,
@@ -42,6 +43,7 @@ def test_the_main_job(workflow: Workflow, scale: str) -> None:
         "warm_start_model": 3,
         "train": 3 * 3 * SEEDS[scale],
         "play_cross_play": 3,
+        "write_cards": 1,
         **TABLES_AND_FIGURES,
     }
 
@@ -49,7 +51,8 @@ def test_the_main_job(workflow: Workflow, scale: str) -> None:
 @pytest.mark.parametrize("scale", SCALES)
 def test_everything(workflow: Workflow, scale: str) -> None:
     planned = workflow.planned(*SCALES[scale], "--", "everything")
-    assert {**TABLES_AND_FIGURES, **FURTHER, "everything": 1}.items() <= planned.items()
+    expected = {"write_cards": 1, "write_further_cards": 1, **TABLES_AND_FIGURES, **FURTHER}
+    assert expected.items() <= planned.items()
     config = workflow.config(f"config/{'config' if scale == 'laptop' else scale}.yaml")
     games = config["ablations"]["games"]
     variants = sum(len(each.get("games", games)) for each in config["ablations"]["variants"])
@@ -70,7 +73,7 @@ def test_everything(workflow: Workflow, scale: str) -> None:
         ("warm_start", {"build_base_model": 1, "warm_start_model": 3}),
         ("training", {"build_base_model": 1, "warm_start_model": 3, "train": 27}),
         ("cross_play", {"train": 27, "play_cross_play": 3}),
-        ("tables", {"train": 27, "play_cross_play": 3, "claims": 1}),
+        ("tables", {"train": 27, "play_cross_play": 3, "table_claims": 1}),
         ("figures", {"play_cross_play": 3, "fig_truthfulness": 1}),
     ],
 )

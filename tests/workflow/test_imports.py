@@ -1,17 +1,82 @@
-"""Where heavy libraries are not needed, they are not imported: environments without them suffice."""
+"""Rooms only know the rooms below them, and heavy libraries are imported only where they are needed."""
 
 import ast
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+from graphlib import TopologicalSorter
 
 import pytest
 from tests.workflow.conftest import REPOSITORY
 
+from social_dilemmas.report.catalogue import FIGURES, TABLES
+
 SCRIPTS = REPOSITORY / "workflow" / "scripts"
 HEAVY = ("torch", "transformers", "peft")
-DRAWING = ("claims.py", "draw_figure.py", "table_*.py")
+DRAWING = (
+    *("make_table.py", "print_table.py", "draw_figure.py"),
+    *("describe_run.py", "list_transcripts.py", "show_transcript.py"),
+)
+MODULES = [module for entry in (*TABLES.values(), *FIGURES.values()) for module in entry.modules]
+
+
+ROOMS = (
+    ("errors", "randomness"),
+    ("games", "config.schema", "config.paths"),
+    ("config.settings", "run"),
+    ("agents",),
+    ("policy", "config"),
+    ("run.resources", "backends"),
+    ("method",),
+    ("evaluation", "statistics"),
+    ("report", "pettingzoo_view"),
+)
+"""The library from bottom to top; the longest name that fits is a module's room."""
+
+
+def modules() -> dict[str, list[str]]:
+    """All modules of the library, and the modules that each imports."""
+    library = SCRIPTS / "social_dilemmas"
+    names = {
+        ".".join(path.relative_to(library).with_suffix("").parts): path
+        for path in library.rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    found: dict[str, list[str]] = {}
+    for name, path in names.items():
+        said = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("social_dil"):
+                whole = str(node.module).removeprefix("social_dilemmas").strip(".")
+                said.add(whole)
+                said.update(f"{whole}.{alias.name}".strip(".") for alias in node.names)
+        found[name] = sorted(said & set(names))
+    return found
+
+
+def level(module: str) -> int:
+    """How high up a module's room is."""
+    fits = [
+        (len(room), place)
+        for place, rooms in enumerate(ROOMS)
+        for room in rooms
+        if module == room or module.startswith(f"{room}.")
+    ]
+    return max(fits)[1]
+
+
+def test_nothing_is_imported_from_above() -> None:
+    upwards = [
+        f"{name} -> {other}"
+        for name, others in modules().items()
+        for other in others
+        if level(other) > level(name)
+    ]
+    assert upwards == []
+
+
+def test_no_imports_in_circles() -> None:
+    TopologicalSorter(modules()).prepare()  # raises CycleError
 
 
 def imports(text: str) -> Iterator[str]:
@@ -37,11 +102,19 @@ def test_the_launcher_needs_no_scientific_library() -> None:
 
 
 @pytest.mark.parametrize(
-    "script", [path for pattern in DRAWING for path in SCRIPTS.glob(pattern)], ids=lambda p: p.stem
+    "script",
+    [
+        "make_table.py",
+        "print_table.py",
+        "draw_figure.py",
+        "describe_run.py",
+        "list_transcripts.py",
+        "show_transcript.py",
+    ],
 )
-def test_tables_and_figures_need_no_torch(script: Path) -> None:
-    statements = list(imports(script.read_text()))
-    if script.name == "draw_figure.py":
-        figures = (SCRIPTS / "social_dilemmas" / "report" / "figures").glob("[!_]*.py")
-        statements += [f"import social_dilemmas.report.figures.{path.stem}" for path in figures]
+def test_tables_and_figures_need_no_torch(script: str) -> None:
+    statements = list(imports((SCRIPTS / script).read_text()))
+    for module in dict.fromkeys(MODULES):
+        name = module.removesuffix(".py").replace("/", ".")
+        statements.append(f"import social_dilemmas.{name}")
     assert run_without(HEAVY, statements) == ""

@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.workflow.conftest import Workflow
 
 LIBRARY = "workflow/scripts/social_dilemmas"
-COMPUTED = {"table_learning_curves", "table_cross_play", "table_fingerprints", "claims"}
+COMPUTED = {"table_learning_curves", "table_cross_play", "table_fingerprints", "table_claims"}
 DRAWN = {f"fig_{name}" for name in ("learning_curves", "cross_play", "fingerprints")}
 DRAWN |= {f"fig_{name}" for name in ("naive_learning_curves", "invalid_replies")}
 DRAWN |= {"fig_proposals", "fig_truthfulness"}
@@ -41,7 +41,9 @@ def test_payoffs_of_a_game_rerun_that_game(finished: Workflow) -> None:
     config["games"][0]["rules"]["reward"] = 4
     finished.configure(config)
     assert finished.planned() == {
-        **dict.fromkeys({"warm_start_model", "play_cross_play", "all"} | COMPUTED | DRAWN, 1),
+        **dict.fromkeys(
+            {"warm_start_model", "play_cross_play", "write_cards", "all"} | COMPUTED | DRAWN, 1
+        ),
         "train": 6,
     }
     assert not [job for job in finished.planned_jobs() if "in split" in job or "in trust" in job]
@@ -68,6 +70,11 @@ def test_one_more_seed_trains_one_more_seed(finished: Workflow) -> None:
 def test_a_figure_is_redrawn_alone(finished: Workflow) -> None:
     change_code(finished.folder / LIBRARY / "report/figures/cross_play.py")
     assert finished.planned() == {"fig_cross_play": 1, "all": 1}
+
+
+def test_texts_of_cards_rerun_no_training(finished: Workflow) -> None:
+    finished.edit("workflow/report/agent_card.md.jinja", "A LoRA adapter", "A low-rank adapter")
+    assert finished.planned() == {"write_cards": 1, "all": 1}
 
 
 def test_code_of_a_game_reruns_its_jobs_and_the_tokenizer(finished: Workflow) -> None:

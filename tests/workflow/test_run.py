@@ -1,6 +1,7 @@
 """A small run that really computes everything."""
 
 import zipfile
+from pathlib import Path
 
 from tests.workflow.conftest import Workflow
 
@@ -20,6 +21,20 @@ def test_everything_is_there(real_run: Workflow) -> None:
     for figure in FIGURES:
         for suffix in ("pdf", "svg", "png", "csv"):
             assert (results / "figures" / f"{figure}.{suffix}").stat().st_size > 0
+
+
+def test_cards_stand_beside_their_adapters(real_run: Workflow) -> None:
+    folders = list((real_run.folder / "results/smoke/training").glob("*/*/*/seed-*"))
+    for folder in folders:
+        card = (folder / "README.md").read_text()
+        relative = folder.relative_to(real_run.folder)
+        model = Path("results/smoke/warm_start", *relative.parts[3:5], "model")
+        assert f'base = "{model}"' in card
+        assert f'PeftModel.from_pretrained(model, "{relative}/adapter")' in card
+        assert "| training | " in card
+        assert "## Scores" not in card
+        assert not list(folder.glob("adapter/*.md"))
+    assert len(folders) == 4
 
 
 def test_the_claims_are_told_at_the_end(real_run: Workflow) -> None:

@@ -1,4 +1,4 @@
-"""List all transcripts on a page, with what they came to and links to them."""
+"""List all transcripts on a page, with their outcomes and links to them."""
 
 import json
 from pathlib import Path
@@ -10,9 +10,9 @@ with job() as snakemake:
     from social_dilemmas.report.pages.transcript import summarise
 
     output = Path(snakemake.output[0])
-    transcripts = []
+    rows = []
     for page, source in zip(snakemake.input.pages, snakemake.input.transcripts, strict=True):
-        told = json.loads(Path(source).read_text(encoding="utf-8"))
+        summary = summarise(json.loads(Path(source).read_text(encoding="utf-8")))
         link = Path(page).relative_to(output.parent).as_posix()
-        transcripts.append({**summarise(told), "link": link, "model": link.split("/")[1]})
-    write_page("transcripts.html.jinja", output, title="Transcripts", transcripts=transcripts)
+        rows.append({**summary, "link": link, "model": link.split("/")[1]})
+    write_page("transcripts.html.jinja", output, title="Transcripts", transcripts=rows)

@@ -9,10 +9,10 @@ with job() as snakemake:
     from social_dilemmas.report.pages.page import write_page
     from social_dilemmas.report.pages.transcript import transcript_page
 
-    told = json.loads(Path(snakemake.input[0]).read_text(encoding="utf-8"))
+    transcripts = json.loads(Path(snakemake.input[0]).read_text(encoding="utf-8"))
     write_page(
         "transcript.html.jinja",
         Path(snakemake.output[0]),
         model=snakemake.wildcards.model,
-        **transcript_page(told),
+        **transcript_page(transcripts),
     )

@@ -21,16 +21,13 @@ ROUNDS = 10  # where only a game's name is given
 LONGEST_PROMPT = 20_000  # characters
 CHARACTERS = string.printable
 
+Observations = dict[str, str]
+Infos = dict[str, dict[str, Any]]
+
 
 def parallel_env(game: str | Mapping[str, Any] | Game) -> "SocialDilemma":
-    """The environment of a game.
-
-    Args:
-        game: name of a game, which is played for 10 rounds under its default rules; or a game's
-            entry in a configuration (name, rounds, rules); or the game itself.
-
-    Raises:
-        UserError: there is no such game, or its rules make no sense.
+    """The environment of a game: of its name, for 10 rounds under the default rules, or of its
+    config entry. Raises UserError if there is no such game, or its rules make no sense.
     """
     if isinstance(game, str):
         return SocialDilemma(build_game(game, ROUNDS))
@@ -38,7 +35,7 @@ def parallel_env(game: str | Mapping[str, Any] | Game) -> "SocialDilemma":
 
 
 class SocialDilemma(ParallelEnv[str, str, str]):
-    """A match of two players. An observation is what a player is told, an action what it replies.
+    """A match of two players. An observation is a player's prompt, an action its reply.
 
     A player that isn't asked now observes the empty text, and its action doesn't matter. Rewards
     are the points of the round that has just ended, and 0 within a round. A reply that the game's
@@ -55,8 +52,8 @@ class SocialDilemma(ParallelEnv[str, str, str]):
         self.metadata = {"name": f"{game.name}_v0", "render_modes": []}
         self.possible_agents = list(AGENTS)
         self.agents: list[str] = []
+        self.match: Match | None = None
         self._seed = self._matches = 0
-        self._match: Match | None = None
         longest = max(map(_longest_reply, game.grammars()))
         self.observation_spaces = {agent: _texts(LONGEST_PROMPT + longest) for agent in AGENTS}
         self.action_spaces = {agent: _texts(longest) for agent in AGENTS}
@@ -71,60 +68,45 @@ class SocialDilemma(ParallelEnv[str, str, str]):
 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
+    ) -> tuple[Observations, Infos]:
         """Start a new match; gives the observations and infos. There are no options."""
         if seed is not None:
             self._seed, self._matches = seed, 0
-        self._match = self.game.start(derive_seed("pettingzoo", self._seed, self._matches))
+        self.match = self.game.start(derive_seed("pettingzoo", self._seed, self._matches))
         self._matches += 1
         self.agents = list(AGENTS)
-        return self._observations(), self._infos(forfeits=(False, False))
+        return _seen(self.match, forfeits=[False, False])
 
     def step(
         self, actions: Mapping[str, str]
-    ) -> tuple[
-        dict[str, str],
-        dict[str, float],
-        dict[str, bool],
-        dict[str, bool],
-        dict[str, dict[str, Any]],
-    ]:
+    ) -> tuple[Observations, dict[str, float], dict[str, bool], dict[str, bool], Infos]:
         """Take the replies; gives observations, rewards, terminations, truncations and infos."""
-        if not self.agents:
+        if self.match is None or not self.agents:
             raise RuntimeError("reset the environment to start a match")
-        assert self._match is not None
-        match = self._match
+        match = self.match
         rounds, invalid = len(match.history), list(match.invalid)
         match.take({turn.seat: _reply(actions, turn.seat) for turn in match.turns()})
-        forfeits = tuple(match.invalid[seat] > invalid[seat] for seat in SEATS)
         rewards = {agent: sum(match.rewards(seat)[rounds:]) for seat, agent in enumerate(AGENTS)}
         if match.finished:
             self.agents = []
-        return (
-            self._observations(),
-            rewards,
-            dict.fromkeys(AGENTS, match.finished),
-            dict.fromkeys(AGENTS, False),
-            self._infos(forfeits),
-        )
+        observations, infos = _seen(match, [match.invalid[seat] > invalid[seat] for seat in SEATS])
+        terminations = dict.fromkeys(AGENTS, match.finished)
+        return observations, rewards, terminations, dict.fromkeys(AGENTS, False), infos
 
-    def _observations(self) -> dict[str, str]:
-        assert self._match is not None
-        prompts = {AGENTS[turn.seat]: turn.prompt for turn in self._match.turns()}
-        return {agent: prompts.get(agent, "") for agent in AGENTS}
 
-    def _infos(self, forfeits: tuple[bool, ...]) -> dict[str, dict[str, Any]]:
-        assert self._match is not None
-        steps = {turn.seat: turn.step for turn in self._match.turns()}
-        return {
-            agent: {
-                "asked": seat in steps,
-                "step": steps.get(seat, ""),
-                "round": len(self._match.history),
-                "forfeit": forfeits[seat],
-            }
-            for seat, agent in enumerate(AGENTS)
+def _seen(match: Match, forfeits: list[bool]) -> tuple[Observations, Infos]:
+    turns = {AGENTS[turn.seat]: turn for turn in match.turns()}
+    observations = {agent: turns[agent].prompt if agent in turns else "" for agent in AGENTS}
+    infos = {
+        agent: {
+            "asked": agent in turns,
+            "step": turns[agent].step if agent in turns else "",
+            "round": len(match.history),
+            "forfeit": forfeit,
         }
+        for agent, forfeit in zip(AGENTS, forfeits, strict=True)
+    }
+    return observations, infos
 
 
 def _reply(actions: Mapping[str, str], seat: int) -> str:

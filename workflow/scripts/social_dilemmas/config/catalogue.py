@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations, combinations_with_replacement, product
+from pathlib import Path
+from typing import Any
 
 from social_dilemmas.agents.agent import WARM_START, Agent, Kind, learner_name
 from social_dilemmas.agents.axelrod.names import TOURNAMENT_KIND, chosen_strategies
@@ -27,23 +29,32 @@ class Trained:
 
     Attributes:
         stage: `training`, `exploitability` or `ablations`.
-        folder: where it is below the results.
-        start: where the model that it starts from is below the results.
+        folder, base: where it and the model that it starts from are, below the results.
         game, model, seed: of the training.
-        agent: the agent's name in tables.
+        name: the agent's name in tables.
         settings: of the run.
         opponent: the only one that it learns against; None for self-play.
     """
 
     stage: str
-    folder: str
-    start: str
+    folder: Path
+    base: Path
     game: str
     model: str
     seed: int
-    agent: str
+    name: str
     settings: TrainingSettings
     opponent: str | None = None
+
+    @property
+    def further(self) -> bool:
+        """Whether only the further experiments make it."""
+        return self.stage != "training"
+
+    @property
+    def table(self) -> str:
+        """The table that has its scores."""
+        return self.stage if self.further else "cross_play"
 
 
 @dataclass(frozen=True)
@@ -114,8 +125,8 @@ def trainings(config: Config) -> Iterator[Trained]:
         names = {"game": game, "model": model, "algorithm": algorithm, "seed": seed}
         yield Trained(
             "training",
-            paths.TRAINING.format(**names),
-            paths.WARM_STARTED.format(**names),
+            Path(paths.TRAINING.format(**names)),
+            Path(paths.WARM_STARTED.format(**names)),
             game,
             model,
             seed,
@@ -127,8 +138,8 @@ def trainings(config: Config) -> Iterator[Trained]:
             names = {"game": game, "model": model, "algorithm": algorithm, "seed": seed}
             yield Trained(
                 "exploitability",
-                paths.LEARNER.format(**names, opponent=opponent),
-                paths.WARM_STARTED.format(**names),
+                Path(paths.LEARNER.format(**names, opponent=opponent)),
+                Path(paths.WARM_STARTED.format(**names)),
                 game,
                 model,
                 seed,
@@ -140,14 +151,69 @@ def trainings(config: Config) -> Iterator[Trained]:
         names = {"game": game, "model": model, "variant": variant, "seed": seed}
         yield Trained(
             "ablations",
-            paths.VARIANT.format(**names),
-            variant_start(config, variant).format(**names),
+            Path(paths.VARIANT.format(**names)),
+            Path(variant_start(config, variant).format(**names)),
             game,
             model,
             seed,
             variant,
             ablation_settings(config, game, variant),
         )
+
+
+def files(config: Config) -> dict[str, dict[Any, str]]:
+    """The files that tables are made from, by their kinds and keys, as paths below the results."""
+    places = list(product(games(config), models(config)))
+    learned = list(product(learner_games(config), models(config)))
+    ablation = config.ablations
+    kinds: dict[str, tuple[str, tuple[str, ...], list[Any]]] = {
+        "training_metrics": (
+            f"{paths.TRAINING}/metrics.csv",
+            ("game", "model", "algorithm", "seed"),
+            [(*key[0], *key[1:]) for key in product(places, algorithms(config), config.seeds)],
+        ),
+        "cross_play_matches": (f"{paths.CROSS_PLAY}/matches.parquet", ("game", "model"), places),
+        "learner_metrics": (
+            f"{paths.LEARNER}/metrics.csv",
+            ("game", "model", "algorithm", "opponent", "seed"),
+            [(*place, *run) for place in learned for run in learners(config, place[0])],
+        ),
+        "learner_matches": (
+            f"{paths.LEARNER_MATCHES}/matches.parquet",
+            ("game", "model"),
+            learned,
+        ),
+        "ablated_matches": (
+            f"{paths.CROSS_PLAY}/matches.parquet",
+            ("game", "model", "algorithm"),
+            list(product(ablation.games, models(config), [ablation.algorithm])),
+        ),
+        "variant_matches": (
+            f"{paths.VARIANT_MATCHES}/matches.parquet",
+            ("game", "model", "variant"),
+            [(game, model, name) for game, name in ablated(config) for model in models(config)],
+        ),
+        "tournament_matches": (
+            f"{paths.TOURNAMENT}/matches.parquet",
+            ("game", "model"),
+            list(product(tournament_games(config), models(config))),
+        ),
+        "strategy_matches": (
+            f"{paths.STRATEGIES}/strategies.parquet",
+            ("game",),
+            tournament_games(config),
+        ),
+        "strategy_kinds": (f"{paths.STRATEGIES}/kinds.csv", ("game",), tournament_games(config)),
+    }
+    return {
+        kind: {
+            key: path.format(
+                **dict(zip(names, [key] if isinstance(key, str) else key, strict=True))
+            )
+            for key in keys
+        }
+        for kind, (path, names, keys) in kinds.items()
+    }
 
 
 def agent_named(config: Config, game: str, model: str, name: str, seed: int) -> Agent:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import Field
+
 from social_dilemmas.config.schema import (
     Config,
     Credit,
@@ -40,7 +42,7 @@ class TranscriptSettings(Transcripts):
 class TournamentSettings(Evaluation):
     """Settings of a tournament: those of cross-play with the tournament's own numbers of matches."""
 
-    opponents: list[str] = []
+    opponents: list[str] = Field([])
 
 
 def warm_start_settings(config: Config, game: str) -> WarmStart:
@@ -120,6 +122,24 @@ def ablated(config: Config) -> list[tuple[str, str]]:
         for variant in config.ablations.variants
         if variant.games is None or game in variant.games
     ]
+
+
+def completed(config: Config) -> dict[str, Any]:
+    """The whole configuration as plain data, with the defaults of all sections."""
+    kinds: dict[str, type[Section]] = {
+        "warm_start": WarmStart,
+        "training": Training,
+        "evaluation": Evaluation,
+        "exploitability": Exploitability,
+        "transcripts": Transcripts,
+    }
+    said = config.model_dump(mode="json", exclude_none=True)
+    for section, kind in kinds.items():
+        fields = kind.model_fields.items()
+        defaults = {key: field.default for key, field in fields if not field.is_required()}
+        plain = {k: v.plain() if isinstance(v, Section) else v for k, v in defaults.items()}
+        said[section] = merge(plain, said[section])
+    return said
 
 
 def merge(*layers: Section | Mapping[str, Any]) -> dict[str, Any]:

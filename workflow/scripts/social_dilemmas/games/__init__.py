@@ -23,17 +23,16 @@ def game_names() -> list[str]:
 
 
 def kind_of(entry: Entry) -> str:
-    """Which game an entry uses: its `kind`, or else the game that it has the name of."""
-    kind: str = entry.get("kind", entry["name"])
-    return kind
+    """The kind of game of an entry: its `kind`, by default its name."""
+    return str(entry.get("kind", entry["name"]))
 
 
 def game_of(entry: Entry) -> Game:
-    """The game of a config entry. It has the entry's name, and a title of its own if it needs one.
+    """The game of a config entry, under the entry's name.
 
     Raises:
         UserError: there is no such kind of game, or its rounds or rules lack something, hold
-            something that it doesn't know, or make no sense.
+            something unknown, or make no sense.
     """
     name, kind = entry["name"], kind_of(entry)
     try:
@@ -47,13 +46,9 @@ def game_of(entry: Entry) -> Game:
 
 
 def build_game(kind: str, rounds: Rounds, rules: Mapping[str, Any] | None = None) -> Game:
-    """A game of some kind, under its default rules where no others are given.
-
-    Raises:
-        UserError: as `game_of`.
-    """
+    """A game of some kind, under its default rules where no others are given; raises as `game_of`."""
     chosen = game_class(kind)
-    rules = rules or {}
+    rules = _canonical(rules or {})
     parameters = dict(inspect.signature(chosen).parameters)
     del parameters["rounds"]
     for key in rules:
@@ -67,11 +62,7 @@ def build_game(kind: str, rounds: Rounds, rules: Mapping[str, Any] | None = None
 
 
 def game_class(kind: str) -> type[Game]:
-    """The class of a kind of game.
-
-    Raises:
-        UserError: there is no such kind.
-    """
+    """The class of a kind of game; raises UserError if there is no such kind."""
     exists = kind.isidentifier() and find_spec(f"{__name__}.{kind}") is not None
     found = _game_class(kind) if exists else None
     if found is None:
@@ -80,19 +71,15 @@ def game_class(kind: str) -> type[Game]:
 
 
 def declare(entries: Iterable[Entry]) -> None:
-    """Make a configuration's games known by their names, for all that only hears of a name, such as
-    the labels of a figure. It takes the place of what was declared before.
+    """Make a configuration's games, in place of those declared before, known to all that only gets
+    their names, such as the labels of a figure.
     """
     _declared.clear()
     _declared.update({entry["name"]: entry for entry in entries})
 
 
 def named_game(name: str) -> Game:
-    """The declared game of this name, or else the game of this kind under its default rules.
-
-    Raises:
-        UserError: as `game_of`.
-    """
+    """The declared game of this name, or else of this kind; raises as `game_of`."""
     return game_of(_declared.get(name, {"name": name, "rounds": 1}))
 
 
@@ -113,7 +100,7 @@ def wordings(entries: Iterable[Entry]) -> list[dict[str, Any]]:
     found = []
     for entry in sorted(entries, key=kind_of):
         chosen = game_class(kind_of(entry))
-        rules = entry.get("rules", {})
+        rules = _canonical(entry.get("rules", {}))
         needed = {
             key: rules[key]
             for key, parameter in inspect.signature(chosen).parameters.items()
@@ -127,11 +114,18 @@ def wordings(entries: Iterable[Entry]) -> list[dict[str, Any]]:
 
 def _game_class(kind: str) -> type[Game] | None:
     module = importlib.import_module(f"{__name__}.{kind}")
-    for value in vars(module).values():
-        if (
-            inspect.isclass(value)
-            and issubclass(value, Game)
-            and getattr(value, "kind", "") == kind
-        ):
-            return value
-    return None
+    classes = [value for value in vars(module).values() if inspect.isclass(value)]
+    games = (found for found in classes if issubclass(found, Game))
+    return next((game for game in games if getattr(game, "kind", "") == kind), None)
+
+
+def _canonical(rules: Any) -> Any:
+    """Rules with whole numbers as integers, since YAML writes 3 or 3.0 for the same number."""
+    match rules:
+        case Mapping():
+            return {key: _canonical(value) for key, value in rules.items()}
+        case list() | tuple():
+            return [_canonical(value) for value in rules]
+        case float() if rules.is_integer():
+            return int(rules)
+    return rules

@@ -1,15 +1,11 @@
 """Chicken: A gives way, B doesn't, and both B is the worst for both.
 
-Told without its name: the actions are A and B.
+Prompts don't name the game: the actions are A and B.
 """
 
-from social_dilemmas.games.horizon import Rounds
-from social_dilemmas.games.matrix_game import MatrixGame, Table
+from typing import ClassVar
 
-PAYOFFS: Table = {
-    "A": {"A": [3, 3], "B": [1, 4]},
-    "B": {"A": [4, 1], "B": [0, 0]},
-}
+from social_dilemmas.games.matrix_game import MatrixGame, Table
 
 
 class Chicken(MatrixGame):
@@ -17,6 +13,4 @@ class Chicken(MatrixGame):
 
     kind = "chicken"
     title = "Chicken"
-
-    def __init__(self, rounds: Rounds, payoffs: Table = PAYOFFS) -> None:
-        super().__init__(rounds, payoffs)
+    table: ClassVar[Table] = {"A": {"A": [3, 3], "B": [1, 4]}, "B": {"A": [4, 1], "B": [0, 0]}}

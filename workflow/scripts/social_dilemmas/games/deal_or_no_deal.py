@@ -10,13 +10,20 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from random import Random
-from typing import Any
 
 from social_dilemmas.errors import UserError
-from social_dilemmas.games.game import SEATS, Match, Turn
-from social_dilemmas.games.grammar import Choice, Grammar
+from social_dilemmas.games.dividing import (
+    Claims,
+    Values,
+    claim_grammar,
+    describe,
+    kinds_of,
+    read_claims,
+    value_phrases,
+    write_claims,
+)
+from social_dilemmas.games.game import Match
 from social_dilemmas.games.horizon import Rounds
-from social_dilemmas.games.split import Claims, Values, value_phrase
 from social_dilemmas.games.talk import TalkingGame, TalkingMatch
 from social_dilemmas.randomness import stream
 
@@ -64,13 +71,13 @@ def worth(values: Values, claims: Claims) -> int:
     return sum(value * claim for value, claim in zip(values, claims, strict=True))
 
 
-def tell_values(kinds: tuple[str, ...], values: Values) -> str:
-    """Values in words, as the rules and scripted players tell them."""
-    return f"value{''.join(value_phrase(kinds, *pair) for pair in zip(kinds, values, strict=True))}"
+def state_values(kinds: tuple[str, ...], values: Values) -> str:
+    """Values in words, as prompts and scripted players state them."""
+    return f"value{describe(kinds, values)}"
 
 
-def told_values(kinds: tuple[str, ...], message: str) -> Values | None:
-    """The values that a message tells: the last one of each kind; None if a kind has none."""
+def stated_values(kinds: tuple[str, ...], message: str) -> Values | None:
+    """The values that a message states: the last one of each kind; None if a kind has none."""
     found = [re.findall(rf"\b{kind} at (\d+)", message) for kind in kinds]
     return tuple(int(numbers[-1]) for numbers in found) if all(found) else None
 
@@ -92,6 +99,11 @@ def wanted(first: Values, second: Values) -> bool:
     return all(map(max, first, second)) and any(map(min, first, second))
 
 
+def can_be_wanted(counts: Counts, total: int) -> bool:
+    """Whether these items, worth `total` to either player, can have values that make them wanted."""
+    return any(wanted(*pair) for pair in product(all_values(counts, total), repeat=2))
+
+
 class DealOrNoDeal(TalkingGame):
     """In every round there are from `items[0]` to `items[1]` items of the `kinds`, at least one of
     each. Together they are worth `total_value` to either player, who knows only its own values.
@@ -100,6 +112,7 @@ class DealOrNoDeal(TalkingGame):
     kind = "deal_or_no_deal"
     title = "Deal-or-No-Deal"
     axis = ("Share", 1.0)
+    worded_by = ("kinds", "total_value", "messages")  # a kind and its value are one phrase
     behaviours: Mapping[str, str] = {
         "deal": "reaches a deal",
         "share_claimed": "share of all points that it asks for",
@@ -120,61 +133,29 @@ class DealOrNoDeal(TalkingGame):
     ) -> None:
         """Raises UserError if kinds can't be told apart, no items could be drawn, or there is no
         room for a message.
-
-        Args:
-            messages: how many each player sends in a round; the players take turns.
-            message_limit: characters of a message.
         """
         super().__init__(rounds, messages, message_limit)
-        if len(set(kinds)) < max(len(kinds), 2) or not all(kind.isidentifier() for kind in kinds):
-            raise UserError(
-                "deal_or_no_deal: the rule kinds must be two or more different single words, "
-                f"but is {[*kinds]}"
-            )
+        self.kinds = kinds_of(self.kind, kinds)
         if len(items) != 2 or not len(kinds) <= items[0] <= items[1]:
             raise UserError(
                 "deal_or_no_deal: the rule items must be the least and the most number of items, "
                 f"at least one of each of the {len(kinds)} kinds, but is {[*items]}"
             )
-        if total_value < 1 or messages < 1 or message_limit < 1:
-            raise UserError(
-                "deal_or_no_deal: the rules total_value, messages and message_limit must be at "
-                f"least 1, but are {total_value}, {messages} and {message_limit}"
-            )
-        self.kinds = tuple(kinds)
+        self.check_positive(total_value=total_value)
         self.total_value = total_value
         most = items[1] - len(kinds) + 1
         self.counts = [
             counts
             for counts in product(range(1, most + 1), repeat=len(kinds))
-            if items[0] <= sum(counts) <= items[1] and self._can_be_valued(counts)
+            if items[0] <= sum(counts) <= items[1] and can_be_wanted(counts, total_value)
         ]
         if not self.counts:
             raise UserError(
-                f"deal_or_no_deal: no values of {items[0]} to {items[1]} items come to the "
+                f"deal_or_no_deal: no values of {items[0]} to {items[1]} items add up to the "
                 f"total_value of {total_value}"
             )
-        self.proposal_grammar = Grammar(
-            tuple(
-                Choice(kind, tuple(map(str, range(most + 1))), "<", f" {kind}>")
-                for kind in self.kinds
-            )
-        )
-        self.varying = tuple(
-            value_phrase(self.kinds, kind, value)
-            for kind in self.kinds
-            for value in range(total_value + 1)
-        )
-
-    def _can_be_valued(self, counts: Counts) -> bool:
-        values = all_values(counts, self.total_value)
-        return any(wanted(first, second) for first, second in product(values, repeat=2))
-
-    @classmethod
-    def wording(cls, rules: Mapping[str, Any]) -> dict[str, Any]:
-        """A kind and its value are one phrase."""
-        names = ("kinds", "total_value", "messages")
-        return {name: rules[name] for name in names if name in rules}
+        self.proposal_grammar = claim_grammar(self.kinds, most)
+        self.varying = value_phrases(self.kinds, range(total_value + 1))
 
     def start(self, seed: int) -> "DealOrNoDealMatch":
         random = stream("deal_or_no_deal", seed)
@@ -190,10 +171,6 @@ class DealOrNoDeal(TalkingGame):
             first, second = random.choice(values), random.choice(values)
             if wanted(first, second):
                 return Offer(counts, (first, second))
-
-    def fits(self, counts: Counts, claims: tuple[Claims, Claims]) -> bool:
-        """Whether there is enough of everything for both claims."""
-        return all(sum(asked) <= count for count, *asked in zip(counts, *claims, strict=True))
 
     @property
     def reward_bounds(self) -> tuple[float, float]:
@@ -214,17 +191,14 @@ class DealOrNoDeal(TalkingGame):
             yield "share_claimed", claimed
             yield f"share_claimed_{before}", claimed
             for message in finished.messages[seat]:
-                told = told_values(self.kinds, message)
-                if told is not None:
-                    yield "truthfulness", float(told == values)
+                stated = stated_values(self.kinds, message)
+                if stated is not None:
+                    yield "truthfulness", float(stated == values)
             before = "after_deal" if finished.deal else "after_no_deal"
-
-    def write(self, numbers: Sequence[object]) -> str:
-        """Numbers of items of each kind, in the form of a reply."""
-        return self.proposal_grammar.write(dict(zip(self.kinds, numbers, strict=True)))
 
     def rules(self) -> str:
         """The rules in words, as they stand in the first user turn."""
+        form = write_claims(self.kinds, "n" * len(self.kinds))
         return (
             "You and another player divide items again and again. In every round there are other "
             "items, and you are told how many of each kind. What they are worth to you changes too, "
@@ -232,10 +206,9 @@ class DealOrNoDeal(TalkingGame):
             f"{self.total_value} points together to you, and as many to the other player. "
             f"{self.rules_of_talk()}"
             "Then you both ask for items at the same time, in the form "
-            f"{self.write('n' * len(self.kinds))}. If there is enough of everything for both of "
-            "you, you have a deal, and your points are what you asked for times what it is worth to "
-            "you. If together you ask for more of any kind than there is, there is no deal and "
-            "nobody gets anything. "
+            f"{form}. If there is enough of everything for both of you, you have a deal, "
+            "and your points are what you asked for times what it is worth to you. If together "
+            "you ask for more of any kind than there is, there is no deal and nobody gets anything. "
             "Your aim is to collect as many points as you can over all rounds. "
         )
 
@@ -250,7 +223,7 @@ class DealOrNoDealMatch(TalkingMatch):
 
     @property
     def offer(self) -> Offer:
-        """What there is in the current round."""
+        """The items and values of the current round."""
         return self.offers[len(self.history)]
 
     def opening(self, seat: int) -> str:
@@ -258,14 +231,12 @@ class DealOrNoDealMatch(TalkingMatch):
             before = self.game.rules()
         else:
             last = self.history[-1]
-            asked = self.game.write(last.claims[1 - seat])
+            asked = write_claims(self.game.kinds, last.claims[1 - seat])
             outcome = "You had a deal." if last.deal else "There was no deal."
             before = f"The other player asked for {asked}. {outcome} "
-        there_is = self.game.write(self.offer.counts)
-        return f"{before}Now there is {there_is}. You {self._values(seat)}."
-
-    def _values(self, seat: int) -> str:
-        return tell_values(self.game.kinds, self.offer.values[seat])
+        there_is = write_claims(self.game.kinds, self.offer.counts)
+        values = state_values(self.game.kinds, self.offer.values[seat])
+        return f"{before}Now there is {there_is}. You {values}."
 
     def view(self, seat: int) -> DealView:
         return DealView(
@@ -273,29 +244,24 @@ class DealOrNoDealMatch(TalkingMatch):
             counts=self.offer.counts,
             values=self.offer.values[seat],
             speaks_first=seat == self.starter,
-            own_message=self.told(seat),
-            other_message=self.told(1 - seat),
+            own_message=self.all_said(seat),
+            other_message=self.all_said(1 - seat),
             past=tuple(
                 (r.offer.counts, r.offer.values[seat], r.claims[seat], r.claims[1 - seat])
                 for r in self.history
             ),
         )
 
-    def forfeit(self, turn: Turn) -> dict[str, str]:
-        return {"message": " "} if turn.step == "message" else dict.fromkeys(self.game.kinds, "0")
-
     def settle(self, values: Mapping[int, Mapping[str, str]]) -> None:
-        first, second = (
-            tuple(int(values[seat][kind]) for kind in self.game.kinds) for seat in SEATS
-        )
-        offer = self.offer
-        deal = self.game.fits(offer.counts, (first, second))
-        points = worth(offer.values[0], first), worth(offer.values[1], second)
+        offer, claims = self.offer, read_claims(self.game.kinds, values)
+        pairs = zip(*claims, offer.counts, strict=True)
+        deal = all(first + second <= count for first, second, count in pairs)
+        points = worth(offer.values[0], claims[0]), worth(offer.values[1], claims[1])
         self.history.append(
             DealRound(
                 offer=offer,
                 messages=(self.said(0), self.said(1)),
-                claims=(first, second),
+                claims=claims,
                 deal=deal,
                 rewards=points if deal else (0, 0),
             )

@@ -1,47 +1,38 @@
 """What every game is: rules that start matches, and matches that ask for replies until they end.
 
-A game knows nothing of models or players. It tells each seat in words what it may know, takes
-replies as text, and keeps what happened. Two players sit in seats 0 and 1; rounds count from 0; the
-players are never told how many rounds there are.
+A game knows nothing of models or players. It prompts each seat with what it may know, takes replies
+as text, and keeps what happened. Two players sit in seats 0 and 1; rounds count from 0; the players
+never learn how many rounds there are.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from social_dilemmas.errors import UserError
 from social_dilemmas.games.grammar import Grammar
-from social_dilemmas.games.horizon import Rounds, horizon_of
+from social_dilemmas.games.horizon import Rounds, at_least_one, horizon_of
 
 SEATS = (0, 1)
 
 
 def in_figures(number: float) -> str:
-    """A number as prompts tell it: exactly, and a whole number without `.0`."""
+    """A number as prompts state it: exactly, and a whole number without `.0`."""
     return str(number).removesuffix(".0")
 
 
 def welfare_share(points: float, optimum: float) -> float:
-    """What was reached of the largest possible sum of points; NaN where that sum isn't positive, as
-    in a zero-sum game, of which there is no share.
+    """The share that was reached of the largest possible sum of points; NaN where that sum isn't
+    positive, as in a zero-sum game.
     """
     return points / optimum if optimum > 0 else float("nan")
 
 
-class Round(Protocol):
-    """What happened in a finished round; every game adds its own facts."""
-
-    @property
-    def rewards(self) -> tuple[float, float]: ...
-
-
 @dataclass(frozen=True)
 class Turn:
-    """A reply that is wanted now.
-
-    `prompt` holds everything that this seat is told since its last reply; `step` names the kind of
-    decision.
+    """A reply that is wanted now. `prompt` holds all that is new to this seat since its last reply;
+    `step` names the kind of decision.
     """
 
     match: "Match"
@@ -60,8 +51,8 @@ class Turn:
 class Match(ABC):
     """A match in progress: `history` holds finished rounds, `invalid` counts forfeits by seat.
 
-    `rounds` is the number of its rounds, drawn from the seed if the game's horizon is random; `number` tells apart
-    matches with the same seed, such as those of a group.
+    `rounds` is the number of its rounds, drawn from the seed if the game's horizon is random;
+    `number` says which of the matches with the same seed this is, such as its place in a group.
     """
 
     game: "Game"
@@ -95,6 +86,14 @@ class Match(ABC):
     def advance(self, values: Mapping[int, Mapping[str, str]]) -> None:
         """Go on with the parsed replies of all current turns, by seat."""
 
+    def ask_both(
+        self, step: str, prompt: Callable[[int], str], grammar: Grammar
+    ) -> tuple[Turn, ...]:
+        """The turns of both seats, with each seat's prompt; none when finished."""
+        if self.finished:
+            return ()
+        return tuple(Turn(self, seat, step, prompt(seat), grammar) for seat in SEATS)
+
     def take(self, replies: Mapping[int, str]) -> None:
         """Take the replies to all current turns, by seat. Invalid ones are counted forfeits."""
         values = {}
@@ -116,11 +115,12 @@ class Game(ABC):
 
     Attributes:
         kind: which game it is, the name of its module.
-        name: the name of the config entry, which is the kind if the entry names no other one.
+        name: the name of the config entry, by default the kind.
         title: for readers.
-        behaviours: quantities observed in play, and what they say, in words.
+        behaviours: quantities observed in play, each with what the agent does, in words.
         axis: what the behaviours measure, and the least end of a figure's axis.
         varying: phrases that vary inside otherwise constant sentences.
+        worded_by: the rules that change sentences, apart from numbers.
         horizon: how many rounds its matches have.
         rounds: the largest number of rounds that a match may have.
     """
@@ -130,6 +130,7 @@ class Game(ABC):
     behaviours: Mapping[str, str]
     axis: tuple[str, float] = ("Mean", 0.0)
     varying: tuple[str, ...] = ()
+    worded_by: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, rounds: Rounds) -> None:
         """Raises UserError if there might be no round, or the horizon makes no sense."""
@@ -140,12 +141,15 @@ class Game(ABC):
             raise UserError(f"{self.kind}: {error}") from None
         self.rounds = self.horizon.most
 
+    def check_positive(self, **rules: int) -> None:
+        """Raises UserError if one of these rules isn't a whole number from 1 on."""
+        for name, number in rules.items():
+            at_least_one(f"{self.kind}: the rule {name}", number)
+
     @classmethod
     def wording(cls, rules: Mapping[str, Any]) -> dict[str, Any]:
-        """What these rules change in the sentences of the game, numbers apart, as rules. A tokenizer
-        that is built for a game learns its text under these.
-        """
-        return {}
+        """Those of these rules that change sentences: a tokenizer learns the game's text under them."""
+        return {name: rules[name] for name in cls.worded_by if name in rules}
 
     @abstractmethod
     def start(self, seed: int) -> Match:

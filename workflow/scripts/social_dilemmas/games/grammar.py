@@ -1,8 +1,7 @@
 """What a valid reply looks like: a sequence of parts, used to prompt, to parse and to mask tokens.
 
 A grammar is data. Parsing reads whole replies only; anything before, between or after the parts
-makes a reply invalid. The same parts are compiled to token masks by
-`social_dilemmas.policy.masks`.
+makes a reply invalid. `social_dilemmas.policy.masks` compiles the same parts to token masks.
 """
 
 import re
@@ -54,21 +53,10 @@ class Grammar:
             if isinstance(part, Text) and not isinstance(following, Literal):
                 raise ValueError(f"the free text {part.name!r} must be followed by a literal part")
 
-    def pattern(self) -> str:
-        """A regular expression for servers that mask their own sampling (no `<` in free text)."""
-        return "".join(
-            re.escape(part.text)
-            if isinstance(part, Literal)
-            else f"(?:{'|'.join(map(re.escape, part.spellings()))})"
-            if isinstance(part, Choice)
-            else f"[^<]{{1,{part.limit}}}"
-            for part in self.parts
-        )
-
     def parse(self, reply: str) -> dict[str, str] | None:
         """The values of the named parts, or None if the reply isn't valid.
 
-        Free text may hold any characters but the literal that closes it, so a player outside our
+        Free text may hold any characters except the literal that closes it, so a player outside our
         control may write markup in a message and is still understood.
         """
         found = self._reader.fullmatch(reply.strip())

@@ -1,27 +1,23 @@
-"""Any iterated two-player matrix game: both choose an action at once, a table tells the points."""
+"""Any iterated two-player matrix game: both choose an action at once, a table gives the points."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from string import ascii_uppercase
-from typing import Any
+from typing import Any, ClassVar
 
 from social_dilemmas.errors import UserError
-from social_dilemmas.games.game import SEATS, Game, Match, Turn, in_figures
+from social_dilemmas.games.game import Game, Match, Turn, in_figures
 from social_dilemmas.games.grammar import Choice, Grammar
 from social_dilemmas.games.horizon import Rounds
 
 Table = Mapping[str, Mapping[str, Sequence[float]]]
 """For each action of seat 0 (the row) and of seat 1 (the column): the points of seats 0 and 1."""
 
-Payoffs = Mapping[tuple[str, str], tuple[float, float]]
+Payoffs = dict[tuple[str, str], tuple[float, float]]
 """By own action and the other's: own points and the other's."""
 
-COORDINATION: Table = {
-    "A": {"A": [1, 1], "B": [0, 0]},
-    "B": {"A": [0, 0], "B": [1, 1]},
-}
+COORDINATION: Table = {"A": {"A": [1, 1], "B": [0, 0]}, "B": {"A": [0, 0], "B": [1, 1]}}
 """Points for choosing alike: pure coordination, Schelling, The Strategy of Conflict, 1960."""
 
 
@@ -47,7 +43,7 @@ class ActionView:
         return tuple(dict.fromkeys(own for own, _ in self.payoffs))
 
 
-def read_table(table: Table) -> dict[tuple[str, str], tuple[float, float]]:
+def read_table(table: Table) -> Payoffs:
     """The points of seats 0 and 1 by their actions, in the order of the table.
 
     Raises:
@@ -56,36 +52,29 @@ def read_table(table: Table) -> dict[tuple[str, str], tuple[float, float]]:
     """
     if not isinstance(table, Mapping) or len(table) < 2:
         raise UserError(f"payoffs must be a table of two or more actions, but is {table!r}")
-    actions = list(table)
-    letters = list(ascii_uppercase[: len(actions)])
-    if actions != letters:
-        raise UserError(
-            f"the actions of payoffs must be {', '.join(letters)} in this order, "
-            f"but are {', '.join(map(str, actions))}"
-        )
+    letters = list(ascii_uppercase[: len(table)])
+    in_order = f"{', '.join(letters)} in this order"
+    if list(table) != letters:
+        found = ", ".join(map(str, table))
+        raise UserError(f"the actions of payoffs must be {in_order}, but are {found}")
     for action, row in table.items():
         if not isinstance(row, Mapping) or list(row) != letters:
             found = ", ".join(map(str, row)) if isinstance(row, Mapping) else repr(row)
             raise UserError(
-                f"payoffs.{action} must have points against {', '.join(letters)} in this order, "
-                f"but has {found}"
+                f"payoffs.{action} must have points against {in_order}, but has {found}"
             )
-    return {
-        (own, other): _points(f"payoffs.{own}.{other}", table[own][other])
-        for own, other in product(letters, repeat=2)
-    }
+    points = {(own, other): pair for own, row in table.items() for other, pair in row.items()}
+    for (own, other), pair in points.items():
+        if not isinstance(pair, list | tuple) or [*map(_is_number, pair)] != [True, True]:
+            raise UserError(
+                f"payoffs.{own}.{other} must be two numbers, the points of both seats, "
+                f"but is {pair!r}"
+            )
+    return {actions: (pair[0], pair[1]) for actions, pair in points.items()}
 
 
-def _points(place: str, pair: Any) -> tuple[float, float]:
-    numbers = isinstance(pair, Sequence) and not isinstance(pair, str) and len(pair) == 2
-    if not numbers or not all(_is_finite(number) for number in pair):
-        raise UserError(f"{place} must be two numbers, the points of both seats, but is {pair!r}")
-    return pair[0], pair[1]
-
-
-def _is_finite(number: Any) -> bool:
-    is_number = isinstance(number, int | float) and not isinstance(number, bool)
-    return is_number and math.isfinite(number)
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
 
 
 def one_of(names: Sequence[str]) -> str:
@@ -94,7 +83,8 @@ def one_of(names: Sequence[str]) -> str:
 
 
 class MatrixGame(Game):
-    """The table `payoffs` says what each pair of actions pays; the seats may differ in it.
+    """`payoffs` holds the points of each pair of actions; the seats may differ in it. A game that
+    is derived from this one has a default `table` of its own.
 
     Actions are the letters A, B, ..., so that their names mean nothing.
     """
@@ -102,23 +92,21 @@ class MatrixGame(Game):
     kind = "matrix_game"
     title = "Iterated matrix game"
     axis = ("Probability", 1.0)
+    table: ClassVar[Table] = COORDINATION
 
-    def __init__(self, rounds: Rounds, payoffs: Table = COORDINATION) -> None:
+    def __init__(self, rounds: Rounds, payoffs: Table | None = None) -> None:
         """Raises UserError if the table has no points for some pair of actions, or too many."""
         super().__init__(rounds)
         try:
-            self.payoffs = read_table(payoffs)
+            self.payoffs = read_table(self.table if payoffs is None else payoffs)
         except UserError as error:
             raise UserError(f"{self.kind}: {error}") from None
-        self.actions = tuple(payoffs)
+        self.actions = tuple(dict.fromkeys(own for own, _ in self.payoffs))
         self.choice = Choice("action", self.actions)
         self.grammar = Grammar((self.choice,))
-        self.behaviours = dict(self.described_behaviours())
-        mirrored = {
-            (own, other): self.payoffs[other, own][::-1]
-            for own, other in product(self.actions, repeat=2)
-        }
-        self.payoffs_by_seat: tuple[Payoffs, Payoffs] = (self.payoffs, mirrored)
+        self.behaviours = self.described_behaviours()
+        mirrored = {(own, other): self.payoffs[other, own][::-1] for own, other in self.payoffs}
+        self.payoffs_by_seat = (self.payoffs, mirrored)
 
     @classmethod
     def wording(cls, rules: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,14 +114,16 @@ class MatrixGame(Game):
         actions = list(rules.get("payoffs", ()))
         return {"payoffs": {a: {b: [0, 0] for b in actions} for a in actions}} if actions else {}
 
-    def described_behaviours(self) -> Iterator[tuple[str, str]]:
-        """How often each action is chosen, but for the last, which is what is left to 1."""
+    def described_behaviours(self) -> dict[str, str]:
+        """How often each action is chosen, except the last, which makes up the rest to 1."""
+        words = {}
         for action in self.actions[:-1]:
-            yield f"choice_{action}", f"chooses {action}"
-            yield f"choice_{action}_at_start", "... in the first round"
-            for own, other in product(self.actions, repeat=2):
-                words = f"... after it chose {own} and the other {other}"
-                yield f"choice_{action}_after_{own}{other}", words
+            words[f"choice_{action}"] = f"chooses {action}"
+            words[f"choice_{action}_at_start"] = "... in the first round"
+            for own, other in self.payoffs:
+                after = f"... after it chose {own} and the other {other}"
+                words[f"choice_{action}_after_{own}{other}"] = after
+        return words
 
     def start(self, seed: int) -> "MatrixGameMatch":
         return MatrixGameMatch(seed=seed, game=self)
@@ -144,7 +134,7 @@ class MatrixGame(Game):
         return min(points), max(points)
 
     def welfare_optimum(self, match: Match) -> float:
-        return len(match.history) * max(sum(pair) for pair in self.payoffs.values())
+        return len(match.history) * max(map(sum, self.payoffs.values()))
 
     def observe(self, match: Match, seat: int) -> Iterator[tuple[str, float]]:
         before = "at_start"
@@ -181,10 +171,7 @@ class MatrixGameMatch(Match):
     game: MatrixGame
 
     def turns(self) -> tuple[Turn, ...]:
-        if self.finished:
-            return ()
-        grammar = self.game.grammar
-        return tuple(Turn(self, seat, "action", self._prompt(seat), grammar) for seat in SEATS)
+        return self.ask_both("action", self._prompt, self.game.grammar)
 
     def _prompt(self, seat: int) -> str:
         if not self.history:

@@ -1,6 +1,6 @@
-"""Iterated prisoner's dilemma, told without its name: actions A and B, payoffs in points."""
+"""Iterated prisoner's dilemma; prompts don't name it: actions A and B, payoffs in points."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from social_dilemmas.errors import UserError
 from social_dilemmas.games.game import Match
@@ -8,16 +8,6 @@ from social_dilemmas.games.horizon import Rounds
 from social_dilemmas.games.matrix_game import MatrixGame
 
 COOPERATE, DEFECT = "A", "B"
-OUTCOME_LETTER = {COOPERATE: "C", DEFECT: "D"}
-
-BEHAVIOURS: Mapping[str, str] = {
-    "cooperation": "cooperates",
-    "cooperation_at_start": "cooperates in the first round",
-    "cooperation_after_CC": "cooperates after both cooperated",
-    "cooperation_after_CD": "cooperates after it cooperated and the other defected",
-    "cooperation_after_DC": "cooperates after it defected and the other cooperated",
-    "cooperation_after_DD": "cooperates after both defected",
-}
 
 
 class PrisonersDilemma(MatrixGame):
@@ -45,14 +35,21 @@ class PrisonersDilemma(MatrixGame):
         defect = {COOPERATE: [temptation, sucker], DEFECT: [punishment, punishment]}
         super().__init__(rounds, {COOPERATE: cooperate, DEFECT: defect})
 
-    def described_behaviours(self) -> Iterator[tuple[str, str]]:
-        yield from BEHAVIOURS.items()
+    def described_behaviours(self) -> dict[str, str]:
+        return {
+            "cooperation": "cooperates",
+            "cooperation_at_start": "cooperates in the first round",
+            "cooperation_after_CC": "cooperates after both cooperated",
+            "cooperation_after_CD": "cooperates after it cooperated and the other defected",
+            "cooperation_after_DC": "cooperates after it defected and the other cooperated",
+            "cooperation_after_DD": "cooperates after both defected",
+        }
 
     def observe(self, match: Match, seat: int) -> Iterator[tuple[str, float]]:
-        before = None
+        before = "at_start"
         for finished in match.history:
-            cooperated = float(finished.actions[seat] == COOPERATE)
+            letters = ["C" if action == COOPERATE else "D" for action in finished.actions]
+            cooperated = float(letters[seat] == "C")
             yield "cooperation", cooperated
-            yield f"cooperation_{before or 'at_start'}", cooperated
-            own, other = finished.actions[seat], finished.actions[1 - seat]
-            before = f"after_{OUTCOME_LETTER[own]}{OUTCOME_LETTER[other]}"
+            yield f"cooperation_{before}", cooperated
+            before = f"after_{letters[seat]}{letters[1 - seat]}"

@@ -1,15 +1,11 @@
-"""Stag hunt: both A pays most, but A is only worth its while if the other chooses it too.
+"""Stag hunt: both A pays most, but A is only worth choosing if the other chooses it too.
 
-Told without its name: the actions are A and B.
+Prompts don't name the game: the actions are A and B.
 """
 
-from social_dilemmas.games.horizon import Rounds
-from social_dilemmas.games.matrix_game import MatrixGame, Table
+from typing import ClassVar
 
-PAYOFFS: Table = {
-    "A": {"A": [4, 4], "B": [0, 3]},
-    "B": {"A": [3, 0], "B": [2, 2]},
-}
+from social_dilemmas.games.matrix_game import MatrixGame, Table
 
 
 class StagHunt(MatrixGame):
@@ -17,6 +13,4 @@ class StagHunt(MatrixGame):
 
     kind = "stag_hunt"
     title = "Stag hunt"
-
-    def __init__(self, rounds: Rounds, payoffs: Table = PAYOFFS) -> None:
-        super().__init__(rounds, payoffs)
+    table: ClassVar[Table] = {"A": {"A": [4, 4], "B": [0, 3]}, "B": {"A": [3, 0], "B": [2, 2]}}

@@ -1,9 +1,9 @@
-"""What the games share in which players talk before they decide: messages in turn, then proposals at once."""
+"""Games in which players talk before they decide: messages in turn, then proposals at once."""
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from social_dilemmas.games.game import SEATS, Game, Match, Turn
 from social_dilemmas.games.grammar import Grammar, Literal, Text
@@ -11,25 +11,22 @@ from social_dilemmas.games.horizon import Rounds
 
 
 class TalkingGame(Game):
-    """Each player sends `messages` messages a round, of at most `message_limit` characters each.
-
+    """Each player sends `messages` messages a round, of at most `message_limit` characters each;
     `proposal_grammar` is that of the replies that follow.
     """
 
     proposal_grammar: Grammar
+    worded_by: ClassVar[tuple[str, ...]] = ("messages",)
 
     def __init__(self, rounds: Rounds, messages: int, message_limit: int) -> None:
+        """Raises UserError if there is no room for a message."""
         super().__init__(rounds)
+        self.check_positive(messages=messages, message_limit=message_limit)
         self.messages = messages
         self.message_limit = message_limit
         self.message_grammar = Grammar(
             (Literal("<message>"), Text("message", message_limit), Literal("</message>"))
         )
-
-    @classmethod
-    def wording(cls, rules: Mapping[str, Any]) -> dict[str, Any]:
-        """Another number of messages is asked for in other words."""
-        return {"messages": rules["messages"]} if "messages" in rules else {}
 
     def grammars(self) -> Iterable[Grammar]:
         return self.message_grammar, self.proposal_grammar
@@ -66,24 +63,6 @@ class TalkingMatch(Match):
     def settle(self, values: Mapping[int, Mapping[str, str]]) -> None:
         """Put the current round, with its proposals and their points, into the history."""
 
-    def turns(self) -> tuple[Turn, ...]:
-        if self.finished:
-            return ()
-        if (seat := self.speaker) is not None:
-            grammar = self.game.message_grammar
-            return (Turn(self, seat, "message", self._message_prompt(seat), grammar),)
-        grammar = self.game.proposal_grammar
-        return tuple(
-            Turn(self, seat, "proposal", self._proposal_prompt(seat), grammar) for seat in SEATS
-        )
-
-    def advance(self, values: Mapping[int, Mapping[str, str]]) -> None:
-        if self.speaker is not None:
-            self.messages += [parsed["message"] for parsed in values.values()]
-        else:
-            self.settle(values)
-            self.messages = []
-
     @property
     def starter(self) -> int:
         """The seat that speaks first in the current round."""
@@ -96,25 +75,44 @@ class TalkingMatch(Match):
             return None
         return (self.starter + len(self.messages)) % 2
 
+    def turns(self) -> tuple[Turn, ...]:
+        if (seat := self.speaker) is None:
+            return self.ask_both("proposal", self._proposal_prompt, self.game.proposal_grammar)
+        if self.finished:
+            return ()
+        return (Turn(self, seat, "message", self._message_prompt(seat), self.game.message_grammar),)
+
+    def advance(self, values: Mapping[int, Mapping[str, str]]) -> None:
+        if self.speaker is not None:
+            self.messages += [parsed["message"] for parsed in values.values()]
+        else:
+            self.settle(values)
+            self.messages = []
+
+    def forfeit(self, turn: Turn) -> dict[str, str]:
+        return {
+            part.name: " " if isinstance(part, Text) else "0"
+            for part in turn.grammar.parts
+            if not isinstance(part, Literal)
+        }
+
     def said(self, seat: int) -> tuple[str, ...]:
         """The messages of a seat in the current round."""
         return tuple(self.messages[(seat - self.starter) % 2 :: 2])
 
-    def told(self, seat: int) -> str | None:
+    def all_said(self, seat: int) -> str | None:
         """All that a seat said in the current round, a line for each message; None if nothing."""
         return "\n".join(self.said(seat)) or None
 
-    def _message_prompt(self, seat: int) -> str:
-        if self.said(seat):
-            return f"{self.heard(seat)} Send your message."
-        heard = f" {self.heard(seat)}" if self.messages else ""
-        return f"{self.opening(seat)}{heard} Send your message."
-
-    def _proposal_prompt(self, seat: int) -> str:
-        heard = f"{self.heard(seat)} " if seat == self.starter else ""
-        return f"{heard}{self.question}"
-
     def heard(self, seat: int) -> str:
-        """How a seat is told the other's last message."""
+        """The other's last message, in a prompt of this seat."""
         said = self.game.message_grammar.write({"message": self.said(1 - seat)[-1]})
         return f"The other player says: {said}"
+
+    def _message_prompt(self, seat: int) -> str:
+        opening = [] if self.said(seat) else [self.opening(seat)]
+        heard = [self.heard(seat)] if self.messages else []
+        return " ".join([*opening, *heard, "Send your message."])
+
+    def _proposal_prompt(self, seat: int) -> str:
+        return f"{self.heard(seat)} {self.question}" if seat == self.starter else self.question

@@ -1,4 +1,4 @@
-"""Trust-and-Split: talk first, then divide coins whose worth depends on both hidden hands."""
+"""Trust-and-Split: talk first, then divide coins whose value depends on both hidden hands."""
 
 import itertools
 import re
@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from social_dilemmas.errors import UserError
-from social_dilemmas.games.game import SEATS, Match, Turn, in_figures
-from social_dilemmas.games.grammar import Choice, Grammar
+from social_dilemmas.games.dividing import asks_little, claim_grammar, share, write_claims
+from social_dilemmas.games.game import SEATS, Match, in_figures
 from social_dilemmas.games.horizon import Rounds
-from social_dilemmas.games.sharing import asks_little, share
 from social_dilemmas.games.talk import TalkingGame, TalkingMatch
 from social_dilemmas.randomness import stream
 
@@ -42,9 +41,8 @@ class TrustRound:
 class TrustView:
     """What a seat knows now.
 
-    A message is all that was said in this round, one line for each message; it is None while
-    nothing was said. `past` holds, for every finished round, (had the upper hand, own proposal,
-    other's proposal).
+    A message is all that was said in this round, one line for each message, and None while nothing
+    was. `past` holds (had the upper hand, own proposal, other's proposal) of every finished round.
     """
 
     coins: int
@@ -60,7 +58,7 @@ def upper_seat(hands: tuple[str, str]) -> int:
 
 
 def dealt(hand: str) -> str:
-    """How a player is told its hand."""
+    """How a prompt names a player's hand."""
     return f"Now you hold {hand}."
 
 
@@ -100,32 +98,18 @@ class TrustAndSplit(TalkingGame):
         messages: int = 1,
         message_limit: int = 500,
     ) -> None:
-        """Raises UserError if there is nothing to divide, no dilemma, or no room for a message.
-
-        Args:
-            messages: how many each player sends in a round; the players take turns.
-            message_limit: characters of a message.
-        """
+        """Raises UserError if there is nothing to divide, no dilemma, or no room for a message."""
         super().__init__(rounds, messages, message_limit)
-        if coins < 1 or message_limit < 1:
-            raise UserError(
-                "trust_and_split: the rules coins and message_limit must be at least 1, but are "
-                f"{coins} and {message_limit}"
-            )
-        if messages < 1:
-            raise UserError(
-                f"trust_and_split: the rule messages must be at least 1, but is {messages}"
-            )
+        self.check_positive(coins=coins)
         if not upper_value > lower_value >= 0:
             raise UserError(
                 "trust_and_split: rules must satisfy upper_value > lower_value >= 0, but are "
                 f"{upper_value} and {lower_value}"
             )
         self.coins = coins
-        self.unit_values = {True: upper_value, False: lower_value}
-        self.proposal_grammar = Grammar(
-            (Choice("coins", tuple(map(str, range(coins + 1))), "<", " coins>"),)
-        )
+        self.upper_value = upper_value
+        self.lower_value = lower_value
+        self.proposal_grammar = claim_grammar(("coins",), coins)
 
     def start(self, seed: int) -> "TrustAndSplitMatch":
         random = stream("trust_and_split", seed)
@@ -135,8 +119,9 @@ class TrustAndSplit(TalkingGame):
 
     def rewards(self, hands: tuple[str, str], proposals: tuple[int, int]) -> tuple[float, float]:
         """Points of both seats."""
+        upper = upper_seat(hands)
         first, second = (
-            self.unit_values[upper_seat(hands) == seat]
+            (self.upper_value if seat == upper else self.lower_value)
             * share(proposals[seat], proposals[1 - seat], self.coins)
             for seat in SEATS
         )
@@ -144,10 +129,10 @@ class TrustAndSplit(TalkingGame):
 
     @property
     def reward_bounds(self) -> tuple[float, float]:
-        return 0, self.coins * max(self.unit_values.values())
+        return 0, self.coins * self.upper_value
 
     def welfare_optimum(self, match: Match) -> float:
-        return len(match.history) * self.coins * max(self.unit_values.values())
+        return len(match.history) * self.coins * self.upper_value
 
     def observe(self, match: Match, seat: int) -> Iterator[tuple[str, float]]:
         treatment = "at_start"
@@ -167,13 +152,12 @@ class TrustAndSplit(TalkingGame):
 
     def rules(self) -> str:
         """The rules in words, as they stand in the first user turn."""
-        upper, lower = (in_figures(self.unit_values[level]) for level in (True, False))
         beats = ", ".join(f"{winner} beats {loser}" for winner, loser in BEATS.items())
         return (
             f"You and another player divide {self.coins} coins in every round, for many rounds. "
             f"Each of you is dealt a different hand: {beats}. You see only your own hand. "
-            f"To the player with the upper hand a coin is worth {upper} points, "
-            f"to the player with the lower hand {lower} points. "
+            f"To the player with the upper hand a coin is worth {in_figures(self.upper_value)} "
+            f"points, to the player with the lower hand {in_figures(self.lower_value)} points. "
             f"{self.rules_of_talk()}"
             "Then you both ask for a number of coins at the same time, in the form <n coins>. "
             f"If together you ask for more than {self.coins} coins, they are shared in proportion "
@@ -196,7 +180,7 @@ class TrustAndSplitMatch(TalkingMatch):
         else:
             last = self.history[-1]
             level = "upper" if last.upper != seat else "lower"
-            asked = self.game.proposal_grammar.write({"coins": last.proposals[1 - seat]})
+            asked = write_claims(("coins",), [last.proposals[1 - seat]])
             before = f"The other player had the {level} hand and asked for {asked}. "
         return before + dealt(self.hands[len(self.history)][seat])
 
@@ -204,19 +188,16 @@ class TrustAndSplitMatch(TalkingMatch):
         return TrustView(
             coins=self.game.coins,
             hand=self.hands[len(self.history)][seat],
-            own_message=self.told(seat),
-            other_message=self.told(1 - seat),
+            own_message=self.all_said(seat),
+            other_message=self.all_said(1 - seat),
             past=tuple(
                 (r.upper == seat, r.proposals[seat], r.proposals[1 - seat]) for r in self.history
             ),
         )
 
-    def forfeit(self, turn: Turn) -> dict[str, str]:
-        return {"message": " "} if turn.step == "message" else {"coins": "0"}
-
     def settle(self, values: Mapping[int, Mapping[str, str]]) -> None:
         hands = self.hands[len(self.history)]
-        proposals = (int(values[0]["coins"]), int(values[1]["coins"]))
+        proposals = int(values[0]["coins"]), int(values[1]["coins"])
         self.history.append(
             TrustRound(
                 starter=self.starter,

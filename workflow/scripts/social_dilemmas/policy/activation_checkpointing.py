@@ -1,4 +1,4 @@
-"""Gradient checkpointing: what a layer computes is computed again in the backward pass, instead of being kept."""
+"""Activation checkpointing: layers are computed again in the backward pass, instead of keeping their activations."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,26 +11,26 @@ from social_dilemmas.errors import UserError
 
 
 def enable_activation_checkpointing(model: PreTrainedModel) -> None:
-    """Keep only the inputs of every layer for the backward pass, wherever `activation_checkpointing` is in force.
+    """Keep only each layer's inputs for the backward pass, within `activation_checkpointing`.
 
     Raises:
-        UserError: the model can't do that.
+        UserError: models of this type don't support it.
     """
     if not _layers(model):
+        kind = model.config.model_type
         raise UserError(
-            f"training.gradient_checkpointing: models of type {model.config.model_type} can't do that; set it to false"
+            f"training.activation_checkpointing: models of type {kind} can't do that; set it to false"
         )
     model.gradient_checkpointing_enable({"use_reentrant": False, "preserve_rng_state": False})
-    model.disable_input_require_grads()  # of use to the reentrant kind only
+    model.disable_input_require_grads()  # only needed by the reentrant kind
 
 
 @contextmanager
 def activation_checkpointing(model: Module, enabled: bool = True) -> Iterator[None]:
-    """Compute with gradient checkpointing; forward and backward pass both belong inside.
+    """Compute with activation checkpointing; the forward and the backward pass both belong inside.
 
-    Layers of transformers only do it in training mode, in which PEFT refuses to mix adapters in a batch, and dropout
-    would be on. So no more than the layers themselves are told that they are in training; what they are made of
-    isn't.
+    Transformers checkpoints layers in training mode only, in which PEFT refuses to mix adapters in a batch and dropout
+    would be on. So only the layers themselves are put into training mode, not the modules that they consist of.
     """
     layers = _layers(model) if enabled else []
     for layer in layers:

@@ -1,127 +1,82 @@
 """A key-value cache in which every conversation has its own length.
 
-Rows of a batch take turns at different times. Each row writes at its own position, and what it wrote beyond its
-length (padding) is overwritten by its next turn, so that the cache of a row is exactly its conversation.
+The rows of a batch take turns at different times. Each row writes at its own positions, and the padding that it wrote
+beyond its end is overwritten by its next turn: what a row's tokens attend to is exactly its conversation.
 
-Layers that attend to a sliding window only keep the whole conversation too; the mask does the sliding.
+Layers with a sliding window store the whole conversation too; the attention mask does the sliding.
 """
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedConfig
-from transformers.cache_utils import Cache, CacheLayerMixin
+from transformers.cache_utils import Cache, DynamicLayer
 
-FULL, SLIDING = "full_attention", "sliding_attention"  # types of layers that masks are made for
-
-
-class RaggedLayer(CacheLayerMixin):
-    """Keys and values of one layer: (rows, heads, capacity, head size), growing when needed."""
-
-    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        rows, heads, _, size = key_states.shape
-        self.keys = key_states.new_zeros(rows, heads, 0, size)
-        self.values = value_states.new_zeros(rows, heads, 0, size)
-        self.is_initialized = True
-
-    def write(
-        self,
-        key_states: Tensor,
-        value_states: Tensor,
-        rows: slice,
-        positions: Tensor,
-        length: int,
-        columns: slice | None,
-    ) -> tuple[Tensor, Tensor]:
-        """Store (rows, heads, width, size) at (rows, width) positions; return all up to `length`.
-
-        `columns` are the positions where they are the same in all rows.
-        """
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-        assert self.keys is not None
-        assert self.values is not None
-        self.keys = _grown(self.keys, rows.stop, length)
-        self.values = _grown(self.values, rows.stop, length)
-        keys, values = self.keys[rows, :, :length], self.values[rows, :, :length]
-        if columns is None:
-            index = positions[:, None, :, None].expand_as(key_states)  # (rows, heads, width, size)
-            keys.scatter_(2, index, key_states)
-            values.scatter_(2, index, value_states)
-        else:
-            keys[:, :, columns] = key_states
-            values[:, :, columns] = value_states
-        return keys, values
-
-    def update(self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object):  # type: ignore[no-untyped-def]
-        raise TypeError("a ragged layer is written through RaggedCache.update")
-
-    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        return self.get_seq_length() + query_length, 0
-
-    def get_seq_length(self) -> int:
-        return 0 if self.keys is None else self.keys.shape[2]
-
-    def get_max_length(self) -> int:
-        return -1
-
-
-def _grown(stored: Tensor, rows: int, length: int) -> Tensor:
-    """The same tensor with room for so many rows and columns; grows in steps, so that it seldom copies."""
-    if rows <= stored.shape[0] and length <= stored.shape[2]:
-        return stored
-    _, heads, capacity, size = stored.shape
-    if length > capacity:
-        capacity = max(length + 32, capacity * 3 // 2)
-    grown = stored.new_zeros(max(rows, stored.shape[0]), heads, capacity, size)
-    grown[: stored.shape[0], :, : stored.shape[2]] = stored
-    return grown
+FULL, SLIDING = "full_attention", "sliding_attention"  # the types of layers that have a mask
 
 
 class RaggedCache(Cache):
-    """Set `place` before each forward pass: the rows that it covers and where they write."""
+    """Keys and values of each layer, (rows, heads, capacity, head size); call `place` before each forward pass."""
 
     def __init__(self, config: PreTrainedConfig) -> None:
-        """An empty cache for a language model of this configuration."""
-        super().__init__(layers=[RaggedLayer() for _ in range(config.num_hidden_layers)])
+        super().__init__(layers=[DynamicLayer() for _ in range(config.num_hidden_layers)])
         self._types = layer_types(config)
         self._window = config.sliding_window if SLIDING in self._types else None
-        self._place: tuple[slice, Tensor, int, slice | None] = (slice(0), torch.empty(0), 0, None)
+        self._rows, self._positions, self._length = slice(0), torch.empty(0), 0
+        self._columns: slice | None = None  # the positions, where they are the same in all rows
 
     def place(self, rows: slice, positions: Tensor) -> Tensor | dict[str, Tensor]:
-        """Say where the next forward pass writes.
-
-        Args:
-            rows: the rows of the pass.
-            positions: (rows, width) the columns to write.
+        """Say which rows the next forward pass covers, and to which (rows, width) positions it writes.
 
         Returns:
-            (rows, 1, width, columns) bool mask: each token sees what stands at or before its position, and in layers
-            with a sliding window no further back than that. A model with layers of both types gets a mask for each.
+            (rows, 1, width, columns) bool attention mask: each token sees its own and earlier positions, in
+            sliding-window layers only those within the window. A model with both types of layers gets one for each.
         """
-        length = int(positions.max()) + 1
+        self._rows, self._positions, self._length = rows, positions, int(positions.max()) + 1
         starts = positions[:, 0].unique()
-        same = slice(int(starts[0]), length) if len(starts) == 1 else None
-        self._place = (rows, positions, length, same)
-        columns = torch.arange(length, device=positions.device)  # (columns,)
+        self._columns = slice(int(starts[0]), self._length) if len(starts) == 1 else None
+        seen = torch.arange(self._length, device=positions.device)  # (columns,)
         own = positions[:, None, :, None]  # (rows, 1, width, 1)
-        masks = {FULL: columns <= own}  # (rows, 1, width, columns)
+        masks = {FULL: seen <= own}  # (rows, 1, width, columns)
         if self._window is not None:
-            masks[SLIDING] = masks[FULL] & (columns > own - self._window)
+            masks[SLIDING] = masks[FULL] & (seen > own - self._window)
         return masks if len(self._types) > 1 else masks[next(iter(self._types))]
 
     def update(
-        self,
-        key_states: Tensor,
-        value_states: Tensor,
-        layer_idx: int,
-        *args: object,
-        **kwargs: object,
+        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: object, **__: object
     ) -> tuple[Tensor, Tensor]:
-        return self.layers[layer_idx].write(key_states, value_states, *self._place)
+        """Store a layer's new (rows, heads, width, head size) states; return all in use of these rows."""
+        layer = self.layers[layer_idx]
+        if not layer.is_initialized:
+            layer.keys, layer.values = key_states[:0, :, :0], value_states[:0, :, :0]
+            layer.is_initialized = True
+        layer.keys = self._stored(layer.keys, key_states)
+        layer.values = self._stored(layer.values, value_states)
+        used = self._rows, slice(None), slice(self._length)
+        return layer.keys[used], layer.values[used]
+
+    def _stored(self, store: Tensor, new: Tensor) -> Tensor:
+        store = _grown(store, self._rows.stop, self._length)
+        rows = store[self._rows]
+        if self._columns is None:
+            rows.scatter_(2, self._positions[:, None, :, None].expand_as(new), new)
+        else:  # many times faster
+            rows[:, :, self._columns] = new
+        return store
+
+
+def _grown(store: Tensor, rows: int, length: int) -> Tensor:
+    """The store with room for so many rows and columns; it grows in large steps, as each one is a copy."""
+    old_rows, heads, capacity, size = store.shape
+    if rows <= old_rows and length <= capacity:
+        return store
+    new_capacity = max(length + 32, capacity * 3 // 2) if length > capacity else capacity
+    grown = store.new_zeros(max(rows, old_rows), heads, new_capacity, size)
+    grown[:old_rows, :, :capacity] = store
+    return grown
 
 
 def layer_types(config: PreTrainedConfig) -> set[str]:
-    """How a model's layers attend; one that doesn't say it for each layer has layers of one type."""
+    """The types of attention in a model's layers; a configuration that doesn't list them has only one."""
     types = getattr(config, "layer_types", None)
     if types is None:
         return {SLIDING if getattr(config, "sliding_window", None) else FULL}

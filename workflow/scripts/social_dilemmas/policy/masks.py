@@ -1,12 +1,15 @@
-"""Reply grammars compiled to token masks: which tokens may follow, for every state of a reply.
+"""Reply grammars compiled to token masks: which tokens may come next, in every state of a reply.
 
-One table serves all grammars of a game. Sampling and the loss look up the same rows, so that both speak of the same
-distribution. Where only one token is possible it is forced: it needs no forward pass, takes part in no loss, and is
-fed together with what follows.
+All grammars of a game share one table of states. Sampling and the loss look up the same rows, so both refer to the
+same distribution, over valid replies only. Where a single token is possible it is forced: it needs no forward pass,
+has no part in the loss, and is fed to the model together with what follows.
+
+Literal parts and choices are spelled out along their tokens, one state after each, so that they have exactly one
+tokenisation. Free text has a state for every number of characters left.
 """
 
-from bisect import bisect_right
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -18,61 +21,45 @@ from social_dilemmas.policy.chat import ChatFormat
 DONE = -1  # the state after a reply's end token
 
 
+@dataclass(frozen=True)
 class AllowedTokens:
-    """A (states, vocabulary) table of bool that keeps equal rows once.
+    """A (states, vocabulary) table of bool that stores equal rows once.
 
-    A message with 400 characters left admits the same tokens as one with 300: without repetition the table stays
-    small for vocabularies of hundreds of thousands of tokens. It is read like a tensor, `table[states]` and
-    `table[state, token]`, and what is read is on the table's device, wherever the states are.
+    A message with 400 characters left admits the same tokens as one with 300: so the table stays small even for
+    vocabularies of hundreds of thousands of tokens. It is read like a tensor, `table[states]` and
+    `table[states, tokens]`; what is read is on the table's device, also where the states are on the CPU.
+
+    Attributes:
+        rows: (rows, vocabulary) bool, all different.
+        row_of_state: (states,) index of each state's row.
     """
 
-    def __init__(self, rows: Tensor, row_of_state: Tensor) -> None:
-        """A table.
-
-        Args:
-            rows: (rows, vocabulary) bool, all different.
-            row_of_state: (states,) which of them is a state's.
-        """
-        self._rows = rows
-        self._row_of_state = row_of_state
+    rows: Tensor
+    row_of_state: Tensor
 
     @property
     def shape(self) -> tuple[int, int]:
         """Number of states and of tokens."""
-        return len(self._row_of_state), self._rows.shape[1]
-
-    @property
-    def rows(self) -> int:
-        """Number of rows that are kept."""
-        return len(self._rows)
+        return len(self.row_of_state), self.rows.shape[1]
 
     def __getitem__(self, key: Any) -> Tensor:
         states, tokens = key if isinstance(key, tuple) else (key, slice(None))
-        if isinstance(states, Tensor):
-            states = states.to(self._rows.device)
-        return self._rows[self._row_of_state[states], tokens]
+        return self.rows[self.row_of_state[states], tokens]
 
-    @property
-    def forced(self) -> list[int | None]:
-        """Of each state the only token that is allowed, or None where there is a choice."""
-        counts = self._rows.sum(1).tolist()
-        firsts = self._rows.to(torch.uint8).argmax(1).tolist()
-        forced = [
-            first if count == 1 else None for first, count in zip(firsts, counts, strict=True)
-        ]
-        return [forced[row] for row in self._row_of_state.tolist()]
 
-    def to(self, device: torch.device | str) -> "AllowedTokens":
-        """The same table on a device."""
-        return AllowedTokens(self._rows.to(device), self._row_of_state.to(device))
+@dataclass
+class _State:
+    edges: dict[int, int] = field(default_factory=dict)  # token -> next state, free text aside
+    text_left: int = 0  # characters of free text that may still follow
+    closed: int = DONE  # state in which free text must end
 
 
 class TokenMasks:
     """Token automaton of a set of grammars.
 
     Attributes:
-        allowed: (states, vocabulary) bool, tokens that may come next.
-        forced: the only possible token of each state, or None where there is a choice.
+        allowed: (states, vocabulary) bool, the tokens that may come next.
+        forced: each state's only possible token, or None where there is a choice.
     """
 
     def __init__(
@@ -82,49 +69,46 @@ class TokenMasks:
         vocabulary_size: int,
         device: torch.device | str = "cpu",
     ) -> None:
-        """Compile grammars.
+        """Compile the grammars of a game.
 
         Args:
-            grammars: those of all replies in a game.
-            chat: how this tokenizer's model talks.
-            vocabulary_size: number of logits of the model, which may be more than the tokenizer has tokens.
-            device: where the table is kept: the model's, so that looking up needs no transfer.
+            grammars: those of all its replies.
+            chat: the model's chat format.
+            vocabulary_size: number of the model's logits, which may be more than the tokenizer has tokens.
+            device: where to store the table: on the model's, looking it up needs no transfer.
         """
         self._chat = chat
-        self._edges: list[dict[int, int]] = []  # state -> {token: next state}, but for free text
-        self._text_left: dict[int, int] = {}  # free-text state -> characters that may still follow
-        self._closing: dict[
-            int, int
-        ] = {}  # free-text state -> state in which the text must be closed
+        self._states: list[_State] = []
         self._starts = {grammar: self._compile(grammar) for grammar in grammars}
-        self._lengths = _text_lengths(chat, vocabulary_size) if self._text_left else []
-        table = self._table(vocabulary_size)
-        self.forced = table.forced
-        self.allowed = table.to(device)
+        has_text = any(state.text_left for state in self._states)
+        self._lengths = _text_lengths(chat, vocabulary_size) if has_text else []
+        rows, row_of_state = self._table(vocabulary_size)
+        only = torch.where(rows.sum(1) == 1, rows.to(torch.uint8).argmax(1), -1)  # (rows,)
+        tokens = only[row_of_state].tolist()  # (states,)
+        self.forced: list[int | None] = [None if token < 0 else token for token in tokens]
+        self.allowed = AllowedTokens(rows.to(device), row_of_state.to(device))
 
     def start(self, grammar: Grammar) -> int:
         """The state in which a reply begins."""
         return self._starts[grammar]
 
     def step(self, state: int, token: int) -> int:
-        """The state after a token that is allowed.
-
-        Raises:
-            KeyError: it isn't allowed.
-        """
-        if token in self._edges[state] or state not in self._text_left:
-            return self._edges[state][token]
-        left = self._text_left[state] - self._lengths[token]
-        if not 0 <= left < self._text_left[state]:
+        """The state after a token; raises `KeyError` if the token isn't allowed."""
+        here = self._states[state]
+        if token in here.edges:
+            return here.edges[token]
+        length = self._lengths[token] if here.text_left else 0
+        if not 0 < length <= here.text_left:
             raise KeyError(token)
-        return state - self._lengths[token] if left else self._closing[state]
+        return state - length if length < here.text_left else here.closed
 
     def closing(self, state: int) -> int:
-        """The state in which free text is closed at once; the same state where it can't be closed."""
-        return self._closing[state] if self._edges[state] and state in self._closing else state
+        """The state in which free text must be closed at once; the same state where it can't be closed."""
+        here = self._states[state]
+        return here.closed if here.text_left and here.edges else state
 
     def encode(self, grammar: Grammar, reply: str) -> list[int]:
-        """The tokens of a reply given as text, part by part as the masks have them, with its end token.
+        """The tokens of a reply given as text, tokenised part by part as in the masks, with its end token.
 
         Raises:
             ValueError: the reply isn't valid.
@@ -136,70 +120,62 @@ class TokenMasks:
         return [*tokens, self._chat.end_token]
 
     def _compile(self, grammar: Grammar) -> int:
-        """States of a grammar, from its end to its beginning; returns the first."""
-        state = self._new_state()
-        self._edges[state][self._chat.end_token] = DONE
+        """Add the states of a grammar, from its end to its beginning; returns the first."""
+        state = self._add(_State({self._chat.end_token: DONE}))
         for part in reversed(grammar.parts):
             if isinstance(part, Text):
-                state = self._free_text(part.limit, closing=state)
+                state = self._add_text(part.limit, closed=state)
                 continue
-            target, state = state, self._new_state()
+            target, state = state, self._add(_State())
             for spelling in (part.text,) if isinstance(part, Literal) else part.spellings():
-                self._spell(spelling, state, target)
+                self._add_path(spelling, state, target)
         return state
 
-    def _new_state(self) -> int:
-        self._edges.append({})
-        return len(self._edges) - 1
+    def _add(self, state: _State) -> int:
+        self._states.append(state)
+        return len(self._states) - 1
 
-    def _spell(self, text: str, start: int, target: int) -> None:
-        """A path from start to target along the tokens of a text, sharing what is there already."""
+    def _add_path(self, text: str, start: int, target: int) -> None:
+        """Lead from start to target along the tokens of a text, sharing the states that are there already."""
         *path, last = self._chat.encode_text(text)
         for token in path:
-            if token not in self._edges[start]:
-                self._edges[start][token] = self._new_state()
-            start = self._edges[start][token]
-        self._edges[start][last] = target
+            edges = self._states[start].edges
+            if token not in edges:
+                edges[token] = self._add(_State())
+            start = edges[token]
+        self._states[start].edges[last] = target
 
-    def _free_text(self, limit: int, closing: int) -> int:
-        """One state for every number of characters left: `limit` of them in a row, fullest last."""
-        states = [self._new_state() for _ in range(limit)]
-        for left, state in enumerate(states, start=1):
-            self._text_left[state] = left
-            self._closing[state] = closing
-            if left < limit:  # a message holds at least one character
-                self._edges[state] = self._edges[closing]
-        return states[-1]
+    def _add_text(self, limit: int, closed: int) -> int:
+        """Add states with 1 to `limit` characters left, one after the other; returns the last, where text begins."""
+        for left in range(1, limit):
+            self._add(_State(self._states[closed].edges, left, closed))
+        return self._add(_State({}, limit, closed))  # at least one character must come first
 
-    def _table(self, vocabulary_size: int) -> AllowedTokens:
-        lengths = torch.tensor(self._lengths)  # (vocabulary,), empty without free text
-        known = sorted(set(self._lengths))
-        numbers: dict[tuple[int, tuple[int, ...]], int] = {}  # what a row holds -> its number
-        rows: list[Tensor] = []
+    def _table(self, vocabulary_size: int) -> tuple[Tensor, Tensor]:
+        """(rows, vocabulary) bool, and the (states,) row of each state."""
+        known = {*self._lengths}
+        numbers: dict[tuple[int, tuple[int, ...]], int] = {}  # what a row admits -> its number
         row_of_state = []
-        for state, edges in enumerate(self._edges):
-            left = self._text_left.get(state, 0)
-            longest = known[bisect_right(known, left) - 1] if left else 0
-            content = longest, tuple(sorted(edges))
-            if content not in numbers:
-                numbers[content] = len(rows)
-                row = torch.zeros(vocabulary_size, dtype=torch.bool)
-                if longest:
-                    row |= (lengths > 0) & (lengths <= longest)
-                row[list(edges)] = True
-                rows.append(row)
-            row_of_state.append(numbers[content])
-        return AllowedTokens(torch.stack(rows), torch.tensor(row_of_state))
+        for state in self._states:
+            longest = max((length for length in known if length <= state.text_left), default=0)
+            admits = longest, tuple(sorted(state.edges))
+            row_of_state.append(numbers.setdefault(admits, len(numbers)))
+        lengths = torch.tensor(self._lengths)  # (vocabulary,), empty without free text
+        rows = torch.zeros(len(numbers), vocabulary_size, dtype=torch.bool)
+        for row, (longest, edges) in zip(rows, numbers, strict=True):
+            if longest:
+                row |= (lengths > 0) & (lengths <= longest)
+            row[list(edges)] = True
+        return rows, torch.tensor(row_of_state)
 
 
 def _text_lengths(chat: ChatFormat, vocabulary_size: int) -> list[int]:
-    """(vocabulary,) characters of each token that may stand in free text, 0 for all others.
+    """(vocabulary,) number of characters of each token that may stand in free text, 0 for all others.
 
-    Tokens that are part of a character only, as byte-level vocabularies have them, have no length of their own: they
-    aren't admitted.
+    A token that is only part of a character, as in byte-level vocabularies, has no length and isn't admitted.
     """
     tokens = range(min(len(chat.tokenizer), vocabulary_size))
-    control = set(chat.control_tokens.values())
+    control = {*chat.control_tokens.values()}
     before = chat.encode_text("x")  # some tokenizers drop a space at the very beginning
     texts = chat.tokenizer.batch_decode(
         [[*before, token] for token in tokens], clean_up_tokenization_spaces=False

@@ -1,9 +1,8 @@
-"""Chat templates: rendering them, and replacing those that don't let a conversation grow.
+"""Chat templates: rendering them, and replacing those under which a conversation can't grow.
 
-Some templates write earlier turns differently once a conversation goes on (Qwen3 drops the empty block of thought
-that opens a reply), others write today's date. A key-value cache can't follow the first, and no run could be repeated
-with the second. Such a template is replaced, once and for all, in the model directory: so everything that reads the
-directory, an inference server too, speaks the same format.
+Some write earlier turns differently once a conversation goes on (Qwen3 drops the empty block of thought that opens a
+reply), which a key-value cache can't follow; others write today's date, so that no run could be repeated. They are
+replaced in the model directory, so that all that read it, an inference server too, use the same format.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,23 +14,19 @@ from transformers import PreTrainedTokenizerBase
 from social_dilemmas.errors import UserError
 
 SYSTEM, FIRST, REPLY, SECOND = "system-text", "first-user-text", "reply-text", "second-user-text"
-TODAY = date(2024, 7, 26)  # for templates that write a date; the one that Llama 3.1's assumes
-
-Messages = Sequence[Mapping[str, str]]
+TODAY = date(2024, 7, 26)  # for templates that write a date; Llama 3.1's default
 
 
-def conversation(*texts: str) -> list[dict[str, str]]:
-    """These texts as user turns and replies by turns."""
+def dialogue(*texts: str) -> list[dict[str, str]]:
+    """Messages with these texts, alternately from the user and the assistant."""
     roles = ("user", "assistant")
     return [{"role": roles[index % 2], "content": text} for index, text in enumerate(texts)]
 
 
-def render(tokenizer: PreTrainedTokenizerBase, messages: Messages, reply: bool = True) -> str:
-    """What a tokenizer's chat template makes of a conversation, thinking off, at a fixed date.
-
-    Args:
-        reply: end where the next reply begins.
-    """
+def render(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Mapping[str, str]], reply: bool = True
+) -> str:
+    """What a chat template makes of messages, thinking off, at a fixed date; `reply` opens the next reply."""
     rendered = tokenizer.apply_chat_template(
         [dict(message) for message in messages],
         tokenize=False,
@@ -44,9 +39,9 @@ def render(tokenizer: PreTrainedTokenizerBase, messages: Messages, reply: bool =
 
 
 def why_unfit(tokenizer: PreTrainedTokenizerBase) -> str | None:
-    """What speaks against a chat template, as the end of a sentence about it; None if nothing does."""
-    whole = render(tokenizer, conversation(FIRST, REPLY, SECOND))
-    if not whole.startswith(render(tokenizer, conversation(FIRST)) + REPLY):
+    """Why turns can't be appended under a chat template, as the end of a sentence about it; None if they can."""
+    whole = render(tokenizer, dialogue(FIRST, REPLY, SECOND))
+    if not whole.startswith(render(tokenizer, dialogue(FIRST)) + REPLY):
         return "changes earlier turns when a conversation grows"
     if "strftime_now" in tokenizer.get_chat_template():
         return "writes the date of the day"
@@ -54,36 +49,37 @@ def why_unfit(tokenizer: PreTrainedTokenizerBase) -> str | None:
 
 
 def trims(tokenizer: PreTrainedTokenizerBase) -> bool:
-    """Whether a chat template drops white space around a user's text."""
-    padded, bare = f" \n{FIRST}\n ", render(tokenizer, conversation(FIRST))
-    rendered = render(tokenizer, conversation(padded))
+    """Whether a chat template strips the white space around a user's text.
+
+    Raises:
+        UserError: it changes the text in another way.
+    """
+    padded, bare = f" \n{FIRST}\n ", render(tokenizer, dialogue(FIRST))
+    rendered = render(tokenizer, dialogue(padded))
     if rendered not in (bare, bare.replace(FIRST, padded)):
-        name = tokenizer.name_or_path
         raise UserError(
-            f"the chat template of {name} changes what users say, but for outer white space"
+            f"the chat template of {tokenizer.name_or_path} changes what users say, beyond stripping outer white space"
         )
     return rendered == bare
 
 
 def append_only(tokenizer: PreTrainedTokenizerBase) -> str:
-    """A chat template with the frames of this tokenizer's that never changes earlier turns.
+    """A chat template with the same frames that never changes earlier turns.
 
     Every reply is framed as the tokenizer's own template frames the next one: what opens it stays in the history.
 
     Raises:
         UserError: the template's turns don't stand one after the other.
     """
-    asked = render(tokenizer, conversation(FIRST), reply=False)
-    opening = render(tokenizer, conversation(FIRST))
-    answered = render(tokenizer, conversation(FIRST, REPLY), reply=False)
-    whole = render(tokenizer, conversation(FIRST, REPLY, SECOND))
+    asked = render(tokenizer, dialogue(FIRST), reply=False)
+    opening = render(tokenizer, dialogue(FIRST))
+    answered = render(tokenizer, dialogue(FIRST, REPLY), reply=False)
+    whole = render(tokenizer, dialogue(FIRST, REPLY, SECOND))
     before, _, after = asked.partition(FIRST)
-    _, _, reply_after = answered.partition(REPLY)
-    _, _, rest = whole.partition(REPLY)
-    between, _, last = rest.partition(SECOND)
-    if not (
-        opening.startswith(asked) and between.startswith(reply_after) and last.startswith(after)
-    ):
+    reply_after = answered.partition(REPLY)[2]
+    between, _, last = whole.partition(REPLY)[2].partition(SECOND)
+    ordered = (opening, asked), (between, reply_after), (last, after)
+    if not all(text.startswith(start) for text, start in ordered):
         name = tokenizer.name_or_path
         raise UserError(f"the chat template of {name} doesn't write turns one after the other")
     reply_before = opening.removeprefix(asked)
@@ -111,11 +107,10 @@ def append_only(tokenizer: PreTrainedTokenizerBase) -> str:
 
 
 def _system_frame(tokenizer: PreTrainedTokenizerBase) -> tuple[str, str] | None:
-    """What a template writes before a system turn, and between it and the first user's text."""
-    messages = [{"role": "system", "content": SYSTEM}, *conversation(FIRST)]
+    """What a template writes before a system turn, and from there to the first user's text; None without the role."""
+    messages = [{"role": "system", "content": SYSTEM}, *dialogue(FIRST)]
     try:
-        rendered = render(tokenizer, messages, reply=False)
+        before, _, rest = render(tokenizer, messages, reply=False).partition(SYSTEM)
     except TemplateError:
-        return None  # it knows no system turn
-    before, _, rest = rendered.partition(SYSTEM)
+        return None
     return before, rest.partition(FIRST)[0]

@@ -1,11 +1,11 @@
 """The embedded model's tokenizer: whole sentences of the games are single tokens.
 
-On a CPU the number of tokens is what costs. What varies in the games' text (tags such as `<A>`, numbers, and phrases
-that the games name) is set apart; what stands between is constant, and each such segment is one entry of the
-vocabulary, matched before anything else. Any other text is encoded by byte-level BPE trained on the same words.
+On a CPU, time goes with the number of tokens. The games' text is split at what varies in it: tags such as `<A>`,
+numbers, and phrases that the games name. Each of these, and each constant segment in between, is one entry of the
+vocabulary, matched before anything else. Any other text is encoded by byte-level BPE trained on the same text.
 
-The segments are added tokens of an ordinary `Qwen2Tokenizer`, not the work of a pre-tokenizer of our own:
-`AutoTokenizer` gives every model of type qwen2 that class, which would silently put its own pre-tokenizer in place.
+The segments are added tokens of an ordinary `Qwen2Tokenizer`: it is what `AutoTokenizer` loads for every model of type
+qwen2, and it would silently replace a pre-tokenizer of our own.
 """
 
 import json
@@ -17,7 +17,7 @@ from transformers import Qwen2Tokenizer
 
 USER, ASSISTANT, END, PAD = "<|user|>", "<|assistant|>", "<|end|>", "<|pad|>"
 
-# One control token opens a turn; only replies are closed by one.
+# A control token opens every turn; only replies are closed by one.
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
     "{% if message.role not in ['user', 'assistant'] %}"
@@ -31,11 +31,11 @@ CHAT_TEMPLATE = (
 
 
 def train_tokenizer(corpus: Iterable[str], varying: Iterable[str], merges: int) -> Qwen2Tokenizer:
-    """A tokenizer for this text.
+    """A tokenizer for the games' text.
 
     Args:
         corpus: prompts and replies of the games; every segment of them becomes a token.
-        varying: phrases that vary inside otherwise constant sentences and stay tokens of their own.
+        varying: phrases that vary within otherwise constant sentences, and become tokens of their own.
         merges: number of byte-level merges for text outside the corpus.
     """
     phrases = sorted(set(varying), key=lambda phrase: (-len(phrase), phrase))

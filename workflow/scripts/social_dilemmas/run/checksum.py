@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 
-def checksum(path: Path) -> str:
+def checksum(path: Path, algorithm: str = "blake2b") -> str:
     """A hash of a file's content."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "blake2b").hexdigest()
+        return hashlib.file_digest(file, algorithm).hexdigest()

@@ -86,6 +86,8 @@ def _content(path: Path) -> str:
     for node in ast.walk(tree):
         if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:]
+        if isinstance(node, ast.JoinedStr):  # Python 3.12 has empty texts in some of them
+            node.values = [each for each in node.values if getattr(each, "value", None) != ""]
     return "".join(_written(tree))
 
 

@@ -1,20 +1,30 @@
 """What a run was made with: the interpreter, the platform, the packages, and the commit if known."""
 
+import csv
 import platform
 import shutil
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import distributions
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[4]
 
 
-def versions(repository: Path = REPOSITORY) -> list[tuple[str, str]]:
-    """Names and versions: the project's commit, Python, the platform, and all installed packages.
+def describe(config: Mapping[str, Any], folder: Path) -> None:
+    """Write the whole configuration and all versions, as `config.yaml` and `versions.csv`."""
+    settings = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, width=100)
+    (folder / "config.yaml").write_text(settings, encoding="utf-8")
+    with (folder / "versions.csv").open("w", newline="", encoding="utf-8") as file:
+        rows = [("name", "version"), *versions()]
+        csv.writer(file, lineterminator="\n").writerows(rows)
 
-    Args:
-        repository: folder of the project; without git there is no commit to be told.
-    """
+
+def versions(repository: Path = REPOSITORY) -> list[tuple[str, str]]:
+    """Names and versions: the repository's commit if it has one, Python, the platform, and all installed packages."""
     packages = {package.name: package.version for package in distributions()}
     commit = _commit(repository)
     return [
@@ -26,16 +36,9 @@ def versions(repository: Path = REPOSITORY) -> list[tuple[str, str]]:
 
 
 def _commit(repository: Path) -> str | None:
-    """The commit that is checked out, and whether files differ from it."""
-    git = shutil.which("git")
-    if git is None or not (repository / ".git").exists():
+    """The commit that is checked out, and whether tracked files differ from it."""
+    if not (repository / ".git").exists() or not shutil.which("git"):
         return None
-
-    def asked(*arguments: str) -> str | None:
-        command = [git, "-C", str(repository), *arguments]
-        run = subprocess.run(command, capture_output=True, text=True, check=False)
-        return run.stdout.strip() if run.returncode == 0 else None
-
-    commit = asked("rev-parse", "HEAD")
-    changed = asked("status", "--porcelain", "--untracked-files=no")
-    return f"{commit} with changes" if commit and changed else commit
+    command = ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty= with changes"]
+    run = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+    return run.stdout.strip() or None

@@ -4,6 +4,7 @@ import hashlib
 import json
 import sqlite3
 from dataclasses import astuple
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +22,11 @@ CREATE TABLE IF NOT EXISTS responses (
 
 
 class ResponseCache:
-    """An SQLite file with one row for each response, written as soon as it came.
-
-    Several processes may use one file at the same time.
-    """
+    """An SQLite file with one row per response; several processes may use it at the same time."""
 
     def __init__(self, path: Path) -> None:
-        """Raises UserError if the file can't be written, or is no such cache."""
+        """Raises UserError if the file can't be written, or isn't such a cache."""
         self.path = path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(path, timeout=60, isolation_level=None)
-        except (OSError, sqlite3.Error) as error:
-            raise self._refusal(error) from None
         self._execute(_TABLE)
         self.get("")
 
@@ -41,28 +34,29 @@ class ResponseCache:
         return int(self._execute("SELECT count(*) FROM responses")[0][0])
 
     def get(self, key: str) -> Response | None:
-        """The response that is kept under a key, if any."""
-        rows = self._execute(
-            "SELECT text, prompt_tokens, completion_tokens FROM responses WHERE key = ?", key
-        )
+        """The response under a key, if there is one."""
+        query = "SELECT text, prompt_tokens, completion_tokens FROM responses WHERE key = ?"
+        rows = self._execute(query, key)
         return Response(*rows[0]) if rows else None
 
     def put(self, key: str, response: Response) -> None:
         """Keep a response; once this returns, it survives a crash."""
-        self._execute(
-            "INSERT OR IGNORE INTO responses VALUES (?, ?, ?, ?)", key, *astuple(response)
-        )
+        statement = "INSERT OR IGNORE INTO responses VALUES (?, ?, ?, ?)"
+        self._execute(statement, key, *astuple(response))
+
+    @cached_property
+    def _database(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return sqlite3.connect(self.path, timeout=60, isolation_level=None)
 
     def _execute(self, statement: str, *values: str | int) -> list[Any]:
         try:
             return self._database.execute(statement, values).fetchall()
-        except sqlite3.Error as error:
-            raise self._refusal(error) from None
-
-    def _refusal(self, error: Exception) -> UserError:
-        return UserError(f"{self.path} can't be used as a cache of responses: {error}")
+        except (OSError, sqlite3.Error) as error:
+            message = f"{self.path} can't be used as a cache of responses: {error}"
+            raise UserError(message) from None
 
 
 def cache_key(*facts: Any) -> str:
-    """A key that depends on every fact; facts are made of what JSON knows."""
+    """A key that depends on every fact; facts consist of what JSON knows."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -1,75 +1,47 @@
-"""A player that any server of the OpenAI chat-completions protocol answers for."""
+"""A player behind any server of the OpenAI chat-completions protocol."""
 
-import asyncio
-import json
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from social_dilemmas.agents.agent import Agent
 from social_dilemmas.agents.api.cache import ResponseCache, cache_key
-from social_dilemmas.agents.api.server import (
-    AbandonedError,
-    ApiSettings,
-    ChatServer,
-    Connection,
-    Message,
-    Response,
-    ServerError,
-)
+from social_dilemmas.agents.api.server import ChatServer, Response, ServerError
 from social_dilemmas.agents.human.form import form_in_words
-from social_dilemmas.errors import UserError
+from social_dilemmas.config.schema import ApiPlayer as ApiSettings
 from social_dilemmas.games.game import Game, Match, Turn
 from social_dilemmas.games.grammar import Grammar
 
 
 @dataclass
 class Usage:
-    """What a player used so far.
+    """What a player used so far."""
 
-    Attributes:
-        requests: requests that were sent, those that failed included.
-        cached_responses: responses that were taken from the cache.
-        invalid_replies: replies that no grammar accepts, whether or not a later one was valid.
-        prompt_tokens, completion_tokens: of all responses, those from the cache included.
-        cost: of these tokens; None without prices.
-        cost_now: the part of it that isn't from the cache.
-    """
-
-    requests: int = 0
+    name: str  # of the player
+    model: str
+    requests: int = 0  # sent, retries and failures included
     cached_responses: int = 0
-    invalid_replies: int = 0
-    prompt_tokens: int = 0
+    invalid_replies: int = 0  # whether or not a later one was valid
+    prompt_tokens: int = 0  # of all responses, those from the cache included
     completion_tokens: int = 0
-    cost: float | None = None
-    cost_now: float | None = None
-
-
-@dataclass
-class Conversation:
-    """A seat's conversation; `number` tells it from others of the same seed and seat."""
-
-    number: int
-    messages: list[Message]
+    cost: float | None = None  # of these tokens; None without prices
+    cost_now: float | None = None  # the part of it that isn't from the cache
 
 
 class ApiPlayer:
     """Plays any number of seats; every seat of every match has a conversation of its own.
 
-    Prompts are user turns, replies are assistant turns. A reply that isn't valid is asked for again,
-    outside of the conversation; if none of them is valid, the last is given to the match, which
-    counts a forfeit.
+    Prompts are user turns, replies are assistant turns. After an invalid reply the server is asked again,
+    outside the conversation; if all are invalid, the match gets the last, and counts a forfeit. Matches
+    that share a seed are told apart by their `number`.
     """
 
     def __init__(self, settings: ApiSettings, cache: Path) -> None:
-        """A player for new matches.
-
-        Args:
-            settings: the server, and how it is asked.
-            cache: file that keeps all responses; it may be there already.
+        """A player whose responses are kept in the file `cache`, new or from an earlier run.
 
         Raises:
             UserError: the key isn't there, or the cache can't be used.
@@ -78,10 +50,9 @@ class ApiPlayer:
         self._settings = settings
         self._server = ChatServer(settings)
         self._cache = ResponseCache(cache)
-        self._conversations: WeakKeyDictionary[Match, dict[int, Conversation]]
+        self._conversations: WeakKeyDictionary[Match, tuple[list[str], list[str]]]
         self._conversations = WeakKeyDictionary()
-        self._begun: Counter[tuple[int, int]] = Counter()  # conversations by seed and seat
-        self._usage = Usage()
+        self._usage = Usage(settings.name, settings.model)
         if settings.prompt_price is not None and settings.completion_price is not None:
             self._usage.cost = self._usage.cost_now = 0.0
 
@@ -91,148 +62,81 @@ class ApiPlayer:
         Raises:
             UserError: it doesn't answer, or doesn't accept the key.
         """
-
-        async def check() -> None:
-            async with self._server.connect() as connection:
-                await connection.check()
-
-        try:
-            asyncio.run(check())
-        except ServerError as error:
-            raise UserError(self._complaint(error)) from None
+        self._server.run([self._server.check])
 
     def reply(self, turns: Sequence[Turn]) -> list[str]:
         """One reply for each turn, in order.
 
         Raises:
-            UserError: the server fails for good. All that it answered is in the cache.
+            UserError: the server fails for good. All responses so far are in the cache.
         """
-        asked = [self._conversation(turn) for turn in turns]
-        replies = asyncio.run(self._answer_all(turns, asked))
-        for turn, conversation, reply in zip(turns, asked, replies, strict=True):
-            conversation.messages += [_user(turn.prompt), _assistant(reply)]
+        try:
+            replies = self._server.run([partial(self._answer, turn) for turn in turns])
+        except ServerError as error:
+            kept = f"its responses so far ({len(self._cache)}) are kept in {self._cache.path}"
+            raise ServerError(f"{error}; {kept}") from None
+        for turn, reply in zip(turns, replies, strict=True):
+            self._conversation(turn).extend((turn.prompt, reply))
         return replies
 
     @property
-    def usage(self) -> Usage:
-        """What was used so far."""
-        self._usage.requests = self._server.requests
-        return self._usage
-
-    @property
     def usage_record(self) -> dict[str, Any]:
-        """The usage, with the names of the player and of the model."""
-        return {"name": self.name, "model": self._settings.model, **asdict(self.usage)}
+        """What was used so far, see `Usage`."""
+        return {**asdict(self._usage), "requests": self._server.requests}
 
-    def write_usage(self, path: Path) -> None:
-        """Write that as JSON."""
-        path.write_text(json.dumps(self.usage_record, indent=1) + "\n")
+    def _conversation(self, turn: Turn) -> list[str]:
+        """Prompts and replies of the turn's seat so far, alternating."""
+        return self._conversations.setdefault(turn.match, ([], []))[turn.seat]
 
-    def pass_over(self, seed: int, seat: int) -> None:
-        """Leave out a conversation that another process has, so that later ones have their own numbers."""
-        self._begun[seed, seat] += 1
-
-    def begin_again(self, seed: int, seat: int) -> None:
-        """Number the conversations with this seed and seat from the first again: matches are repeated."""
-        del self._begun[seed, seat]
-
-    def __repr__(self) -> str:
-        return f"ApiPlayer({self._server!r})"
-
-    def _conversation(self, turn: Turn) -> Conversation:
-        seats = self._conversations.setdefault(turn.match, {})
-        if turn.seat not in seats:
-            place = (turn.match.seed, turn.seat)
-            seats[turn.seat] = Conversation(self._begun[place], [])
-            self._begun[place] += 1
-        return seats[turn.seat]
-
-    async def _answer_all(self, turns: Sequence[Turn], asked: Sequence[Conversation]) -> list[str]:
-        """All replies. If the server fails, what is on its way is waited for, and kept."""
-        async with self._server.connect() as connection:
-            answers = await asyncio.gather(
-                *(self._answer(connection, *pair) for pair in zip(turns, asked, strict=True)),
-                return_exceptions=True,
-            )
-        failures = [answer for answer in answers if isinstance(answer, BaseException)]
-        for failure in failures:
-            if isinstance(failure, ServerError):
-                kept = f"its responses so far ({len(self._cache)}) are kept in {self._cache.path}"
-                raise UserError(f"{self._complaint(failure)}; {kept}")
-            if not isinstance(failure, AbandonedError):
-                raise failure
-        return [answer for answer in answers if isinstance(answer, str)]
-
-    async def _answer(self, connection: Connection, turn: Turn, asked: Conversation) -> str:
+    async def _answer(self, turn: Turn) -> str:
         """The first valid reply, or the last of all attempts."""
-        conversation = [*asked.messages, _user(turn.prompt)]
+        texts = [*self._conversation(turn), turn.prompt]
         reply = ""
         for attempt in range(self._settings.attempts + 1):
-            key = cache_key(
-                self._settings.base_url,
-                self._settings.sampling,
-                conversation,
-                [turn.match.seed, turn.seat, asked.number, attempt],
-            )
-            reply = (await self._respond(connection, key, conversation)).text
+            place = [turn.match.seed, turn.seat, turn.match.number, attempt]
+            reply = (await self._respond(messages(texts), place)).text
             if turn.grammar.parse(reply) is not None:
                 break
             self._usage.invalid_replies += 1
-            conversation += [_assistant(reply), _user(ask_again(turn.grammar))]
+            texts += [reply, ask_again(turn.grammar)]
         return reply
 
     async def _respond(
-        self, connection: Connection, key: str, conversation: Sequence[Message]
+        self, conversation: Sequence[Mapping[str, str]], place: Sequence[int]
     ) -> Response:
         """The response to a conversation, from the cache or from the server."""
-        response = self._cache.get(key)
-        if response is not None:
-            self._usage.cached_responses += 1
-            self._count(response, new=False)
-            return response
-        response = await connection.complete(conversation)
-        self._cache.put(key, response)
-        self._count(response, new=True)
-        return response
-
-    def _count(self, response: Response, *, new: bool) -> None:
-        usage, settings = self._usage, self._settings
+        usage, settings, server = self._usage, self._settings, self._server
+        key = cache_key(settings.base_url, server.sampling, conversation, place)
+        cached = self._cache.get(key)
+        response = cached or await server.complete(conversation)
+        if cached is None:
+            self._cache.put(key, response)
+        usage.cached_responses += cached is not None
         usage.prompt_tokens += response.prompt_tokens
         usage.completion_tokens += response.completion_tokens
-        if usage.cost is None or usage.cost_now is None:
-            return
-        cost = response.prompt_tokens * (settings.prompt_price or 0)
-        cost += response.completion_tokens * (settings.completion_price or 0)
-        usage.cost += cost / 1e6
-        usage.cost_now += cost / 1e6 if new else 0
-
-    def _complaint(self, error: ServerError) -> str:
-        place = f"{self._settings.base_url}, model {self._settings.model}"
-        return f"api_players[{self.name}]: the server ({place}) {error}"
+        if usage.cost is not None and usage.cost_now is not None:
+            cost = response.prompt_tokens * (settings.prompt_price or 0)
+            cost += response.completion_tokens * (settings.completion_price or 0)
+            usage.cost += cost / 1e6
+            usage.cost_now += cost / 1e6 if cached is None else 0
+        return response
 
 
 def player_of(agent: Agent, game: Game) -> ApiPlayer:
-    """The player of an agent.
-
-    Raises:
-        UserError: the key isn't there, the cache can't be used, or the server doesn't answer.
-    """
+    """The player of an agent, once its server has answered; raises as `ApiPlayer` and `check_reachable`."""
     assert agent.api is not None
     assert agent.cache is not None
-    player = ApiPlayer(ApiSettings(**json.loads(agent.api)), Path(agent.cache))
+    player = ApiPlayer(ApiSettings.model_validate_json(agent.api), Path(agent.cache))
     player.check_reachable()
     return player
 
 
+def messages(texts: Sequence[str]) -> list[dict[str, str]]:
+    """A conversation as the protocol writes it; some servers refuse turns without text."""
+    turns = zip(cycle(("user", "assistant")), texts, strict=False)
+    return [{"role": role, "content": text if text.strip() else "..."} for role, text in turns]
+
+
 def ask_again(grammar: Grammar) -> str:
-    """What the server is told after a reply that isn't valid."""
+    """The prompt after an invalid reply."""
     return f"That is not a valid reply: reply with {form_in_words(grammar)}, and nothing else."
-
-
-def _user(text: str) -> Message:
-    return {"role": "user", "content": text}
-
-
-def _assistant(text: str) -> Message:
-    """A reply as a turn of the conversation; some servers refuse turns without text."""
-    return {"role": "assistant", "content": text if text.strip() else "..."}

@@ -1,66 +1,25 @@
-"""Talking to a server of the OpenAI chat-completions protocol, and surviving what it may do.
+"""Requests to a server of the OpenAI chat-completions protocol.
 
-Only what may pass is tried again: no connection, no answer in time, status 429 and 5xx. Everything
-else ends in one sentence.
+The openai client retries what may pass: no connection, no answer in time, status 408, 409, 429, 5xx.
 """
 
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI
+import httpx
+import openai
 
+from social_dilemmas.agents.human.form import printable
+from social_dilemmas.config.schema import ApiPlayer as ApiSettings
 from social_dilemmas.errors import UserError
 
-FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0  # seconds before the first retry; doubled from retry to retry
-SHORTEST_SECRET = 8  # servers without keys are often given a short word; that is no secret
-
-Message = Mapping[str, str]  # `role` and `content`
-
-
-@dataclass(frozen=True, kw_only=True)
-class ApiSettings:
-    """An entry of `api_players` in the config, completed by its defaults.
-
-    Attributes:
-        name: name in the config, tables and figures.
-        model: name of the model on the server.
-        base_url: address of the server, up to where `/chat/completions` follows.
-        key_variable: environment variable that holds the key; None for a server without one.
-        temperature: of sampling; None: the server's default.
-        max_new_tokens: most tokens of a reply; None: the server's default.
-        timeout: seconds for a whole request.
-        retries: most times that a request is sent again after an error of the network.
-        attempts: most times that a reply that isn't valid is asked for again.
-        concurrency: most requests at the same time.
-        prompt_price, completion_price: of a million tokens; None: unknown.
-        extra: further fields of every request.
-    """
-
-    name: str
-    model: str
-    base_url: str
-    key_variable: str | None
-    temperature: float | None
-    max_new_tokens: int | None
-    timeout: float
-    retries: int
-    attempts: int
-    concurrency: int
-    prompt_price: float | None
-    completion_price: float | None
-    extra: Mapping[str, Any]
-
-    @property
-    def sampling(self) -> dict[str, Any]:
-        """All fields of a request but the conversation."""
-        limits = {"temperature": self.temperature, "max_tokens": self.max_new_tokens}
-        given = {key: value for key, value in limits.items() if value is not None}
-        return {"model": self.model, **given, **self.extra}
+SHORTEST_SECRET = 8  # servers without keys are often given a short word, which is no secret
+LONGEST_PROBLEM = 300  # characters of a message
+KEY_REFUSED = (401, 403)
 
 
 @dataclass(frozen=True)
@@ -72,213 +31,147 @@ class Response:
     completion_tokens: int
 
 
-class ServerError(Exception):
-    """What is wrong with the server; the message goes on from its name."""
+class ServerError(UserError):
+    """The server has failed for good."""
 
 
-class AbandonedError(Exception):
-    """A request that wasn't sent, as another one failed for good."""
+class AbandonedError(openai.OpenAIError):
+    """A request that isn't sent, as another one has failed for good."""
 
 
 class ChatServer:
-    """A server under its address and key. The key shows in no message, text or representation."""
+    """A server and its key, which appears in no message and no response."""
 
     def __init__(self, settings: ApiSettings) -> None:
         """Raises UserError if the key isn't there."""
-        self.settings = settings
-        self._key = read_key(settings)
         self.requests = 0  # sent so far, retries included
+        limits = {"temperature": settings.temperature, "max_tokens": settings.max_new_tokens}
+        given = {key: value for key, value in limits.items() if value is not None}
+        # All fields of a request except the conversation.
+        self.sampling = {"model": settings.model, **given, **settings.extra}
+        self._settings = settings
+        self._key = read_key(settings)
 
-    @asynccontextmanager
-    async def connect(self) -> AsyncIterator["Connection"]:
-        """Connections that are shared by the requests of a batch."""
-        client = AsyncOpenAI(
-            api_key=self._key or "none",  # else the library would look for one in the environment
-            base_url=self.settings.base_url,
-            max_retries=0,
-            timeout=self.settings.timeout,
+    def run(self, jobs: Sequence[Callable[[], Awaitable[Any]]]) -> list[Any]:
+        """The results of jobs that send requests, all at the same time; ServerError if one fails.
+
+        Once a request has failed for good, no more are sent, but those on their way are finished.
+        """
+        results = asyncio.run(self._batch(jobs))
+        for result in results:
+            if isinstance(result, BaseException) and not isinstance(result, AbandonedError):
+                raise result
+        return results
+
+    async def complete(self, messages: Sequence[Mapping[str, str]]) -> Response:
+        """The server's reply to a conversation; for jobs of `run`."""
+        body = {"messages": messages, **self.sampling}
+        async with self._free:
+            try:
+                post = self._client.post("/chat/completions", cast_to=httpx.Response, body=body)
+                return self._read((await post).content.decode(errors="replace"))
+            except (openai.APIError, ValueError) as error:
+                self._failed = True
+                raise self._failure(error) from None
+
+    async def check(self) -> None:
+        """Ask for the list of models, which costs nothing, as a job of `run`.
+
+        Not every server has one: any answer will do, unless it refuses the key.
+        """
+        try:
+            await self._client.get("/models", cast_to=httpx.Response)
+        except openai.APIError as error:
+            if getattr(error, "status_code", None) in (None, *KEY_REFUSED):
+                raise self._failure(error) from None
+
+    async def _batch(self, jobs: Sequence[Callable[[], Awaitable[Any]]]) -> list[Any]:
+        settings = self._settings
+        self._failed = False
+        self._free = asyncio.Semaphore(settings.concurrency)
+        hooks = {"request": [self._before_request]}
+        self._client = openai.AsyncOpenAI(
+            api_key=self._key or "none",  # without one, the client looks for one in the environment
+            base_url=settings.base_url,
+            max_retries=settings.retries,
+            timeout=settings.timeout,
+            http_client=_HttpClient(timeout=settings.timeout, event_hooks=hooks),
         )
-        async with client:
-            yield Connection(self, client)
+        async with self._client:
+            return await asyncio.gather(*(job() for job in jobs), return_exceptions=True)
 
-    def hide_key(self, text: str) -> str:
-        """A text without the key, should it hold it."""
+    async def _before_request(self, _: httpx.Request) -> None:
+        if self._failed:
+            raise AbandonedError
+        self.requests += 1
+
+    def _read(self, body: str) -> Response:
+        """The content of a chat completion; ValueError if the body isn't one."""
+        try:
+            completion = json.loads(body)
+            content = completion["choices"][0]["message"].get("content")
+            # None is a refusal, or all tokens were spent on thoughts; half a surrogate pair can't be stored.
+            text = "" if content is None else content.encode(errors="replace").decode()
+        except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+            problem = f"answers with something that isn't a chat completion: {body}"
+            raise ValueError(problem) from None
+        usage = completion.get("usage")
+        counts = [_count(usage, kind) for kind in ("prompt_tokens", "completion_tokens")]
+        return Response(self._without_key(text), *counts)
+
+    def _failure(self, error: openai.APIError | ValueError) -> ServerError:
+        settings, problem = self._settings, str(error)
+        match error:
+            case openai.APITimeoutError():
+                problem = f"doesn't answer within {settings.timeout:g} seconds"
+            case openai.APIConnectionError():
+                problem = f"can't be reached ({error.__cause__ or error})"
+            case openai.APIStatusError(status_code=status, body=body, response=response):
+                said = body.get("message") if isinstance(body, Mapping) else body
+                said = said or response.text or response.reason_phrase
+                problem = f"answers with status {status} ({said})"
+                if status in KEY_REFUSED:
+                    variable = settings.key_variable
+                    key = f"the key in {variable}" if variable else "requests without a key"
+                    problem = f"doesn't accept {key} (status {status}: {said})"
+        line = " ".join(printable(self._without_key(problem)).split())
+        short = line if len(line) <= LONGEST_PROBLEM else f"{line[:LONGEST_PROBLEM]}..."
+        place = f"{settings.base_url}, model {settings.model}"
+        request = getattr(error, "request", None)
+        retries = int(request.headers.get("x-stainless-retry-count", 0)) if request else 0
+        tried = f", tried {retries + 1} times" if retries else ""
+        return ServerError(f"api_players[{settings.name}]: the server ({place}) {short}{tried}")
+
+    def _without_key(self, text: str) -> str:
         secret = self._key is not None and len(self._key) >= SHORTEST_SECRET
         return text.replace(self._key or "", "[key]") if secret else text
 
-    def __repr__(self) -> str:
-        return f"ChatServer({self.settings.model!r} at {self.settings.base_url})"
 
+class _HttpClient(openai.DefaultAsyncHttpxClient):
+    """Bounds the time of a whole request; httpx by itself bounds that of each read."""
 
-class Connection:
-    """The requests of one batch. Once one has failed for good, no further one is sent."""
-
-    def __init__(self, server: ChatServer, client: AsyncOpenAI) -> None:
-        self._server = server
-        self._settings = server.settings
-        self._client = client
-        self._free = asyncio.Semaphore(server.settings.concurrency)
-        self._failed = asyncio.Event()
-
-    async def complete(self, messages: Sequence[Message]) -> Response:
-        """The server's reply to a conversation.
-
-        Raises:
-            ServerError: it can't be had.
-            AbandonedError: another request of the batch failed.
-        """
-        completions = self._client.chat.completions.with_raw_response
-        raw = await self._send(
-            lambda: completions.create(
-                messages=list(messages),
-                model=self._settings.model,
-                extra_body=self._settings.sampling,
-            )
-        )
+    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         try:
-            response = read_response(self._server.hide_key(raw.decode(errors="replace")))
-        except ServerError:
-            self._failed.set()
-            raise
-        return Response(
-            self._server.hide_key(response.text),
-            response.prompt_tokens,
-            response.completion_tokens,
-        )
-
-    async def check(self) -> None:
-        """Ask for the list of models, which costs nothing. Not every server has one to give: any answer
-        but a refusal of the key will do.
-
-        Raises:
-            ServerError: nobody answers, or the key isn't accepted.
-        """
-        with suppress(_NotGivenError):
-            await self._send(self._client.models.with_raw_response.list, optional=True)
-
-    async def _send(self, send: Callable[[], Awaitable[Any]], *, optional: bool = False) -> bytes:
-        """The body of the answer to a request, sent again where that may help."""
-        async with self._free:
-            for retry in range(self._settings.retries + 1):
-                if self._failed.is_set():
-                    raise AbandonedError
-                self._server.requests += 1
-                wait = FIRST_WAIT * 2**retry
-                try:
-                    async with asyncio.timeout(self._settings.timeout):
-                        return bytes((await send()).http_response.content)
-                except (TimeoutError, APITimeoutError):
-                    problem = f"doesn't answer within {self._settings.timeout:g} seconds"
-                except APIConnectionError as error:
-                    problem = f"can't be reached ({self._short(error.__cause__ or error)})"
-                except APIStatusError as error:
-                    problem = self._refusal(error)
-                    if optional and error.status_code not in (401, 403):
-                        raise _NotGivenError from None
-                    if error.status_code != 429 and error.status_code < 500:
-                        self._failed.set()
-                        raise ServerError(problem) from None
-                    wait = max(wait, _seconds(error.response.headers.get("retry-after")))
-                if retry < self._settings.retries:
-                    await self._wait(min(wait, LONGEST_WAIT))
-        self._failed.set()
-        times = self._settings.retries
-        again = f", also when asked again {times} time{'s' * (times > 1)}" if times else ""
-        raise ServerError(f"{problem}{again}")
-
-    async def _wait(self, seconds: float) -> None:
-        """Until the time is over, or another request has failed for good."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._failed.wait()
-
-    def _refusal(self, error: APIStatusError) -> str:
-        status = error.status_code
-        said = self._short(_message(error.body) or error.response.text)
-        if status in (401, 403):
-            variable = self._settings.key_variable
-            key = f"the key in {variable}" if variable else "requests without a key"
-            return f"doesn't accept {key} (status {status}{f': {said}' if said else ''})"
-        return f"answers with status {status}{f' ({said})' if said else ''}"
-
-    def _short(self, said: object) -> str:
-        return shortened(self._server.hide_key(str(said)))
-
-
-class _NotGivenError(Exception):
-    """The server answers, but hasn't got what it needn't have."""
+            async with asyncio.timeout(self.timeout.read):
+                return await super().send(request, **options)
+        except TimeoutError:
+            raise httpx.ReadTimeout("", request=request) from None
 
 
 def read_key(settings: ApiSettings) -> str | None:
-    """The key from the environment; None if the server needs none.
-
-    Raises:
-        UserError: the variable isn't set.
-    """
+    """The key from the environment; None if the server needs none, UserError if it isn't there."""
     if settings.key_variable is None:
         return None
     key = os.environ.get(settings.key_variable, "").strip()
-    if not key:
+    if not (key and key.isascii() and key.isprintable()):
+        problem = "holds characters that no key can have" if key else "isn't set"
         raise UserError(
-            f"api_players[{settings.name}]: the environment variable {settings.key_variable} must "
-            "hold the server's key, but it isn't set (a server without a key has key_variable: null)"
-        )
-    if not key.isascii() or not key.isprintable():
-        raise UserError(
-            f"api_players[{settings.name}]: the environment variable {settings.key_variable} holds "
-            "characters that no key can have"
+            f"api_players[{settings.name}]: the environment variable {settings.key_variable} must hold "
+            f"the server's key, but it {problem} (a server without a key has key_variable: null)"
         )
     return key
 
 
-def read_response(body: str) -> Response:
-    """What a chat completion says.
-
-    Raises:
-        ServerError: it isn't one.
-    """
-    try:
-        completion = json.loads(body)
-    except (ValueError, RecursionError):
-        raise ServerError(f"answers with something that isn't JSON: {shortened(body)!r}") from None
-    try:
-        content = completion["choices"][0]["message"].get("content")
-        if content is None:  # a refusal, or all tokens spent on thoughts
-            content = ""
-        if not isinstance(content, str):
-            raise TypeError
-    except (LookupError, TypeError, AttributeError):
-        start = shortened(json.dumps(completion))
-        raise ServerError(f"answers with something that isn't a chat completion: {start}") from None
-    usage = completion.get("usage")
-    counts = usage if isinstance(usage, dict) else {}
-    prompt, completed = (counts.get(f"{kind}_tokens") for kind in ("prompt", "completion"))
-    text = content.encode(errors="replace").decode()  # half of a surrogate pair can't be stored
-    return Response(text, _count(prompt), _count(completed))
-
-
-def _count(value: Any) -> int:
+def _count(usage: object, kind: str) -> int:
+    value = usage.get(kind) if isinstance(usage, dict) else None
     return value if isinstance(value, int) and 0 <= value < 1 << 40 else 0
-
-
-def _seconds(text: str | None) -> float:
-    """The number of seconds in a header; 0 if there is none."""
-    try:
-        return float(text or 0)
-    except ValueError:
-        return 0.0
-
-
-def _message(body: object) -> str | None:
-    """The message in the body of an error, where servers usually put it."""
-    if isinstance(body, Mapping):
-        inner = body.get("error", body)
-        said = inner.get("message") if isinstance(inner, Mapping) else inner
-        return str(said) if said else None
-    return None
-
-
-def shortened(text: str, length: int = 200) -> str:
-    """A text on one line and not too long, for a message."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= length else f"{line[:length]}..."

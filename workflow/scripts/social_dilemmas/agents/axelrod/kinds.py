@@ -1,9 +1,9 @@
-"""Kinds of strategies of the prisoner's dilemma: what an opponent may expect of them.
+"""Kinds of strategies for the prisoner's dilemma.
 
-The words are those of Axelrod (The Evolution of Cooperation, 1984): a nice strategy isn't the first to defect, a
-provocable one answers defection with defection, a forgiving one cooperates again. Tit-for-tat-like is what is all
-three; grim-like is what doesn't forgive. The bounds leave room for a first round or two, before a strategy has seen
-anything, and for a little chance.
+The words are those of Axelrod (The Evolution of Cooperation, 1984): a nice strategy is never the first to defect, a
+provocable one answers defection with defection, a forgiving one returns to cooperation. Tit-for-tat-like strategies
+are all three; grim-like ones don't forgive. The bounds leave room for the first round or two, before a strategy has
+seen anything, and for a little randomness.
 """
 
 TIT_FOR_TAT_LIKE, GRIM_LIKE = "tit_for_tat_like", "grim_like"
@@ -16,17 +16,14 @@ ALWAYS, NEARLY_ALWAYS, SELDOM, NEARLY_NEVER = 1.0, 0.9, 0.3, 0.1
 
 
 def kind_of_strategy(
-    *,
     cooperation_with_cooperator: float,
     cooperation_with_defector: float,
     cooperation_after_slip: float,
 ) -> str:
-    """The kind of a strategy, one of `KINDS`.
+    """The kind of a strategy, one of `KINDS`, from its shares of cooperation in ten rounds.
 
-    Args:
-        cooperation_with_cooperator: share of ten rounds with a player that always cooperates.
-        cooperation_with_defector: share of ten rounds with a player that always defects.
-        cooperation_after_slip: share of the last three of ten rounds with a player that only defects in the fourth.
+    They are those against unconditional cooperation, against unconditional defection, and in the last three rounds
+    against a player that defects in the fourth only.
     """
     both = (cooperation_with_cooperator, cooperation_with_defector)
     if min(both) >= NEARLY_ALWAYS:

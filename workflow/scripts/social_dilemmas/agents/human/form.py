@@ -1,4 +1,4 @@
-"""A grammar in words, for players that read what is asked of them."""
+"""A grammar in words, for players that read how to reply."""
 
 from social_dilemmas.games.grammar import Choice, Grammar, Literal, Text
 
@@ -30,15 +30,20 @@ def options_in_words(choice: Choice) -> str:
 
 
 def number_range(choice: Choice) -> tuple[int, int] | None:
-    """The least and the most of options that are all whole numbers in a row, else None."""
+    """The first and the last of options that are consecutive whole numbers, else None."""
     try:
         first, last = int(choice.options[0]), int(choice.options[-1])
     except ValueError:
         return None
-    in_a_row = len(choice.options) > 1 and choice.options == tuple(map(str, range(first, last + 1)))
-    return (first, last) if in_a_row else None
+    consecutive = choice.options == tuple(map(str, range(first, last + 1)))
+    return (first, last) if consecutive and first < last else None
 
 
 def listed(words: tuple[str, ...]) -> str:
     """Words as an enumeration: `A, B or C`."""
     return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def printable(text: str) -> str:
+    """A text without line breaks and control characters."""
+    return "".join(character if character.isprintable() else " " for character in text)

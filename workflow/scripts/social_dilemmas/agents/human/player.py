@@ -1,21 +1,27 @@
-"""A person at a terminal, in any game: told what the prompts say, asked for one thing at a time."""
+"""A person at a terminal, in any game: reads the prompts, and is asked for one thing at a time."""
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 
-from social_dilemmas.agents.human.form import number_range, options_in_words
-from social_dilemmas.agents.human.scoreboard import (
-    Choices,
-    choices_so_far,
-    closing_words,
-    heading,
-    paragraphs,
-)
-from social_dilemmas.agents.play import play
+import rich
+from rich.console import RenderableType
+
+from social_dilemmas.agents.agent import Agent, Kind
+from social_dilemmas.agents.human.form import options_in_words
+from social_dilemmas.agents.human.scoreboard import final_score, heading, prose, rounds_so_far
+from social_dilemmas.agents.play import Players, Sampler, play_batch
 from social_dilemmas.agents.player import Player
 from social_dilemmas.games.game import Match, Turn
 from social_dilemmas.games.grammar import Choice, Grammar, Literal, Part, Text
 
 QUIT = ("q", "quit")
+HOW_TO = (
+    "Your opponent gets the same rules, in the same words. Where they ask for a reply in a form with "
+    "< and >, just type the number, letter or text itself: the signs are added for you. "
+    "Type q to leave."
+)
+Ask = Callable[[str], str]  # shows a question and returns a line; EOFError if there are no more
+Show = Callable[[RenderableType], None]
 
 
 class LeftError(Exception):
@@ -25,32 +31,15 @@ class LeftError(Exception):
 class HumanPlayer:
     """One seat of one match, played by whoever sits at the terminal.
 
-    What is typed is plain: `7` instead of `<7 coins>`. It is shown only what this seat may know: the
-    prompts, both players' choices of the rounds that are over, and its own points.
+    People type plainly: `7` instead of `<7 coins>`. They see only what their seat may know: the prompts,
+    the choices of both players in finished rounds, and their own points.
     """
 
-    def __init__(
-        self,
-        other: "Remembered",
-        *,
-        ask: Callable[[str], str] = input,
-        show: Callable[[str], None] = print,
-        width: int = 80,
-    ) -> None:
-        """A person who plays one match.
-
-        Args:
-            other: the opponent.
-            ask: shows a question and gives back a line; EOFError when there are no more.
-            show: shows a text.
-            width: of the terminal, in characters.
-        """
-        self._other = other
+    def __init__(self, *, ask: Ask = input, show: Show = rich.print) -> None:
         self._ask = ask
         self._show = show
-        self._width = width
-        self._choices: Choices = []
-        self._round = -1  # the round that was last announced
+        self._replies: dict[tuple[int, int], list[tuple[Grammar, Mapping[str, str]]]]
+        self._replies = defaultdict(list)
 
     def reply(self, turns: Sequence[Turn]) -> list[str]:
         """What the person chooses in these turns.
@@ -60,140 +49,98 @@ class HumanPlayer:
         """
         return [self._reply(turn) for turn in turns]
 
+    def remember(self, turn: Turn, reply: str) -> None:
+        """Take note of a reply of either player; to be the `on_reply` of `play`."""
+        values = turn.grammar.parse(reply) or turn.match.forfeit(turn)
+        self._replies[len(turn.match.history), turn.seat].append((turn.grammar, values))
+
     def _reply(self, turn: Turn) -> str:
-        played = len(turn.match.history)
-        if played > self._round:
-            self._round = played
-            if played:
-                self._show_points(turn.match, turn.seat)
-            self._show(f"\n{heading(f'Round {played + 1}', self._width)}\n")
-        else:
-            self._show("")
-        self._show(f"{paragraphs(turn.prompt, self._width)}\n")
-        reply = self._compose(turn.grammar)
-        values = turn.grammar.parse(reply)
-        assert values is not None, reply
-        self._choices.append((played, turn.grammar, values))
-        return reply
-
-    def _compose(self, grammar: Grammar) -> str:
-        """A valid reply, made of the answers to one question for each part."""
+        finished = len(turn.match.history)
+        if not self._replies[finished, turn.seat]:  # the round begins
+            if finished:
+                self._show(rounds_so_far(self._replies, turn.match, turn.seat))
+            self._show(heading(f"Round {finished + 1}"))
+        self._show(prose(turn.prompt))
         values: dict[str, str] = {}
-        for part, following in zip(grammar.parts, (*grammar.parts[1:], None), strict=True):
+        parts = turn.grammar.parts
+        for part, following in zip(parts, (*parts[1:], None), strict=True):
             while not isinstance(part, Literal) and part.name not in values:
-                line = self._line(question(part))
-                if not values and grammar.parse(line):
-                    return line  # somebody typed the whole form
-                value = understood(part, line)
-                if value is None and line.casefold() in QUIT:
-                    raise LeftError
-                problem = mistake(part, following, value, line)
-                if problem:
-                    self._show(f"  {problem}")
-                elif value is not None:
-                    values[part.name] = value
-        return grammar.write(values)
-
-    def _line(self, asked: str) -> str:
-        try:
-            return self._ask(f"  {asked}: ").strip()
-        except EOFError:
-            raise LeftError from None
-
-    def _show_points(self, match: Match, seat: int) -> None:
-        rounds = choices_so_far(
-            self._choices, self._other.choices, match.rewards(seat), self._width
-        )
-        self._show(f"\n{rounds}")
-
-
-class Remembered:
-    """Another player in one match; what it chose can be looked up."""
-
-    def __init__(self, player: Player) -> None:
-        self._player = player
-        self.choices: Choices = []
-
-    def reply(self, turns: Sequence[Turn]) -> list[str]:
-        """The player's replies."""
-        replies = self._player.reply(turns)
-        for turn, reply in zip(turns, replies, strict=True):
-            values = turn.grammar.parse(reply) or turn.match.forfeit(turn)
-            self.choices.append((len(turn.match.history), turn.grammar, values))
-        return replies
+                try:
+                    line = self._ask(f"  {question(part)}: ").strip()
+                    if not values and turn.grammar.parse(line):
+                        return line  # somebody typed the whole form
+                    values[part.name] = understood(part, following, line)
+                except EOFError:
+                    raise LeftError from None
+                except ValueError as error:
+                    self._show(prose(str(error)))
+        return turn.grammar.write(values)
 
 
 def question(part: Choice | Text) -> str:
-    """What is asked for a part: `coins (0 to 10)`."""
-    name = part.name.replace("_", " ")
+    """The question for a part: `coins (0 to 10)`."""
     if isinstance(part, Text):
-        return f"{name} (up to {part.limit} characters)"
-    limits = number_range(part)
-    return f"{name} ({f'{limits[0]} to {limits[1]}' if limits else options_in_words(part)})"
+        possible = f"up to {part.limit} characters"
+    else:
+        possible = options_in_words(part).removeprefix("a whole number from ")
+    return f"{part.name.replace('_', ' ')} ({possible})"
 
 
-def understood(part: Choice | Text, line: str) -> str | None:
-    """The value that a line means, or None if it means none; a text may be `q`, but not only that."""
-    if isinstance(part, Text):
-        return None if line.casefold() in QUIT else line
-    meant = line.removeprefix(part.before.strip()).strip()
-    meant = meant.removesuffix(part.after.strip()).removesuffix(part.after.strip(" >")).strip()
-    if meant in part.options:
-        return meant
-    close = [option for option in part.options if option.casefold() == meant.casefold()]
-    return close[0] if len(close) == 1 else None
+def understood(part: Choice | Text, following: Part | None, line: str) -> str:
+    """The value of a part that a line stands for.
 
-
-def mistake(
-    part: Choice | Text, following: Part | None, value: str | None, line: str
-) -> str | None:
-    """What is wrong with an answer; None if it will do."""
+    Raises:
+        ValueError: it stands for none; the message says what is possible.
+        LeftError: it says that the person wants to leave, and can mean nothing else.
+    """
+    wanted = "some text" if isinstance(part, Text) else options_in_words(part)
     if not line:
-        return f"Please type {'some text' if isinstance(part, Text) else options_in_words(part)}."
-    if value is None:
-        return f"{line!r} is not possible here: please type {options_in_words(part)}."  # type: ignore[arg-type]
-    if isinstance(part, Text):
-        if len(value) > part.limit:
-            return f"That has {len(value)} characters, but at most {part.limit} are possible."
-        if isinstance(following, Literal) and following.text in value:
-            return f"A {part.name} can't hold {following.text}."
-    return None
+        raise ValueError(f"Please type {wanted}.")
+    if isinstance(part, Choice):
+        bare = line.strip("<> ").casefold()
+        for option, spelling in zip(part.options, part.spellings(), strict=True):
+            if bare in (option.casefold(), spelling.strip("<> ").casefold()):
+                return option
+    if line.casefold() in QUIT:
+        raise LeftError
+    if isinstance(part, Choice):
+        raise ValueError(f"{line!r} is not possible here: please type {wanted}.")
+    if len(line) > part.limit:
+        raise ValueError(f"That has {len(line)} characters; at most {part.limit} are possible.")
+    if isinstance(following, Literal) and following.text in line:
+        raise ValueError(f"A {part.name} can't hold {following.text}.")
+    return line
 
 
 def play_in_terminal(
     match: Match,
     seat: int,
-    opponent: Player,
+    opponent: Agent,
     *,
-    opponent_name: str,
-    ask: Callable[[str], str] = input,
-    show: Callable[[str], None] = print,
-    width: int = 80,
+    sampler: Sampler[Player] | None = None,
+    made: Mapping[Agent, Player] | None = None,
+    ask: Ask = input,
+    show: Show = rich.print,
 ) -> None:
-    """Play one match between a person and an opponent, from the first word to the last.
+    """Play a new match between a person and an opponent, from the first word to the last.
 
-    Leaving it (by `q`, the end of the input, or Ctrl-C) shows the score so far.
+    Leaving it (with `q`, the end of the input, or Ctrl-C) shows the score so far.
 
     Args:
-        match: a new match.
+        match: the match.
         seat: where the person sits.
         opponent: who sits in the other seat.
-        opponent_name: what the opponent is called.
-        ask, show, width: as for `HumanPlayer`.
+        sampler: plays for an opponent that is a language model.
+        made: players of agents that are made already.
+        ask, show: the terminal.
     """
-    other = Remembered(opponent)
-    person = HumanPlayer(other, ask=ask, show=show, width=width)
-    show(f"\n{heading(match.game.title, width)}\n")
-    show(paragraphs(f"You play against {opponent_name}. {HOW_TO}", width))
+    person, player = Agent("you", Kind.HUMAN), HumanPlayer(ask=ask, show=show)
+    show(heading(match.game.title))
+    show(prose(f"You play against {opponent.name}. {HOW_TO}"))
+    seats = (person, opponent) if seat == 0 else (opponent, person)
+    players = Players(match.game, {person: player, **(made or {})})
     try:
-        play([match], [(person, other) if seat == 0 else (other, person)])
+        play_batch([match], [seats], players, sampler, player.remember)
     except (LeftError, KeyboardInterrupt):
-        show(f"\n\nYou left in round {len(match.history) + 1}.")
-    show(f"\n{closing_words(match, seat, width)}")
-
-
-HOW_TO = (
-    "Your opponent is told the same rules, in the same words. Where they ask for a reply in a form "
-    "with < and >, just type the number, letter or text itself: the signs are added for you. "
-    "Type q to leave."
-)
+        show(prose(f"You left in round {len(match.history) + 1}."))
+    show(final_score(match, seat))

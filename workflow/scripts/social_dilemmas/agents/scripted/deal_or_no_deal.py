@@ -1,118 +1,92 @@
-"""Scripted players of Deal-or-No-Deal. All of them tell their true values, but for the liar."""
+"""Scripted players of Deal-or-No-Deal. All state their true values, except the liar."""
 
-from abc import abstractmethod
 from random import Random
 
-from social_dilemmas.agents.scripted.player import ScriptedPlayer
-from social_dilemmas.games.deal_or_no_deal import DealView, tell_values, told_values, worth
+from social_dilemmas.agents.scripted.player import RulePlayer
+from social_dilemmas.games.deal_or_no_deal import DealView, state_values, stated_values, worth
+from social_dilemmas.games.dividing import Claims, Values
 from social_dilemmas.games.game import Turn
 from social_dilemmas.games.grammar import Text
-from social_dilemmas.games.split import Claims, Values
 
 
-class Bargainer(ScriptedPlayer):
-    """Tells values, then claims; without chance."""
+class Bargainer(RulePlayer):
+    """States its values, then asks for the items of every kind that its rule says."""
 
     def decide(self, turn: Turn, random: Random) -> dict[str, object]:
         view: DealView = turn.view
         if turn.step == "message":
             (limit,) = (part.limit for part in turn.grammar.parts if isinstance(part, Text))
-            return {"message": f"I {tell_values(view.kinds, self.values(view))}"[:limit]}
-        return dict(zip(view.kinds, self.claim(view), strict=True))
+            return {"message": f"I {state_values(view.kinds, self.values(view))}"[:limit]}
+        return dict(zip(view.kinds, self.rule(view), strict=True))
 
     def values(self, view: DealView) -> Values:
-        """The values that it tells: its own."""
+        """The values that it states: its own."""
         return view.values
 
-    @abstractmethod
-    def claim(self, view: DealView) -> Claims:
-        """Items asked for of every kind."""
 
-
-class Greedy(Bargainer):
-    """Asks for all that is worth anything to it; the selfish proposer of the dictator game
-    (Forsythe et al., Games and Economic Behavior 6, 1994), who here gets nothing from one that
-    wants some of it too.
+class Liar(Bargainer):
+    """Says that each kind is worth as much to it as all items together: the feigned interest that
+    Lewis et al. (arXiv 1706.05125, 2017) saw in their agents.
     """
-
-    name = "greedy"
-
-    def claim(self, view: DealView) -> Claims:
-        return tuple(
-            count if value else 0 for count, value in zip(view.counts, view.values, strict=True)
-        )
-
-
-class GreedyLying(Greedy):
-    """Greedy, and says that each kind is worth as much to it as all items together: the feigned
-    interest that Lewis et al. (arXiv 1706.05125, 2017) saw in their agents.
-    """
-
-    name = "greedy_lying"
 
     def values(self, view: DealView) -> Values:
         return (worth(view.values, view.counts),) * len(view.kinds)
 
 
-class FairHalf(Bargainer):
+def greedy(view: DealView) -> Claims:
+    """Asks for all that is worth anything to it; the selfish proposer of the dictator game
+    (Forsythe et al., Games and Economic Behavior 6, 1994), who here gets nothing from one that
+    wants some of it too.
+    """
+    return tuple(
+        count if value else 0 for count, value in zip(view.counts, view.values, strict=True)
+    )
+
+
+def fair_half(view: DealView) -> Claims:
     """Asks for half of everything; items that are over go by turns, the first one to the player who
     spoke first. The equal division of Güth, Schmittberger and Schwarze, An experimental analysis of
     ultimatum bargaining, Journal of Economic Behavior and Organization 3, 1982.
     """
-
-    name = "fair_half"
-
-    def claim(self, view: DealView) -> Claims:
-        claims = []
-        over_is_mine = view.speaks_first
-        for count in view.counts:
-            claims.append((count + over_is_mine) // 2)
-            if count % 2:
-                over_is_mine = not over_is_mine
-        return tuple(claims)
+    claims = []
+    over_is_mine = view.speaks_first
+    for count in view.counts:
+        claims.append((count + over_is_mine) // 2)
+        if count % 2:
+            over_is_mine = not over_is_mine
+    return tuple(claims)
 
 
-class WelfareMaximising(Bargainer):
-    """Believes the values that the other tells: asks for all of what it values more, for nothing of
+def welfare_maximising(view: DealView) -> Claims:
+    """Believes the values that the other states: asks for all of what it values more, for nothing of
     what the other values more, and for half of the rest. Two such players reach the largest sum of
     points, the utilitarian choice of Harsanyi, Cardinal welfare, individualistic ethics, and
-    interpersonal comparisons of utility, Journal of Political Economy 63, 1955. Where it is told no
-    values it asks for half of everything.
+    interpersonal comparisons of utility, Journal of Political Economy 63, 1955. If the other states
+    no values, it asks for half of everything.
     """
-
-    name = "welfare_maximising"
-    fair = FairHalf()
-
-    def claim(self, view: DealView) -> Claims:
-        halves = self.fair.claim(view)
-        others = told_values(view.kinds, view.other_message or "")
-        if others is None:
-            return halves
-        return tuple(
-            count if own > other else 0 if own < other else half
-            for count, half, own, other in zip(
-                view.counts, halves, view.values, others, strict=True
-            )
-        )
+    halves = fair_half(view)
+    others = stated_values(view.kinds, view.other_message or "")
+    if others is None:
+        return halves
+    return tuple(
+        count if own > other else 0 if own < other else half
+        for count, half, own, other in zip(view.counts, halves, view.values, others, strict=True)
+    )
 
 
-class Reciprocator(Bargainer):
+def reciprocator(view: DealView) -> Claims:
     """Welfare-maximising at first and while the other left it at least a third of its points in the
     last round; else it asks for all that is worth anything to it. Tit-for-tat (Axelrod, The
     Evolution of Cooperation, 1984) carried over to bargaining.
     """
-
-    name = "reciprocator"
-    kind, wronged = WelfareMaximising(), Greedy()
-
-    def claim(self, view: DealView) -> Claims:
-        for counts, values, _, other_claims in view.past[-1:]:
-            left = tuple(
-                max(count - claim, 0) for count, claim in zip(counts, other_claims, strict=True)
-            )
-            if 3 * worth(values, left) < worth(values, counts):
-                return self.wronged.claim(view)
-        return self.kind.claim(view)
+    for counts, values, _, other_claims in view.past[-1:]:
+        left = tuple(
+            max(count - claim, 0) for count, claim in zip(counts, other_claims, strict=True)
+        )
+        if 3 * worth(values, left) < worth(values, counts):
+            return greedy(view)
+    return welfare_maximising(view)
 
 
-PLAYERS = (Greedy(), GreedyLying(), FairHalf(), WelfareMaximising(), Reciprocator())
+HONEST = tuple(map(Bargainer, (fair_half, welfare_maximising, reciprocator)))
+PLAYERS = (Bargainer(greedy), Liar(greedy, "greedy_lying"), *HONEST)

@@ -1,131 +1,88 @@
 """Scripted players of any matrix game: they only go by the payoffs and by what was played.
 
-Where several actions would do, they take the first.
+Where several actions are as good, they take the first.
 """
 
-from abc import abstractmethod
 from random import Random
 
-from social_dilemmas.agents.scripted.player import ScriptedPlayer
+from social_dilemmas.agents.scripted.player import RulePlayer, ScriptedPlayer
 from social_dilemmas.games.game import Turn
 from social_dilemmas.games.matrix_game import ActionView
 
 
-class ActionPlayer(ScriptedPlayer):
-    """Chooses from the payoffs and the past actions of both, without chance."""
+class ActionPlayer(RulePlayer):
+    """Plays the action that its rule chooses."""
 
     def decide(self, turn: Turn, random: Random) -> dict[str, object]:
-        return {"action": self.choose(turn.view)}
-
-    @abstractmethod
-    def choose(self, view: ActionView) -> str:
-        """The action of this round."""
+        return {"action": self.rule(turn.view)}
 
 
-def best_reply(view: ActionView, expected: tuple[str, ...]) -> str:
-    """The action that would have paid most against all of these actions of the other."""
-    return max(view.actions, key=lambda own: sum(view.payoffs[own, other][0] for other in expected))
-
-
-class FirstAction(ActionPlayer):
+def first_action(view: ActionView) -> str:
     """Always the first action; a pure strategy of von Neumann, Zur Theorie der Gesellschaftsspiele,
     Mathematische Annalen 100, 1928.
     """
-
-    name = "first_action"
-
-    def choose(self, view: ActionView) -> str:
-        return view.actions[0]
+    return view.actions[0]
 
 
-class SecondAction(ActionPlayer):
-    """Always the second action; a pure strategy of von Neumann, Zur Theorie der
-    Gesellschaftsspiele, Mathematische Annalen 100, 1928.
-    """
-
-    name = "second_action"
-
-    def choose(self, view: ActionView) -> str:
-        return view.actions[1]
+def second_action(view: ActionView) -> str:
+    """Always the second action; a pure strategy of von Neumann, 1928, as `first_action`."""
+    return view.actions[1]
 
 
-class WelfareMaximising(ActionPlayer):
+def welfare_maximising(view: ActionView) -> str:
     """Its part of the outcome with the largest sum of points, preferably one where both choose
     alike: the utilitarian choice of Harsanyi, Cardinal welfare, individualistic ethics, and
     interpersonal comparisons of utility, Journal of Political Economy 63, 1955.
     """
-
-    name = "welfare_maximising"
-
-    def choose(self, view: ActionView) -> str:
-        own, _ = max(view.payoffs, key=lambda pair: (sum(view.payoffs[pair]), pair[0] == pair[1]))
-        return own
+    own, _ = max(view.payoffs, key=lambda pair: (sum(view.payoffs[pair]), pair[0] == pair[1]))
+    return own
 
 
-class Maximin(ActionPlayer):
-    """The action whose worst outcome is best; von Neumann, Zur Theorie der Gesellschaftsspiele,
-    Mathematische Annalen 100, 1928.
-    """
-
-    name = "maximin"
-
-    def choose(self, view: ActionView) -> str:
-        return max(
-            view.actions, key=lambda own: min(view.payoffs[own, other][0] for other in view.actions)
-        )
+def maximin(view: ActionView) -> str:
+    """The action whose worst outcome is best; von Neumann, 1928, as `first_action`."""
+    return max(
+        view.actions, key=lambda own: min(view.payoffs[own, other][0] for other in view.actions)
+    )
 
 
-class TitForTat(ActionPlayer):
+def tit_for_tat(view: ActionView) -> str:
     """Welfare-maximising first, then repeats the other's last action; Anatol Rapoport's entry in
     Axelrod, The Evolution of Cooperation, 1984.
     """
-
-    name = "tit_for_tat"
-    first = WelfareMaximising()
-
-    def choose(self, view: ActionView) -> str:
-        return view.other[-1] if view.other else self.first.choose(view)
+    return view.other[-1] if view.other else welfare_maximising(view)
 
 
-class WinStayLoseShift(ActionPlayer):
+def win_stay_lose_shift(view: ActionView) -> str:
     """Welfare-maximising first; repeats an action that paid at least the mean of all outcomes, else
     goes on to the next one. Nowak and Sigmund, A strategy of win-stay, lose-shift that outperforms
     tit-for-tat in the Prisoner's Dilemma game, Nature 364, 1993.
     """
-
-    name = "win_stay_lose_shift"
-    first = WelfareMaximising()
-
-    def choose(self, view: ActionView) -> str:
-        if not view.own:
-            return self.first.choose(view)
-        own = view.own[-1]
-        mean = sum(points for points, _ in view.payoffs.values()) / len(view.payoffs)
-        if view.payoffs[own, view.other[-1]][0] >= mean:
-            return own
-        return view.actions[(view.actions.index(own) + 1) % len(view.actions)]
+    if not view.own:
+        return welfare_maximising(view)
+    own = view.own[-1]
+    mean = sum(points for points, _ in view.payoffs.values()) / len(view.payoffs)
+    if view.payoffs[own, view.other[-1]][0] >= mean:
+        return own
+    return view.actions[(view.actions.index(own) + 1) % len(view.actions)]
 
 
-class BestReply(ActionPlayer):
+def best_reply(view: ActionView) -> str:
     """The best reply to the other's last action, in the first round to all actions alike; Cournot,
     Recherches sur les principes mathématiques de la théorie des richesses, 1838 (in English 1897).
     """
-
-    name = "best_reply"
-
-    def choose(self, view: ActionView) -> str:
-        return best_reply(view, view.other[-1:] or view.actions)
+    return _best_reply_to(view.other[-1:] or view.actions, view)
 
 
-class FictitiousPlay(ActionPlayer):
+def fictitious_play(view: ActionView) -> str:
     """The best reply to all past actions of the other, in the first round to all actions alike;
     Brown, Iterative solution of games by fictitious play, 1951.
     """
+    return _best_reply_to(view.other or view.actions, view)
 
-    name = "fictitious_play"
 
-    def choose(self, view: ActionView) -> str:
-        return best_reply(view, view.other or view.actions)
+def _best_reply_to(expected: tuple[str, ...], view: ActionView) -> str:
+    """The action that would have paid most against all of these actions of the other."""
+    return max(view.actions, key=lambda own: sum(view.payoffs[own, other][0] for other in expected))
 
 
 class TurnTaking(ScriptedPlayer):
@@ -143,14 +100,14 @@ class TurnTaking(ScriptedPlayer):
         return {"action": random.choice(view.actions)}
 
 
-PLAYERS = (
-    FirstAction(),
-    SecondAction(),
-    WelfareMaximising(),
-    Maximin(),
-    TitForTat(),
-    WinStayLoseShift(),
-    BestReply(),
-    FictitiousPlay(),
-    TurnTaking(),
+RULES = (
+    first_action,
+    second_action,
+    welfare_maximising,
+    maximin,
+    tit_for_tat,
+    win_stay_lose_shift,
+    best_reply,
+    fictitious_play,
 )
+PLAYERS = (*map(ActionPlayer, RULES), TurnTaking())

@@ -8,9 +8,10 @@ from. Every game also has a player called `random`, whether or not there is such
 import importlib
 import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from random import Random
+from typing import Any
 
 from social_dilemmas.agents.agent import Agent
 from social_dilemmas.errors import UserError
@@ -38,6 +39,14 @@ class ScriptedPlayer(ABC):
         ]
 
 
+class RulePlayer(ScriptedPlayer):
+    """Decides by a rule, a function of what it sees, and has its name unless it is given another."""
+
+    def __init__(self, rule: Callable[..., Any], name: str | None = None) -> None:
+        self.rule = rule
+        self.name = name or rule.__name__
+
+
 class RandomPlayer(ScriptedPlayer):
     """Every option with the same probability, whatever happened; `RANDOM` of Axelrod's tournaments
     (The Evolution of Cooperation, 1984), for any game. Where free text is wanted it says hello.
@@ -63,20 +72,15 @@ def turn_stream(player_name: str, turn: Turn, *purpose: str) -> Random:
 
 
 def scripted_player_names(game_name: str) -> list[str]:
-    """Names of the scripted players of a game, by its kind or by the name that was declared for it.
-
-    Raises:
-        UserError: the game doesn't exist.
+    """Names of the scripted players of a game, by its kind or declared name; raises UserError if
+    there is no such game.
     """
     return list(_players(kind_named(game_name)))
 
 
 def scripted_player(game_name: str, player_name: str) -> ScriptedPlayer:
-    """A scripted player of a game, by the game's kind or by the name that was declared for it; the
-    same object every time, as it keeps no state.
-
-    Raises:
-        UserError: the game or the player doesn't exist.
+    """A scripted player of a game, by the game's kind or declared name: the same object every time,
+    as it keeps no state. Raises UserError if there is no such game or player.
     """
     players = _players(kind_named(game_name))
     if player_name not in players:
@@ -91,10 +95,8 @@ def player_of(agent: Agent, game: Game) -> ScriptedPlayer:
 
 
 def players_module(kind: str) -> str | None:
-    """Name of the module in this package that lists the players of a kind of game, if there is one.
-
-    Raises:
-        UserError: there is no such kind.
+    """Name of the module in this package that lists the players of a kind of game, if there is one;
+    raises UserError if there is no such kind.
     """
     for ancestor in game_class(kind).__mro__:
         name = vars(ancestor).get("kind")

@@ -3,27 +3,28 @@
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from social_dilemmas.report.names import game_title, readable
 
 TEMPLATES = Path(__file__).resolve().parents[4] / "report"
 
 
 def write_page(template: str, output: Path, **values: Any) -> None:
-    """Write a page.
-
-    Whatever text the values hold is shown as text: markup in it is escaped.
+    """Write a page. Markup in the values of a HTML template is escaped and shows as text.
 
     Args:
-        template: file name in `workflow/report`.
-        output: HTML file.
+        template: file name in `workflow/report`; of HTML, or of Markdown (`.md.jinja`).
+        output: the file to write.
         values: by their names in the template.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
+        autoescape=select_autoescape(disabled_extensions=("md.jinja",), default=True),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {"game_title": game_title, "readable": readable}
     page = environment.get_template(template).render(**values)
-    output.write_text(page + "\n", encoding="utf-8")
+    output.write_text(page.rstrip() + "\n", encoding="utf-8")

@@ -1,1 +1,0 @@
-"""Results prepared for others: `make publish`."""

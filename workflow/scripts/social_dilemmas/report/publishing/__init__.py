@@ -1,0 +1,1 @@
+"""Trained agents for others: model cards beside every adapter, and the folder of `make publish`."""

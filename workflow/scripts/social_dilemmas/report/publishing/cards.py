@@ -1,0 +1,100 @@
+"""Model cards, as the Hugging Face hub shows them; their texts are in `workflow/report/*.md.jinja`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import yaml
+from huggingface_hub import ModelCardData
+from safetensors import safe_open
+
+from social_dilemmas.games import game_of
+from social_dilemmas.report.pages.page import write_page
+
+CARD = "README.md"
+TAGS = ["lora", "reinforcement-learning", "social-dilemmas"]
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """What a card says of the model that an adapter belongs to.
+
+    Attributes:
+        name: where to get it: a path that whoever has the adapter also has, or a name on the hub.
+        fingerprint: as recorded beside the adapter, see `policy.model.model_fingerprint`.
+        parameters: number of parameters.
+        revision: commit, tag or branch on the hub; None for a path.
+        origin: name on the hub of the model that it was made from; None if the workflow built it from nothing.
+    """
+
+    name: str
+    fingerprint: str
+    parameters: int
+    revision: str | None = None
+    origin: str | None = None
+
+
+def write_card(
+    template: str, card: Path, base: BaseModel, facts: Mapping[str, Any], **values: Any
+) -> None:
+    """Write a card from its template; `facts` is metadata for the hub in addition to the base model's licence."""
+    licence: dict[str, Any] = {"license": "mit"}
+    if base.origin is not None:
+        link = f"https://huggingface.co/{base.origin}"
+        name = "mit-and-that-of-the-base-model"
+        licence = {"license": "other", "license_name": name, "license_link": link}
+    metadata = ModelCardData(pipeline_tag="text-generation", **licence, **facts)
+    write_page(template, card, metadata=metadata.to_yaml(), base=base, **values)
+
+
+def write_agent_card(
+    card: Path,
+    agent: str,
+    run: Mapping[str, Any],
+    base: BaseModel,
+    adapter: str,
+    scores: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the card of an adapter.
+
+    Args:
+        card: the file to write.
+        agent: the agent's name in the tables.
+        run: the run as described in its `config.yaml`.
+        base: its base model.
+        adapter: where the adapter is, for readers of the card.
+        scores: what `scores_of` found, if the card shall show scores.
+    """
+    game = run["game"]
+    on_hub = {"base_model": base.name} if base.revision else {}  # the hub refuses paths here
+    write_card(
+        "agent_card.md.jinja",
+        card,
+        base,
+        {"library_name": "peft", **on_hub, "tags": [*TAGS, game["name"]]},
+        agent=agent,
+        title=game_of(game).title,
+        rounds=game["rounds"] if isinstance(game["rounds"], int) else _inline(game["rounds"]),
+        rules=_inline(game["rules"]) if game.get("rules") else "the default ones",
+        run=run,
+        adapter=adapter,
+        scores=scores,
+    )
+
+
+def parameter_count(model: Path) -> int:
+    """Number of parameters in a model directory, from the headers of its weights files."""
+    count = 0
+    for path in model.glob("*.safetensors"):
+        with safe_open(path, "numpy") as weights:
+            names = weights.keys()
+            count += sum(prod(weights.get_slice(name).get_shape()) for name in names)
+    return count
+
+
+def _inline(values: Mapping[str, Any]) -> str:
+    """Values with their names on one line, as code."""
+    text = yaml.safe_dump(values, sort_keys=False, default_flow_style=True, width=10_000)
+    return f"`{text.strip()}`"

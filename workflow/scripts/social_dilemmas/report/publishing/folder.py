@@ -1,0 +1,153 @@
+"""A folder with everything that others need of a scale's results, ready to be uploaded.
+
+Its front page, `workflow/report/published.md.jinja`, says what is in it. All paths within are relative to the folder,
+so that it works wherever it lies.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from social_dilemmas.config import paths
+from social_dilemmas.config.catalogue import Trained
+from social_dilemmas.config.schema import Config
+from social_dilemmas.config.settings import completed, warm_start_settings
+from social_dilemmas.errors import UserError
+from social_dilemmas.policy.adapters import check_adapter, write_base_record
+from social_dilemmas.policy.model import model_fingerprint
+from social_dilemmas.report.publishing.agents import finished_agents, hub_source
+from social_dilemmas.report.publishing.cards import (
+    CARD,
+    TAGS,
+    BaseModel,
+    parameter_count,
+    write_agent_card,
+    write_card,
+)
+from social_dilemmas.report.publishing.scores import scores_of
+from social_dilemmas.run.checksum import checksum
+from social_dilemmas.run.versions import describe
+
+COPIED = {"tables": (".csv", ".txt", ".tex"), "figures": (".pdf", ".svg", ".png", ".csv")}
+NOT_SHARED = shutil.ignore_patterns(".*", CARD)
+
+
+def publish(config: Config, results: Path, licence: Path, output: Path) -> list[Path]:
+    """Fill the folder `output`; an existing one is replaced when the new one is complete.
+
+    Returns:
+        The adapters' directories, relative to the folder.
+
+    Raises:
+        UserError: results are missing, an adapter is damaged or doesn't fit its base model, or the disk is full.
+    """
+    agents = finished_agents(config, results)
+    partial = output.with_name(f"{output.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        _fill(partial, config, results, agents)
+        shutil.copyfile(licence, partial / "LICENSE")
+        files = sorted(path for path in partial.rglob("*") if path.is_file())
+        sums = [f"{checksum(path, 'sha256')}  {path.relative_to(partial)}\n" for path in files]
+        (partial / "SHA256SUMS").write_text("".join(sums))  # as `sha256sum --check` reads it
+        shutil.rmtree(output, ignore_errors=True)
+        partial.rename(output)
+    except OSError as error:
+        raise UserError(f"{output}: it can't be written ({_reason(error)})") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return [Path("adapters", agent.folder) for agent in agents]
+
+
+def _fill(folder: Path, config: Config, results: Path, agents: Sequence[Trained]) -> None:
+    folder.mkdir(parents=True)
+    bases: dict[Path, BaseModel] = {}
+    for agent in agents:
+        if agent.base not in bases:
+            base = bases[agent.base] = _base(config, results, agent)
+            if base.revision is None:
+                _publish_base(agent, base, results / agent.base, folder / base.name)
+        _publish_agent(agent, bases[agent.base], results, folder)
+    for kind, suffixes in COPIED.items():
+        (folder / kind).mkdir()
+        for file in (results / kind).iterdir():
+            if file.suffix in suffixes:
+                shutil.copy2(file, folder / kind)
+    try:  # as the workflow wrote them down, or as they are now
+        for name in ("config.yaml", "versions.csv"):
+            shutil.copy2(results / name, folder)
+    except FileNotFoundError:
+        describe(completed(config), folder)
+    write_card(
+        "published.md.jinja",
+        folder / CARD,
+        next((base for base in bases.values() if base.origin), bases[agents[0].base]),
+        {"library_name": "peft", "tags": TAGS},
+        scale=config.scale,
+        agents=agents,
+        bases=bases,
+    )
+
+
+def _base(config: Config, results: Path, agent: Trained) -> BaseModel:
+    """An agent's base model: on the hub if it is available there as it is, else in the folder."""
+    model, origin = results / agent.base, hub_source(config, agent.model)
+    warmed = agent.base.parts[0] != "base" and warm_start_settings(config, agent.game).steps > 0
+    kind: str = json.loads((model / "config.json").read_text())["model_type"]
+    # Of models that also see, the workflow keeps the language model alone; its layers have other names than the hub's.
+    if origin is not None and not warmed and not kind.endswith("_text"):
+        model = results / paths.BASE.format(model=agent.model)
+        name, revision = origin, config.model(agent.model).revision or "main"
+    else:
+        place = agent.base.parent if agent.base.name == "model" else agent.base
+        name, revision = Path("models", place).as_posix(), None
+    return BaseModel(name, model_fingerprint(model), parameter_count(model), revision, origin)
+
+
+def _publish_base(agent: Trained, base: BaseModel, model: Path, target: Path) -> None:
+    shutil.copytree(model, target, ignore=NOT_SHARED, copy_function=_link_weights)
+    facts = {"library_name": "transformers"}
+    write_card("model_card.md.jinja", target / CARD, base, facts, agent=agent)
+
+
+def _publish_agent(agent: Trained, base: BaseModel, results: Path, output: Path) -> None:
+    folder, run = Path("adapters", agent.folder), results / agent.folder
+    check_adapter(run / "adapter", results / agent.base)
+    target = output / folder
+    shutil.copytree(run / "adapter", target, ignore=NOT_SHARED)
+    for name in ("config.yaml", "metrics.csv"):
+        shutil.copy2(run / name, target)
+    # The adapter's configuration names its base model as whoever has the folder finds it.
+    config = target / "adapter_config.json"
+    settings = json.loads(config.read_text())
+    settings |= {"base_model_name_or_path": base.name, "revision": base.revision}
+    config.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
+    write_base_record(target, base.fingerprint)
+    write_agent_card(
+        target / CARD,
+        agent.name,
+        yaml.safe_load((run / "config.yaml").read_text()),
+        base,
+        folder.as_posix(),
+        scores_of(agent, run / "metrics.csv", results / "tables"),
+    )
+
+
+def _link_weights(source: str, target: str) -> None:
+    """Link weights where the file system can, since they may be large; copy everything else."""
+    if source.endswith(".safetensors"):
+        try:
+            os.link(source, target)
+            return
+        except OSError:
+            pass  # on another file system, or one without links
+    shutil.copy2(source, target)
+
+
+def _reason(error: OSError) -> str:
+    """The first thing that went wrong; copying a folder collects them."""
+    return str(error.args[0][0][2]) if isinstance(error, shutil.Error) else str(error.strerror)

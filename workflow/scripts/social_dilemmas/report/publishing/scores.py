@@ -1,0 +1,57 @@
+"""What the tables say of an agent, for the section on scores of its model card."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from social_dilemmas.config.catalogue import Trained
+from social_dilemmas.report.names import readable
+from social_dilemmas.report.numbers import NONE, number, with_interval
+from social_dilemmas.report.printed import LAST
+from social_dilemmas.statistics.quantities import PAYOFFS, quantity_words
+from social_dilemmas.statistics.tables import ALL_SEEDS, ITSELF, RELATION
+
+
+def scores_of(agent: Trained, metrics: Path, tables: Path) -> dict[str, Any]:
+    """The scores that `agent_card.md.jinja` shows; tables of further experiments may be missing."""
+    curve = pd.read_csv(metrics)["payoff"]
+    last = curve.tail(max(1, round(len(curve) * LAST)))
+    every, payoffs = tables / "all_claims.csv", tables / f"{agent.table}.csv"
+    claims = _rows_of(agent, every if every.is_file() else tables / "claims.csv")
+    return {
+        "iterations": len(curve),
+        "last": len(last),
+        "points": number(last.mean()),
+        "table": payoffs.name,
+        "payoffs": _payoffs(agent, payoffs) if payoffs.is_file() else (),
+        "claims": claims.assign(measured=_texts(claims, "value")).to_dict("records"),
+    }
+
+
+def _rows_of(agent: Trained, table: Path) -> pd.DataFrame:
+    rows = pd.read_csv(table)
+    facts = {"model": agent.model, "game": agent.game, "agent": agent.name}
+    if agent.opponent is not None:
+        facts["opponent"] = agent.opponent
+    return rows[(rows[list(facts)] == pd.Series(facts)).all(axis="columns")]
+
+
+def _texts(rows: pd.DataFrame, column: str) -> list[str]:
+    return [with_interval(*row) for row in rows[[column, "low", "high"]].itertuples(index=False)]
+
+
+def _payoffs(agent: Trained, table: Path) -> pd.DataFrame:
+    """Texts, with a row for each opponent and a column for each quantity."""
+    rows = _rows_of(agent, table)
+    rows = rows[(rows[RELATION] == ALL_SEEDS) & rows["quantity"].isin(PAYOFFS)]
+    cells = rows.assign(text=_texts(rows, "mean")).pivot(
+        index="opponent", columns="quantity", values="text"
+    )
+    quantities = [name for name in PAYOFFS if name in cells]
+    cells = cells.reindex(index=rows["opponent"].unique(), columns=quantities).fillna(NONE)
+    themselves = dict.fromkeys((agent.name, ITSELF), "itself")
+    return cells.rename(
+        index=lambda opponent: themselves.get(opponent, readable(opponent)),
+        columns=lambda quantity: quantity_words(agent.game, quantity),
+    )

@@ -1,0 +1,315 @@
+"""What every kind of job needs: memory, time, GPUs and disk, estimated from the configuration alone.
+
+Plain arithmetic, without torch. Memory is right within a fifth, time as far as `machine` in the configuration is.
+Constants were measured with this project's versions of Python, torch, transformers and peft.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+
+from social_dilemmas.agents.agent import WARM_START, Agent, Kind
+from social_dilemmas.config import catalogue, settings
+from social_dilemmas.config.catalogue import Fixture
+from social_dilemmas.config.schema import Config, Evaluation, Machine
+from social_dilemmas.errors import UserError
+from social_dilemmas.run.conversation import Conversation, conversation_of
+from social_dilemmas.run.shape import ModelShape, shape_of
+
+MB = 1e6
+SNAKEMAKE_MB = 350  # two processes of Snakemake, which run beside a job on a cluster
+PLAIN_MB, FRAMES_MB = 150, 50  # Python with pandas; pandas and pyarrow beside torch
+INTERPRETER_MB = 410  # Python with torch, transformers and peft, and a model of no size
+INTERPRETER_GPU_MB, CONTEXT_GPU_MB = 3000, 600  # the same with CUDA; what CUDA takes on a GPU
+SERVER_MB = 2500  # a vLLM server on a CPU, with room for keys and values
+ALLOCATION = 1.15  # memory taken for a byte in use: blocks of fixed sizes, gaps between them
+CACHE_GROWTH = 1.25  # room in the key-value cache for a token; it grows in steps of a half
+# Bytes of a logit in the loss, the most that all of them take at a time, and of a logit while sampling.
+LOGIT, LOGITS, SAMPLING_LOGIT = 24, 2**28, 20
+# Bytes in Python of a turn while its match is there, and of a turn's text; how many texts are remembered.
+TURN, TEXT, TEXTS = 900, 500, 2**16
+ADAPTER, LEARNING = 4, 12  # bytes of an adapter's weight; of a weight's gradient and Adam's moments
+ROW = 60  # bytes on disk of a seat's match
+
+START = 7.0  # seconds until a job has torch and a small model
+TOKEN, MATCH = 8e-5, 1e-3  # seconds of Python for a chosen token or a scripted turn; for a match
+LAYER = 1e-3  # seconds to start a layer on a GPU in a pass that samples; for one more adapter in it
+REQUEST = 5.0 / 8  # seconds of a request to a server, eight at a time
+LOADING, DOWNLOAD = 1e9, 5e7  # bytes a second
+
+
+@dataclass(frozen=True)
+class Needs:
+    """The most that a job needs; memory of a GPU is that of each, and every process has one if there are any."""
+
+    memory_mb: float
+    seconds: float
+    disk_mb: float = 0.0
+    gpus: int = 0
+    gpu_memory_mb: float = 0.0
+    world_size: int = 1
+
+    def memory_asked_for(self, attempt: int) -> int:
+        """MB to ask a cluster for: room for error, and for Snakemake beside the job; more at every attempt."""
+        megabytes = (1.25 * self.memory_mb + SNAKEMAKE_MB) * (1 + (attempt - 1) / 2)
+        return math.ceil(megabytes / 100) * 100
+
+    def minutes_asked_for(self) -> int:
+        """Minutes to ask a cluster for."""
+        return math.ceil(2 * self.seconds / 60) + 10
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A model that plays a game on a machine: bytes and seconds of `rows` conversations from beginning to end."""
+
+    machine: Machine
+    shape: ModelShape
+    talk: Conversation
+
+    def sampling_bytes(self, rows: float) -> float:
+        """All keys and values, and the widest forward pass, that of the first prompts."""
+        shape, tokens = self.shape, rows * self.talk.tokens
+        widths = 4 * shape.hidden_size + 3 * shape.intermediate_size
+        widest = rows * max(
+            self.talk.opening * widths * shape.bytes_each, shape.vocab_size * SAMPLING_LOGIT
+        )
+        if shape.num_key_value_heads < shape.num_attention_heads:  # written out under a mask
+            queries = shape.num_attention_heads * shape.head_dim
+            widest = max(widest, 2 * tokens * queries * shape.bytes_each)
+        return tokens * shape.cache_bytes * CACHE_GROWTH + widest
+
+    def backward_bytes(self, rows: float, *, merged: bool, checkpointing: bool) -> float:
+        """Activations kept for a backward pass, with the logits of chosen tokens.
+
+        The hidden size 12 times: inputs and outputs of both norms, also in float32 (6), queries before and after
+        rotation, attention's output, both residual sums (6); keys and values twice; gate, its activation, up, their
+        product. An adapter that isn't merged reads every input once more, in float32.
+        """
+        shape, hidden, forward = self.shape, self.shape.hidden_size, self.shape.intermediate_size
+        keys = shape.num_key_value_heads * shape.head_dim
+        layer = (12 * hidden + 4 * keys + 4 * forward) * shape.bytes_each
+        layer += 0 if merged else 4 * (6 * hidden + forward)
+        kept = shape.num_hidden_layers * layer
+        if checkpointing:  # the inputs of all layers, and one layer with its gradients
+            kept = shape.num_hidden_layers * hidden * shape.bytes_each + 2 * layer
+        logits = rows * self.talk.actions * shape.vocab_size * LOGIT
+        return rows * self.talk.tokens * kept + min(logits, LOGITS)
+
+    def merged_bytes(self, merge_adapter: bool) -> float:
+        """Weights with an adapter merged into them, while that is in force; half precision never merges."""
+        merges = merge_adapter and self.shape.dtype == "float32"
+        return 4.0 * self.shape.linear_parameters if merges else 0.0
+
+    def forward_seconds(self, rows: float) -> float:
+        """A forward pass over whole conversations, with the logits of chosen tokens."""
+        gpu, tokens = self.machine.gpu, self.talk.tokens
+        speed = gpu.teraflops * 1e3 * gpu.share_in_training if gpu else self.machine.cpu_gigaflops
+        actions = rows * self.talk.actions
+        return self.shape.forward_operations(rows * tokens, tokens / 2, actions) / (speed * 1e9)
+
+    def sampling_seconds(self, rows: float, layer: float = LAYER) -> float:
+        """Sampling; a GPU reads all weights in every pass and, on average, half of all keys and values."""
+        shape, talk, gpu = self.shape, self.talk, self.machine.gpu
+        seconds = self.forward_seconds(rows) + rows * talk.actions * TOKEN
+        if gpu:
+            read = shape.weight_bytes + rows * talk.tokens / 2 * shape.cache_bytes
+            seconds += talk.passes * read / (gpu.bandwidth_gb * 1e9 * gpu.share_in_sampling)
+            seconds += talk.passes * shape.num_hidden_layers * layer
+        return seconds
+
+    def stages(self, first: float, then: float) -> float:
+        """Bytes of two stages: a GPU's memory is used again, that of the host stays with the job."""
+        return max(first, then) if self.machine.gpu else first + then
+
+    def objects(self, held: float, played: float) -> float:
+        """Bytes of Python's objects: matches held at the end, and texts of all that were played."""
+        turns = 2 * self.talk.turns
+        return held * turns * TURN + min(TEXTS, played * turns) * TEXT
+
+    def needs(
+        self, device: float, host: float, seconds: float, disk: float, ranks: int = 1
+    ) -> Needs:
+        """A job's needs from the bytes where the model computes, beside its weights, and on the host."""
+        weights = self.shape.weight_bytes
+        seconds += START + weights / LOADING
+        computing = (weights + device) * ALLOCATION / MB
+        if self.machine.gpu:
+            host_mb = ranks * (INTERPRETER_GPU_MB + (weights + host) / MB)
+            return Needs(host_mb, seconds, disk / MB, ranks, CONTEXT_GPU_MB + computing, ranks)
+        host_mb = ranks * (INTERPRETER_MB + computing + host / MB)
+        return Needs(host_mb, seconds, disk / MB, world_size=ranks)
+
+
+# Kinds of trainings: their settings. Kinds of jobs that play: who plays whom, and the settings.
+TRAININGS: dict[str, Callable[..., settings.TrainingSettings]] = {
+    "training": settings.training_settings,
+    "learner": settings.learner_settings,
+    "variant": settings.ablation_settings,
+}
+MATCHES: dict[str, tuple[Callable[..., Fixture], Callable[..., Evaluation]]] = {
+    "cross_play": (catalogue.cross_play, settings.evaluation_settings),
+    "learner_matches": (catalogue.learner_matches, settings.evaluation_settings),
+    "variant_matches": (catalogue.variant_matches, settings.evaluation_settings),
+    "tournament": (catalogue.tournament, settings.tournament_settings),
+}
+FIXED = {"table": Needs(PLAIN_MB, 2.0, 0.1), "figure": Needs(PLAIN_MB + 50, 5.0, 0.3)}
+
+
+class Estimates:
+    """The needs of all jobs of a configuration."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._shapes = {model.name: shape_of(model) for model in config.models}
+        self._talk = cache(lambda game, *more: conversation_of(config.game(game).entry, *more))
+        # Snakemake asks for the same again and again: once for every seed, and for each of a job's resources.
+        self.needs = cache(self._needs)
+
+    def _needs(self, kind: str, *names: str) -> Needs:
+        """The needs of a job, by its kind and the names (game, model and so on) that tell it from others."""
+        if kind in FIXED:
+            return FIXED[kind]
+        if kind == "base":
+            weights = self._shapes[names[0]].weight_bytes
+            return Needs(INTERPRETER_MB + weights / MB, START + weights / DOWNLOAD, weights / MB)
+        if kind == "strategies":
+            return self._strategies(*names)
+        game, model, *more = names
+        if kind in TRAININGS:
+            chosen = TRAININGS[kind](self._config, game, *more)
+            return self._training(game, model, chosen, *more[1:])
+        if kind in MATCHES:
+            who, how = MATCHES[kind]
+            fixture = who(self._config, *names)
+            return self._matches(game, model, fixture, how(self._config, game))
+        return {"warm_start": self._warm_start, "transcripts": self._transcripts}[kind](game, model)
+
+    def _workload(self, game: str, model: str, max_new_tokens: int) -> Workload:
+        shape = self._shapes[model]
+        talk = self._talk(game, max_new_tokens, shape.embedded)
+        return Workload(self._config.machine, shape, talk)
+
+    def _warm_start(self, game: str, model: str) -> Needs:
+        """Learning from scripted players' matches, all in one pass, and play that shows the result."""
+        chosen = settings.warm_start_settings(self._config, game)
+        work = self._workload(game, model, chosen.max_new_tokens)
+        shape, full, shown = work.shape, chosen.method == "full", chosen.evaluation_matches
+        learning, rows = 0.0, 2 * chosen.matches
+        if chosen.steps:
+            trained = shape.parameters if full else shape.adapter_parameters(chosen.lora_rank)
+            learning = trained * (LEARNING if full else LEARNING + ADAPTER)
+            learning += work.backward_bytes(rows, merged=full, checkpointing=False)
+        # A backward pass costs two forward passes, or one where nothing but an adapter is trained.
+        step = work.forward_seconds(rows) * (3 if full else 2) + rows * work.talk.turns * TOKEN
+        return work.needs(
+            work.stages(learning, work.sampling_bytes(2 * shown)),
+            work.objects(shown, chosen.steps * chosen.matches) + FRAMES_MB * MB,
+            chosen.steps * step + work.sampling_seconds(2 * shown),
+            shape.weight_bytes if chosen.steps else 0,
+        )
+
+    def _training(
+        self, game: str, model: str, chosen: settings.TrainingSettings, opponent: str = ""
+    ) -> Needs:
+        """Reinforcement learning; each process samples and learns from its part of the matches."""
+        work = self._workload(game, model, chosen.max_new_tokens)
+        past, checkpointing = chosen.buffer.size, chosen.activation_checkpointing
+        served, gpu = chosen.sampler == "vllm", self._config.machine.gpu
+        frozen = opponent in catalogue.algorithms(self._config)
+        matches = chosen.matches / chosen.world_size
+        sampled = matches * (2 if frozen or opponent in ("", WARM_START) else 1)
+        learning = matches * (1 if opponent or past else 2)  # one seat learns, or both
+        rows = min(learning, chosen.micro_batch)
+        if chosen.micro_batch_tokens:
+            rows = max(1.0, min(rows, chosen.micro_batch_tokens // work.talk.tokens))
+        merged = work.merged_bytes(chosen.merge_adapter)
+        update = work.backward_bytes(rows, merged=bool(merged), checkpointing=checkpointing)
+        update += 2 * merged  # with their gradient
+        sampling = work.sampling_bytes(sampled) + (2 if past or frozen else 1) * merged
+        device = work.stages(update, sampling)
+        if served:  # its share of a GPU, or on a CPU a model and a cache of its own
+            share = chosen.vllm.memory_share * gpu.memory_gb * 1e9 / ALLOCATION if gpu else 0.0
+            device = update + (share or work.shape.weight_bytes + SERVER_MB * MB)
+        adapter = work.shape.adapter_parameters(chosen.lora_rank) * ADAPTER
+        device += adapter * (1 + frozen + past + LEARNING / ADAPTER)
+        # In units of a forward pass: forward, backward (two where merged weights get gradients), recomputed,
+        # reference, critic.
+        passes = 2.0 + bool(merged) + checkpointing + (chosen.baseline == "critic")
+        passes += 1 if chosen.kl_coefficient else rows / learning
+        seconds = work.sampling_seconds(sampled, layer=0 if served else LAYER) + matches * MATCH
+        seconds += work.forward_seconds(learning) * passes
+        if any(player.name == opponent for player in self._config.api_players):
+            seconds += matches * work.talk.turns * REQUEST
+        # Checkpoints take the past agents from the host's memory.
+        host = work.objects(matches, matches * chosen.iterations) + past * adapter
+        return work.needs(device, host, chosen.iterations * seconds, adapter, chosen.world_size)
+
+    def _matches(
+        self, game: str, model: str, fixture: Fixture, chosen: Evaluation, read: bool = False
+    ) -> Needs:
+        """Matches of many pairs, a batch at a time; `read`: to be read, with the probabilities of all tokens."""
+        work = self._workload(game, model, chosen.max_new_tokens)
+        seated = [fixture.agents[place] for pair in fixture.pairs for place in pair]
+        adapters, matches = len(fixture.adapters), len(fixture.pairs) * chosen.matches
+        batches = max(1.0, matches / chosen.batch)
+        rows = sum(agent.on_model for agent in seated) * chosen.matches / batches
+        in_batch = min(adapters, rows / chosen.matches) + 1
+        device = work.sampling_bytes(rows) + in_batch * work.merged_bytes(chosen.merge_adapter)
+        if read:
+            scores = work.backward_bytes(1, merged=False, checkpointing=True)
+            device = work.stages(device, scores)
+        algorithms = catalogue.algorithms(self._config)
+        trained = [settings.training_settings(self._config, game, name) for name in algorithms]
+        rank = max(each.lora_rank for each in trained)
+        device += adapters * work.shape.adapter_parameters(rank) * ADAPTER
+        switching = work.talk.passes * work.shape.num_hidden_layers * in_batch * LAYER
+        seconds = batches * (work.sampling_seconds(rows) + switching) + matches * MATCH
+        requests = sum(agent.kind is Kind.API for agent in seated) * chosen.matches
+        seconds += requests * work.talk.turns * REQUEST + read * work.forward_seconds(rows)
+        host = work.objects(matches, matches) + FRAMES_MB * MB
+        return work.needs(device, host, seconds, 2 * matches * ROW)
+
+    def _transcripts(self, game: str, model: str) -> Needs:
+        """A few matches of a pair, word for word."""
+        matches = settings.transcript_settings(self._config, game).matches
+        own = {"matches": matches, "batch": matches, "merge_adapter": False}
+        chosen = settings.evaluation_settings(self._config, game).model_copy(update=own)
+        pair = Fixture([Agent(name, adapter=name) for name in ("first", "second")], [(0, 1)])
+        return self._matches(game, model, pair, chosen, read=True)
+
+    def _strategies(self, game: str) -> Needs:
+        """Strategies among themselves, without a model."""
+        entrants = len(catalogue.strategies(self._config))
+        matches = entrants * (entrants + 1) / 2 * self._config.tournament.matches
+        seconds, table = matches * self._talk(game, 1, True).turns * 2e-5, 2 * matches * ROW / MB
+        return Needs(PLAIN_MB + 4 * table, 4 + seconds, table)
+
+    def check_gpus(self) -> None:
+        """Refuse a configuration whose trainings or matches are too large for its GPUs.
+
+        Raises:
+            UserError: names the largest job, what it needs, and what there is.
+        """
+        if not (gpu := self._config.machine.gpu):
+            return
+        places = list(product(catalogue.games(self._config), self._shapes))
+        learners = catalogue.learner_games(self._config)
+        variants = product(settings.ablated(self._config), self._shapes)
+        algorithms = catalogue.algorithms(self._config)
+        jobs: list[tuple[str, ...]] = [
+            *((kind, *place) for kind in ("warm_start", "cross_play") for place in places),
+            *(("training", *place, name) for place in places for name in algorithms),
+            *(("variant", game, model, variant) for (game, variant), model in variants),
+            *(("learner_matches", *place) for place in places if place[0] in learners),
+        ]
+        largest = max(jobs, key=lambda job: self.needs(*job).gpu_memory_mb)
+        needed = self.needs(*largest).gpu_memory_mb / 1e3
+        if needed > gpu.memory_gb:
+            raise UserError(
+                f"{', '.join(largest)}: needs {needed:.0f} GB on a GPU by its estimate, but "
+                f"machine.gpu.memory_gb is {gpu.memory_gb:g}; raise training.world_size or lower "
+                "micro_batch_tokens, matches, batch or evaluation_matches there"
+            )
