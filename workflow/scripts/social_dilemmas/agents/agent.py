@@ -52,8 +52,8 @@ class Agent:
 
     def plain(self) -> dict[str, Any]:
         """As data for a job's parameters: what it has, and no more."""
-        data = {**asdict(self), "kind": str(self.kind)}
-        return {key: value for key, value in data.items() if value not in (None, UNSEEDED)}
+        facts = {**asdict(self), "kind": self.kind.value}
+        return {key: value for key, value in facts.items() if value not in (None, UNSEEDED)}
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> "Agent":
