@@ -31,7 +31,6 @@ from tests.unit.training_run import (
 
 from social_dilemmas.agents.agent import WARM_START, Agent, Kind
 from social_dilemmas.method import train as train_module
-from social_dilemmas.method.credit import CREDITS
 
 FROZEN = "frozen"
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -226,11 +225,6 @@ def test_the_same_run_gives_the_same_bytes_and_another_seed_others(
     other = run_training(base_model, tmp_path / "other", seed=1)
     assert weights(other) != weights(whole("plain"))
     assert not metrics(other).equals(metrics(whole("plain")))
-
-
-def test_credits_lead_to_different_agents(base_model: Path, tmp_path: Path) -> None:
-    outputs = (run_training(base_model, tmp_path / credit, credit=credit) for credit in CREDITS)
-    assert len({weights(output) for output in outputs}) == len(CREDITS)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from social_dilemmas.config.settings import TranscriptSettings
 from social_dilemmas.errors import UserError
 from social_dilemmas.evaluation.transcripts import run_transcripts
 from social_dilemmas.games import build_game
+from social_dilemmas.games.game import Match, Turn
 from social_dilemmas.policy.log_probabilities import action_log_probabilities
 from social_dilemmas.policy.model import LanguageModel, load_model
 from social_dilemmas.policy.trajectory import Trajectory, collate
@@ -48,6 +49,21 @@ def replies_of(match: dict[str, Any]) -> list[list[dict[str, Any]]]:
     return [[reply for each in match["rounds"] for reply in each["replies"][i]] for i in (0, 1)]
 
 
+def replayed(name: str, index: int, match: dict[str, Any]) -> tuple[Match, list[list[Turn]]]:
+    """The match played again with the same replies, and the turns of both agents."""
+    again = build_game(name, ROUNDS).start(derive_seed("transcript", index // 2))
+    waiting = replies_of(match)
+    taken: list[list[Turn]] = [[], []]
+    while not again.finished:
+        replies = {}
+        for turn in again.turns():
+            agent = match["seats"].index(turn.seat)
+            replies[turn.seat] = waiting[agent][len(taken[agent])]["reply"]
+            taken[agent].append(turn)
+        again.take(replies)
+    return again, taken
+
+
 @pytest.mark.parametrize("name", ["prisoners_dilemma", "split", "trust_and_split"])
 def test_a_transcript_is_the_match_as_it_was_played(
     base_model: Path, trained: Agent, tmp_path: Path, name: str
@@ -56,63 +72,41 @@ def test_a_transcript_is_the_match_as_it_was_played(
     written = transcripts(base_model, tmp_path, (trained, RANDOM), name)
     assert written["agents"] == [{"name": "naive", "seed": 0}, {"name": "random", "seed": None}]
     assert [match["seats"] for match in written["matches"]] == [[0, 1], [1, 0]] * 2
-    game = build_game(name, ROUNDS)
     for index, match in enumerate(written["matches"]):
-        again = game.start(derive_seed("transcript", index // 2))
-        waiting = replies_of(match)
-        while not again.finished:
-            replies = {}
-            for turn in again.turns():
-                taken = waiting[match["seats"].index(turn.seat)].pop(0)
-                assert (taken["step"], taken["prompt"]) == (turn.step, turn.prompt)
-                replies[turn.seat] = taken["reply"]
-            again.take(replies)
-        assert waiting == [[], []]
+        again, turns = replayed(name, index, match)
+        own, other = replies_of(match)
+        assert all(reply["log_probability"] <= 0 for reply in own)
+        assert all(reply["log_probability"] is None for reply in other)  # of the scripted player
         for agent, seat in enumerate(match["seats"]):
+            asked = [(reply["step"], reply["prompt"]) for reply in (own, other)[agent]]
+            assert asked == [(turn.step, turn.prompt) for turn in turns[agent]]
             assert again.rewards(seat) == [each["rewards"][agent] for each in match["rounds"]]
             assert match["payoffs"][agent] == pytest.approx(sum(again.rewards(seat)) / ROUNDS)
         assert match["invalid"] == [0, 0]
-
-
-def test_scripted_players_have_no_log_probability(
-    base_model: Path, trained: Agent, tmp_path: Path
-) -> None:
-    for match in transcripts(base_model, tmp_path, (trained, GREEDY))["matches"]:
-        own, other = replies_of(match)
-        assert all(reply["log_probability"] <= 0 for reply in own)
-        assert all(reply["log_probability"] is None for reply in other)
 
 
 def test_log_probabilities_are_those_of_the_agent_that_spoke(
     base_model: Path, trained: Agent, tmp_path: Path, tiny: LanguageModel
 ) -> None:
     """Scored again from their text: the warm start without its neighbour's adapter, which differs."""
-    agents = (Agent(WARM_START), trained)
-    written = transcripts(base_model, tmp_path, agents, "prisoners_dilemma")
-    game = build_game("prisoners_dilemma", ROUNDS)
-    masks = tiny.masks(game)
+    name = "prisoners_dilemma"
+    written = transcripts(base_model, tmp_path, (Agent(WARM_START), trained), name)
+    masks = tiny.masks(build_game(name, ROUNDS))
     differences = []
     for index, match in enumerate(written["matches"]):
-        again = game.start(derive_seed("transcript", index // 2))
-        waiting = replies_of(match)
-        sums = [sum(reply["log_probability"] for reply in replies) for replies in waiting]
-        conversations = [Trajectory(), Trajectory()]
-        while not again.finished:
-            replies = {}
-            for turn in again.turns():
-                agent = match["seats"].index(turn.seat)
-                replies[turn.seat] = waiting[agent].pop(0)["reply"]
-                conversations[agent].ask(turn, tiny.chat)
-                conversations[agent].answer(turn, replies[turn.seat], masks)
-            again.take(replies)
-        for agent, conversation in enumerate(conversations):
+        _, turns = replayed(name, index, match)
+        for agent, replies in enumerate(replies_of(match)):
+            conversation = Trajectory()
+            for turn, reply in zip(turns[agent], replies, strict=True):
+                conversation.ask(turn, tiny.chat)
+                conversation.answer(turn, reply["reply"], masks)
             batch = collate([conversation], tiny.padding)
             with torch.no_grad():
                 scores, _ = action_log_probabilities(tiny.model, batch, masks.allowed, TEMPERATURE)
+            found = sum(reply["log_probability"] for reply in replies) - float(scores.sum())
             if agent == 0:
-                assert sums[0] == pytest.approx(float(scores.sum()), abs=1e-3)
-            else:
-                differences.append(abs(sums[1] - float(scores.sum())))
+                assert found == pytest.approx(0, abs=1e-3)
+            differences.append(abs(found))
     assert max(differences) > 0.1
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -110,24 +109,21 @@ def naive_loss(
     return torch.stack(terms).sum() / len(terms)
 
 
-@dataclass
-class Updates:
-    """The rollouts, losses and gradients of a run's updates, as the run has them and naively computed."""
-
-    rollouts: list[Rollout] = field(default_factory=list)
-    losses: list[float] = field(default_factory=list)
-    gradients: list[tuple[dict[str, Tensor], dict[str, Tensor]]] = field(default_factory=list)
+Gradients = dict[str, Tensor]
 
 
 @contextmanager
-def watched_updates(base: LanguageModel, settings: TrainingSettings) -> Iterator[Updates]:
-    """Collects the updates of a training."""
-    updates = Updates()
+def watched_updates(
+    base: LanguageModel, settings: TrainingSettings
+) -> Iterator[list[tuple[Rollout, Gradients, Gradients, float]]]:
+    """Collects a training's rollouts, its gradients, and gradients and loss as they are naively computed."""
+    updates: list[tuple[Rollout, Gradients, Gradients, float]] = []
+    rollouts: list[Rollout] = []
     sample, step = Rollouts.sample, Learner.step
 
     def noting_sample(self: Rollouts, iteration: int) -> Rollout:
-        updates.rollouts.append(sample(self, iteration))
-        return updates.rollouts[-1]
+        rollouts.append(sample(self, iteration))
+        return rollouts[-1]
 
     def noting_step(self: Learner, iteration: int, ranks: Ranks) -> float:
         model = self.policy.model
@@ -135,11 +131,11 @@ def watched_updates(base: LanguageModel, settings: TrainingSettings) -> Iterator
         found = {name: each.grad.clone() for name, each in trained.items() if each.grad is not None}
         model.zero_grad()
         model.double()  # and back again, which changes no weight
-        loss = naive_loss(self.policy, base, updates.rollouts[-1], settings)
-        naive = torch.autograd.grad(loss, list(trained.values()))
+        loss = naive_loss(self.policy, base, rollouts[-1], settings)
+        gradients = torch.autograd.grad(loss, list(trained.values()))
         model.float()
-        updates.losses.append(loss.item())
-        updates.gradients.append((found, dict(zip(trained, naive, strict=True))))
+        naive = dict(zip(trained, gradients, strict=True))
+        updates.append((rollouts[-1], found, naive, loss.item()))
         for name, gradient in found.items():
             trained[name].grad = gradient.clone()
         return step(self, iteration, ranks)
@@ -160,10 +156,9 @@ def test_an_update_is_that_of_naive_autograd(
     base.model.double()
     with watched_updates(base, training_settings(**changes)) as updates:
         run_training(base_model, tmp_path, GAME, opponent=opponent, **changes)
-    lengths = {len(result.rewards) for each in updates.rollouts for result in each.results}
-    assert len(lengths) > 1
-    norms = []
-    for found, naive in updates.gradients:
+    lengths, norms = set(), []
+    for rollout, found, naive, _ in updates:
+        lengths |= {len(result.rewards) for result in rollout.results}
         norms.append(float(torch.cat([each.flatten() for each in naive.values()]).norm()))
         assert found.keys() == naive.keys()
         assert len(found) == 2 * 7 * 2  # layers, linear maps, matrices
@@ -171,8 +166,9 @@ def test_an_update_is_that_of_naive_autograd(
             torch.testing.assert_close(
                 found[name].double(), gradient, rtol=1e-4, atol=1e-5 * norms[-1]
             )
-    rows = metrics(tmp_path)
-    assert rows["loss"].tolist() == pytest.approx(updates.losses, rel=1e-4, abs=1e-6)
+    assert len(lengths) > 1
+    rows, losses = metrics(tmp_path), [loss for *_, loss in updates]
+    assert rows["loss"].tolist() == pytest.approx(losses, rel=1e-4, abs=1e-6)
     assert rows["gradient_norm"].tolist() == pytest.approx(norms, rel=1e-4)
     assert rows["kl"].iloc[1] > 0.01
 
