@@ -41,6 +41,15 @@ def saved_adapter(base: Path, output: Path, scale: float = 0.3, *, rank: int = 2
     return output
 
 
+def foreign_model(base: Path, output: Path) -> Path:
+    """The directory of the model with one of its weights changed a little."""
+    language_model = load_model(base, "cpu")
+    with torch.no_grad():
+        next(language_model.model.parameters()).mul_(1.01)
+    language_model.save(output)
+    return output
+
+
 def with_two_adapters(base: LanguageModel, game: Game = DILEMMA) -> Policy:
     """A policy with a learner and a second adapter, in double precision."""
     policy = Policy(base, game)

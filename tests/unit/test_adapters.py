@@ -9,7 +9,13 @@ import torch
 from peft import PeftModel
 from peft.utils import load_peft_weights
 from safetensors.torch import load_file, save_file
-from tests.unit.mixed_adapters import DILEMMA, random_policy, random_weights, saved_adapter
+from tests.unit.mixed_adapters import (
+    DILEMMA,
+    foreign_model,
+    random_policy,
+    random_weights,
+    saved_adapter,
+)
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
@@ -207,12 +213,8 @@ def test_its_own_base_model_is_accepted(saved: Path, base_model: Path, tmp_path:
 
 
 def test_another_base_model_is_refused(saved: Path, base_model: Path, tmp_path: Path) -> None:
-    language_model = load_model(base_model, "cpu")
-    with torch.no_grad():
-        next(language_model.model.parameters()).mul_(1.01)
-    language_model.save(tmp_path / "other")
     with pytest.raises(UserError, match="trained for another base model than") as caught:
-        check_adapter(saved, tmp_path / "other")
+        check_adapter(saved, foreign_model(base_model, tmp_path / "other"))
     assert str(saved) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -222,11 +224,6 @@ def test_a_missing_file_is_named(saved: Path, base_model: Path, missing: str) ->
     (saved / missing).unlink()
     with pytest.raises(UserError, match=f"not an adapter directory, {missing} is missing"):
         check_adapter(saved, base_model)
-
-
-def test_a_missing_directory_is_refused(base_model: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="not an adapter directory"):
-        check_adapter(tmp_path / "nowhere", base_model)
 
 
 @pytest.mark.parametrize("name", [*FILES, BASE_RECORD])

@@ -14,7 +14,7 @@ from social_dilemmas.agents.play import Players, play
 from social_dilemmas.agents.scripted.player import scripted_player
 from social_dilemmas.config.schema import Buffer
 from social_dilemmas.games import build_game, game_names
-from social_dilemmas.games.game import Game, Match
+from social_dilemmas.games.game import Match
 from social_dilemmas.method.credit import CREDITS, discounted_returns, leave_one_out
 from social_dilemmas.method.learner import Learner
 from social_dilemmas.method.opponents import OpponentPool
@@ -46,8 +46,8 @@ def played(policy: Policy, seatings: list[Seating]) -> Rollout:
     return play_rollout(seatings, Players(policy.game), sampler)
 
 
-def policy_for(base_model: Path, game: Game | str) -> Policy:
-    return random_policy(base_model, build_game(game, ROUNDS) if isinstance(game, str) else game)
+def policy_for(base_model: Path, name: str, rounds: Any = ROUNDS) -> Policy:
+    return random_policy(base_model, build_game(name, rounds))
 
 
 def chance(seating: Seating) -> object:
@@ -149,7 +149,7 @@ def test_past_agents_play_with_their_own_weights(base_model: Path, tmp_path: Pat
 
 def test_after_the_end_of_a_match_there_is_nothing_to_learn_from(base_model: Path) -> None:
     """Rewards, returns and credit are 0 there, and before it as if the match stood alone."""
-    policy = policy_for(base_model, build_game("split", {"continuation": 0.6, "most": 5}))
+    policy = policy_for(base_model, "split", {"continuation": 0.6, "most": 5})
     seatings = seated(policy, seed=1, matches=12)
     rollout = played(policy, seatings)
     lengths = [seating.match.rounds for seating in seatings for _ in (0, 1)]

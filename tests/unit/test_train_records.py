@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 import yaml
-from tests.unit.mixed_adapters import saved_adapter
+from tests.unit.mixed_adapters import foreign_model, saved_adapter
 from tests.unit.replying_server import ReplyingServer
 from tests.unit.training_run import (
     BUFFER,
@@ -26,7 +25,6 @@ from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game
 from social_dilemmas.method.credit import CREDITS
 from social_dilemmas.method.rollout import total_usage
-from social_dilemmas.policy.model import load_model
 
 COLUMNS = [
     *("iteration", "payoff", "payoff_opponent", "welfare_share", "invalid_rate", "loss"),
@@ -124,18 +122,8 @@ def test_the_usage_of_all_ranks_is_summed() -> None:
     assert total_usage(without_prices) == {"requests": 2, "cost": None}
 
 
-@pytest.fixture
-def other_model(base_model: Path, tmp_path: Path) -> Path:
-    """The base model with one weight matrix changed a little."""
-    language_model = load_model(base_model, "cpu")
-    with torch.no_grad():
-        next(language_model.model.parameters()).mul_(1.01)
-    language_model.save(tmp_path / "other")
-    return tmp_path / "other"
-
-
 def test_what_is_missing_or_does_not_fit_is_refused_in_one_sentence(
-    base_model: Path, other_model: Path, tmp_path: Path
+    base_model: Path, tmp_path: Path
 ) -> None:
     nowhere, frozen = tmp_path / "nowhere", saved_adapter(base_model, tmp_path / "frozen")
     for model, opponent, sentence in (
@@ -143,7 +131,7 @@ def test_what_is_missing_or_does_not_fit_is_refused_in_one_sentence(
         (base_model, Agent("nobody", Kind.SCRIPTED), "unknown player 'nobody'"),
         (base_model, Agent("naive", adapter=str(nowhere)), f"{nowhere}: not an adapter directory"),
         (
-            other_model,
+            foreign_model(base_model, tmp_path / "other"),
             Agent("naive", adapter=str(frozen)),
             f"{frozen}: this adapter was trained for another base model",
         ),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.unit.mixed_adapters import saved_adapter
+from tests.unit.mixed_adapters import foreign_model, saved_adapter
 
 from social_dilemmas.agents.agent import WARM_START, Agent, Kind
 from social_dilemmas.config.settings import TranscriptSettings
@@ -15,7 +15,7 @@ from social_dilemmas.evaluation.transcripts import run_transcripts
 from social_dilemmas.games import build_game
 from social_dilemmas.games.game import Match, Turn
 from social_dilemmas.policy.log_probabilities import action_log_probabilities
-from social_dilemmas.policy.model import LanguageModel, load_model
+from social_dilemmas.policy.model import LanguageModel
 from social_dilemmas.policy.trajectory import Trajectory, collate
 from social_dilemmas.randomness import derive_seed
 
@@ -118,9 +118,6 @@ def test_a_run_is_the_same_again(base_model: Path, trained: Agent, tmp_path: Pat
 def test_an_adapter_of_another_base_is_refused(
     base_model: Path, trained: Agent, tmp_path: Path
 ) -> None:
-    other = load_model(base_model, "cpu")
-    with torch.no_grad():
-        next(iter(other.model.parameters())).add_(1.0)
-    other.save(tmp_path / "other")
+    other = foreign_model(base_model, tmp_path / "other")
     with pytest.raises(UserError, match="another base model"):
-        transcripts(tmp_path / "other", tmp_path, (trained, GREEDY))
+        transcripts(other, tmp_path, (trained, GREEDY))
