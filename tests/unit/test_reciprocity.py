@@ -17,15 +17,15 @@ KIND, UNKIND = (Agent(name, Kind.SCRIPTED) for name in ("always_a", "always_b"))
 
 @pytest.fixture(scope="module")
 def warm_started(base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that half reciprocates."""
+    """A model that reciprocates somewhat, as it has learned from a population that does."""
     folder = tmp_path_factory.mktemp("warm_start")
     run_warm_start(
         base=base_model,
         game=GAME,
         settings=WarmStart(
-            population={"tit_for_tat": 0.6, "random": 0.4},
+            population={"tit_for_tat": 0.8, "random": 0.2},
             noise=0.1,
-            steps=80,
+            steps=100,
             matches=16,
             learning_rate=0.01,
             evaluation_matches=2,
@@ -63,13 +63,13 @@ def test_alignment_learns_to_reciprocate_and_naive_learning_to_defect(
             tmp_path / credit,
             GAME,
             credit=credit,
-            **{"beta": 1.0, "iterations": 20, "matches": 64, "group_size": 64},
+            **{"beta": 2.0, "iterations": 12, "matches": 64, "group_size": 64},
             **{"lora_rank": 8, "lora_alpha": 16.0, "micro_batch": 128, "checkpoint_every": 100},
         )
         after[credit] = cooperation(warm_started, tmp_path, output / "adapter")
     kind, unkind = after["advantage_alignment"]
-    assert kind - unkind > before[0] - before[1] + 0.1
+    assert kind - unkind > before[0] - before[1] + 0.05
     assert kind > before[0]
     assert unkind < before[1]
-    assert max(after["naive"]) < 0.1
-    assert min(before) > 0.2
+    assert max(after["naive"]) < 0.15
+    assert min(before) > 0.25
