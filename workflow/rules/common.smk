@@ -14,7 +14,7 @@ from social_dilemmas.run.code_hash import code_hash
 from social_dilemmas.agents.agent import WARM_START
 from social_dilemmas.config.check import check, fitted, with_defaults
 from social_dilemmas.errors import UserError
-from social_dilemmas.run.estimate.jobs import Estimates
+from social_dilemmas.run.resources import Estimates
 from social_dilemmas.report.names import game_title, readable
 from social_dilemmas.games import declare, game_of, kind_named, wordings
 from social_dilemmas.config.settings import (
@@ -206,18 +206,16 @@ def estimated(kind, *names):
     return lambda wildcards: ESTIMATES.needs(kind, *(wildcards[name] for name in names))
 
 
-def processes(kind, *names):
+def world_size(kind, *names):
     """The threads of a training: one for each of its processes."""
-    return lambda wildcards: estimated(kind, *names)(wildcards).processes
+    return lambda wildcards: estimated(kind, *names)(wildcards).world_size
 
 
 def needs(kind, *names):
     """The resources of a rule, by the estimate of its kind of job for the wildcards of these names.
 
-    `mem_mb`, `runtime`, `gpu` and `disk_mb` are what is asked for, with room for error; what a job says of itself
-    and what `make plan` adds up are the estimates themselves.
+    The first four are what is asked for, with room for error. Jobs announce and `make plan` adds up the others.
     """
-
     estimate = estimated(kind, *names)
     return {
         "mem_mb": lambda wildcards, attempt: estimate(wildcards).memory_asked_for(attempt),
@@ -230,14 +228,13 @@ def needs(kind, *names):
     }
 
 
-def length(game):
-    """Grows with the time that trainings in this game take."""
-    trainings = product(MODELS, ALGORITHMS)
-    return sum(ESTIMATES.needs("training", game, *which).seconds for which in trainings)
-
-
 def priority(first):
-    """Longer jobs first, so that the last jobs are short; `first` puts a whole stage before another."""
+    """Games with longer trainings first, so that the last jobs are short; `first` puts a whole stage before another."""
+
+    def length(game):
+        kinds = product(MODELS, ALGORITHMS)
+        return sum(ESTIMATES.needs("training", game, *which).seconds for which in kinds)
+
     ranks = {game: rank for rank, game in enumerate(sorted(GAMES, key=length))}
     return lambda wildcards: first + ranks[wildcards.game]
 
