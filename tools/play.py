@@ -4,24 +4,24 @@ import argparse
 import os
 import secrets
 import sys
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from social_dilemmas.agents.agent import WARM_START
+from social_dilemmas.agents.agent import WARM_START, Agent, Kind
 from social_dilemmas.agents.human.player import play_in_terminal
-from social_dilemmas.agents.player import Player
-from social_dilemmas.agents.scripted.player import scripted_player, scripted_player_names
-from social_dilemmas.config.load import read_config
+from social_dilemmas.agents.scripted.player import scripted_player_names
+from social_dilemmas.config import paths
+from social_dilemmas.config.catalogue import agent_named, algorithms, models
+from social_dilemmas.config.load import load_scale
+from social_dilemmas.config.schema import Config, Evaluation, Game
 from social_dilemmas.config.settings import merge
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import game_names, game_of
-from social_dilemmas.games.game import Game
 from social_dilemmas.randomness import derive_seed
 
 WORTHY = ("reciprocator", "tit_for_tat")  # opponents for those who name none, as far as there are
-ROUNDS = 10  # of a game that the configuration hasn't got
+ROUNDS = 10  # of a game that the configuration doesn't have
 
 with suppress(ImportError):  # lets the arrow keys edit what is typed
     import readline  # noqa: F401
@@ -43,121 +43,101 @@ def main() -> None:
         stream.reconfigure(errors="replace")
     seed = secrets.randbelow(2**31) if options.seed is None else options.seed
     try:
-        config = read_config(options.scale)
+        config = load_scale(options.scale)
         entry = game_entry(config, options.game)
-        game = game_of(entry)
-        results = Path("results", config["scale"])
-        name = options.against or worthy(game)
-        opponent = opponent_named(name, game, config, results, seed)
-        play_in_terminal(
-            game.start(derive_seed(seed, "play")),
-            derive_seed(seed, "play", "seat") % 2,
-            opponent,
-            opponent_name=name,
-        )
+        scripted = scripted_player_names(entry.name)
+        name = options.against or next((each for each in WORTHY if each in scripted), scripted[0])
+        model, opponent = opponent_named(config, entry.name, name)
+        sampler = sampler_of(model, entry, config, seed) if opponent.on_model else None
+        match = game_of(entry.entry).start(derive_seed(seed, "play"))
+        seat = derive_seed(seed, "play", "seat") % 2
+        play_in_terminal(match, seat, opponent, sampler=sampler)
     except UserError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:  # while a model is loaded
         sys.exit(130)
 
 
-def game_entry(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """The config's entry of a game, or any other game under its default rules.
+def game_entry(config: Config, name: str) -> Game:
+    """The configuration's entry of a game, or any other game under its default rules.
 
     Raises:
         UserError: there is no such game.
     """
-    entries = {entry["name"]: entry for entry in config["games"]}
+    entries = {game.name: game for game in config.games}
     if name not in entries and name not in game_names():
         known = dict.fromkeys([*entries, *game_names()])
         raise UserError(f"unknown game {name!r}; known games: {', '.join(known)}")
-    return entries.get(name, {"name": name, "rounds": ROUNDS, "rules": {}})
+    return entries.get(name) or Game(name=name, rounds=ROUNDS)
 
 
-def worthy(game: Game) -> str:
-    """A scripted player that is worth playing against."""
-    names = scripted_player_names(game.name)
-    return next((name for name in WORTHY if name in names), names[0])
-
-
-def opponent_named(
-    name: str, game: Game, config: Mapping[str, Any], results: Path, seed: int
-) -> Player:
-    """A scripted player, a player behind a server, or an agent that was trained here.
+def opponent_named(config: Config, game: str, name: str) -> tuple[str, Agent]:
+    """A model of the configuration, and an agent that may run on it.
 
     Args:
-        name: `reciprocator`, a name of `api_players`, `warm_start`, `advantage_alignment` (its first
-            seed) or `advantage_alignment/seed-0`.
-        game: the game.
         config: the configuration.
-        results: the folder of the scale's results.
-        seed: seed of what a trained agent chooses.
+        game: name of the game.
+        name: a scripted player, a name of `api_players`, `warm_start`, an algorithm (the first seed that was trained)
+            or `advantage_alignment/seed-0`.
 
     Raises:
         UserError: there is no such opponent.
     """
-    scripted = scripted_player_names(game.name)
-    if name in scripted:
-        return scripted_player(game.name, name)
-    for entry in config["api_players"]:
-        if entry["name"] == name:
-            from social_dilemmas.agents.api.player import api_player
-
-            player = api_player(entry, results / "api_players" / f"{name}.sqlite")
-            player.check_reachable()
-            return player
-    agents = trained_agents(game.name, results)
-    found = [agent for agent in agents if name in (agent, agent.split("/")[0])]
-    if not found:
-        api_players = [entry["name"] for entry in config["api_players"]]
-        known = ", ".join([*scripted, *api_players, *agents])
-        hint = "" if agents else f" (there are no trained agents of this game in {results})"
-        raise UserError(f"{game.name}: unknown opponent {name!r}; known: {known}{hint}")
-    return trained_player(*agents[found[0]], game, config, seed)
+    agents: dict[str, tuple[str, Agent]] = {}
+    for player in scripted_player_names(game):
+        agents[player] = ("", Agent(player, Kind.SCRIPTED))
+    for entry in config.api_players:
+        agents[entry.name] = ("", agent_named(config, game, "", entry.name, 0))
+    trained = dict(trained_agents(config, game))
+    found = {**trained, **agents}
+    for known in (name, *(each for each in trained if each.split("/")[0] == name)):
+        if known in found:
+            return found[known]
+    folder = paths.results(config.scale)
+    hint = "" if trained else f" (there are no trained agents of this game in {folder})"
+    raise UserError(
+        f"{game}: unknown opponent {name!r}; known: {', '.join([*agents, *trained])}{hint}"
+    )
 
 
-def trained_agents(game: str, results: Path) -> dict[str, tuple[Path, Path | None]]:
-    """Model and adapter of every agent that is there, by its name; those of the first model only."""
-    agents: dict[str, tuple[Path, Path | None]] = {}
-    for model in sorted(results.glob(f"warm_start/{game}/*/model")):
-        agents.setdefault(WARM_START, (model, None))
-        folder = results / "training" / game / model.parent.name
-        for adapter in sorted(folder.glob("*/seed-*/adapter")):
-            agents.setdefault(str(adapter.parent.relative_to(folder)), (model, adapter))
+def trained_agents(config: Config, game: str) -> dict[str, tuple[str, Agent]]:
+    """The model of every agent that is there, and the agent, by its name; the first model that has it."""
+    results = Path(paths.results(config.scale))
+    agents: dict[str, tuple[str, Agent]] = {}
+    for model in models(config):
+        if (results / paths.WARM_STARTED.format(game=game, model=model)).is_dir():
+            agents.setdefault(WARM_START, (model, Agent(WARM_START)))
+        for algorithm in algorithms(config):
+            for seed in config.seeds:
+                agent = agent_named(config, game, model, algorithm, seed)
+                if agent.adapter and Path(agent.adapter).is_dir():
+                    agents.setdefault(f"{algorithm}/seed-{seed}", (model, agent))
     return agents
 
 
-def trained_player(
-    model: Path, adapter: Path | None, game: Game, config: Mapping[str, Any], seed: int
-) -> Player:
-    """The model, under the adapter if there is one.
+def sampler_of(model: str, game: Game, config: Config, seed: int) -> Any:
+    """Plays for agents that are the model.
 
     Raises:
-        UserError: a file is missing or damaged, or they don't belong together.
+        UserError: a file is missing or damaged.
     """
     print("Loading the model...", flush=True)
     os.environ.update(TQDM_DISABLE="1", TOKENIZERS_PARALLELISM="false")
-    from peft import PeftModel
     from transformers.utils import logging
 
-    from social_dilemmas.policy.adapters import check_adapter
     from social_dilemmas.policy.model import load_model
-    from social_dilemmas.policy.sampler import LanguageModelPlayer, streams_in_order
+    from social_dilemmas.policy.policy import Policy
+    from social_dilemmas.policy.sampler import PolicySampler, in_order
 
     logging.disable_progress_bar()
-    language_model = load_model(model)
-    network = language_model.model
-    if adapter is not None:
-        check_adapter(adapter, model)
-        network = PeftModel.from_pretrained(network, str(adapter)).eval()
-    settings = merge(config["evaluation"], game_entry(config, game.name).get("evaluation", {}))
-    return LanguageModelPlayer(
-        network,
-        language_model.chat,
-        language_model.masks(game),
-        streams_in_order(seed, "play", "opponent"),
-        temperature=settings["temperature"],
-        max_new_tokens=settings["max_new_tokens"],
+    place = paths.WARM_STARTED.format(game=game.name, model=model)
+    language_model = load_model(Path(paths.results(config.scale)) / place)
+    sampling = Evaluation(**merge({"opponents": []}, config.evaluation, game.evaluation))
+    return PolicySampler(
+        Policy(language_model, game_of(game.entry)),
+        in_order(seed, "play", "opponent"),
+        temperature=sampling.temperature,
+        max_new_tokens=sampling.max_new_tokens,
     )
 
 

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from social_dilemmas.agents.agent import Agent, Kind
 from social_dilemmas.agents.human.player import HumanPlayer, play_in_terminal, question
 from social_dilemmas.agents.human.scoreboard import prose, table
 from social_dilemmas.agents.play import play
 from social_dilemmas.agents.player import Player
-from social_dilemmas.agents.scripted.player import scripted_player, scripted_player_names
+from social_dilemmas.agents.scripted.player import scripted_player_names
 from social_dilemmas.games import build_game, game_names
 from social_dilemmas.games.game import Match, Turn
 from social_dilemmas.games.grammar import Choice, Grammar, Text
@@ -83,9 +84,9 @@ def sit(
     seat: int = 0,
 ) -> Match:
     match = build_game(game, rounds).start(seed)
-    opponent = scripted_player(game, other) if isinstance(other, str) else other
-    terminal = {"ask": session.ask, "show": session.show}
-    play_in_terminal(match, seat, opponent, opponent_name=str(other), **terminal)
+    opponent = Agent(str(other), Kind.SCRIPTED)
+    made = {} if isinstance(other, str) else {opponent: other}
+    play_in_terminal(match, seat, opponent, made=made, ask=session.ask, show=session.show)
     return match
 
 

@@ -1,6 +1,6 @@
 """Playing matches, whoever sits in their seats: the one way for training, evaluation and people."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from typing import Any, Protocol, TypeVar
@@ -11,6 +11,7 @@ from social_dilemmas.games.game import Game, Match, Turn
 
 Place = tuple[Match, int]  # a match and a seat
 OnReply = Callable[[Turn, str], None]
+Seats = Sequence[tuple[Player, Player]]
 ModelPlayer = TypeVar("ModelPlayer", bound=Player, covariant=True)
 
 
@@ -92,34 +93,43 @@ def play_batch(
 
 def play(
     matches: Sequence[Match],
-    seats: Sequence[tuple[Player, Player]],
+    seats: Seats,
     on_reply: OnReply | None = None,
 ) -> None:
     """Play all matches to their end, in lockstep.
 
-    At every step each player object is called once, with all of its turns in all matches, ordered by match and then
-    by seat. So a player that sits in many seats can answer them in one batch.
+    At every step each player object is called once, with all of its turns in all matches, ordered
+    by match and then by seat. So a player that sits in many seats can answer them in one batch.
 
     Args:
         matches: new matches, or matches in progress, of any games and lengths.
         seats: the players of seats 0 and 1, for each match.
-        on_reply: called with every turn and its reply, before the matches take the replies of a step.
+        on_reply: called with each turn and its reply, once all players of a step have replied and
+            before the matches take the replies.
     """
-    pairs = list(zip(matches, seats, strict=True))
+    for turns, replies in batches(matches, seats):
+        if on_reply is not None:
+            for turn, reply in zip(turns, replies, strict=True):
+                on_reply(turn, reply)
+
+
+def batches(matches: Sequence[Match], seats: Seats) -> Iterator[tuple[list[Turn], list[str]]]:
+    """`play`, giving the turns and replies of each call of a player, once all players of the step
+    have replied and before the matches take the replies.
+    """
     while True:
-        pending: dict[int, tuple[Player, list[tuple[int, Turn]]]] = {}
-        for index, (match, players) in enumerate(pairs):
+        asked: dict[int, tuple[Player, list[Turn]]] = {}
+        for match, players in zip(matches, seats, strict=True):
             for turn in match.turns():
                 player = players[turn.seat]
-                pending.setdefault(id(player), (player, []))[1].append((index, turn))
-        if not pending:
+                asked.setdefault(id(player), (player, []))[1].append(turn)
+        if not asked:
             return
-        replies: dict[int, dict[int, str]] = {}
-        for player, asked in pending.values():
-            answers = player.reply([turn for _, turn in asked])
-            for (index, turn), answer in zip(asked, answers, strict=True):
-                if on_reply is not None:
-                    on_reply(turn, answer)
-                replies.setdefault(index, {})[turn.seat] = answer
-        for index, by_seat in replies.items():
-            matches[index].take(by_seat)
+        answered = [(turns, player.reply(turns)) for player, turns in asked.values()]
+        taken: dict[Match, dict[int, str]] = {}
+        for turns, replies in answered:
+            for turn, reply in zip(turns, replies, strict=True):
+                taken.setdefault(turn.match, {})[turn.seat] = reply
+        yield from answered
+        for match, by_seat in taken.items():
+            match.take(by_seat)

@@ -33,7 +33,7 @@ class Run:
         depends_on: Mapping[str, Any],
         ranks: Ranks = ALONE,
     ) -> None:
-        """Prepare a run; `depends_on` holds all that its results depend on: checkpoints of anything else aren't used."""
+        """Prepare a run; checkpoints that depend on anything else than `depends_on` are never used."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.record = record

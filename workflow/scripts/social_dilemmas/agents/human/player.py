@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 import rich
 from rich.console import RenderableType
 
+from social_dilemmas.agents.agent import Agent, Kind
 from social_dilemmas.agents.human.form import options_in_words
 from social_dilemmas.agents.human.scoreboard import final_score, heading, prose, rounds_so_far
-from social_dilemmas.agents.play import play
+from social_dilemmas.agents.play import Players, Sampler, play_batch
 from social_dilemmas.agents.player import Player
 from social_dilemmas.games.game import Match, Turn
 from social_dilemmas.games.grammar import Choice, Grammar, Literal, Part, Text
@@ -114,22 +115,32 @@ def understood(part: Choice | Text, following: Part | None, line: str) -> str:
 def play_in_terminal(
     match: Match,
     seat: int,
-    opponent: Player,
+    opponent: Agent,
     *,
-    opponent_name: str,
+    sampler: Sampler[Player] | None = None,
+    made: Mapping[Agent, Player] | None = None,
     ask: Ask = input,
     show: Show = rich.print,
 ) -> None:
     """Play a new match between a person and an opponent, from the first word to the last.
 
     Leaving it (with `q`, the end of the input, or Ctrl-C) shows the score so far.
+
+    Args:
+        match: the match.
+        seat: where the person sits.
+        opponent: who sits in the other seat.
+        sampler: plays for an opponent that is a language model.
+        made: players of agents that are made already.
+        ask, show: the terminal.
     """
-    person = HumanPlayer(ask=ask, show=show)
+    person, player = Agent("you", Kind.HUMAN), HumanPlayer(ask=ask, show=show)
     show(heading(match.game.title))
-    show(prose(f"You play against {opponent_name}. {HOW_TO}"))
+    show(prose(f"You play against {opponent.name}. {HOW_TO}"))
     seats = (person, opponent) if seat == 0 else (opponent, person)
+    players = Players(match.game, {person: player, **(made or {})})
     try:
-        play([match], [seats], on_reply=person.remember)
+        play_batch([match], [seats], players, sampler, player.remember)
     except (LeftError, KeyboardInterrupt):
         show(prose(f"You left in round {len(match.history) + 1}."))
     show(final_score(match, seat))

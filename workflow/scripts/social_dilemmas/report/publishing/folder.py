@@ -63,9 +63,7 @@ def publish(config: Config, results: Path, licence: Path, output: Path) -> list[
     return [Path("adapters", agent.folder) for agent in agents]
 
 
-def _fill(
-    folder: Path, config: Config, results: Path, agents: Sequence[Trained]
-) -> None:
+def _fill(folder: Path, config: Config, results: Path, agents: Sequence[Trained]) -> None:
     folder.mkdir(parents=True)
     bases: dict[Path, BaseModel] = {}
     for agent in agents:
