@@ -15,7 +15,7 @@ from social_dilemmas.config.settings import merge, training_settings
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game, game_names
 from social_dilemmas.method.warm_start import Population
-from social_dilemmas.policy.model import LanguageModel, write_base_model
+from social_dilemmas.policy.model import LanguageModel, load_model, write_base_model
 from social_dilemmas.policy.policy import Policy
 from social_dilemmas.run.conversation import conversation_of
 from social_dilemmas.run.resources import Estimates, Needs
@@ -109,11 +109,9 @@ def test_weights_are_counted(tiny: LanguageModel) -> None:
 
 @pytest.mark.parametrize("rank", [2, 8])
 def test_weights_of_an_adapter_are_counted(base_model: Path, rank: int) -> None:
-    from social_dilemmas.policy.adapters import attach_learner
-    from social_dilemmas.policy.model import load_model
-
-    model = attach_learner(load_model(base_model, device="cpu"), rank=rank, alpha=4, seed=0)
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    policy = Policy(load_model(base_model, device="cpu"), build_game("split", 2))
+    policy.add_learner(rank=rank, alpha=4, seed=0)
+    trained = sum(p.numel() for p in policy.model.parameters() if p.requires_grad)
     assert shape_of(TINY).adapter_parameters(rank) == trained
 
 
