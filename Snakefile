@@ -49,95 +49,44 @@ rule everything:
         "Everything is there, and all further experiments"
 
 
-rule base:
-    input:
-        expand("<results>/base/{model}", model=MODELS),
-    message:
-        "The base models are there"
+def made(kind):
+    """All files of a kind; see `catalogue.files`."""
+    return [f"<results>/{path}" for path in FILES[kind].values()]
 
 
-rule warm_start:
-    input:
-        expand("<results>/warm_start/{game}/{model}/model", game=GAMES, model=MODELS),
-    message:
-        "The warm-started models are there"
+STAGES = {  # target: its files, and what it says when they are there
+    "base": (expand(f"<results>/{paths.BASE}", model=MODELS), "The base models are there"),
+    "warm_start": (
+        expand(f"<results>/{paths.WARM_STARTED}", game=GAMES, model=MODELS),
+        "The warm-started models are there",
+    ),
+    "training": (files_of_agents("adapter", further=False), "The agents are trained"),
+    "cross_play": (made("cross_play_matches"), "The cross-play matches are there"),
+    "exploitability": (made("learner_matches"), "The learners have met their opponents"),
+    "ablations": (made("variant_matches"), "The ablations are there"),
+    "tournament": (
+        made("tournament_matches") + made("strategy_matches"),
+        "The tournament is played",
+    ),
+    "tables": (expand("<results>/tables/{table}.csv", table=TABLES), "The tables are there"),
+    "figures": (expand("<results>/figures/{figure}.pdf", figure=FIGURES), "The figures are there"),
+    "transcripts": ("<results>/transcripts/index.html", "The transcripts are there"),
+    "pages": (
+        [
+            "<results>/run.html",
+            "<results>/transcripts/index.html",
+            *expand("<results>/tables/{table}.html", table=TABLES),
+        ],
+        "The pages of the report are there",
+    ),
+}
 
+for stage, (files, said) in STAGES.items():
 
-rule training:
-    input:
-        expand(
-            "<results>/training/{game}/{model}/{algorithm}/seed-{seed}/adapter",
-            game=GAMES,
-            model=MODELS,
-            algorithm=ALGORITHMS,
-            seed=SEEDS,
-        ),
-    message:
-        "The agents are trained"
-
-
-rule cross_play:
-    input:
-        expand("<results>/cross_play/{game}/{model}/matches.parquet", game=GAMES, model=MODELS),
-    message:
-        "The cross-play matches are there"
-
-
-rule exploitability:
-    input:
-        expand(
-            "<results>/exploitability/{game}/{model}/matches.parquet",
-            game=LEARNER_GAMES,
-            model=MODELS,
-        ),
-    message:
-        "The learners have met their opponents"
-
-
-rule ablations:
-    input:
-        variant_files("<results>/ablations/{game}/{model}/{variant}/matches.parquet"),
-    message:
-        "The ablations are there"
-
-
-rule tables:
-    input:
-        expand("<results>/tables/{table}.csv", table=TABLES),
-    message:
-        "The tables are there"
-
-
-rule figures:
-    input:
-        expand("<results>/figures/{figure}.pdf", figure=FIGURES),
-    message:
-        "The figures are there"
-
-
-rule tournament:
-    input:
-        expand(
-            "<results>/tournament/{game}/{model}/matches.parquet",
-            game=TOURNAMENTS,
-            model=MODELS,
-        ),
-        expand("<results>/tournament/{game}/strategies.parquet", game=TOURNAMENTS),
-    message:
-        "The tournament is played"
-
-
-rule transcripts:
-    input:
-        "<results>/transcripts/index.html",
-    message:
-        "The transcripts are there"
-
-
-rule pages:
-    input:
-        "<results>/run.html",
-        "<results>/transcripts/index.html",
-        expand("<results>/tables/{table}.html", table=TABLES),
-    message:
-        "The pages of the report are there"
+    rule:
+        name:
+            stage
+        input:
+            files,
+        message:
+            said

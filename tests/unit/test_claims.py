@@ -8,22 +8,26 @@ import pandas as pd
 import pytest
 import yaml
 
-from social_dilemmas.agents.agent import WARM_START, is_learner, learner_name
+from social_dilemmas.agents.agent import is_learner, learner_name
 from social_dilemmas.agents.axelrod.kinds import KINDS
 from social_dilemmas.agents.scripted.player import scripted_player_names
 from social_dilemmas.config.settings import ablated
 from social_dilemmas.games import build_game
+from social_dilemmas.report.claims_text import format_claims
 from social_dilemmas.statistics.claims import (
     CHANGE,
     CLAIMS,
     CRITERIA,
-    FURTHER_CRITERIA,
     Criterion,
+    all_claims,
     claims,
-    format_claims,
+    judge,
 )
 
 Row = tuple[str, str, str, str, str, float, float, float]
+
+MAIN = [criterion for criterion in CRITERIA if not criterion.further]
+FURTHER = [criterion for criterion in CRITERIA if criterion.further]
 
 MEASURED: list[Row] = [
     ("prisoners_dilemma", "naive", "naive", "same seed", "payoff", 1.05, 1.0, 1.2),
@@ -40,31 +44,28 @@ MEASURED: list[Row] = [
 
 
 def table(rows: list[Row], model: str = "embedded") -> pd.DataFrame:
-    names = ["game", "agent", "opponent", "pairing", "quantity", "mean", "low", "high"]
+    names = ["game", "agent", "opponent", "seed_relation", "quantity", "mean", "low", "high"]
     frame = pd.DataFrame(rows, columns=names)
     frame.insert(0, "model", model)
     return frame
 
 
-def verdicts(frame: pd.DataFrame) -> dict[tuple[str, str], tuple[bool, bool]]:
-    return {
-        (row["agent"], row["opponent"]): (row["holds"], row["interval_holds"])
-        for row in frame.to_dict("records")
-        if row["quantity"] == "points a round"
-    }
+def judged(*tables: pd.DataFrame) -> pd.DataFrame:
+    return judge(tables, MAIN)
 
 
-def test_the_mean_decides_and_the_interval_is_told_apart() -> None:
-    found = verdicts(claims([table(MEASURED)]))
-    assert found["naive", "itself"] == (True, False)
-    assert found["advantage_alignment", "itself"] == (False, False)
-    assert found["advantage_alignment", "always_b"] == (True, True)
-
-
-def test_self_play_is_with_the_same_seed() -> None:
-    row = claims([table(MEASURED)]).iloc[0]
-    assert (row["claim"], row["agent"], row["value"]) == ("C1", "naive", 1.05)
-    assert row["bound"] == "<= 1.15"
+def test_the_mean_decides_and_the_interval_is_reported_separately() -> None:
+    """Self-play is with the same seed."""
+    frame = judged(table(MEASURED))
+    points = frame[frame["quantity"] == "points a round"].set_index(["agent", "opponent"])
+    found = points[["value", "holds", "interval_holds"]].T.to_dict("list")
+    assert found["naive", "itself"] == [1.05, True, False]
+    assert found["advantage_alignment", "itself"] == [2.5, False, False]
+    assert found["advantage_alignment", "always_b"] == [0.9, True, True]
+    missing = found["sum_of_rewards", "itself"]  # wasn't measured
+    assert math.isnan(missing[0])
+    assert missing[1:] == [False, False]
+    assert points["bound"].iloc[0] == "<= 1.15"
 
 
 def test_behaviour_comes_from_the_fingerprints() -> None:
@@ -75,37 +76,15 @@ def test_behaviour_comes_from_the_fingerprints() -> None:
             *("all", "cooperation_after_CC", 0.97, 0.96, 0.98),
         )
     ]
-    row = claims([table(MEASURED), table(rows)], [criterion]).iloc[0]
+    row = judge([table(MEASURED), table(rows)], [criterion]).iloc[0]
     assert row["quantity"] == "cooperates after both cooperated"
-    assert row["holds"]
-    assert row["interval_holds"]
+    assert (row["holds"], row["interval_holds"]) == (True, True)
 
 
-def test_what_was_not_measured_does_not_hold() -> None:
-    found = claims([table(MEASURED)])
-    row = found[found["agent"] == "sum_of_rewards"].iloc[0]
-    assert math.isnan(row["value"])
-    assert not row["holds"]
-    assert not row["interval_holds"]
-
-
-def test_games_that_were_not_played_have_no_rows() -> None:
-    assert set(claims([table(MEASURED)])["game"]) == {"prisoners_dilemma"}
-
-
-def test_every_model_has_its_rows() -> None:
-    both = pd.concat([table(MEASURED), table(MEASURED, "another")])
-    assert len(claims([both])) == 2 * len(claims([table(MEASURED)]))
-
-
-@pytest.mark.parametrize(
-    ("direction", "value", "holds"),
-    [("<=", 2, True), ("<=", 2.01, False), (">=", 2, True), (">=", 1.99, False)]
-    + [(direction, math.nan, False) for direction in ("<=", ">=")],
-)
-def test_bounds_belong_to_what_holds(direction: str, value: float, holds: bool) -> None:
-    criterion = Criterion("C1", "split", "naive", "itself", "payoff", direction, 2)
-    assert criterion.holds(value) is holds
+def test_only_games_that_were_played_have_rows_and_every_model_its_own() -> None:
+    one = judged(table(MEASURED))
+    assert set(one["game"]) == {"prisoners_dilemma"}
+    assert len(judged(pd.concat([table(MEASURED), table(MEASURED, "another")]))) == 2 * len(one)
 
 
 TRAINED = {"naive", "sum_of_rewards", "advantage_alignment"}
@@ -113,14 +92,14 @@ TRAINED = {"naive", "sum_of_rewards", "advantage_alignment"}
 
 def test_criteria_name_things_that_exist() -> None:
     quantities = {"payoff", "payoff_opponent", "welfare_share"}
-    for criterion in CRITERIA:
-        assert criterion.claim in CLAIMS
+    for criterion in MAIN:
         assert criterion.agent in TRAINED
         opponents = {"itself", "everyone", *scripted_player_names(criterion.game)}
         assert criterion.opponent in opponents
         assert criterion.quantity in quantities | set(build_game(criterion.game, 10).behaviours)
-        assert criterion.direction in ("<=", ">=")
         assert not criterion.whole
+    assert {criterion.claim for criterion in CRITERIA} == CLAIMS.keys()
+    assert {criterion.direction for criterion in CRITERIA} == {"<=", ">="}
 
 
 def test_further_criteria_are_about_what_the_default_configuration_measures() -> None:
@@ -128,8 +107,7 @@ def test_further_criteria_are_about_what_the_default_configuration_measures() ->
     learners = {
         game["name"]: game.get("exploitability", {}).get("learners", {}) for game in config["games"]
     }
-    for criterion in FURTHER_CRITERIA:
-        assert criterion.claim in CLAIMS
+    for criterion in FURTHER:
         quantities = {"payoff", "payoff_opponent"} | set(build_game(criterion.game, 10).behaviours)
         if is_learner(criterion.agent):
             quantities |= {"payoff_gap"}
@@ -144,25 +122,23 @@ def test_further_criteria_are_about_what_the_default_configuration_measures() ->
             assert criterion.opponent in KINDS
             assert criterion.game == "prisoners_dilemma"
         assert criterion.quantity in quantities
-    assert {criterion.claim for criterion in (*CRITERIA, *FURTHER_CRITERIA)} == CLAIMS.keys()
 
 
-GAP = Criterion("C2", "split", learner_name("naive"), WARM_START, "payoff_gap", ">=", 0, whole=True)
-
-
+@pytest.mark.parametrize("direction", ["<=", ">="])
+@pytest.mark.parametrize("whole", [False, True])
 @pytest.mark.parametrize(
-    ("interval", "holds"),
-    [((2.0, 0.5, 3.0), True), ((2.0, -0.5, 3.0), False), ((-1.0, -2.0, -0.5), False)],
+    "interval",
+    [(2.0, 0.5, 3.0), (2.0, 2.0, 2.0), (2.01, 2.001, 2.1), (1.99, 1.5, 1.999), (math.nan,) * 3],
 )
-def test_some_criteria_want_the_whole_interval(
-    interval: tuple[float, float, float], holds: bool
+def test_bounds_belong_to_what_holds(
+    direction: str, whole: bool, interval: tuple[float, float, float]
 ) -> None:
+    criterion = Criterion("C2", "split", "naive_learner", "warm_start", "payoff_gap", direction, 2)
     rows: list[Row] = [("split", "naive_learner", "warm_start", "all", "payoff_gap", *interval)]
-    found = claims([table(rows)], [GAP]).iloc[0]
-    assert (found["holds"], found["interval_holds"]) == (holds, holds)
-    assert found["value"] == interval[0]
-    mean_decides = claims([table(rows)], [replace(GAP, whole=False)]).iloc[0]
-    assert mean_decides["holds"] == (interval[0] >= 0)
+    found = judge([table(rows)], [replace(criterion, whole=whole)]).iloc[0]
+    within = [end <= 2 if direction == "<=" else end >= 2 for end in interval]
+    assert found["interval_holds"] == all(within)
+    assert found["holds"] == (all(within) if whole else within[0])
 
 
 def ablations(*rows: tuple[str, str, float, float, float]) -> pd.DataFrame:
@@ -183,7 +159,7 @@ def test_changes_of_ablations_are_quantities_of_their_own() -> None:
         ("no_group_baseline", "greedy", -1.0, -2.0, 0.5),
         ("with_buffer", "itself", 2.0, 1.0, 3.0),
     )
-    found = claims([frame], [one for one in FURTHER_CRITERIA if one.claim == "C5"])
+    found = judge([frame], [one for one in FURTHER if one.claim == "C5"])
     verdict = {
         (row["agent"], row["opponent"]): (row["value"], row["low"], row["high"], row["holds"])
         for row in found.to_dict("records")
@@ -198,58 +174,51 @@ def test_changes_of_ablations_are_quantities_of_their_own() -> None:
 def test_payoffs_of_variants_can_be_looked_up_too() -> None:
     frame = ablations(("with_buffer", "itself", 2.0, 1.0, 3.0))
     criterion = Criterion("C5", "trust_and_split", "with_buffer", "itself", "payoff", ">=", 39.5)
-    row = claims([frame], [criterion]).iloc[0]
+    row = judge([frame], [criterion]).iloc[0]
     assert (row["value"], row["low"], row["high"], row["holds"]) == (40, 39, 41, True)
 
 
 def test_where_tables_say_the_same_the_first_counts() -> None:
     other = [(*row[:5], 9.0, 8.0, 10.0) for row in MEASURED]
-    first = claims([table(MEASURED), table(other)])
-    pd.testing.assert_frame_equal(first, claims([table(MEASURED)]))
-    assert claims([table(other), table(MEASURED)])["value"].max() == 9
+    first = judged(table(MEASURED), table(other))
+    pd.testing.assert_frame_equal(first, judged(table(MEASURED)))
+    assert judged(table(other), table(MEASURED))["value"].max() == 9
 
 
-def test_rows_are_ordered_by_claim_game_and_agent() -> None:
+def test_rows_are_ordered_by_model_claim_game_and_agent(tmp_path: Path) -> None:
     games = ("split", "trust_and_split", "prisoners_dilemma")
-    rows: list[Row] = [(game, "naive", "naive", "all", "payoff", 1.0, 1.0, 1.0) for game in games]
-    mixed = [*reversed(FURTHER_CRITERIA), *reversed(CRITERIA)]
-    found = claims([table(rows)], mixed)
-    assert len(found) == len(mixed)
-    assert list(found["claim"]) == sorted(found["claim"])
-    for _, of_claim in found.groupby("claim"):
+    rows: list[Row] = [(game, "naive", "grim", "all", "payoff", 1.0, 1.0, 1.0) for game in games]
+    pd.concat([table(rows, "b"), table(rows, "a")]).to_csv(tmp_path / "measured.csv", index=False)
+    found = all_claims({"measured": tmp_path / "measured.csv"})
+    assert list(found["model"]) == ["a"] * len(CRITERIA) + ["b"] * len(CRITERIA)
+    groups = found[found["model"] == "a"][["claim", "game", "agent"]]
+    together = groups.drop_duplicates()
+    assert list(together["claim"]) == sorted(together["claim"])
+    # the rows of a game, and of an agent in it, stand together
+    assert (groups != groups.shift()).any(axis=1).sum() == len(together)
+    for _, of_claim in together.groupby("claim"):
         order = ["prisoners_dilemma", "split", "trust_and_split"]
-        places = [order.index(game) for game in of_claim["game"]]
-        assert places == sorted(places)
-        for _, of_game in of_claim.groupby("game"):  # an agent's rows stand together
-            agents = list(of_game["agent"])
-            assert agents == sorted(agents, key=list(dict.fromkeys(agents)).index)
-    of_c5 = found[found["claim"] == "C5"]  # agents that no other claim is about, by name
-    assert list(dict.fromkeys(of_c5["agent"])) == ["no_buffer", "no_group_baseline", "with_buffer"]
-    of_c3 = found[(found["claim"] == "C3") & (found["game"] == "prisoners_dilemma")]
-    assert list(dict.fromkeys(of_c3["agent"])) == ["advantage_alignment", "sum_of_rewards"]
-    # each model's rows together
-    both = claims([pd.concat([table(rows, "b"), table(rows, "a")])], mixed)
-    assert list(both["model"]) == ["a"] * len(mixed) + ["b"] * len(mixed)
+        assert list(of_claim["game"]) == sorted(of_claim["game"], key=order.index)
+    only_main = claims({"measured": tmp_path / "measured.csv"})
+    assert len(only_main) == 2 * len(MAIN)
 
 
-def test_games_that_no_claim_is_about_leave_an_empty_table(tmp_path: Path) -> None:
-    rows: list[Row] = [("stag_hunt", "naive", "naive", "all", "payoff", 1.0, 1.0, 1.0)]
-    found = claims([table(rows)], (*CRITERIA, *FURTHER_CRITERIA))
+def test_games_that_no_claim_is_about_leave_an_empty_table() -> None:
+    rows: list[Row] = [("stag_hunt", "naive", "grim", "all", "payoff", 1.0, 1.0, 1.0)]
+    found = judge([table(rows)], CRITERIA)
     assert len(found) == 0
-    assert list(found) == list(claims([table(MEASURED)]))
+    assert list(found) == list(judged(table(MEASURED)))
     assert "0 of 0 bounds hold" in format_claims(found)
 
 
 def test_terminal_text_is_narrow_and_says_what_failed() -> None:
-    criteria = (*CRITERIA, *FURTHER_CRITERIA)
     everything = [
         (one.game, one.agent, one.opponent, "all", one.quantity, 100.25, 99.75, 101.55)
-        for one in criteria
+        for one in CRITERIA
     ]
-    text = format_claims(claims([table(everything)], criteria))
-    assert max(map(len, text.splitlines())) <= 100
-    text = format_claims(claims([table(MEASURED)]))
-    assert max(map(len, text.splitlines())) <= 100
+    text = format_claims(judged(table(MEASURED)))
+    for each in (text, format_claims(judge([table(everything)], CRITERIA))):
+        assert max(map(len, each.splitlines())) <= 100
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert "yes in self-play points a round 1.05 [1.00, 1.20] <= 1.15" in lines
     assert "NO in self-play points a round 2.50 [2.40, 2.70] >= 2.6" in lines

@@ -1,10 +1,9 @@
 """Figures from a small made-up experiment: scripted players stand in for the trained ones."""
 
 import itertools
-import subprocess
-import sys
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,22 +21,11 @@ from social_dilemmas.agents.play import play
 from social_dilemmas.agents.player import Player
 from social_dilemmas.agents.scripted.noise import Noisy
 from social_dilemmas.agents.scripted.player import scripted_player
-from social_dilemmas.games import build_game
+from social_dilemmas.games import build_game, declare
 from social_dilemmas.games.game import SEATS, Game, Match
-from social_dilemmas.report.figures import (
-    ablations,
-    cross_play,
-    exploitability,
-    fingerprints,
-    invalid_replies,
-    learning_against_fixed,
-    learning_curves,
-    naive_learning_curves,
-    proposals,
-    style,
-    truthfulness,
-)
-from social_dilemmas.report.figures.curves import summarise
+from social_dilemmas.report.catalogue import FIGURES
+from social_dilemmas.report.figures import learning_against_fixed, style
+from social_dilemmas.report.figures.curves import REFERENCE, summarise
 from social_dilemmas.statistics import tables
 from social_dilemmas.statistics.references import references
 
@@ -127,7 +115,7 @@ def metrics(game: str, algorithm: str, seed: int) -> pd.DataFrame:
         {
             "iteration": iteration,
             "payoff": payoff,
-            "payoff_other": 0.8 * payoff,
+            "payoff_opponent": 0.8 * payoff,
             "invalid_rate": 0.3 * (1 - way),
             "seconds_sampling": 0.5,
         }
@@ -180,51 +168,55 @@ def experiment(folder: Path, count: int) -> dict[str, pd.DataFrame]:
         path = folder / f"{game}-{algorithm}-{seed}.csv"
         metrics(game, algorithm, seed).to_csv(path, index=False)
         runs[game, "embedded", algorithm, seed] = path
-    files, learners, variants = {}, {}, {}
+    files, learners, standard, variants = {}, {}, {}, {}
     for game in GAMES:
         played = matches(game, count)
         files[game, "embedded"] = folder / f"{game}.parquet"
         played.to_parquet(files[game, "embedded"])
+        standard[game, "embedded", "advantage_alignment"] = files[game, "embedded"]
         learners[game, "embedded"] = folder / f"{game}-learners.parquet"
         learned(played).to_parquet(learners[game, "embedded"])
         for variant in VARIANTS:
             variants[game, "embedded", variant] = folder / f"{game}-{variant}.parquet"
             varied(played, variant).to_parquet(variants[game, "embedded", variant])
-    curves, prints = tables.learning_curves(runs), tables.fingerprints(files)
     against = {
         (game, model, algorithm, opponent, seed): path
         for (game, model, algorithm, seed), path in runs.items()
         for opponent in LEARNING.get(algorithm, [])
         if game != "split" or opponent in ("naive", "warm_start")
     }
-    entries = [{"name": game, "rounds": 10, "rules": {}} for game in GAMES]
     return {
-        "learning_curves": learning_curves.table(curves, entries),
-        "cross_play": cross_play.table(tables.cross_play(files)),
-        "fingerprints": fingerprints.table(prints),
-        "proposals": proposals.table(prints),
-        "truthfulness": truthfulness.table(curves, prints),
-        "naive_learning_curves": naive_learning_curves.table(curves, entries),
-        "invalid_replies": invalid_replies.table(curves),
-        "learning_against_fixed": learning_against_fixed.table(
-            tables.learning_against_fixed(against)
-        ),
-        "exploitability": exploitability.table(tables.exploitability(learners)),
-        "ablations": ablations.table(tables.ablations(files, variants, "advantage_alignment")),
+        "learning_curves": tables.learning_curves(runs),
+        "cross_play": tables.cross_play(files),
+        "fingerprints": tables.fingerprints(files),
+        "learning_against_fixed": tables.learning_against_fixed(against),
+        "exploitability": tables.exploitability(learners),
+        "ablations": tables.ablations(standard, variants),
     }
 
 
-MODULES = (
-    *(learning_curves, cross_play, fingerprints, proposals, truthfulness, naive_learning_curves),
-    *(invalid_replies, learning_against_fixed, exploitability, ablations),
-)
-DRAW = {module.__name__.rpartition(".")[2]: module.draw for module in MODULES}
+DRAWN = {name: entry for name, entry in FIGURES.items() if name != "tournament"}
+"""The tournament has a test of its own."""
+
+
+def draw(name: str, table: pd.DataFrame) -> Figure:
+    """A figure of the catalogue, from the table of what it shows."""
+    module = import_module(f"social_dilemmas.report.figures.{FIGURES[name].module}")
+    figure: Figure = module.draw(table)
+    return figure
 
 
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, pd.DataFrame]]:
     """The table of every figure."""
-    return experiment(tmp_path_factory.mktemp("experiment"), count=2)
+    declare([{"name": game, "rounds": 10, "rules": {}} for game in GAMES])
+    made = experiment(tmp_path_factory.mktemp("experiment"), count=2)
+    found = {}
+    for name, entry in DRAWN.items():
+        module = import_module(f"social_dilemmas.report.figures.{entry.module}")
+        found[name] = module.table(*map(made.__getitem__, entry.tables), **entry.arguments)
+    yield found
+    declare([])
 
 
 def one_game(table: pd.DataFrame) -> pd.DataFrame:
@@ -255,7 +247,7 @@ def words(figure: Figure) -> list[str]:
     return [text.get_text() for text in texts_of(figure)]
 
 
-@pytest.mark.parametrize("name", DRAW)
+@pytest.mark.parametrize("name", DRAWN)
 def test_saving_again_gives_the_same_bytes(
     name: str, shown: dict[str, pd.DataFrame], tmp_path: Path
 ) -> None:
@@ -265,19 +257,19 @@ def test_saving_again_gives_the_same_bytes(
     again = pd.read_csv(tmp_path / "numbers.csv")
     for folder, table in (("first", numbers), ("again", again)):
         outputs = [tmp_path / folder / f"{name}{suffix}" for suffix in (".pdf", ".svg", ".png")]
-        style.save(DRAW[name](table), outputs)
+        style.save(draw(name, table), outputs)
     for output in outputs:
         first = (tmp_path / "first" / output.name).read_bytes()
         assert first == output.read_bytes(), output.name
         assert len(first) > 5000
 
 
-@pytest.mark.parametrize("name", [*DRAW, "fingerprints, backwards"])
+@pytest.mark.parametrize("name", [*DRAWN, "fingerprints, backwards"])
 def test_no_text_lies_over_other_text_or_leaves_the_figure(
     name: str, shown: dict[str, pd.DataFrame]
 ) -> None:
     name, _, backwards = name.partition(", ")
-    figure = DRAW[name](shown[name][::-1] if backwards else shown[name])
+    figure = draw(name, shown[name][::-1] if backwards else shown[name])
     renderer = FigureCanvasAgg(figure).get_renderer()
     boxes = {text: text.get_window_extent(renderer) for text in texts_of(figure)}
     for text, box in boxes.items():
@@ -289,30 +281,30 @@ def test_no_text_lies_over_other_text_or_leaves_the_figure(
 
 @pytest.mark.parametrize("name", ["learning_curves", "fingerprints", "cross_play"])
 def test_there_is_one_titled_panel_for_each_game(name: str, shown: dict[str, pd.DataFrame]) -> None:
-    figure = DRAW[name](shown[name])
+    figure = draw(name, shown[name])
     titles = [axis.get_title(loc="left") for axis in figure.axes]
     assert [title for title in titles if title] == [build_game(game, 1).title for game in GAMES]
 
 
 def test_several_models_have_panels_of_their_own(shown: dict[str, pd.DataFrame]) -> None:
-    for name, draw in DRAW.items():
+    for name in DRAWN:
         if name == "naive_learning_curves":
             continue  # it has all models in one panel
         table = one_game(shown[name])
         both = pd.concat([table, table.assign(model="another")], ignore_index=True)
         one, two = (
-            sum(bool(axis.get_title(loc="left")) for axis in draw(each).axes)
+            sum(bool(axis.get_title(loc="left")) for axis in draw(name, each).axes)
             for each in (table, both)
         )
         assert two == 2 * one, name
-        assert any("another" in text for text in words(draw(both))), name
+        assert any("another" in text for text in words(draw(name, both))), name
 
 
 def test_lines_are_drawn_through_the_numbers_of_the_table(
     shown: dict[str, pd.DataFrame],
 ) -> None:
     table = shown["learning_curves"]
-    axis = learning_curves.draw(table).axes[0]
+    axis = draw("learning_curves", table).axes[0]
     wanted = table[
         (table["game"] == "prisoners_dilemma")
         & (table["algorithm"] == "naive")
@@ -338,14 +330,9 @@ def test_the_mean_and_the_range_are_those_of_the_seeds() -> None:
     }
 
 
-def test_reference_payoffs_are_those_of_the_rules() -> None:
-    entries: list[dict[str, Any]] = [
-        {"name": "prisoners_dilemma", "rounds": 4, "rules": {"punishment": 1.5}},
-        {"name": "split", "rounds": 10, "rules": {}},
-        {"name": "trust_and_split", "rounds": 10, "rules": {}},
-    ]
-    found = references(entries).set_index(["game", "reference"])["payoff"]
-    assert found["prisoners_dilemma", "both greedy"] == 1.5
+def test_reference_payoffs_are_those_of_the_rules(shown: dict[str, pd.DataFrame]) -> None:
+    found = references(GAMES).set_index(["game", "reference"])["payoff"]
+    assert found["prisoners_dilemma", "both greedy"] == 1
     assert found["prisoners_dilemma", "welfare-optimal"] == 3
     assert found["split", "both greedy"] == pytest.approx(82.5, rel=0.02)
     assert found["split", "welfare-optimal"] == pytest.approx(127.5, rel=0.02)
@@ -354,7 +341,7 @@ def test_reference_payoffs_are_those_of_the_rules() -> None:
 
 
 def test_references_are_named_in_every_panel(shown: dict[str, pd.DataFrame]) -> None:
-    texts = words(learning_curves.draw(shown["learning_curves"]))
+    texts = words(draw("learning_curves", shown["learning_curves"]))
     assert texts.count("both greedy") == texts.count("welfare-optimal") == len(GAMES)
     assert "Payoff per round (points)" in texts
     assert {"Naive RL", "Sum of rewards", "Advantage Alignment"} <= set(texts)
@@ -362,7 +349,7 @@ def test_references_are_named_in_every_panel(shown: dict[str, pd.DataFrame]) -> 
 
 def test_cells_hold_the_numbers_of_the_table(shown: dict[str, pd.DataFrame]) -> None:
     table = shown["cross_play"]
-    texts = words(cross_play.draw(table))
+    texts = words(draw("cross_play", table))
     dilemma = table[table["game"] == "prisoners_dilemma"]
     agents = 4 + len(SCRIPTED["prisoners_dilemma"])
     assert len(dilemma) == agents**2
@@ -374,8 +361,8 @@ def test_cells_hold_the_numbers_of_the_table(shown: dict[str, pd.DataFrame]) -> 
 def test_the_diagonal_is_self_play(shown: dict[str, pd.DataFrame]) -> None:
     table = shown["cross_play"]
     itself = table["agent"] == table["opponent"]
-    assert set(table.loc[itself, "pairing"]) == {"same seed"}
-    assert set(table.loc[~itself, "pairing"]) == {"all"}
+    assert set(table.loc[itself, "seed_relation"]) == {"same seed"}
+    assert set(table.loc[~itself, "seed_relation"]) == {"all"}
 
 
 def test_fingerprints_show_trained_agents_in_every_situation(
@@ -412,7 +399,7 @@ def test_what_was_never_observed_is_left_out(shown: dict[str, pd.DataFrame]) -> 
     table = shown["proposals"].copy()
     never = (table["agent"] == "naive") & (table["quantity"] == "coins_lower_after_grab")
     table.loc[never, ["mean", "low", "high"]] = np.nan
-    assert len(words(proposals.draw(table))) == len(words(proposals.draw(shown["proposals"])))
+    assert len(words(draw("proposals", table))) == len(words(draw("proposals", shown["proposals"])))
 
 
 def test_naive_learning_curves_are_those_of_naive_play_by_model(
@@ -422,15 +409,15 @@ def test_naive_learning_curves_are_those_of_naive_play_by_model(
     table = shown["naive_learning_curves"]
     all_curves = shown["learning_curves"]
     naive = all_curves[all_curves["algorithm"] == "naive"]
-    curves = table[table["line"] != naive_learning_curves.REFERENCE]
+    curves = table[table["line"] != REFERENCE]
     np.testing.assert_array_equal(np.sort(curves["value"]), np.sort(naive["value"]))
     assert set(curves["model"]) == {"embedded"}
-    references_ = table[table["line"] == naive_learning_curves.REFERENCE]
+    references_ = table[table["line"] == REFERENCE]
     assert set(references_["model"]) == {"both greedy", "welfare-optimal"}
     assert len(references_) == 2 * len(GAMES)
-    assert "Naive RL" in words(naive_learning_curves.draw(table))
+    assert "Naive RL" in words(draw("naive_learning_curves", table))
     another = curves.assign(model="another", value=curves["value"] + 1)
-    figure = naive_learning_curves.draw(pd.concat([table, another], ignore_index=True))
+    figure = draw("naive_learning_curves", pd.concat([table, another], ignore_index=True))
     assert {"Embedded", "Another"} <= set(words(figure))
     colours = style.colours(["another", "embedded"])
     for name, part in (("embedded", curves), ("another", another)):
@@ -444,11 +431,11 @@ def test_invalid_replies_are_shares_of_rounds(shown: dict[str, pd.DataFrame]) ->
     assert set(table["algorithm"]) == {*STAND_INS}
     first = table[(table["iteration"] == 0) & (table["line"] == "mean over seeds")]
     assert first["value"].between(0.2, 0.3).all()
-    figure = invalid_replies.draw(table)
+    figure = draw("invalid_replies", table)
     assert "Share of rounds" in words(figure)
     for axis in figure.axes[: len(GAMES)]:
         assert axis.get_ylim()[1] >= table["value"].max()
-    none = invalid_replies.draw(table.assign(value=0.0))  # as with masks: no reply is invalid
+    none = draw("invalid_replies", table.assign(value=0.0))  # as with masks: no reply is invalid
     assert none.axes[0].get_ylim()[1] == pytest.approx(0.1)
 
 
@@ -462,7 +449,7 @@ def test_learning_against_fixed_shows_both_sides(shown: dict[str, pd.DataFrame])
     other = means["trust_and_split", "warm_start", "opponent", "naive"]
     np.testing.assert_allclose(other, 0.8 * learner)
     assert set(table.loc[table["game"] == "split", "opponent"]) == {"naive", "warm_start"}
-    figure = learning_against_fixed.draw(table)
+    figure = draw("learning_against_fixed", table)
     panels = [axis for axis in figure.axes if axis.get_visible()]
     assert [axis.get_title(loc="left").split()[-1] for axis in panels] == [
         *("start", "RL", "rewards", "Alignment", "Random"),
@@ -483,7 +470,7 @@ def test_learning_against_one_opponent_alone() -> None:
     rows = [
         ("m", "split", "naive", opponent, 0, 0, quantity, value)
         for opponent, value in (("advantage_alignment", 1.0), ("naive", 2.0))
-        for quantity in ("payoff", "payoff_other", "entropy")
+        for quantity in ("payoff", "payoff_opponent", "entropy")
     ]
     columns = ["model", "game", "algorithm", "opponent", *tables.CURVE_COLUMNS[3:]]
     curves = pd.DataFrame(rows, columns=columns)
@@ -491,7 +478,7 @@ def test_learning_against_one_opponent_alone() -> None:
     assert set(alone["opponent"]) == {"advantage_alignment"}
     assert set(alone["side"]) == {"learner", "opponent"}
     assert set(alone["value"]) == {1.0}
-    figure = learning_against_fixed.draw(alone)
+    figure = draw("learning_against_fixed", alone)
     assert len(figure.axes) == 1
     assert set(learning_against_fixed.table(curves)["opponent"]) == {"advantage_alignment", "naive"}
 
@@ -513,7 +500,7 @@ def test_exploitability_shows_what_both_sides_get(shown: dict[str, pd.DataFrame]
     table = shown["exploitability"]
     assert set(table["quantity"]) == {"payoff", "payoff_opponent"}
     assert set(table["agent"]) == {learner_name(algorithm) for algorithm in LEARNING}
-    figure = exploitability.draw(table)
+    figure = draw("exploitability", table)
     axis = figure.axes[0]
     dilemma = table[table["game"] == "prisoners_dilemma"]
     found = points(axis)
@@ -536,7 +523,7 @@ def test_exploitability_shows_what_both_sides_get(shown: dict[str, pd.DataFrame]
 
 def test_ablations_are_filled_where_they_matter(shown: dict[str, pd.DataFrame]) -> None:
     table = shown["ablations"]
-    figure = ablations.draw(table)
+    figure = draw("ablations", table)
     axis = figure.axes[0]
     itself = table[
         (table["game"] == "prisoners_dilemma")
@@ -574,7 +561,7 @@ def test_ablations_show_self_play_greedy_players_and_cooperators(
             ("welfare_maximising", "payoff_opponent"),
         }
     # a game without such players has the first panel only
-    alone = ablations.draw(table[table["opponent"] == "itself"])
+    alone = draw("ablations", table[table["opponent"] == "itself"])
     assert [axis.get_visible() for axis in alone.axes] == 3 * [True, False, False, False]
 
 
@@ -587,14 +574,5 @@ def test_new_algorithms_get_a_look_of_their_own() -> None:
 
 def test_drawing_leaves_the_settings_of_others_alone(shown: dict[str, pd.DataFrame]) -> None:
     before = dict(rcParams)
-    proposals.draw(shown["proposals"])
+    draw("proposals", shown["proposals"])
     assert dict(rcParams) == before
-
-
-def test_nothing_here_needs_torch() -> None:
-    modules = ["statistics.tables", "statistics.claims"]
-    modules += [module.__name__.removeprefix("social_dilemmas.") for module in MODULES]
-    imports = "; ".join(f"import social_dilemmas.{name}" for name in modules)
-    code = f"import sys; {imports}; sys.exit('torch' in sys.modules)"
-    folder = Path(style.__file__).parents[3]
-    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": str(folder)})

@@ -14,7 +14,8 @@ from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game, declare, game_names, game_of, named_game, wordings
 from social_dilemmas.games.matrix_game import COORDINATION
 from social_dilemmas.games.prisoners_dilemma import PrisonersDilemma
-from social_dilemmas.report.names import game_title, quantity_words
+from social_dilemmas.report.names import game_title
+from social_dilemmas.statistics.quantities import quantity_words
 from social_dilemmas.statistics.references import references
 
 THREE = {action: {key: [1, 2] for key in "ABC"} for action in "ABC"}
@@ -72,9 +73,11 @@ def test_what_is_not_declared_is_a_kind() -> None:
         scripted_player_names("my_coordination")
 
 
+@pytest.mark.usefixtures("declared")
 def test_references_are_by_name_and_per_round_that_was_played() -> None:
     entry = {"name": "short_dilemma", "kind": "prisoners_dilemma", "rules": {"punishment": 1.5}}
-    table = references([{**entry, "rounds": {"least": 1, "most": 5}}])
+    declare([{**entry, "rounds": {"least": 1, "most": 5}}])
+    table = references(["short_dilemma"])
     assert set(table["game"]) == {"short_dilemma"}
     assert dict(zip(table["reference"], table["payoff"], strict=True)) == pytest.approx(
         {"both greedy": 1.5, "welfare-optimal": 3}

@@ -1,56 +1,67 @@
 """Intervals: known cases, missing values, determinism, and what coverage they really have."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pytest
 
-from social_dilemmas.statistics.intervals import (
-    Sample,
-    bootstrap_interval,
-    bootstrap_intervals,
-)
+from social_dilemmas.statistics.intervals import DRAWS, Interval, Sample, bootstrap_intervals
+
+
+def interval_of(
+    values: Mapping[int, Sequence[float]], draws: int = DRAWS, stream: Sequence[object] = ()
+) -> Interval:
+    """The interval of one quantity from its values in the matches of each seed; NaN is missing."""
+    samples = []
+    for seed, of_seed in values.items():
+        column = np.asarray(of_seed, float).reshape(-1, 1)
+        observed = np.isfinite(column)
+        sums = np.where(observed, column, 0.0)
+        samples.append(Sample((("naive", seed),), sums, observed.astype(float)))
+    return bootstrap_intervals(samples, draws=draws, stream=stream)[0]
 
 
 def test_a_constant_sample_has_an_interval_of_no_width() -> None:
-    interval = bootstrap_interval({seed: [0.1] * 64 for seed in (0, 42, 1337)})
+    interval = interval_of({seed: [0.1] * 64 for seed in (0, 42, 1337)})
     assert (interval.mean, interval.low, interval.high) == (0.1, 0.1, 0.1)
-    assert (interval.runs, interval.matches, interval.missing) == (3, 192, 0)
+    assert (interval.seeds, interval.matches, interval.missing) == (3, 192, 0)
 
 
 def test_matches_without_noise_leave_the_range_of_three_seeds() -> None:
-    interval = bootstrap_interval({0: [1.0] * 8, 42: [2.0] * 8, 1337: [6.0] * 8})
+    interval = interval_of({0: [1.0] * 8, 42: [2.0] * 8, 1337: [6.0] * 8})
     assert (interval.mean, interval.low, interval.high) == (3, 1, 6)
-    assert interval.over_runs
+    assert interval.interval_over == "seeds and matches"
 
 
 def test_the_mean_is_over_seeds_however_many_matches_each_has() -> None:
-    assert bootstrap_interval({0: [0.0] * 30, 1: [1.0] * 10}).mean == 0.5
+    assert interval_of({0: [0.0] * 30, 1: [1.0] * 10}).mean == 0.5
 
 
 def test_a_single_seed_falls_back_to_matches_and_says_so() -> None:
-    values = np.random.default_rng(0).normal(size=400)
-    interval = bootstrap_interval({0: values})
-    assert not interval.over_runs
+    values = list(np.random.default_rng(0).normal(size=400))
+    interval = interval_of({0: values})
+    assert interval.interval_over == "matches"
     assert interval.high - interval.low == pytest.approx(2 * 1.96 / 20, rel=0.15)
 
 
 def test_missing_values_are_dropped_and_counted() -> None:
-    interval = bootstrap_interval({0: [1.0, np.nan, 3.0], 1: [np.nan, np.nan], 2: [2.0]})
+    interval = interval_of({0: [1.0, np.nan, 3.0], 1: [np.nan, np.nan], 2: [2.0]})
     assert interval.mean == 2
-    assert (interval.runs, interval.matches, interval.missing) == (2, 3, 3)
+    assert (interval.seeds, interval.matches, interval.missing) == (2, 3, 3)
     assert interval.low <= 2 <= interval.high
 
 
-@pytest.mark.parametrize("values", [{}, {0: []}, {0: [np.nan], 1: [np.nan]}])
+@pytest.mark.parametrize("values", [{0: []}, {0: [np.nan], 1: [np.nan]}])
 def test_nothing_observed_gives_nan(values: dict[int, list[float]]) -> None:
-    interval = bootstrap_interval(values)
+    interval = interval_of(values)
     assert np.isnan([interval.mean, interval.low, interval.high]).all()
-    assert interval.matches == interval.runs == 0
+    assert interval.matches == interval.seeds == 0
 
 
 def test_equal_streams_give_equal_intervals_and_others_differ() -> None:
-    values = {seed: np.random.default_rng(seed).normal(size=20) for seed in range(3)}
-    first, again = (bootstrap_interval(values, stream=("a", 1)) for _ in range(2))
-    other = bootstrap_interval(values, stream=("a", 2))
+    values = {seed: list(np.random.default_rng(seed).normal(size=20)) for seed in range(3)}
+    first, again = (interval_of(values, stream=("a", 1)) for _ in range(2))
+    other = interval_of(values, stream=("a", 2))
     assert first == again
     assert first.mean == other.mean
     assert first.low != other.low
@@ -79,15 +90,15 @@ def test_runs_of_both_players_are_resampled() -> None:
     ]
     interval = bootstrap_intervals(samples)[0]
     assert (interval.mean, interval.low, interval.high) == (1, 0, 2)
-    assert interval.runs == 6
+    assert interval.seeds == 6
 
 
 def test_fixed_players_leave_matches_only() -> None:
     sample = Sample((), np.array([[1.0], [2.0]]), np.ones((2, 1)))
     interval = bootstrap_intervals([sample])[0]
     assert (interval.mean, interval.low, interval.high) == (1.5, 1, 2)
-    assert not interval.over_runs
-    assert interval.runs == 0
+    assert interval.interval_over == "matches"
+    assert interval.seeds == 0
 
 
 def coverage(seeds: int, spread_of_seeds: float, repetitions: int = 300) -> float:
@@ -96,8 +107,8 @@ def coverage(seeds: int, spread_of_seeds: float, repetitions: int = 300) -> floa
     covered = 0
     for repetition in range(repetitions):
         means = spread_of_seeds * random.normal(size=seeds)
-        values = {seed: mean + random.normal(size=16) for seed, mean in enumerate(means)}
-        interval = bootstrap_interval(values, draws=400, stream=(repetition,))
+        values = {seed: list(mean + random.normal(size=16)) for seed, mean in enumerate(means)}
+        interval = interval_of(values, draws=400, stream=(repetition,))
         covered += interval.low <= 0 <= interval.high
     return covered / repetitions
 

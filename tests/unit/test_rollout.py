@@ -156,7 +156,7 @@ def test_summary_by_hand() -> None:
     play([match], [(players[0], players[1])])
     found = summarise(game, [(match, 0)])
     assert found["payoff"] == pytest.approx(2 / 3)
-    assert found["payoff_other"] == pytest.approx(7 / 3)
+    assert found["payoff_opponent"] == pytest.approx(7 / 3)
     assert found["welfare_share"] == pytest.approx(9 / 18)
     assert found["invalid_rate"] == 0
     assert found["cooperation"] == pytest.approx(1 / 3)
@@ -166,7 +166,7 @@ def test_summary_by_hand() -> None:
     assert math.isnan(found["cooperation_after_CC"])
     assert math.isnan(found["cooperation_after_DC"])
     both = summarise(game, [(match, 0), (match, 1)])
-    assert both["payoff"] == both["payoff_other"] == pytest.approx(1.5)
+    assert both["payoff"] == both["payoff_opponent"] == pytest.approx(1.5)
     assert both["cooperation"] == pytest.approx(1 / 6)
 
 

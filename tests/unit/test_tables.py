@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from social_dilemmas.report.names import in_order, quantity_words, readable
+from social_dilemmas.report.names import in_order, readable
 from social_dilemmas.statistics import tables
+from social_dilemmas.statistics.quantities import PAYOFFS, quantity_words
 
 GAME, MODEL = "prisoners_dilemma", "embedded"
 KEYS = ["agent", "agent_seed", "opponent", "opponent_seed", "match", "seat"]
@@ -24,7 +25,7 @@ def matches(tmp_path: Path, rows: Sequence[Row], *quantities: str) -> dict[tuple
     """A file of matches; each row holds `KEYS`, then the quantities. Other payoffs are 0."""
     frame = pd.DataFrame(rows, columns=[*KEYS, *quantities])
     frame.insert(0, "game", GAME)
-    for name in tables.PAYOFFS:
+    for name in PAYOFFS:
         if name not in frame:
             frame[name] = 0.0
     path = tmp_path / "matches.parquet"
@@ -32,13 +33,13 @@ def matches(tmp_path: Path, rows: Sequence[Row], *quantities: str) -> dict[tuple
     return {(GAME, MODEL): path}
 
 
-def cell(table: pd.DataFrame, quantity: str, agent: str, opponent: str, pairing: str) -> pd.Series:
+def cell(table: pd.DataFrame, quantity: str, agent: str, opponent: str, relation: str) -> pd.Series:
     """The one row of the table that is asked for."""
     rows = table[
         (table["quantity"] == quantity)
         & (table["agent"] == agent)
         & (table["opponent"] == opponent)
-        & (table["pairing"] == pairing)
+        & (table["seed_relation"] == relation)
     ]
     assert len(rows) == 1
     return rows.iloc[0]
@@ -84,12 +85,12 @@ def test_self_play_is_kept_apart_from_play_with_other_seeds(tmp_path: Path) -> N
     rows += [("grim", -1, "grim", -1, 0, seat, 2.0) for seat in (0, 1)]
     table = tables.cross_play(matches(tmp_path, rows, "payoff"))
     means = {
-        pairing: cell(table, "payoff", "naive", "naive", pairing)["mean"]
-        for pairing in ("same seed", "other seed", "all")
+        relation: cell(table, "payoff", "naive", "naive", relation)["mean"]
+        for relation in ("same seed", "other seed", "all")
     }
     assert means == {"same seed": 1, "other seed": 3, "all": 2}
     fixed = table[(table["agent"] == "grim") & (table["quantity"] == "payoff")]
-    assert set(fixed["pairing"]) == {"same seed", "all"}
+    assert set(fixed["seed_relation"]) == {"same seed", "all"}
     assert set(fixed["seeds"]) == {0}
     assert set(fixed["interval_over"]) == {"matches"}
 
@@ -103,7 +104,7 @@ def test_both_sides_of_a_pair_have_rows_of_their_own(tmp_path: Path) -> None:
     assert cell(table, "payoff", "naive", "grim", "all")["mean"] == 1.5
     assert cell(table, "payoff", "grim", "naive", "all")["mean"] == 0.5
     assert cell(table, "payoff_opponent", "grim", "naive", "all")["mean"] == 1.5
-    assert set(table["quantity"]) == set(tables.PAYOFFS)
+    assert set(table["quantity"]) == set(PAYOFFS)
 
 
 def test_fingerprints_leave_out_matches_without_the_event_and_count_them(tmp_path: Path) -> None:
@@ -160,38 +161,28 @@ def test_the_same_files_give_the_same_table_whatever_else_is_in_it(tmp_path: Pat
     )
 
 
-def metrics_file(path: Path, *payoffs: float) -> Path:
-    lines = [f"{number},{payoff},{6 - payoff},0.5" for number, payoff in enumerate(payoffs)]
-    path.write_text("\n".join(["iteration,payoff,payoff_other,seconds_sampling", *lines]) + "\n")
-    return path
-
-
 def test_learning_against_fixed_is_tidy_and_names_the_opponent(tmp_path: Path) -> None:
-    runs = {
-        (GAME, MODEL, "naive", "grim", 0): metrics_file(tmp_path / "a.csv", 1.0, 2.0),
-        (GAME, MODEL, "naive", "warm_start", 0): metrics_file(tmp_path / "b.csv", 3.0, 4.0),
-        (GAME, MODEL, "naive", "warm_start", 42): metrics_file(tmp_path / "c.csv", 5.0),
-    }
+    runs = {}
+    for opponent, seed, payoff in [
+        ("grim", 0, 1.0),
+        ("warm_start", 0, 3.0),
+        ("warm_start", 42, 5.0),
+    ]:
+        path = tmp_path / f"{opponent}-{seed}.csv"
+        path.write_text(f"iteration,payoff,payoff_opponent,seconds_sampling\n0,{payoff},6,0.5\n")
+        runs[GAME, MODEL, "naive", opponent, seed] = path
     table = tables.learning_against_fixed(runs)
-    assert list(table) == [
-        *("model", "game", "algorithm", "opponent", "seed", "iteration", "quantity", "value")
-    ]
-    assert set(table["quantity"]) == {"payoff", "payoff_other"}
-    values = table.set_index(["opponent", "seed", "iteration", "quantity"])["value"].to_dict()
-    assert values == {
-        (opponent, seed, iteration, quantity): value
-        for opponent, seed, iteration, payoff in [
-            ("grim", 0, 0, 1.0),
-            ("grim", 0, 1, 2.0),
-            ("warm_start", 0, 0, 3.0),
-            ("warm_start", 0, 1, 4.0),
-            ("warm_start", 42, 0, 5.0),
+    columns = ["model", "game", "algorithm", "opponent", *tables.CURVE_COLUMNS[3:]]
+    expected = [
+        (MODEL, GAME, "naive", opponent, seed, 0, quantity, value)
+        for opponent, seed, payoff in [
+            ("grim", 0, 1.0),
+            ("warm_start", 0, 3.0),
+            ("warm_start", 42, 5.0),
         ]
-        for quantity, value in (("payoff", payoff), ("payoff_other", 6 - payoff))
-    }
-    assert set(zip(table["model"], table["game"], table["algorithm"], strict=True)) == {
-        (MODEL, GAME, "naive")
-    }
+        for quantity, value in (("payoff", payoff), ("payoff_opponent", 6.0))
+    ]
+    pd.testing.assert_frame_equal(table, pd.DataFrame(expected, columns=columns), check_dtype=False)
 
 
 LEARNERS: list[Row] = [  # KEYS, payoff, payoff_opponent, cooperation
@@ -207,32 +198,22 @@ LEARNERS: list[Row] = [  # KEYS, payoff, payoff_opponent, cooperation
 LEARNED = ("payoff", "payoff_opponent", "cooperation")
 
 
-def test_exploitability_is_about_learners_only(tmp_path: Path) -> None:
+def test_exploitability_is_about_what_learners_get_more(tmp_path: Path) -> None:
     table = tables.exploitability(matches(tmp_path, LEARNERS, *LEARNED))
     assert set(table["agent"]) == {"naive_learner"}
-    assert set(zip(table["opponent"], table["pairing"], strict=True)) == {
-        ("naive", "all"),
-        ("grim", "all"),
-    }
-    assert set(table["quantity"]) == {*tables.PAYOFFS, "payoff_gap", "cooperation"}
+    assert set(table["seed_relation"]) == {"all"}
+    assert set(table["quantity"]) == {*PAYOFFS, "payoff_gap", "cooperation"}
     assert len(table) == 2 * 5
-
-
-def test_the_gap_is_what_the_learner_gets_more(tmp_path: Path) -> None:
-    table = tables.exploitability(matches(tmp_path, LEARNERS, *LEARNED))
-    means = {
-        quantity: cell(table, quantity, "naive_learner", "naive", "all")["mean"]
-        for quantity in ("payoff", "payoff_opponent", "payoff_gap", "cooperation")
-    }
-    assert means == {
+    means = table.set_index(["opponent", "quantity"])["mean"]
+    assert means["naive"].drop("welfare_share").to_dict() == {
         "payoff": 2.0,  # of 3 and 1
         "payoff_opponent": 1.0,
         "payoff_gap": 1.0,  # of 2 and 0
         "cooperation": 0.625,  # of 0.25 and 1
     }
+    assert means["grim", "payoff_gap"] == 1.5
     gap = cell(table, "payoff_gap", "naive_learner", "naive", "all")
     assert (gap["low"], gap["high"]) == (0, 2)  # two matches with swapped seats are one observation
-    assert cell(table, "payoff_gap", "naive_learner", "grim", "all")["mean"] == 1.5
 
 
 def test_the_frozen_opponent_s_seed_is_no_second_source_of_seeds(tmp_path: Path) -> None:
@@ -277,9 +258,8 @@ WORSE: list[Row] = [
 @pytest.fixture
 def ablated(tmp_path: Path) -> pd.DataFrame:
     return tables.ablations(
-        {(GAME, MODEL): cross_play_of(tmp_path / "standard", STANDARD)},
+        {(GAME, MODEL, "alignment"): cross_play_of(tmp_path / "standard", STANDARD)},
         {(GAME, MODEL, "no_baseline"): cross_play_of(tmp_path / "variant", WORSE)},
-        "alignment",
     )
 
 
@@ -293,8 +273,8 @@ def test_ablations_hold_self_play_and_scripted_players(ablated: pd.DataFrame) ->
         for agent in ("alignment", "no_baseline")
         for opponent in ("itself", "greedy")
     }
-    assert set(ablated["pairing"]) == {"all"}
-    assert set(ablated["quantity"]) == {*tables.PAYOFFS}
+    assert set(ablated["seed_relation"]) == {"all"}
+    assert set(ablated["quantity"]) == {*PAYOFFS}
     assert payoff_of(ablated, "alignment", "itself")["mean"] == 3.5
     assert payoff_of(ablated, "alignment", "greedy")["mean"] == 2.0
     assert payoff_of(ablated, "no_baseline", "itself")["mean"] == 1.0
@@ -324,44 +304,37 @@ def test_the_change_has_the_interval_of_both_means(ablated: pd.DataFrame) -> Non
     assert (itself["change_low"], itself["change_high"]) == (-3, -2)
 
 
-def test_it_matters_if_the_interval_leaves_out_zero(ablated: pd.DataFrame) -> None:
-    assert bool(payoff_of(ablated, "no_baseline", "itself")["matters"]) is True
-    greedy = payoff_of(ablated, "no_baseline", "greedy")
-    assert greedy["change"] == 1
-    assert greedy["change_low"] < 0 < greedy["change_high"]
-    assert bool(greedy["matters"]) is False
+def test_a_change_matters_if_the_interval_leaves_out_zero(
+    ablated: pd.DataFrame, tmp_path: Path
+) -> None:
+    """Also read back from a file; the standard has no change."""
+    ablated.to_csv(tmp_path / "ablations.csv", index=False)
+    for table in (ablated, pd.read_csv(tmp_path / "ablations.csv")):
+        assert bool(payoff_of(table, "no_baseline", "itself")["matters"]) is True
+        greedy = payoff_of(table, "no_baseline", "greedy")
+        assert greedy["change"] == 1
+        assert greedy["change_low"] < 0 < greedy["change_high"]
+        assert bool(greedy["matters"]) is False
+        standard = table[table["agent"] == "alignment"]
+        assert standard[["change", "change_low", "change_high", "matters"]].isna().all(axis=None)
 
 
-def test_the_standard_has_no_change(ablated: pd.DataFrame) -> None:
-    standard = ablated[ablated["agent"] == "alignment"]
-    assert standard[["change", "change_low", "change_high", "matters"]].isna().all(axis=None)
-
-
-def test_every_variant_is_held_against_the_standard_of_its_own_game_and_model(
+def test_every_variant_is_compared_with_the_standard_of_its_own_game_and_model(
     tmp_path: Path,
 ) -> None:
     better: list[Row] = [(*row[:6], float(str(row[6])) + 10) for row in STANDARD]
     standard = {
-        (GAME, MODEL): cross_play_of(tmp_path / "one", STANDARD),
-        (GAME, "another"): cross_play_of(tmp_path / "other", better),
+        (GAME, MODEL, "alignment"): cross_play_of(tmp_path / "one", STANDARD),
+        (GAME, "another", "alignment"): cross_play_of(tmp_path / "other", better),
     }
     variant = cross_play_of(tmp_path / "variant", WORSE)
     variants = {(GAME, model, "no_baseline"): variant for model in (MODEL, "another")}
-    table = tables.ablations(standard, variants, "alignment")
+    table = tables.ablations(standard, variants)
     changes = {
         model: payoff_of(table[table["model"] == model], "no_baseline", "itself")["change"]
         for model in (MODEL, "another")
     }
     assert changes == {MODEL: -2.5, "another": -12.5}
-
-
-def test_the_table_of_ablations_survives_its_file(ablated: pd.DataFrame, tmp_path: Path) -> None:
-    """What `matters` is read back as: true, false, or nothing for the standard."""
-    ablated.to_csv(tmp_path / "ablations.csv", index=False)
-    again = pd.read_csv(tmp_path / "ablations.csv")
-    variants = again[again["agent"] == "no_baseline"]
-    assert set(map(bool, variants["matters"])) == {True, False}
-    assert again.loc[again["agent"] == "alignment", "matters"].isna().all()
 
 
 def test_a_full_cross_play_takes_little_time(tmp_path: Path) -> None:

@@ -121,15 +121,6 @@ def test_by_opponent(sources: dict[str, Any]) -> None:
     assert not table.duplicated(["agent", "opponent", "quantity"]).any()
 
 
-def test_the_other_side_s_cooperation(sources: dict[str, Any]) -> None:
-    played = pd.read_parquet(sources["matches"][GAME, MODEL])
-    table = with_opponents_cooperation(played)
-    assert len(table) == len(played)
-    chosen = (table["agent"] == "warm_start") & (table["opponent"] == "Nice")
-    assert set(table.loc[chosen, "cooperation_opponent"]) == {1}
-    assert set(table.loc[chosen, "cooperation"]) == {0.5}
-
-
 def test_figure(sources: dict[str, Any]) -> None:
     """It shows all entrants with their ranks, trained agents in their colours."""
     shown = figure.table(ranking(**sources), by_opponent(sources["matches"], sources["kinds"]))

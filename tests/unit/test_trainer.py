@@ -88,7 +88,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 SAME_BUT_FOR_ROUNDING = ["against a frozen adapter", "against a frozen adapter, no folding"]
 OUTCOMES = [
-    *("iteration", "payoff", "payoff_other", "welfare_share", "invalid_rate", "loss", "entropy"),
+    *("iteration", "payoff", "payoff_opponent", "welfare_share", "invalid_rate", "loss", "entropy"),
     *("kl", "gradient_norm", "tokens", "seconds_sampling", "seconds_training"),
 ]
 
@@ -378,7 +378,7 @@ def test_credits_lead_to_different_agents(base_model: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("credit", "better", "best"), [("naive", "payoff", 5), ("sum_of_rewards", "payoff_other", 3)]
+    ("credit", "better", "best"), [("naive", "payoff", 5), ("sum_of_rewards", "payoff_opponent", 3)]
 )
 def test_learning_pays(
     base_model: Path, tmp_path: Path, credit: str, better: str, best: float
@@ -537,7 +537,7 @@ def test_payoffs_are_those_of_self_play_also_with_past_agents(
     buffer = {**BUFFER, "every": 1, "probability": 1.0}
     Trainer(base_model, GAME, {**SETTINGS, "buffer": buffer, "iterations": 2}, 0, tmp_path).run()
     metrics = pd.read_csv(tmp_path / "metrics.csv")
-    payoffs = metrics[["payoff", "payoff_other", "welfare_share"]]
+    payoffs = metrics[["payoff", "payoff_opponent", "welfare_share"]]
     assert payoffs.iloc[0].notna().all()  # there is no past agent yet
     assert payoffs.iloc[1].isna().all()
     assert metrics["cooperation"].notna().all()
@@ -709,5 +709,5 @@ def test_learning_against_a_player_behind_a_server(
     assert weights(tmp_path / "broken") == weights(whole)
     assert metrics(tmp_path / "broken") == metrics(whole)
     # Facing B always, a round is worth 0 or 1, and 5 or 1 to the other.
-    for own, other in zip(column(whole, "payoff"), column(whole, "payoff_other"), strict=True):
+    for own, other in zip(column(whole, "payoff"), column(whole, "payoff_opponent"), strict=True):
         assert other == pytest.approx(5 - 4 * own, abs=1e-4)

@@ -102,7 +102,7 @@ def test_the_loss_falls_in_every_game(base_model: Path, tmp_path: Path, name: st
     losses = [float(row["loss"]) for row in rows(output / "metrics.csv")]
     assert sum(losses[-3:]) / 3 < 0.85 * losses[0]
     found = [row["quantity"] for row in rows(output / "behaviour.csv")]
-    outcomes = ["payoff", "payoff_other", "welfare_share", "invalid_rate"]
+    outcomes = ["payoff", "payoff_opponent", "welfare_share", "invalid_rate"]
     assert found == [*outcomes, *build_game(name, 1).behaviours]
 
 

@@ -11,10 +11,15 @@ import yaml
 from tests.workflow.conftest import REPOSITORY, Workflow
 
 TABLES = {
-    **{"table_learning_curves": 1, "table_cross_play": 1, "table_fingerprints": 1, "claims": 1},
+    **{
+        "table_learning_curves": 1,
+        "table_cross_play": 1,
+        "table_fingerprints": 1,
+        "table_claims": 1,
+    },
     **{"table_learning_against_fixed": 1, "table_exploitability": 1, "table_ablations": 1},
-    **{"table_tournament": 1, "all_claims": 1, "list_transcripts": 1, "describe_run": 1},
-    **{"write_cards": 1, "write_further_cards": 1},
+    **{"table_tournament": 1, "table_tournament_by_opponent": 1, "table_all_claims": 1},
+    **{"list_transcripts": 1, "describe_run": 1, "write_cards": 1, "write_further_cards": 1},
 }
 JOBS = {
     # 4 models, 3 games, 3 algorithms, 3 seeds; in every game 3 opponents of the naive learner; 4 variants in 2 games

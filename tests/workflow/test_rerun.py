@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.workflow.conftest import Workflow
 
 LIBRARY = "workflow/scripts/social_dilemmas"
-COMPUTED = {"table_learning_curves", "table_cross_play", "table_fingerprints", "claims"}
+COMPUTED = {"table_learning_curves", "table_cross_play", "table_fingerprints", "table_claims"}
 DRAWN = {f"fig_{name}" for name in ("learning_curves", "cross_play", "fingerprints")}
 DRAWN |= {f"fig_{name}" for name in ("naive_learning_curves", "invalid_replies")}
 DRAWN |= {"fig_proposals", "fig_truthfulness"}

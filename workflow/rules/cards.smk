@@ -1,21 +1,6 @@
 # Model cards of all trained agents, beside their adapters. No training depends on them, so their texts may change.
 
 
-def agents(further):
-    """The trained agents of the main job, or those of the further experiments."""
-    return [agent for agent in TRAININGS if agent.further == further]
-
-
-def files_of_agents(name, further):
-    """A file or a folder of every training."""
-    return [f"<results>/{agent.folder}/{name}" for agent in agents(further)]
-
-
-def origins_of_agents(further):
-    """The name of every trained agent, and the hub's name of the model that it descends from, if any."""
-    return [(agent.name, hub_source(CONFIG, agent.model)) for agent in agents(further)]
-
-
 rule write_cards:
     input:
         models=sorted({f"<results>/{agent.base}" for agent in agents(further=False)}),

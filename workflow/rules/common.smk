@@ -1,97 +1,62 @@
 # Names and functions that the rules use; no rules.
 
-import hashlib
 import sys
 from itertools import product
 from pathlib import Path
 
-import yaml
-
 SCRIPTS = Path(workflow.basedir, "workflow", "scripts")
 sys.path.insert(0, str(SCRIPTS))
 
-from social_dilemmas.run.code_hash import code_hash
-from social_dilemmas.agents.agent import WARM_START
-from social_dilemmas.config.check import check, fitted, with_defaults
-from social_dilemmas.errors import UserError
-from social_dilemmas.run.resources import Estimates
-from social_dilemmas.report.names import game_title, readable
-from social_dilemmas.games import declare, game_of, kind_named, wordings
+from social_dilemmas.config import catalogue, paths
+from social_dilemmas.config.load import load_config
 from social_dilemmas.config.settings import (
-    ablated,
     ablation_settings,
+    completed,
     evaluation_settings,
-    exploitability_settings,
     learner_settings,
-    named,
     tournament_settings,
     training_settings,
     transcript_settings,
     warm_start_settings,
 )
-from social_dilemmas.agents.axelrod.names import TOURNAMENT_KIND, chosen_strategies
+from social_dilemmas.errors import UserError
+from social_dilemmas.games import kind_named, wordings
 from social_dilemmas.agents.scripted.player import players_module
+from social_dilemmas.report import catalogue as shown
+from social_dilemmas.report.names import game_title, readable
+from social_dilemmas.report.publishing.agents import hub_source
+from social_dilemmas.run.resources import Estimates
+from social_dilemmas.run.fingerprint import combined, fingerprint
 from social_dilemmas.run.slurm import check_cluster, request_of
 
 
 def checked(config):
-    """The configuration with its defaults; a mistake in it ends Snakemake with one sentence."""
-    schema = yaml.safe_load(
-        Path(workflow.basedir, "workflow/schemas/config.schema.yaml").read_text()
-    )
+    """The configuration as types; a mistake in it ends Snakemake with one sentence."""
     *overriding, default = map(Path, workflow.configfiles)
-    config = fitted(with_defaults(config, schema), default)
     try:
-        check(config, schema, [default, *overriding])
-        Estimates(config).check_gpus()
+        typed = load_config(config, [default, *overriding])
+        Estimates(typed).check_gpus()
     except UserError as error:
         sys.exit(str(error))
-    return config
+    return typed
 
 
-config = checked(config)
-declare(config["games"])
-
-GAMES = [game["name"] for game in config["games"]]
-MODELS = [model["name"] for model in config["models"]]
-ALGORITHMS = [algorithm["name"] for algorithm in config["algorithms"]]
-SEEDS = config["seeds"]
-
-STRATEGIES = chosen_strategies(config["tournament"]["strategies"])
-TOURNAMENTS = [game for game in GAMES if STRATEGIES and kind_named(game) == TOURNAMENT_KIND]
-LEARNER_GAMES = {  # games in which agents learn against opponents that don't, and these opponents
-    game: {opponent for opponents in chosen.values() for opponent in opponents}
-    for game in GAMES
-    if (chosen := exploitability_settings(config, game)["learners"])
-}
-ABLATIONS = ablated(config)
-VARIANTS = [variant["name"] for variant in config["ablations"]["variants"]]
-ESTIMATES = Estimates(config)
+CONFIG = checked(config)
+GAMES = catalogue.games(CONFIG)
+MODELS = catalogue.models(CONFIG)
+ALGORITHMS = catalogue.algorithms(CONFIG)
+SEEDS = CONFIG.seeds
+TRAININGS = list(catalogue.trainings(CONFIG))
+FILES = catalogue.files(CONFIG)
+ESTIMATES = Estimates(CONFIG)
 
 # What `snakemake` makes, and what only `snakemake everything` adds.
-TABLES = ["learning_curves", "cross_play", "fingerprints", "claims"]
-FIGURES = ["learning_curves", "cross_play", "fingerprints", "invalid_replies"]
-if "naive" in ALGORITHMS:
-    FIGURES += ["naive_learning_curves"]
-if "trust_and_split" in GAMES:
-    FIGURES += ["proposals", "truthfulness"]
-FURTHER_TABLES, FURTHER_FIGURES = [], []
-if LEARNER_GAMES:
-    FURTHER_TABLES += ["learning_against_fixed", "exploitability"]
-    FURTHER_FIGURES += ["learning_against_fixed", "exploitability"]
-if any("advantage_alignment" in opponents for opponents in LEARNER_GAMES.values()):
-    FURTHER_FIGURES += ["learning_against_alignment"]
-if ABLATIONS:
-    FURTHER_TABLES += ["ablations"]
-    FURTHER_FIGURES += ["ablations"]
-if TOURNAMENTS:
-    FURTHER_TABLES += ["tournament", "tournament_by_opponent"]
-    FURTHER_FIGURES += ["tournament"]
-FURTHER_TABLES += ["all_claims"]
+TABLES, FURTHER_TABLES = catalogue.tables(CONFIG), catalogue.further_tables(CONFIG)
+FIGURES, FURTHER_FIGURES = catalogue.figures(CONFIG), catalogue.further_figures(CONFIG)
 
 
 pathvars:
-    results=f"results/{config['scale']}",
+    results=paths.results(CONFIG.scale),
     logs="<results>/logs",
     benchmarks="<results>/benchmarks",
 
@@ -102,103 +67,111 @@ wildcard_constraints:
     algorithm="|".join(ALGORITHMS),
     seed=r"\d+",
     opponent="[a-z0-9_-]+",
-    variant="|".join(VARIANTS) or "none",
+    variant="|".join(variant.name for variant in CONFIG.ablations.variants) or "none",
+    pair="[^/]+",
+
+
+def agents(further):
+    """The trained agents of the main job, or those of the further experiments."""
+    return [agent for agent in TRAININGS if agent.further == further]
+
+
+def files_of_agents(name, further):
+    """A file or a folder of every training."""
+    return [f"<results>/{agent.folder}/{name}" for agent in agents(further)]
+
+
+def origins_of_agents(further):
+    """The name of every trained agent, and the hub's name of the model that it descends from, if any."""
+    return [(agent.name, hub_source(CONFIG, agent.model)) for agent in agents(further)]
 
 
 def training_environment():
-    """Jobs that train run where vLLM is, too, if it draws the tokens in any of them."""
-    learning = [(game, *run[:2]) for game in LEARNER_GAMES for run in learners(game)]
-    settings = [
-        *(training_settings(config, *run) for run in product(GAMES, ALGORITHMS)),
-        *(learner_settings(config, *run) for run in learning),
-        *(ablation_settings(config, *run) for run in ABLATIONS),
-    ]
-    serving = any(each["sampler"] == "vllm" for each in settings)
+    """Jobs that train run where vLLM is, too, if it samples in any of them."""
+    serving = any(run.settings.sampler == "vllm" for run in TRAININGS)
     return "../../envs/vllm.yaml" if serving else "../../envs/train.yaml"
 
 
-def game_entry(game):
-    """What a job needs to know of a game."""
-    entry = named(config["games"], game)
-    return {key: entry[key] for key in ("name", "kind", "rounds", "rules") if key in entry}
+def game_entry(wildcards):
+    """How the game of a job is played."""
+    return CONFIG.game(wildcards.game).entry
 
 
 def model_entry(wildcards):
-    """What building a model depends on: all that its entry says, but for the shape, which is for estimates."""
-    entry = named(config["models"], wildcards.model)
+    """What building a model depends on: all that its entry says except the shape, which is for estimates."""
+    entry = CONFIG.model(wildcards.model).plain()
     return {key: value for key, value in entry.items() if key != "shape"}
 
 
-def modules_of(*games):
-    """The library's modules that are found by the kind of a game."""
-    kinds = [kind_named(game) for game in games]
-    players = [players_module(kind) for kind in kinds]
-    return [f"games/{kind}.py" for kind in kinds] + [
-        f"agents/scripted/{name}.py" for name in players if name
-    ]
+def plain(settings_of, *names):
+    """The settings of a stage as a job's parameter, for the wildcards of these names."""
+    return lambda wildcards: settings_of(CONFIG, *(wildcards[name] for name in names)).plain()
 
 
-def code_of_game(script):
-    """The hash of a script that plays the game of its job."""
-    return lambda wildcards: code_hash(script, *modules_of(wildcards.game))
-
-
-def code_of_figure(figure):
-    """The hash of a figure's module and of what it needs."""
-    return code_hash("draw_figure.py", f"report/figures/{figure}.py", *modules_of(*GAMES))
-
-
-def learners(game):
-    """Algorithm, opponent and seed of every run against an opponent that doesn't learn."""
-    pairs = exploitability_settings(config, game)["learners"].items()
-    return [
-        (algorithm, opponent, seed)
-        for algorithm, opponents in pairs
-        for opponent in opponents
-        for seed in SEEDS
-    ]
-
-
-def fixed_opponent(game, model, opponent, seed):
-    """How an opponent that doesn't learn plays; frozen agents are those of the learner's seed."""
-    api_players = {entry["name"]: entry for entry in config["api_players"]}
-    results = f"results/{config['scale']}"
-    if opponent in ALGORITHMS:
-        adapter = f"{results}/training/{game}/{model}/{opponent}/seed-{seed}/adapter"
-        return {"name": opponent, "adapter": adapter}
-    if opponent == WARM_START:
-        return {"name": opponent, "adapter": None}
-    if opponent in api_players:
-        cache = f"{results}/api_players/{opponent}.sqlite"
-        return {"name": opponent, "api_player": api_players[opponent], "cache": cache}
-    return {"name": opponent}
+def fixture(of):
+    """The inputs and parameters of a job in which pairs of agents play: adapters, agents, pairs."""
+    return {
+        "adapters": lambda wildcards: of(CONFIG, **wildcards).adapters,
+        "agents": lambda wildcards: [agent.plain() for agent in of(CONFIG, **wildcards).agents],
+        "pairs": lambda wildcards: of(CONFIG, **wildcards).pairs,
+    }
 
 
 def opponent_of(wildcards):
-    """The opponent of a run."""
-    return fixed_opponent(*(wildcards[key] for key in ("game", "model", "opponent", "seed")))
+    """The opponent of a training that doesn't learn."""
+    keys = ("game", "model", "opponent")
+    return catalogue.agent_named(CONFIG, *(wildcards[key] for key in keys), int(wildcards.seed))
 
 
-def adapter_of_opponent(wildcards):
-    """The frozen opponent's adapter, if it has one."""
-    return opponent_of(wildcards).get("adapter") or []
+def modules_of(games, agents=(), sampler="trainer"):
+    """Files of the library that a job finds by name: its games, its kinds of agents, and its inference server."""
+    kinds = [kind_named(game) for game in games]
+    files = [f"games/{kind}.py" for kind in kinds] + ["agents/scripted/player.py"]
+    files += [f"agents/scripted/{name}.py" for kind in kinds if (name := players_module(kind))]
+    files += [f"agents/{agent.kind}/player.py" for agent in agents if not agent.on_model]
+    files += ["agents/axelrod/strategies.txt"] if "agents/axelrod/player.py" in files else []
+    files += ["backends/vllm/sampler.py"] if sampler == "vllm" else []
+    return sorted(set(files))
 
 
-def variant_files(path):
-    """A path with `{game}`, `{variant}` and `{model}`, for every variant of every model."""
-    return [
-        path.format(game=game, variant=variant, model=model)
-        for game, variant in ABLATIONS
-        for model in MODELS
-    ]
+def code_of_game(script):
+    """The fingerprint of a script that plays the game of its job."""
+    return lambda wildcards: fingerprint(script, *modules_of([wildcards.game]))
 
 
-def model_of_variant(wildcards):
-    """The model that a variant's training starts from."""
-    variant = named(config["ablations"]["variants"], wildcards.variant)
-    if variant.get("start") == "base":
-        return "<results>/base/{model}"
-    return "<results>/warm_start/{game}/{model}/model"
+def code_of_training(settings_of, *names, opponent=lambda wildcards: None):
+    """The fingerprint of a training, with what its sampler and its opponent need."""
+
+    def code(wildcards):
+        agents = filter(None, [opponent(wildcards)])
+        sampler = settings_of(CONFIG, *(wildcards[name] for name in names)).sampler
+        return fingerprint("train.py", *modules_of([wildcards.game], agents, sampler))
+
+    return code
+
+
+def code_of_matches(of):
+    """The fingerprint of a job in which pairs of agents play."""
+    return lambda wildcards: fingerprint(
+        "play_matches.py", *modules_of([wildcards.game], of(CONFIG, **wildcards).agents)
+    )
+
+
+def code_of_page(script):
+    """The fingerprint of a script that fills in a template, and of all templates."""
+    templates = sorted(Path(workflow.basedir, "workflow", "report").glob("*.jinja"))
+    texts = combined(path.read_text(encoding="utf-8") for path in templates)
+    return f"{fingerprint(script, *modules_of(GAMES))}-{texts}"
+
+
+def in_words(name):
+    """The name of a figure or table as the report lists it."""
+    return name.replace("_", " ").capitalize()
+
+
+def category_of_table(table):
+    """The report's category of a table; the report lists categories in alphabetical order."""
+    return "Claims" if table in ("claims", "all_claims") else "Tables"
 
 
 def estimated(kind, *names):
@@ -239,61 +212,6 @@ def priority(first):
     return lambda wildcards: first + ranks[wildcards.game]
 
 
-def code_of_page(script):
-    """The hash of a script that fills in a template, and of all templates."""
-    templates = sorted(Path(workflow.basedir, "workflow", "report").glob("*.jinja"))
-    texts = "".join(path.read_text(encoding="utf-8") for path in templates)
-    return f"{code_hash(script, *modules_of(*GAMES))}-{hashlib.sha256(texts.encode()).hexdigest()[:16]}"
-
-
-def in_words(name):
-    """The name of a figure or table as the report lists it."""
-    return name.replace("_", " ").capitalize()
-
-
-def category_of_table(table):
-    """The report's category of a table; the report lists categories in alphabetical order."""
-    return "Claims" if table in ("claims", "all_claims") else "Tables"
-
-
-def pairings(game):
-    """The pairs of agents whose transcripts are wanted, by the names of their files."""
-    pairs = transcript_settings(config, game)["pairings"]
-    return {f"{first}-vs-{second}": (first, second) for first, second in pairs}
-
-
-def transcript_agents(wildcards):
-    """Name, seed and adapter of both agents of a pair; a trained one has the first of the seeds."""
-    folder = f"results/{config['scale']}/training/{wildcards.game}/{wildcards.model}"
-    trained = {name: f"{folder}/{name}/seed-{SEEDS[0]}/adapter" for name in ALGORITHMS}
-    return [
-        (name, SEEDS[0] if name in trained else None, trained.get(name))
-        for name in pairings(wildcards.game)[wildcards.pairing]
-    ]
-
-
-def transcript_job(game):
-    """How many matches are played for transcripts, and how replies are sampled."""
-    settings = transcript_settings(config, game)
-    return {key: value for key, value in settings.items() if key != "pairings"}
-
-
-def transcript_labels(wildcards):
-    """How the report lists a pair's transcripts."""
-    first, second = map(readable, pairings(wildcards.game)[wildcards.pairing])
-    model = {"model": wildcards.model} if len(MODELS) > 1 else {}
-    return {"agent": first, "opponent": second, **model}
-
-
-def transcript_files(suffix):
-    """All transcripts: `json`, what was said; `html`, the pages that show it."""
-    return [
-        f"results/{config['scale']}/transcripts/{game}/{model}/{pairing}.{suffix}"
-        for game, model in product(GAMES, MODELS)
-        for pairing in pairings(game)
-    ]
-
-
 def check_submission(workflow):
     """Before jobs go to SLURM: what the cluster can't do ends Snakemake with one sentence."""
     if workflow.executor_plugin.name != "slurm":
@@ -316,11 +234,11 @@ def check_submission(workflow):
 
 
 def closing_words(workflow):
-    """What the claims of a run that included them came to, and where to look next."""
+    """The claims of a run that included them, and where to look next."""
     ran = {job.rule.name for job in workflow.dag.jobs}
-    for rule_name in ("all_claims", "claims"):
-        if rule_name in ran:
-            results = Path("results", config["scale"])
-            print((results / "tables" / f"{rule_name}.txt").read_text())
+    for table in ("all_claims", "claims"):
+        if f"table_{table}" in ran:
+            results = Path(paths.results(CONFIG.scale))
+            print((results / "tables" / f"{table}.txt").read_text())
             print(f"Figures: {results}/figures   tables: {results}/tables   logs: {results}/logs")
             return

@@ -67,7 +67,7 @@ rule describe_run:
     resources:
         **needs("table"),
     params:
-        config=config,
+        config=completed(CONFIG),
         code=code_of_page("describe_run.py"),
     message:
         "Configuration and versions of this run"

@@ -1,4 +1,4 @@
-"""Draw a figure, and write down the numbers that it shows."""
+"""Draw a figure, and write the numbers that it shows."""
 
 from importlib import import_module
 from pathlib import Path

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations, combinations_with_replacement, product
 from pathlib import Path
+from typing import Any
 
 from social_dilemmas.agents.agent import WARM_START, Agent, Kind, learner_name
 from social_dilemmas.agents.axelrod.names import TOURNAMENT_KIND, chosen_strategies
@@ -158,6 +159,61 @@ def trainings(config: Config) -> Iterator[Trained]:
             variant,
             ablation_settings(config, game, variant),
         )
+
+
+def files(config: Config) -> dict[str, dict[Any, str]]:
+    """The files that tables are made from, by their kinds and keys, as paths below the results."""
+    places = list(product(games(config), models(config)))
+    learned = list(product(learner_games(config), models(config)))
+    ablation = config.ablations
+    kinds: dict[str, tuple[str, tuple[str, ...], list[Any]]] = {
+        "training_metrics": (
+            f"{paths.TRAINING}/metrics.csv",
+            ("game", "model", "algorithm", "seed"),
+            [(*key[0], *key[1:]) for key in product(places, algorithms(config), config.seeds)],
+        ),
+        "cross_play_matches": (f"{paths.CROSS_PLAY}/matches.parquet", ("game", "model"), places),
+        "learner_metrics": (
+            f"{paths.LEARNER}/metrics.csv",
+            ("game", "model", "algorithm", "opponent", "seed"),
+            [(*place, *run) for place in learned for run in learners(config, place[0])],
+        ),
+        "learner_matches": (
+            f"{paths.LEARNER_MATCHES}/matches.parquet",
+            ("game", "model"),
+            learned,
+        ),
+        "ablated_matches": (
+            f"{paths.CROSS_PLAY}/matches.parquet",
+            ("game", "model", "algorithm"),
+            list(product(ablation.games, models(config), [ablation.algorithm])),
+        ),
+        "variant_matches": (
+            f"{paths.VARIANT_MATCHES}/matches.parquet",
+            ("game", "model", "variant"),
+            [(game, model, name) for game, name in ablated(config) for model in models(config)],
+        ),
+        "tournament_matches": (
+            f"{paths.TOURNAMENT}/matches.parquet",
+            ("game", "model"),
+            list(product(tournament_games(config), models(config))),
+        ),
+        "strategy_matches": (
+            f"{paths.STRATEGIES}/strategies.parquet",
+            ("game",),
+            tournament_games(config),
+        ),
+        "strategy_kinds": (f"{paths.STRATEGIES}/kinds.csv", ("game",), tournament_games(config)),
+    }
+    return {
+        kind: {
+            key: path.format(
+                **dict(zip(names, [key] if isinstance(key, str) else key, strict=True))
+            )
+            for key in keys
+        }
+        for kind, (path, names, keys) in kinds.items()
+    }
 
 
 def agent_named(config: Config, game: str, model: str, name: str, seed: int) -> Agent:

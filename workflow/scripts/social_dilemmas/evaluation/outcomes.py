@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from social_dilemmas.agents.play import play
-from social_dilemmas.agents.scripted.player import scripted_player, scripted_player_names
+from social_dilemmas.agents.scripted.greedy import greedy_player_name
+from social_dilemmas.agents.scripted.player import scripted_player
 from social_dilemmas.games.game import SEATS, Game, Match
-from social_dilemmas.statistics.references import GREEDY_PLAYERS
 
 UNEVEN = 0.15  # of what a seat can win or lose in a match; less is no exploitation
 WELL = 0.5  # of the way from greedy play to the welfare optimum
@@ -33,8 +33,7 @@ def greedy_payoffs(game: Game, seed: int) -> list[float]:
         game: the game.
         seed: of the match.
     """
-    known = scripted_player_names(game.kind)
-    name = next((player for player in GREEDY_PLAYERS if player in known), "random")
+    name = greedy_player_name(game.kind) or "random"
     match, player = game.start(seed), scripted_player(game.kind, name)
     play([match], [(player, player)])
     return [sum(match.rewards(seat)) for seat in SEATS]

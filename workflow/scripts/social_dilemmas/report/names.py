@@ -32,15 +32,6 @@ AGENTS = {
 }
 """Agents in the order of all tables and figures; others follow in alphabetical order."""
 
-QUANTITIES = {
-    "payoff": "points a round",
-    "payoff_opponent": "points a round that the other gets",
-    "payoff_gap": "points a round more than the other gets",
-    "payoff_change": "points a round more than the method as it is",
-    "welfare_share": "share of the welfare-optimal payoff",
-}
-"""Quantities of every game; what else is observed brings its words along in the game."""
-
 
 def readable(agent: str) -> str:
     """The name of an agent for a label."""
@@ -58,16 +49,3 @@ def in_order(agents: Iterable[str]) -> list[str]:
 def game_title(game: str) -> str:
     """The title of a game."""
     return named_game(game).title
-
-
-def quantity_words(game: str, quantity: str) -> str:
-    """What a quantity says, in words that stand by themselves.
-
-    A game's words that open with dots continue those of the quantity before; they are put together.
-    """
-    words = ""
-    for name, own in {**QUANTITIES, **named_game(game).behaviours}.items():
-        words = f"{words.split(',')[0]}, {own[4:]}" if own.startswith("... ") else own
-        if name == quantity:
-            return words
-    return quantity.replace("_", " ")

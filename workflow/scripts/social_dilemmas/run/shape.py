@@ -1,4 +1,4 @@
-"""The shape of a model: its weights, adapters, caches and arithmetic, as of a transformer of the Llama kind without biases."""
+"""The shape of a model: its weights, adapters, caches and arithmetic, for transformers of the Llama kind."""
 
 import json
 from pathlib import Path

@@ -2,24 +2,25 @@
 
 Two things are random in a mean payoff: which training runs (seeds) there happen to be, and which
 matches they happened to play. So a draw first chooses runs with replacement, within each algorithm
-by itself, and then matches with replacement within each chosen run. Where both players are trained,
-the runs of both are chosen (the pigeonhole bootstrap of Owen, Annals of Applied Statistics 1,
-2007). The interval holds the middle share of the means of all draws (Efron's percentile method).
+separately, and then matches with replacement within each chosen run. Where both players are
+trained, the runs of both are chosen (the pigeonhole bootstrap of Owen, Annals of Applied Statistics
+1, 2007). The interval holds the middle share of the means of all draws (Efron's percentile method).
 
-What it can say with three seeds: with three runs, one draw in 27 is the lowest run three times, so
-a 95 % interval reaches from about the lowest run to the highest one, widened by the noise of
-matches. It shows honestly how far the runs lie apart. It can't promise 95 % coverage of the mean
-over all seeds that one might have used: where runs differ by much more than their matches' noise,
-it covers that mean about three times in four (three normal values enclose their mean with
-probability 3/4). From some twenty runs on, coverage comes close to what is named. With a single run
-it knows nothing of other seeds: it is over matches only, and says so (`over_runs`).
+With three runs, one draw in 27 is the lowest run three times, so a 95 % interval reaches from about
+the lowest run to the highest one, widened by the noise of matches. It shows honestly how far the
+runs lie apart, but can't promise 95 % coverage of the mean over all seeds that one might have used:
+where runs differ by much more than their matches' noise, it covers that mean about three times in
+four (three normal values enclose their mean with probability 3/4). From some twenty runs on,
+coverage is close to nominal. With a single run it knows nothing of other seeds: the interval is
+over matches only, and says so (`interval_over`).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from social_dilemmas.randomness import derive_seed
 
@@ -54,59 +55,48 @@ class Interval:
         mean: mean over the samples (run by run) of the mean over all observations in one sample.
         low: lower end.
         high: upper end.
-        runs: trained runs that it rests on.
-        over_runs: whether runs were resampled; if not, the interval is over matches only.
         matches: matches in which the quantity was observed.
         missing: matches in which it wasn't.
         observations: how often it was observed.
+        seeds: trained runs that it rests on.
+        interval_over: "seeds and matches", or "matches" where there was no second seed to choose.
     """
 
     mean: float
     low: float
     high: float
-    runs: int
-    over_runs: bool
     matches: int
     missing: int
     observations: int
+    seeds: int
+    interval_over: str
 
 
-def bootstrap_interval(
-    values: Mapping[int, ArrayLike],
-    *,
-    confidence: float = CONFIDENCE,
-    draws: int = DRAWS,
-    stream: Sequence[object] = (),
-) -> Interval:
-    """The interval of a mean over seeds of means over matches.
-
-    Args:
-        values: the values of the matches of each seed; NaN is what wasn't observed.
-        confidence: share of the draws' means that the interval holds.
-        draws: number of resamples.
-        stream: names of the random stream; the same names and values give the same interval.
-    """
-    samples = []
-    for seed, of_seed in values.items():
-        column = np.asarray(of_seed, float).reshape(-1, 1)
-        observed = np.isfinite(column)
-        runs: tuple[Run, ...] = (("", seed),)
-        samples.append(Sample(runs, np.where(observed, column, 0.0), observed.astype(float)))
-    if not samples:
-        samples = [Sample((), np.zeros((0, 1)), np.zeros((0, 1)))]
-    return bootstrap_intervals(samples, confidence=confidence, draws=draws, stream=stream)[0]
+def interval_rows(
+    keys: Mapping[str, Any],
+    quantities: Sequence[str],
+    samples: Sequence[Sample],
+    stream: Sequence[object],
+) -> list[dict[str, Any]]:
+    """A table row for each quantity: the keys, quantity, and the attributes of its interval."""
+    intervals = bootstrap_intervals(samples, stream=stream)
+    return [
+        {**keys, "quantity": quantity, **asdict(interval)}
+        for quantity, interval in zip(quantities, intervals, strict=True)
+    ]
 
 
 def bootstrap_intervals(
-    samples: Sequence[Sample],
-    *,
-    confidence: float = CONFIDENCE,
-    draws: int = DRAWS,
-    stream: Sequence[object] = (),
+    samples: Sequence[Sample], *, draws: int = DRAWS, stream: Sequence[object] = ()
 ) -> list[Interval]:
-    """An interval for each quantity; see `bootstrap_interval`.
+    """An interval for each quantity, of the mean over runs of means over matches.
 
     Samples in which a quantity was never observed don't count for that quantity.
+
+    Args:
+        samples: at least one; all have the same quantities.
+        draws: number of resamples.
+        stream: names of the random stream; the same names and values give the same interval.
     """
     random = np.random.default_rng(derive_seed("bootstrap", *stream))
     weights = _sample_weights(samples, draws, random)  # (draws, samples)
@@ -123,7 +113,7 @@ def bootstrap_intervals(
         np.stack([sample.counts.sum(0) for sample in samples]),
     )  # (samples, quantities)
     return [
-        _interval(samples, quantity, means[:, quantity], drawn[:, quantity], confidence)
+        _interval(samples, quantity, means[:, quantity], drawn[:, quantity])
         for quantity in range(quantities)
     ]
 
@@ -164,9 +154,7 @@ def _ratio(sums: Floats, counts: Floats) -> Floats:
     return np.divide(sums, counts, out=np.full(np.shape(sums), np.nan), where=counts > 0)
 
 
-def _interval(
-    samples: Sequence[Sample], quantity: int, means: Floats, drawn: Floats, confidence: float
-) -> Interval:
+def _interval(samples: Sequence[Sample], quantity: int, means: Floats, drawn: Floats) -> Interval:
     """Put one quantity's interval together from the samples' means and the draws' means."""
     counts = [sample.counts[:, quantity] for sample in samples]
     used = [sample for sample, count in zip(samples, counts, strict=True) if count.any()]
@@ -175,7 +163,7 @@ def _interval(
     matches = sum(int(np.count_nonzero(count)) for count in counts)
     mean = low = high = float("nan")
     if used:
-        tail = (1 - confidence) / 2
+        tail = (1 - CONFIDENCE) / 2
         finite = drawn[np.isfinite(drawn)]
         mean = round(float(np.nanmean(means)), DIGITS)
         low, high = (round(float(end), DIGITS) for end in np.quantile(finite, [tail, 1 - tail]))
@@ -183,9 +171,9 @@ def _interval(
         mean=mean,
         low=low,
         high=high,
-        runs=len(runs),
-        over_runs=len(runs) > len(populations),
         matches=matches,
         missing=sum(map(len, counts)) - matches,
         observations=round(sum(float(count.sum()) for count in counts)),
+        seeds=len(runs),
+        interval_over="seeds and matches" if len(runs) > len(populations) else "matches",
     )

@@ -4,10 +4,10 @@ An agent's score is its mean payoff a round over all others, each of which count
 over its seeds, as an entrant and as an opponent. No agent meets itself, nor its own other seeds.
 
 One observation is a repetition: one match with every opponent in question. So the intervals say what another training
-run and another repetition would change, not what other opponents would: the field is what it is.
+run and another repetition would change, not what other opponents would: the field is fixed.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -15,23 +15,15 @@ import numpy as np
 import pandas as pd
 
 from social_dilemmas.agents.axelrod.kinds import EVERY_STRATEGY
-from social_dilemmas.statistics.intervals import CONFIDENCE, Run, Sample, bootstrap_intervals
-from social_dilemmas.statistics.tables import ALL_SEEDS, FIXED, PAIR
+from social_dilemmas.statistics.intervals import Run, Sample, bootstrap_intervals, interval_rows
+from social_dilemmas.statistics.tables import ALL_SEEDS, FIXED, PAIR, RELATION, Source
 
 SCORES = ("payoff", "cooperation")
 MEASURES = ("payoff", "payoff_opponent", "cooperation", "cooperation_opponent")
-INTERVAL = ["mean", "low", "high"]
-
-Source = tuple[str, str]
-"""(game, model)"""
 
 
 def ranking(
-    matches: Mapping[Source, Path],
-    strategies: Mapping[str, Path],
-    kinds: Mapping[str, Path],
-    *,
-    confidence: float = CONFIDENCE,
+    matches: Mapping[Source, Path], strategies: Mapping[str, Path], kinds: Mapping[str, Path]
 ) -> pd.DataFrame:
     """Rank, payoff and cooperation of every agent and every strategy.
 
@@ -39,7 +31,6 @@ def ranking(
         matches: `matches.parquet` of the tournament of each (game, model).
         strategies: by game, the matches of the strategies among themselves.
         kinds: by game, the kinds of the strategies.
-        confidence: of the intervals.
 
     Returns:
         One row per agent, best first: model, game, rank (by payoff; 1 is best), rank_low and rank_high (where the ends
@@ -48,16 +39,10 @@ def ranking(
     """
     parts = []
     for (game, model), path in matches.items():
-        kind = pd.read_csv(kinds[game]).set_index("strategy")["kind"]
+        kind = _kinds(kinds[game])
         fixed = pd.read_parquet(strategies[game]).assign(agent_seed=FIXED, opponent_seed=FIXED)
-        played = pd.concat([pd.read_parquet(path), fixed], ignore_index=True)
-        rows = [
-            {"agent": agent, "kind": kind.get(agent, ""), **summary}
-            for agent, summary in _scores(played, (model, game), confidence)
-        ]
-        table = pd.DataFrame(rows).sort_values(
-            "payoff", ascending=False, kind="stable", ignore_index=True
-        )
+        table = _scores(pd.concat([pd.read_parquet(path), fixed], ignore_index=True), (game, model))
+        table.insert(1, "kind", table["agent"].map(kind).fillna(""))
         payoffs = table["payoff"].to_numpy()
         places = {
             name: [_rank(payoffs, at, row) for row, at in enumerate(table[column])]
@@ -72,18 +57,12 @@ def ranking(
     return pd.concat(parts, ignore_index=True)
 
 
-def by_opponent(
-    matches: Mapping[Source, Path],
-    kinds: Mapping[str, Path],
-    *,
-    confidence: float = CONFIDENCE,
-) -> pd.DataFrame:
+def by_opponent(matches: Mapping[Source, Path], kinds: Mapping[str, Path]) -> pd.DataFrame:
     """What trained agents get and do with every strategy, every kind of them, and all together.
 
     Args:
         matches: as in `ranking`.
         kinds: as in `ranking`.
-        confidence: of the intervals.
 
     Returns:
         The columns of `tables.cross_play`. The opponent is a strategy, a kind, or `EVERY_STRATEGY`; the quantity one of
@@ -91,41 +70,18 @@ def by_opponent(
     """
     rows = []
     for (game, model), path in matches.items():
+        kind = _kinds(kinds[game])
         table = with_opponents_cooperation(pd.read_parquet(path))
-        kind = pd.read_csv(kinds[game]).set_index("strategy")["kind"]
         table = table[table["opponent"].isin(kind.index) & ~table["agent"].isin(kind.index)]
-        groups = {
-            "opponent": table["opponent"],
-            "kind": table["opponent"].map(kind),
-            "all": pd.Series(EVERY_STRATEGY, table.index),
-        }
-        for group in groups.values():
-            for (agent, opponent), part in table.groupby([table["agent"], group], sort=True):
-                samples = _samples(part, MEASURES)
-                intervals = bootstrap_intervals(
-                    samples,
-                    confidence=confidence,
-                    stream=("tournament", model, game, agent, opponent),
-                )
-                rows += [
-                    {
-                        "model": model,
-                        "game": game,
-                        "agent": agent,
-                        "opponent": opponent,
-                        "pairing": ALL_SEEDS,
-                        "quantity": quantity,
-                        "mean": interval.mean,
-                        "low": interval.low,
-                        "high": interval.high,
-                        "matches": len(part),
-                        "missing": 0,
-                        "observations": len(part),
-                        "seeds": interval.runs,
-                        "interval_over": _over(interval.over_runs),
-                    }
-                    for quantity, interval in zip(MEASURES, intervals, strict=True)
-                ]
+        strategies = table["opponent"]
+        for group in (strategies, strategies.map(kind), strategies.map(lambda _: EVERY_STRATEGY)):
+            for (agent, opponent), part in table.groupby([table["agent"], group]):
+                keys = {"model": model, "game": game, "agent": agent, "opponent": opponent}
+                stream = ("tournament", *keys.values())
+                keys[RELATION] = ALL_SEEDS
+                played = {"matches": len(part), "missing": 0, "observations": len(part)}
+                found = interval_rows(keys, MEASURES, _samples(part, MEASURES), stream)
+                rows += [{**row, **played} for row in found]
     return pd.DataFrame(rows)
 
 
@@ -139,27 +95,25 @@ def with_opponents_cooperation(table: pd.DataFrame) -> pd.DataFrame:
     return table.merge(other, on=[*PAIR, "match"], validate="one_to_one")
 
 
-def _scores(
-    played: pd.DataFrame, source: Sequence[str], confidence: float
-) -> Iterator[tuple[str, dict[str, object]]]:
-    """Payoff and cooperation of every agent over all others, with intervals."""
+def _kinds(path: Path) -> pd.Series:
+    """The kind of each strategy."""
+    return pd.read_csv(path).set_index("strategy")["kind"]
+
+
+def _scores(played: pd.DataFrame, source: Source) -> pd.DataFrame:
+    """Payoff and cooperation of every agent over all others, with intervals; best first."""
     others = played[played["agent"] != played["opponent"]]
     per_opponent = others.groupby(["agent", "agent_seed", "match", "opponent"])[[*SCORES]].mean()
     repetitions = per_opponent.groupby(["agent", "agent_seed", "match"]).mean().reset_index()
-    for agent, part in repetitions.groupby("agent", sort=True):
-        intervals = bootstrap_intervals(
-            _samples(part, SCORES), confidence=confidence, stream=("ranking", *source, agent)
-        )
-        summary: dict[str, object] = {}
-        for name, interval in zip(SCORES, intervals, strict=True):
-            summary |= {
-                name: interval.mean,
-                f"{name}_low": interval.low,
-                f"{name}_high": interval.high,
-                "seeds": interval.runs,
-                "interval_over": _over(interval.over_runs),
-            }
-        yield str(agent), summary
+    rows = []
+    for agent, part in repetitions.groupby("agent"):
+        intervals = bootstrap_intervals(_samples(part, SCORES), stream=("ranking", *source, agent))
+        row: dict[str, object] = {"agent": agent}
+        for name, each in zip(SCORES, intervals, strict=True):
+            row |= {name: each.mean, f"{name}_low": each.low, f"{name}_high": each.high}
+        rows.append({**row, "seeds": each.seeds, "interval_over": each.interval_over})
+    table = pd.DataFrame(rows)
+    return table.sort_values("payoff", ascending=False, kind="stable", ignore_index=True)
 
 
 def _samples(part: pd.DataFrame, quantities: Sequence[str]) -> list[Sample]:
@@ -177,7 +131,3 @@ def _samples(part: pd.DataFrame, quantities: Sequence[str]) -> list[Sample]:
 def _rank(payoffs: np.ndarray, payoff: float, own: int) -> int:
     """The place of a payoff among those of the others; 1 is the best."""
     return 1 + int(np.count_nonzero(np.delete(payoffs, own) > payoff))
-
-
-def _over(runs: bool) -> str:
-    return "seeds and matches" if runs else "matches"

@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike
 
 from social_dilemmas.agents.scripted.player import scripted_player_names
 from social_dilemmas.report.figures import style
-from social_dilemmas.report.names import in_order, readable
-from social_dilemmas.statistics.tables import ALL_SEEDS, SAME_SEED
+from social_dilemmas.report.figures.panels import blocks, title
+from social_dilemmas.report.names import game_title, in_order, readable
+from social_dilemmas.statistics.tables import as_reported
 
 COLOUR_MAP = colormaps["cividis"]
 CELL = 0.62, 0.36  # inches: width and height
@@ -25,32 +26,25 @@ def table(cross_play: pd.DataFrame) -> pd.DataFrame:
     Args:
         cross_play: the table of `tables.cross_play`.
     """
-    itself = cross_play["agent"] == cross_play["opponent"]
-    pairing = np.where(itself, SAME_SEED, ALL_SEEDS)
-    shown = (cross_play["quantity"] == "payoff") & (cross_play["pairing"] == pairing)
-    return cross_play[shown].reset_index(drop=True)
+    payoffs = cross_play[cross_play["quantity"] == "payoff"]
+    return as_reported(payoffs).reset_index(drop=True)
 
 
 @style.in_style
 def draw(table: pd.DataFrame) -> Figure:
     """One heat map per game and model, below one another."""
-    models, games = style.panel_keys(table)
-    parts = {
-        (game, model): table[(table["game"] == game) & (table["model"] == model)]
-        for game in games
-        for model in models
-    }
-    sizes = [part["agent"].nunique() for part in parts.values()]
+    parts = list(blocks(table))
+    sizes = [rows["agent"].nunique() for _, _, rows in parts]
     figure = Figure(
         figsize=(max(sizes) * CELL[0] + 2.0, sum(sizes) * CELL[1] + 1.05 * len(sizes)),
         layout="constrained",
     )
     axes = figure.subplots(len(parts), 1, squeeze=False, height_ratios=sizes)[:, 0]
-    for axis, ((game, model), part) in zip(axes, parts.items(), strict=True):
-        image = _draw_matrix(axis, game, part)
+    for axis, (game, model, rows) in zip(axes, parts, strict=True):
+        image = _draw_matrix(axis, game, rows)
         bar = figure.colorbar(image, ax=axis, pad=0.01, aspect=40, fraction=0.03)
         bar.set_label("Payoff per round (points)")
-        style.title(axis, game, model, models)
+        title(axis, game_title(game), model)
     return figure
 
 
@@ -71,7 +65,7 @@ def _draw_matrix(axis: Axes, game: str, part: pd.DataFrame) -> AxesImage:
         _write(axis, place, -1.5, "top", f"{low:.{digits}f}–{high:.{digits}f}", colour, 5.5)
     for line in (axis.axhline, axis.axvline):
         line(len(names) - len(scripted) - 0.5, color="white", linewidth=2.5)
-    axis.set_xticks(range(len(names)), [_narrow(readable(name)) for name in names])
+    axis.set_xticks(range(len(names)), [_narrow(name) for name in names])
     axis.set_yticks(range(len(names)), [readable(name) for name in names])
     axis.tick_params(length=0)
     axis.spines[["left", "bottom"]].set_visible(False)
@@ -109,6 +103,6 @@ def _readable_on(background: ArrayLike) -> str:
     return "white" if 0.299 * red + 0.587 * green + 0.114 * blue < 0.5 else "black"
 
 
-def _narrow(name: str) -> str:
-    """A name on two or more lines."""
-    return fill(name, 10, break_long_words=False)
+def _narrow(agent: str) -> str:
+    """An agent's name on as many lines as it needs."""
+    return fill(readable(agent), 10, break_long_words=False)

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from social_dilemmas.report.figures.style import colours, draw_reference
-from social_dilemmas.statistics.references import OPTIMAL
+from social_dilemmas.report.figures import style
+from social_dilemmas.report.figures.panels import draw_reference, grid
+from social_dilemmas.statistics.references import OPTIMAL, references
 
 MEAN, LOWEST, HIGHEST = "mean over seeds", "lowest seed", "highest seed"
 REFERENCE = "reference"  # the line of payoffs that curves are compared with
@@ -24,16 +26,18 @@ def summarise(curves: pd.DataFrame, quantity: str) -> pd.DataFrame:
         above or "seed N". Iterations in which nothing was observed are left out.
     """
     rows = curves[curves["quantity"] == quantity].dropna(subset="value")
-    parts = [rows.assign(line="seed " + rows["seed"].astype(str))]
     by_iteration = rows.groupby(KEYS, sort=False)["value"]
-    for line, values in (
-        (MEAN, by_iteration.mean()),
-        (LOWEST, by_iteration.min()),
-        (HIGHEST, by_iteration.max()),
-    ):
-        parts.append(values.reset_index().assign(line=line))
+    parts = [rows.assign(line="seed " + rows["seed"].astype(str))]
+    for line, statistic in ((MEAN, "mean"), (LOWEST, "min"), (HIGHEST, "max")):
+        parts.append(by_iteration.agg(statistic).reset_index().assign(line=line))
     columns = ["model", "game", "algorithm", "line", "iteration", "value"]
     return pd.concat(parts, ignore_index=True)[columns]
+
+
+def reference_lines(games: Sequence[str], name: str) -> pd.DataFrame:
+    """Payoffs that curves are compared with: columns game, `name` (what it is), value, line."""
+    found = references(games).rename(columns={"reference": name, "payoff": "value"})
+    return found.assign(line=REFERENCE)
 
 
 def draw_curves(
@@ -43,7 +47,7 @@ def draw_curves(
     linestyle: str | tuple[int, tuple[int, int]] = "-",
 ) -> None:
     """Draw rows of `summarise`: the mean as a line, seeds as thin lines, their range as a band."""
-    colour = colours(algorithms)
+    colour = style.colours(algorithms)
     for algorithm in algorithms:
         rows = table[table["algorithm"] == algorithm]
         lines = rows.pivot(index="iteration", columns="line", values="value")
@@ -66,8 +70,18 @@ def draw_curves(
     axis.grid(axis="y")
 
 
-def draw_references(axis: Axes, payoffs: pd.Series) -> None:
-    """Draw payoffs to compare curves with, by name, and leave room for their labels."""
-    for name, payoff in payoffs.items():
-        draw_reference(axis, payoff, str(name), above=name == OPTIMAL)
-    axis.margins(y=0.12)
+def draw_payoffs(table: pd.DataFrame, algorithms: Sequence[str], row: float) -> Figure:
+    """Curves of payoffs next to the payoffs that they are compared with, whose name is in the
+    column algorithm; one panel per game, and a row of panels, `row` inches high, per model.
+    """
+
+    def panel(axis: Axes, game: str, rows: pd.DataFrame) -> None:
+        is_reference = rows["line"] == REFERENCE
+        draw_curves(axis, rows[~is_reference], algorithms)
+        for name, payoff in rows[is_reference].set_index("algorithm")["value"].items():
+            draw_reference(axis, payoff, str(name), above=name == OPTIMAL)
+        axis.margins(y=0.12)  # room for the names
+
+    figure = grid(table, panel, row=row, label="Payoff per round (points)")
+    style.legend(figure, algorithms, lines=True)
+    return figure

@@ -3,10 +3,10 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from social_dilemmas.agents.scripted.player import scripted_player_names
 from social_dilemmas.report.figures import style
+from social_dilemmas.report.figures.panels import blocks, draw_points, panels, title
 from social_dilemmas.report.names import in_order
-from social_dilemmas.statistics.tables import EVERYONE, SAME_SEED
+from social_dilemmas.statistics.tables import EVERYONE, as_reported, is_scripted
 
 GAME = "trust_and_split"
 BY_HAND = {"coins_upper_hand": "upper hand", "coins_lower_hand": "lower hand"}
@@ -24,39 +24,29 @@ def table(fingerprints: pd.DataFrame) -> pd.DataFrame:
     Args:
         fingerprints: the table of `tables.fingerprints`.
     """
-    trained = ~fingerprints["agent"].isin(scripted_player_names(GAME))
-    itself = (fingerprints["agent"] == fingerprints["opponent"]) & (
-        fingerprints["pairing"] == SAME_SEED
-    )
-    by_hand = itself & fingerprints["quantity"].isin(BY_HAND)
-    by_treatment = (fingerprints["opponent"] == EVERYONE) & fingerprints["quantity"].isin(
-        BY_TREATMENT
-    )
-    shown = (fingerprints["game"] == GAME) & trained & (by_hand | by_treatment)
-    return fingerprints[shown].reset_index(drop=True)
+    rows = as_reported(fingerprints[fingerprints["game"] == GAME])
+    rows = rows[~is_scripted(rows, "agent")]
+    by_hand = (rows["agent"] == rows["opponent"]) & rows["quantity"].isin(BY_HAND)
+    by_treatment = (rows["opponent"] == EVERYONE) & rows["quantity"].isin(BY_TREATMENT)
+    return rows[by_hand | by_treatment].reset_index(drop=True)
 
 
 @style.in_style
 def draw(table: pd.DataFrame) -> Figure:
     """Two panels for each model."""
-    models = list(table["model"].unique())
-    agents = in_order(table["agent"])
-    figure = Figure(figsize=(style.WIDTH, 2.3 * len(models) + 0.35), layout="constrained")
-    axes = figure.subplots(
-        len(models), 2, squeeze=False, sharey=True, width_ratios=(len(BY_HAND), len(BY_TREATMENT))
-    )
-    for row, model in enumerate(models):
-        part = table[table["model"] == model]
-        of_model = f", {model}" if len(models) > 1 else ""
+    agents, lines = in_order(table["agent"]), list(blocks(table))
+    height, widths = 2.3 * len(lines) + 0.35, (len(BY_HAND), len(BY_TREATMENT))
+    figure, axes = panels(len(lines), 2, style.WIDTH, height, sharey=True, width_ratios=widths)
+    for (left, right), (_, model, rows) in zip(axes, lines, strict=True):
         for axis, words, heading in (
-            (axes[row, 0], BY_HAND, "By hand, in self-play"),
-            (axes[row, 1], BY_TREATMENT, "With the lower hand, against all opponents"),
+            (left, BY_HAND, "By hand, in self-play"),
+            (right, BY_TREATMENT, "With the lower hand, against all opponents"),
         ):
-            style.draw_points(axis, part, list(words), "quantity", agents, horizontal=False)
+            draw_points(axis, rows, list(words), "quantity", agents, horizontal=False)
             axis.set_xticks(range(len(words)), list(words.values()))
             axis.tick_params(axis="x", length=0)
-            axis.set_title(heading + of_model, loc="left")
-        axes[row, 0].set_ylabel("Coins asked for")
-        axes[row, 0].set_ylim(0, max(COINS, part["high"].max()))
+            title(axis, heading, model, ", ")
+        left.set_ylabel("Coins asked for")
+        left.set_ylim(0, max(COINS, rows["high"].max()))
     style.legend(figure, agents)
     return figure

@@ -6,7 +6,9 @@ from matplotlib.figure import Figure
 
 from social_dilemmas.agents.axelrod.kinds import EVERY_STRATEGY, KINDS
 from social_dilemmas.report.figures import style
-from social_dilemmas.report.names import in_order, quantity_words, readable
+from social_dilemmas.report.figures.panels import blocks, draw_points, name_places, title
+from social_dilemmas.report.names import game_title, in_order, readable
+from social_dilemmas.statistics.quantities import quantity_words
 
 RANKING, BY_KIND = "ranking", "by kind of opponent"
 QUANTITIES = ("payoff", "payoff_opponent", "cooperation")
@@ -21,8 +23,8 @@ def table(ranking: pd.DataFrame, by_opponent: pd.DataFrame) -> pd.DataFrame:
     """What the figure shows.
 
     Args:
-        ranking: the table of `tournament_tables.ranking`.
-        by_opponent: the table of `tournament_tables.by_opponent`.
+        ranking: the table of `statistics.tournament.ranking`.
+        by_opponent: the table of `statistics.tournament.by_opponent`.
 
     Returns:
         Columns panel, model, game, agent, opponent, quantity, mean, low, high, rank and kind (of the agent); the last
@@ -41,28 +43,22 @@ def table(ranking: pd.DataFrame, by_opponent: pd.DataFrame) -> pd.DataFrame:
 @style.in_style
 def draw(table: pd.DataFrame) -> Figure:
     """For each game and model the ranking, and below it a panel for each quantity by kind."""
-    models, games = style.panel_keys(table)
-    blocks = [(game, model) for game in games for model in models]
-    figure = Figure(figsize=(style.WIDTH, HEIGHT * len(blocks)), layout="constrained")
-    grid = figure.add_gridspec(
-        2 * len(blocks), len(QUANTITIES), height_ratios=[1, 1.1] * len(blocks)
-    )
+    parts = list(blocks(table))
+    figure = Figure(figsize=(style.WIDTH, HEIGHT * len(parts)), layout="constrained")
+    grid = figure.add_gridspec(2 * len(parts), len(QUANTITIES), height_ratios=[1, 1.1] * len(parts))
     trained = in_order(table.loc[table["panel"] == BY_KIND, "agent"])
-    for row, (game, model) in enumerate(blocks):
-        part = table[(table["game"] == game) & (table["model"] == model)]
+    for row, (game, model, part) in enumerate(parts):
         axis = figure.add_subplot(grid[2 * row, :])
         _draw_ranking(axis, part[part["panel"] == RANKING], trained)
-        style.title(axis, game, model, models)
+        title(axis, game_title(game), model)
         by_kind = part[part["panel"] == BY_KIND]
         found = set(by_kind["opponent"])
         kinds = [kind for kind in (*KINDS, EVERY_STRATEGY) if kind in found]
         for column, quantity in enumerate(QUANTITIES):
             axis = figure.add_subplot(grid[2 * row + 1, column])
             rows = by_kind[by_kind["quantity"] == quantity]
-            style.draw_points(axis, rows, kinds, "opponent", trained, horizontal=True)
-            names = [readable(kind) for kind in kinds] if column == 0 else [""] * len(kinds)
-            axis.set_yticks(range(len(kinds)), names)
-            axis.tick_params(axis="y", length=0)
+            draw_points(axis, rows, kinds, "opponent", trained)
+            name_places(axis, [readable(kind) * (column == 0) for kind in kinds])
             axis.set_xlabel(quantity_words(game, quantity).capitalize())
             axis.set_xlim(0, max(1.0, rows["high"].max()))
             if column == 0:

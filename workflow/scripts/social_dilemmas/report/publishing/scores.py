@@ -6,9 +6,11 @@ from typing import Any
 import pandas as pd
 
 from social_dilemmas.config.catalogue import Trained
-from social_dilemmas.report.names import quantity_words, readable
-from social_dilemmas.report.printed import LAST, NONE, number, with_interval
-from social_dilemmas.statistics.tables import ALL_SEEDS, ITSELF, PAYOFFS
+from social_dilemmas.report.names import readable
+from social_dilemmas.report.numbers import NONE, number, with_interval
+from social_dilemmas.report.printed import LAST
+from social_dilemmas.statistics.quantities import PAYOFFS, quantity_words
+from social_dilemmas.statistics.tables import ALL_SEEDS, ITSELF, RELATION
 
 
 def scores_of(agent: Trained, metrics: Path, tables: Path) -> dict[str, Any]:
@@ -42,7 +44,7 @@ def _texts(rows: pd.DataFrame, column: str) -> list[str]:
 def _payoffs(agent: Trained, table: Path) -> pd.DataFrame:
     """Texts, with a row for each opponent and a column for each quantity."""
     rows = _rows_of(agent, table)
-    rows = rows[(rows["pairing"] == ALL_SEEDS) & rows["quantity"].isin(PAYOFFS)]
+    rows = rows[(rows[RELATION] == ALL_SEEDS) & rows["quantity"].isin(PAYOFFS)]
     cells = rows.assign(text=_texts(rows, "mean")).pivot(
         index="opponent", columns="quantity", values="text"
     )

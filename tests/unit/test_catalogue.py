@@ -1,0 +1,31 @@
+"""Every entry of the catalogue names things that exist."""
+
+import inspect
+from importlib import import_module
+from pkgutil import resolve_name
+
+import pytest
+
+from social_dilemmas.report.catalogue import FIGURES, TABLES
+from social_dilemmas.report.pages.page import TEMPLATES
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables(name: str) -> None:
+    table = TABLES[name]
+    wanted = {*table.inputs, *(["tables"] if table.tables else [])}
+    assert wanted == inspect.signature(resolve_name(table.function)).parameters.keys()
+    assert TABLES.keys() >= set(table.tables)
+    assert all(callable(resolve_name(each)) for each in (table.printer, table.text) if each)
+    assert (TEMPLATES / f"table_{name}.rst").is_file()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures(name: str) -> None:
+    figure = FIGURES[name]
+    module = import_module(f"social_dilemmas.report.figures.{figure.module}")
+    parameters = list(inspect.signature(module.table).parameters)
+    assert TABLES.keys() >= set(figure.tables)
+    assert set(figure.arguments) <= set(parameters[len(figure.tables) :])
+    assert callable(module.draw)
+    assert (TEMPLATES / f"fig_{name}.rst").is_file()

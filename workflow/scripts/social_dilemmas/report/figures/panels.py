@@ -1,0 +1,187 @@
+"""Figures of several panels, and what is drawn into them: points with intervals, reference lines."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+
+from social_dilemmas.report.figures import style
+from social_dilemmas.report.names import game_title
+
+
+def panels(
+    rows: int, columns: int, width: float, height: float, **layout: Any
+) -> tuple[Figure, Any]:
+    """A figure of `width` x `height` inches and its axes, an array of shape (rows, columns).
+
+    `layout` is for matplotlib's `subplots`.
+    """
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **layout)
+
+
+def panel_keys(table: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Models and games of a table, in order of appearance."""
+    return list(table["model"].unique()), list(table["game"].unique())
+
+
+def grid(
+    table: pd.DataFrame,
+    draw: Callable[[Axes, str, pd.DataFrame], None],
+    *,
+    row: float,
+    below: float = 0.35,
+    width: float | None = None,
+    title_at: float = 0,
+    label: str = "",
+) -> Figure:
+    """One panel per game, and a row of panels per model.
+
+    Args:
+        table: columns model, game and others.
+        draw: draws a panel: gets its axis, its game, and its rows of the table.
+        row: height of a row in inches.
+        below: what the figure is higher, for the legend.
+        width: of the figure in inches.
+        title_at: where titles begin; see `title`.
+        label: of the y axes at the left.
+    """
+    models, games = panel_keys(table)
+    width = width or style.WIDTH * max(len(games), 2) / 3
+    figure, axes = panels(len(models), len(games), width, row * len(models) + below)
+    for line, model in zip(axes, models, strict=True):
+        for axis, game in zip(line, games, strict=True):
+            draw(axis, game, table[(table["model"] == model) & (table["game"] == game)])
+            title(axis, game_title(game), model if len(models) > 1 else "", x=title_at)
+        line[0].set_ylabel(label)
+    return figure
+
+
+def blocks(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Game, model and rows of each game and model; the model is empty where there is only one."""
+    models, games = panel_keys(table)
+    for game in games:
+        for model in models:
+            rows = table[(table["game"] == game) & (table["model"] == model)]
+            if not rows.empty:
+                yield game, model if len(models) > 1 else "", rows
+
+
+def title(axis: Axes, words: str, model: str, between: str = "\n", x: float = 0) -> None:
+    """Name a panel, and add its model where it isn't empty.
+
+    The title begins at `x`, where 0 is the left and 1 the right end of the axis.
+    """
+    axis.set_title(f"{words}{between}{model}" if model else words, loc="left", x=x)
+
+
+def name_places(axis: Axes, names: Sequence[str]) -> None:
+    """Names down the y axis, the first one at the top."""
+    axis.set_yticks(range(len(names)), names)
+    axis.tick_params(axis="y", length=0)
+    axis.set_ylim(len(names) - 0.5, -0.5)
+
+
+def draw_points(
+    axis: Axes,
+    table: pd.DataFrame,
+    places: Sequence[str],
+    column: str,
+    agents: Sequence[str],
+    *,
+    horizontal: bool = True,
+) -> None:
+    """Means as points with their intervals, side by side at each place.
+
+    Args:
+        axis: where to draw.
+        table: columns agent, `column`, mean, low, high.
+        places: values of `column`, in order along the axis.
+        column: what the places are.
+        agents: in order within a place.
+        horizontal: values run along x and places down y; otherwise the other way round.
+    """
+    colour, marker = style.colours(agents), style.markers(agents)
+    position = {place: index for index, place in enumerate(places)}
+    step = 0.6 / max(len(agents), 2)
+    for index, agent in enumerate(agents):
+        rows = table[(table["agent"] == agent) & table[column].isin(list(places))]
+        at = rows[column].map(position).to_numpy(float) + step * (index - (len(agents) - 1) / 2)
+        mean = rows["mean"].to_numpy(float)
+        reach = np.stack([mean - rows["low"], rows["high"] - mean]).clip(0)
+        look: dict[str, Any] = {
+            "fmt": marker[agent],
+            "color": colour[agent],
+            "markersize": 4,
+            "markeredgewidth": 0,
+            "elinewidth": 1,
+            "capsize": 0,
+            "clip_on": False,
+        }
+        if horizontal:
+            axis.errorbar(mean, at, xerr=reach, **look)
+        else:
+            axis.errorbar(at, mean, yerr=reach, **look)
+    band = axis.axhspan if horizontal else axis.axvspan
+    for index in range(1, len(places), 2):
+        band(index - 0.5, index + 0.5, color=style.BAND, linewidth=0, zorder=0)
+    if horizontal:
+        axis.set_ylim(len(places) - 0.5, -0.5)
+    else:
+        axis.set_xlim(-0.5, len(places) - 0.5)
+    axis.grid(axis="x" if horizontal else "y")
+
+
+def draw_point(
+    axis: Axes,
+    value: Mapping[str, float],
+    at: float,
+    *,
+    marker: str,
+    colour: str,
+    filled: bool,
+    size: float,
+) -> None:
+    """A mean as a point with its interval along x, at a place down y.
+
+    Args:
+        axis: where to draw.
+        value: mean, low and high.
+        at: the place.
+        marker: of the point.
+        colour: of point and interval.
+        filled: otherwise the point is white inside.
+        size: of the point.
+    """
+    mean, low, high = (float(value[end]) for end in ("mean", "low", "high"))
+    axis.errorbar(
+        mean,
+        at,
+        xerr=[[max(mean - low, 0)], [max(high - mean, 0)]],
+        fmt=marker,
+        color=colour,
+        markerfacecolor=colour if filled else "white",
+        markersize=size,
+        elinewidth=1,
+        clip_on=False,
+    )
+
+
+def draw_reference(axis: Axes, value: float, words: str, *, above: bool) -> None:
+    """A dashed line across at a value, and its name at the left end, above or below the line."""
+    axis.axhline(value, color=style.GREY, linewidth=0.8, linestyle=style.DASHES)
+    axis.annotate(
+        words,
+        (0, value),
+        xycoords=("axes fraction", "data"),
+        xytext=(2, 2 if above else -2),
+        textcoords="offset points",
+        verticalalignment="bottom" if above else "top",
+        color=style.GREY,
+        fontsize=6.5,
+        path_effects=[withStroke(linewidth=1.5, foreground="white", alpha=0.7)],
+    )

@@ -1,0 +1,31 @@
+"""Names of quantities in tables, and the words that explain them."""
+
+from social_dilemmas.games import named_game
+
+PAYOFF, PAYOFF_OPPONENT, PAYOFF_GAP = "payoff", "payoff_opponent", "payoff_gap"
+PAYOFF_CHANGE, WELFARE_SHARE = "payoff_change", "welfare_share"
+
+PAYOFFS = (PAYOFF, PAYOFF_OPPONENT, WELFARE_SHARE)
+"""Quantities of the cross-play table; everything else that a game observes is a fingerprint."""
+
+WORDS = {
+    PAYOFF: "points a round",
+    PAYOFF_OPPONENT: "points a round that the other gets",
+    PAYOFF_GAP: "points a round more than the other gets",
+    PAYOFF_CHANGE: "points a round more than the method as it is",
+    WELFARE_SHARE: "share of the welfare-optimal payoff",
+}
+"""Quantities of every game; a game has words for everything else that it observes."""
+
+
+def quantity_words(game: str, quantity: str) -> str:
+    """What a quantity says, in words that stand by themselves.
+
+    A game's words that open with dots continue those of the quantity before; they are joined here.
+    """
+    words = ""
+    for name, own in {**WORDS, **named_game(game).behaviours}.items():
+        words = f"{words.split(',')[0]}, {own[4:]}" if own.startswith("... ") else own
+        if name == quantity:
+            return words
+    return quantity.replace("_", " ")
