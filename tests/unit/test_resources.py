@@ -26,51 +26,34 @@ GPU = {
     **{"memory_gb": 80.0, "teraflops": 989.0, "bandwidth_gb": 3350.0},
     **{"share_in_training": 0.35, "share_in_sampling": 0.5},
 }
+SHAPE = {
+    **{"hidden_size": 3584, "num_hidden_layers": 28, "num_attention_heads": 28},
+    **{"num_key_value_heads": 4, "intermediate_size": 18944, "vocab_size": 152064},
+}
 LARGE = HubModel(
-    name="large",
-    kind="hub",
-    source="somebody/large",
-    dtype="bfloat16",
-    shape=Shape(
-        hidden_size=3584,
-        num_hidden_layers=28,
-        num_attention_heads=28,
-        num_key_value_heads=4,
-        intermediate_size=18944,
-        vocab_size=152064,
-    ),
+    name="large", kind="hub", source="a/large", dtype="bfloat16", shape=Shape.model_validate(SHAPE)
 )
-
-
-def embedded(hidden_size: int, layers: int, heads: int, intermediate_size: int) -> EmbeddedModel:
-    return EmbeddedModel(
-        name="small",
-        kind="embedded",
-        seed=0,
-        hidden_size=hidden_size,
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        intermediate_size=intermediate_size,
-        merges=64,
-    )
-
-
-TINY = embedded(16, 2, 2, 32)  # of the fixture `tiny`
-WIDE = embedded(128, 4, 4, 256)
+SMALL = {
+    **{"name": "small", "kind": "embedded", "seed": 0, "hidden_size": 16, "num_hidden_layers": 2},
+    **{"num_attention_heads": 2, "intermediate_size": 32, "merges": 64},
+}
+TINY = EmbeddedModel.model_validate(SMALL)  # the model of the fixture `tiny`
+WIDER = {"hidden_size": 128, "num_hidden_layers": 4, "num_attention_heads": 4}
+WIDE = EmbeddedModel.model_validate({**SMALL, **WIDER, "intermediate_size": 256})
 
 
 def smoke(
-    *models: EmbeddedModel | HubModel, gpu: Any = None, split: Any = None, **training: Any
+    *models: EmbeddedModel | HubModel, gpu: Any = None, split: Any = None, **changes: Any
 ) -> Config:
-    """The smoke scale with other models, on another machine, and with other settings of training and of Split."""
+    """The smoke scale with other models, on another machine, with other settings of trainings and of Split."""
     said = load_scale("smoke").model_dump(exclude_unset=True)
-    games = [
-        merge(game, split or {}) if game["name"] == "split" else game for game in said["games"]
-    ]
-    changed = {"games": games, "machine": {"gpu": gpu}, "training": training}
-    if models:
-        changed["models"] = [model.model_dump() for model in models]
-    return Config.model_validate(merge(said, changed))
+    split = split or {"training": {"iterations": changes.pop("iterations", 2)}}
+    games = [merge(game, split) if game["name"] == "split" else game for game in said["games"]]
+    machine = {"gpu": gpu, "cpu_gigaflops": changes.pop("cpu_gigaflops", 25.0)}
+    listed = [model.model_dump() for model in models] or said["models"]
+    warm_start = {"method": changes.pop("method", "full")}
+    changed = {"games": games, "machine": machine, "models": listed, "warm_start": warm_start}
+    return Config.model_validate(merge(said, changed, {"training": changes}))
 
 
 def of_training(config: Config, game: str = "trust_and_split") -> Needs:
@@ -174,46 +157,44 @@ def test_memory_of_a_training(
     assert of_training(config, "split").memory_mb == pytest.approx(measured, rel=0.2)
 
 
-def test_what_saves_memory_is_estimated_to() -> None:
-    wide = of_training(smoke(LARGE, micro_batch=64), "split").memory_mb
-    for saving in (
-        {"micro_batch": 2},
-        {"micro_batch_tokens": 1000},
-        {"activation_checkpointing": True},
-    ):
-        changed = smoke(LARGE, **{"micro_batch": 64, **saving})
-        assert of_training(changed, "split").memory_mb < wide
-    single = LARGE.model_copy(update={"dtype": "float32"})
-    config = smoke(single, micro_batch=64, merge_adapter=False)
-    assert of_training(config, "split").memory_mb > 1.6 * wide
+@pytest.mark.parametrize(
+    ("quantity", "less", "more", "factor"),
+    [
+        ("memory_mb", {"micro_batch": 2}, {}, 1),
+        ("memory_mb", {"micro_batch_tokens": 1000}, {}, 1),
+        ("memory_mb", {"activation_checkpointing": True}, {}, 1),
+        ("memory_mb", {}, {"dtype": "float32", "merge_adapter": False}, 1.6),
+        ("gpu_memory_mb", {"gpu": GPU, "world_size": 2}, {"gpu": GPU}, 1),
+        ("seconds", {"gpu": GPU, "world_size": 2}, {"gpu": GPU}, 1),
+        ("seconds", {"gpu": GPU}, {}, 1),
+        ("seconds", {"gpu": GPU, "sampler": "vllm"}, {"gpu": GPU}, 1),  # no time between passes
+        ("seconds", {}, {"iterations": 20}, 1),
+        ("seconds", {}, {"cpu_gigaflops": 0.001}, 5),
+    ],
+)
+def test_settings_that_cost_more(
+    quantity: str, less: dict[str, Any], more: dict[str, Any], factor: float
+) -> None:
+    def estimate(dtype: str = "bfloat16", **settings: Any) -> float:
+        model = LARGE.model_copy(update={"dtype": dtype})
+        needs = of_training(smoke(model, **{"micro_batch": 64, **settings}), "split")
+        value: float = getattr(needs, quantity)
+        return value
+
+    assert factor * estimate(**less) < estimate(**more)
 
 
 def test_a_gpu_for_each_process() -> None:
     one, two = (of_training(smoke(LARGE, gpu=GPU, world_size=number)) for number in (1, 2))
     none = of_training(smoke(LARGE))
-    assert [needs.gpus for needs in (one, two, none)] == [1, 2, 0]
-    assert [needs.world_size for needs in (one, two, none)] == [1, 2, 1]
-    assert two.gpu_memory_mb < one.gpu_memory_mb
-    assert two.seconds < one.seconds < none.seconds
+    assert [(each.gpus, each.world_size) for each in (none, one, two)] == [(0, 1), (1, 1), (2, 2)]
     assert none.gpu_memory_mb == 0
-    assert 15_231 < one.gpu_memory_mb < 80_000  # 7.6 billion weights of 2 bytes, and more
+    weights = 15_231  # 7.6 billion of 2 bytes each
+    assert weights < one.gpu_memory_mb < 80_000
+    served = of_training(smoke(LARGE, gpu=GPU, sampler="vllm"))
+    assert served.gpu_memory_mb > weights + 0.5 * 80_000
     base = Estimates(smoke(LARGE, gpu=GPU)).needs("base", "large")
-    assert (base.gpus, round(base.disk_mb)) == (0, 15_231)
-
-
-def test_a_server_takes_its_share() -> None:
-    samplers = ("trainer", "vllm")
-    own, served = (of_training(smoke(LARGE, gpu=GPU, sampler=name)) for name in samplers)
-    assert served.seconds < own.seconds  # no time is lost between passes
-    assert served.gpu_memory_mb > 15_231 + 0.5 * 80_000
-
-
-def test_time_grows_with_the_work() -> None:
-    once = of_training(smoke(), "split")
-    longer = of_training(smoke(split={"training": {"iterations": 20}}), "split")
-    assert longer.seconds > once.seconds
-    slow = merge(smoke().model_dump(exclude_unset=True), {"machine": {"cpu_gigaflops": 0.001}})
-    assert of_training(Config.model_validate(slow), "split").seconds > 5 * once.seconds
+    assert (base.gpus, round(base.disk_mb)) == (0, weights)
 
 
 def test_no_warm_start_leaves_nothing_on_the_disk() -> None:
@@ -226,17 +207,14 @@ def test_no_warm_start_leaves_nothing_on_the_disk() -> None:
     assert without.memory_mb < trained.memory_mb
 
 
-PLACE = ("prisoners_dilemma", "embedded")
-KINDS = (
-    *(("base", "embedded"), ("warm_start", *PLACE), ("training", *PLACE, "naive")),
+PLACE, VARIANT = ("prisoners_dilemma", "embedded"), ("split", "embedded", "critic")
+KINDS = [
+    *(("base", "embedded"), ("strategies", "prisoners_dilemma"), ("table",), ("figure",)),
+    *((kind, *PLACE) for kind in ("warm_start", "cross_play", "learner_matches", "tournament")),
+    *(("transcripts", *PLACE), ("variant", *VARIANT), ("variant_matches", *VARIANT)),
+    ("training", *PLACE, "naive"),
     ("learner", *PLACE, "naive", "advantage_alignment"),
-    *(
-        ("variant", "split", "embedded", "critic"),
-        ("variant_matches", "split", "embedded", "critic"),
-    ),
-    *(("cross_play", *PLACE), ("learner_matches", *PLACE), ("tournament", *PLACE)),
-    *(("strategies", "prisoners_dilemma"), ("transcripts", *PLACE), ("table",), ("figure",)),
-)
+]
 
 
 @pytest.mark.parametrize("job", KINDS, ids=lambda job: job[0])
@@ -254,23 +232,18 @@ def test_requests_leave_room_and_grow() -> None:
 
 
 def test_a_gpu_that_is_too_small_is_refused() -> None:
-    def estimates(gpu: Any) -> Estimates:
-        said = smoke(LARGE, gpu=gpu).model_dump(exclude_unset=True)
-        return Estimates(Config.model_validate(merge(said, {"warm_start": {"method": "lora"}})))
-
-    estimates(GPU).check_gpus()
-    estimates(None).check_gpus()
+    for enough in (GPU, None):
+        Estimates(smoke(LARGE, gpu=enough, method="lora")).check_gpus()
+    small = smoke(LARGE, gpu={**GPU, "memory_gb": 12.0}, method="lora")
     with pytest.raises(UserError, match=r"needs \d+ GB on a GPU .*memory_gb is 12; raise "):
-        estimates({**GPU, "memory_gb": 12.0}).check_gpus()
+        Estimates(small).check_gpus()
 
 
 def test_a_wrong_shape_is_noticed(tmp_path: Path) -> None:
     assert differences(LARGE, tmp_path) == []  # nothing is known of it
-    assert LARGE.shape is not None
-    right = LARGE.shape.model_dump(exclude_unset=True)
-    (tmp_path / "config.json").write_text(json.dumps(right))
+    (tmp_path / "config.json").write_text(json.dumps(SHAPE))
     assert differences(LARGE, tmp_path) == []
-    wrong = {"text_config": {**right, "num_hidden_layers": 24}}
+    wrong = {"text_config": {**SHAPE, "num_hidden_layers": 24}}
     (tmp_path / "config.json").write_text(json.dumps(wrong))
     assert differences(LARGE, tmp_path) == ["num_hidden_layers is 24, not 28"]
 
