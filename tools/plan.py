@@ -108,7 +108,7 @@ def main() -> None:
     print(table(jobs).add_prefix(" ").to_string())
     print(f"\nJobs that wait for one another take at least {duration(chain)}.")
     if jobs.gpus.any():
-        most = jobs.loc[jobs.gpu_mb.idxmax()]
+        most = jobs.nlargest(1, "gpu_mb").iloc[0]
         print(
             f"The most memory of a GPU is {most.gpu_mb / 1000:.1f} GB ({most.rule}), with the longest messages."
         )
