@@ -4,12 +4,11 @@
 """
 
 import argparse
-import json
 import resource
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,7 +29,7 @@ from social_dilemmas.policy.adapters import adapter_weights
 from social_dilemmas.policy.model import load_model, write_base_model
 from social_dilemmas.policy.sampler import CachedConversation, LanguageModelPlayer
 from social_dilemmas.policy.tokenizer import ASSISTANT, CHAT_TEMPLATE, END, PAD, USER, train_bpe
-from social_dilemmas.run.estimate.shape import Shape
+from social_dilemmas.run.shape import ModelShape, published_shape
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = Path(__file__).with_suffix(".md")
@@ -50,9 +49,21 @@ QUANTITIES = (
     "tokens trained on in an iteration",
 )
 SHAPES = {
-    "qwen2.5-7b": Shape(3584, 28, 28, 4, 128, 18944, 152_064, False, "bfloat16"),
-    "qwen2.5-0.5b": Shape(896, 24, 14, 2, 64, 4864, 151_936, True, "bfloat16"),
-    "tiny": Shape(64, 2, 4, 2, 16, 128, 4096, False, "bfloat16"),
+    name: ModelShape(
+        hidden_size=hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=key_value_heads,
+        head_dim=hidden // heads,
+        intermediate_size=intermediate,
+        vocab_size=vocabulary,
+        tie_word_embeddings=tied,
+    )
+    for name, hidden, layers, heads, key_value_heads, intermediate, vocabulary, tied in (
+        ("qwen2.5-7b", 3584, 28, 28, 4, 18944, 152_064, False),
+        ("qwen2.5-0.5b", 896, 24, 14, 2, 4864, 151_936, True),
+        ("tiny", 64, 2, 4, 2, 128, 4096, False),
+    )
 }
 Peaks = tuple[float | None, float | None]
 # Dense bfloat16 operations a second and bytes a second, by their data sheets.
@@ -113,16 +124,10 @@ def byte_tokenizer() -> PreTrainedTokenizerBase:
     )
 
 
-def write_random_model(shape: Shape, device: str, output: Path) -> None:
+def write_random_model(shape: ModelShape, device: str, output: Path) -> None:
     """A model of this shape with random weights, built on the device. Rows past the tokenizer's are never said."""
     config = Qwen2Config(
-        vocab_size=shape.vocabulary,
-        hidden_size=shape.hidden_size,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads,
-        num_key_value_heads=shape.key_value_heads,
-        intermediate_size=shape.feed_forward_size,
-        tie_word_embeddings=shape.tied_embeddings,
+        **shape.model_dump(exclude={"head_dim", "dtype", "embedded"}),
         max_position_embeddings=32_768,
         dtype=shape.dtype,
     )
@@ -135,9 +140,9 @@ def write_random_model(shape: Shape, device: str, output: Path) -> None:
     byte_tokenizer().save_pretrained(output)
 
 
-def counting(shape: Shape, rank: int, found: Sampling) -> type[LanguageModelPlayer]:
+def counting(shape: ModelShape, rank: int, found: Sampling) -> type[LanguageModelPlayer]:
     """The player, which also counts what it does."""
-    head = shape.vocabulary * shape.hidden_size * shape.bytes_each
+    head = shape.vocab_size * shape.hidden_size * shape.bytes_each
     weights = shape.linear_parameters * shape.bytes_each + 4 * shape.adapter_parameters(rank) + head
 
     class Counting(LanguageModelPlayer):
@@ -160,7 +165,7 @@ def synchronized(device: str) -> float:
 
 def measure(
     model: Path,
-    shape: Shape,
+    shape: ModelShape,
     game: Mapping[str, Any],
     settings: Mapping[str, Any],
     device: str,
@@ -177,7 +182,7 @@ def measure(
 
 
 def _measure(
-    trainer: Trainer, found: Sampling, device: str, shape: Shape, iterations: int
+    trainer: Trainer, found: Sampling, device: str, shape: ModelShape, iterations: int
 ) -> Measured:
     settings = trainer._settings
     for agent in range(settings["buffer"]["size"]):
@@ -204,7 +209,7 @@ def _measure(
     context = tokens / len(experience.trajectories) / 2
     # Forward, backward to the inputs (the weights' own gradients aren't needed), reference.
     passes = 3 if settings["kl_coefficient"] > 0 else 2
-    forward = shape.forward_operations(tokens, context) + shape.output_operations(chosen)
+    forward = shape.forward_operations(tokens, context, chosen)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     if device == "cuda":
         peak = torch.cuda.max_memory_allocated()
@@ -262,7 +267,7 @@ def laptop_rows(
     return lines
 
 
-def measure_large(shape: Shape, device: str, iterations: int) -> Measured:
+def measure_large(shape: ModelShape, device: str, iterations: int) -> Measured:
     """The paper's Advantage Alignment in Trust-and-Split, all matches on one device."""
     config = configuration("paper")
     settings = {**training_settings(config, GAME, ALGORITHM), "processes": 1}
@@ -287,10 +292,7 @@ def measure_laptop(devices: Sequence[str], iterations: int) -> dict[tuple[str, s
         names["feed_forward_size"] = "intermediate_size"
         model = SimpleNamespace(**{names.get(key, key): value for key, value in entry.items()})
         write_base_model(model, *game_texts(config["games"]), path)
-        told = json.loads((path / "config.json").read_text())
-        heads, hidden = entry["heads"], entry["hidden_size"]
-        sizes = (hidden, entry["layers"], heads, heads, hidden // heads, entry["feed_forward_size"])
-        shape = Shape(*sizes, told["vocab_size"], True)
+        shape = ModelShape(**{"dtype": "float32", **published_shape(path)})
         for game in config["games"]:
             settings = training_settings(config, game["name"], ALGORITHM)
             for device in devices:
@@ -303,7 +305,7 @@ def measure_laptop(devices: Sequence[str], iterations: int) -> dict[tuple[str, s
 
 def report(where: str, shape: str, large: list[str], laptop: list[str]) -> str:
     """The whole file; `where` it was measured, and how."""
-    sizes = {key: value for key, value in asdict(SHAPES[shape]).items() if key != "embedded"}
+    sizes = {key: value for key, value in SHAPES[shape] if key != "embedded"}
     facts = "; ".join(f"{key.replace('_', ' ')} {value}" for key, value in sizes.items())
     smaller = "Here with 8 matches of 2 rounds, and replies of 40 tokens at most. "
     return "\n".join(

@@ -83,7 +83,7 @@ def _check_gpu(needed: float) -> None:
         raise UserError(
             f"this job needs {needed / 1000:.1f} GB of GPU memory by its estimate, but {there.name} has "
             f"{there.total_memory / 1e9:.1f} GB; lower matches, batch, micro_batch or micro_batch_tokens, or set "
-            "gradient_checkpointing to true"
+            "activation_checkpointing to true"
         )
 
 
