@@ -19,16 +19,9 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 def plan(scale: str, target: str) -> tuple[pd.DataFrame, float]:
-    """The jobs of a target, from Snakemake's own graph of the current folder.
+    """The jobs of a target, a row each, and the seconds of the longest chain of jobs to do that wait for one another.
 
-    Args:
-        scale: `laptop`, or the name of another file in `config`.
-        target: name of a rule.
-
-    Returns:
-        A row for each job, in the order of the rules, and the seconds of the longest chain of outstanding jobs that
-        wait for one another. Columns: stage (the rules file), rule, to_do, cores, gpus, seconds, gpu_mb (memory of
-        each GPU), disk_mb.
+    They come from Snakemake's own graph. The scale is `laptop`, or the name of another file in `config`.
     """
     files = [] if scale == "laptop" else [REPOSITORY / "config" / f"{scale}.yaml"]
     profile = yaml.safe_load((REPOSITORY / "profiles" / "default" / "profile.yaml").read_text())
@@ -42,12 +35,11 @@ def plan(scale: str, target: str) -> tuple[pd.DataFrame, float]:
         graph = workflow.dag(DAGSettings(targets={target}, rerun_triggers=triggers))
         with redirect_stdout(io.StringIO()):
             graph.summary()  # builds the graph without running anything or taking a lock
-        dag, rules = workflow._workflow.dag, list(workflow._workflow.rules)
-        jobs = sorted(
-            filter(lambda job: job.is_script, dag.jobs), key=lambda j: rules.index(j.rule)
-        )
-        rows = [_row(job, dag.needrun(job)) for job in jobs]
-        return pd.DataFrame(rows), max(_finish_times(dag), default=0.0)
+        dag = workflow._workflow.dag
+        rules = [rule.name for rule in workflow._workflow.rules]
+        jobs = [_row(job, dag.needrun(job)) for job in dag.jobs if job.is_script]
+        jobs.sort(key=lambda job: rules.index(job["rule"]))
+        return pd.DataFrame(jobs), max(_finish_times(dag), default=0.0)
 
 
 def _row(job: Any, to_do: bool) -> dict[str, Any]:
@@ -113,13 +105,12 @@ def main() -> None:
     print(
         f"{options.scale}: estimates, nothing is run; time is of what is to do, disk of everything\n"
     )
-    print(table(jobs).to_string())
+    print(table(jobs).add_prefix(" ").to_string())
     print(f"\nJobs that wait for one another take at least {duration(chain)}.")
     if jobs.gpus.any():
-        largest = jobs.loc[jobs.gpu_mb.idxmax()]
+        most = jobs.nlargest(1, "gpu_mb").iloc[0]
         print(
-            f"A GPU needs at most {largest.gpu_mb / 1000:.1f} GB of memory ({largest.rule}); messages are taken to "
-            "be as long as they may be."
+            f"The most memory of a GPU is {most.gpu_mb / 1000:.1f} GB ({most.rule}), with the longest messages."
         )
 
 

@@ -36,7 +36,7 @@ def conversation_of(game: Mapping[str, Any], max_new_tokens: int, embedded: bool
     rules = game_of(game)
     count, frame = (_sentences(rules.varying), EMBEDDED_FRAME) if embedded else (_words, FRAME)
     player = scripted_player(rules.kind, "random")
-    opening, passes, replies_seen = 0, 0, []
+    opening, passes, counted = 0, 0, []
     for seed in range(MATCHES):
         match = rules.start(seed)
         opening = max(opening, *(count(turn.prompt) for turn in match.turns()))
@@ -48,11 +48,11 @@ def conversation_of(game: Mapping[str, Any], max_new_tokens: int, embedded: bool
                 tokens = count(turn.prompt) + count(replies[turn.seat]) + frame
                 lengths.append((tokens, actions))
             passes += max(actions for _, actions in lengths)
-            replies_seen += lengths
+            counted += lengths
             match.take(replies)
-    tokens, actions = (sum(column) / MATCHES / 2 for column in zip(*replies_seen, strict=True))
-    turns = len(replies_seen) / MATCHES / 2
-    return Conversation(tokens, opening + frame, actions, turns, passes / MATCHES)
+    seats = 2 * MATCHES
+    tokens, actions = (sum(column) / seats for column in zip(*counted, strict=True))
+    return Conversation(tokens, opening + frame, actions, len(counted) / seats, passes / MATCHES)
 
 
 def _spoken(

@@ -185,10 +185,10 @@ def ask(command: Sequence[str]) -> str:
 
 
 def check_cluster(
-    requests: Sequence[Request], folder: Path, *, longest: float, arrays: str | None, jobs: float
+    requests: Sequence[Request], folder: Path, longest: float, array_rules: str | None, jobs: float
 ) -> None:
     """All of these checks, with what the cluster says of itself."""
     check_requests(requests, read_nodes(ask(NODES)))
     check_times(requests, longest)
-    check_arrays(arrays, requests, jobs)
+    check_arrays(array_rules, requests, jobs)
     check_earlier_jobs(ask(QUEUE), folder)
