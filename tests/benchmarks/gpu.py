@@ -257,7 +257,7 @@ def laptop_rows(config: Config, results: Mapping[tuple[str, str], Measured]) -> 
             f"{one.seconds_sampling:.2f} + {one.seconds_training:.2f}" if one else NOT_MEASURED
             for one in (results.get((game.name, device)) for device in ("cuda", "cpu"))
         ]
-        lines.append(f"| {' | '.join([game['name'], *cells])} |")
+        lines.append(f"| {' | '.join([game.name, *cells])} |")
     return lines
 
 

@@ -1,6 +1,7 @@
 """Advantage Alignment teaches a model to reciprocate, naive learning makes the same model defect."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -12,6 +13,10 @@ from social_dilemmas.evaluation.cross_play import play_pairs
 from social_dilemmas.method.warm_start import run_warm_start
 
 GAME = {"name": "prisoners_dilemma", "rounds": 4}
+SETTINGS: dict[str, Any] = {
+    **{"beta": 2.0, "iterations": 12, "matches": 64, "group_size": 64, "micro_batch": 128},
+    **{"lora_rank": 8, "lora_alpha": 16.0, "checkpoint_every": 100},
+}
 KIND, UNKIND = (Agent(name, Kind.SCRIPTED) for name in ("always_a", "always_b"))
 
 
@@ -63,8 +68,7 @@ def test_alignment_learns_to_reciprocate_and_naive_learning_to_defect(
             tmp_path / credit,
             GAME,
             credit=credit,
-            **{"beta": 2.0, "iterations": 12, "matches": 64, "group_size": 64},
-            **{"lora_rank": 8, "lora_alpha": 16.0, "micro_batch": 128, "checkpoint_every": 100},
+            **SETTINGS,
         )
         after[credit] = cooperation(warm_started, tmp_path, output / "adapter")
     kind, unkind = after["advantage_alignment"]

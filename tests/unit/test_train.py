@@ -234,7 +234,8 @@ def test_learning_pays(
     credit: str, better: str, best: float, base_model: Path, tmp_path: Path
 ) -> None:
     """Naive learners come to defect against a cooperator, learners for the sum to cooperate with it."""
-    changes = {"iterations": 15, "learning_rate": 0.03, "matches": 32, "group_size": 32}
+    changes: dict[str, Any] = {"iterations": 15, "learning_rate": 0.03}
+    changes |= {"matches": 32, "group_size": 32}
     opponent = Agent("always_a", Kind.SCRIPTED)
     run_training(base_model, tmp_path, credit=credit, opponent=opponent, **changes)
     found = metrics(tmp_path)[better]
@@ -254,7 +255,11 @@ def test_coefficients_pull(base_model: Path, tmp_path: Path) -> None:
     """A strong bonus raises entropy; a strong KL term keeps the agent near the reference model."""
     changes: dict[str, Any] = {"iterations": 12, "learning_rate": 0.03, "credit": "naive"}
     changes["opponent"] = Agent("always_a", Kind.SCRIPTED)
-    terms = ({}, {"kl_coefficient": 10.0}, {"entropy_coefficient": 10.0})
+    terms: tuple[dict[str, Any], ...] = (
+        {},
+        {"kl_coefficient": 10.0},
+        {"entropy_coefficient": 10.0},
+    )
     free, near, wide = (
         metrics(run_training(base_model, tmp_path / str(place), **term, **changes)).iloc[-1]
         for place, term in enumerate(terms)
