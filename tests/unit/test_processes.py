@@ -17,9 +17,9 @@ from peft.utils import load_peft_weights
 from tests.unit.replying_server import ReplyingServer
 
 from social_dilemmas.errors import UserError
-from social_dilemmas.run import launch, worker
-from social_dilemmas.run.launch import train
-from social_dilemmas.run.ranks import Processes
+from social_dilemmas.method.train import train
+from social_dilemmas.run.launch import launch
+from social_dilemmas.run.ranks import Ranks
 
 pytestmark = pytest.mark.slow  # every process imports torch anew
 

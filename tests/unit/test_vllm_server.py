@@ -23,7 +23,7 @@ from social_dilemmas.backends.vllm.server import (
 )
 from social_dilemmas.errors import UserError
 
-SCRIPTS = Path(vllm_server.__file__).parents[2]
+SCRIPTS = Path(vllm_server.__file__).parents[3]
 PATIENCE = 20.0  # seconds for processes to go; they need a fraction of one
 
 
@@ -65,8 +65,7 @@ def make_server(
             dtype="float32",
             adapters=2,
             rank=3,
-            processor="module:Class",
-            additional={},
+            reply_masks={},
         )
         servers.append(server)
         return server
@@ -76,11 +75,13 @@ def make_server(
         server.stop()
 
 
-def engine(log: Path) -> int:
-    """The process id of the stand-in's second process."""
-    found = re.search(r"engine (\d+)", log.read_text())
-    assert found, log.read_text()
-    return int(found[1])
+def processes(log: Path) -> list[int]:
+    """Process ids of the stand-in, two for every start."""
+    return [
+        int(each)
+        for line in re.findall(r"processes (.*)", log.read_text())
+        for each in line.split()
+    ]
 
 
 def alive(process: int) -> bool:
@@ -88,14 +89,12 @@ def alive(process: int) -> bool:
     return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-def gone(process: int) -> bool:
-    """Whether a process ends in time."""
+def gone(processes: list[int]) -> bool:
+    """Whether processes end in time."""
     deadline = time.monotonic() + PATIENCE
-    while alive(process):
-        if time.monotonic() > deadline:
-            return False
+    while any(map(alive, processes)) and time.monotonic() < deadline:
         time.sleep(0.02)
-    return True
+    return not any(map(alive, processes))
 
 
 def request(seed: int, model: str = "base") -> dict[str, Any]:
@@ -119,13 +118,11 @@ def test_every_request_names_its_adapter(make_server: MakeServer, tmp_path: Path
 def test_all_its_processes_end(make_server: MakeServer) -> None:
     server = make_server()
     server.start()
-    first, second = server.process_id, engine(server.log)
-    assert first
-    assert alive(first)
-    assert alive(second)
+    started = processes(server.log)
+    assert len(started) == 2
+    assert all(map(alive, started))
     server.stop()
-    assert gone(first)
-    assert gone(second)
+    assert gone(started)
     assert not server.running
     server.stop()  # a second time does nothing
 
@@ -133,10 +130,9 @@ def test_all_its_processes_end(make_server: MakeServer) -> None:
 def test_it_starts_again(make_server: MakeServer) -> None:
     server = make_server()
     server.start()
-    before = server.process_id
     server.start()
-    assert before
-    assert gone(before)
+    first = processes(server.log)[:2]
+    assert gone(first)
     assert server.complete([request(5)])[0].tokens == [5, 3]
     assert server.starts == 2
 
@@ -165,12 +161,8 @@ def test_a_server_that_dies_is_lost(make_server: MakeServer) -> None:
     server.start()
     with pytest.raises(ServerLostError, match=r"has ended|fails"):
         server.complete([request(seed) for seed in range(4)])
-    process = server.process_id
-    second = engine(server.log)
     server.stop()
-    assert process
-    assert gone(process)
-    assert gone(second)  # what it had started is left to nobody
+    assert gone(processes(server.log))  # those that it had started, too
 
 
 def test_a_conversation_that_is_too_long(make_server: MakeServer) -> None:
@@ -204,10 +196,10 @@ folder = Path(sys.argv[1])
 settings = ServerSettings(
     python=sys.argv[2], memory_share=0.5, context=None, start_timeout=60, request_timeout=30
 )
-facts = {"device": "cpu", "dtype": "float32", "adapters": 1, "rank": 8, "processor": "", "additional": {}}
+facts = {"device": "cpu", "dtype": "float32", "adapters": 1, "rank": 8, "reply_masks": {}}
 server = VllmServer(folder, settings, folder / "server.log", **facts)
 server.start()
-print(server.process_id, flush=True)
+print("ready", flush=True)
 time.sleep(1000)
 """
 
@@ -221,13 +213,12 @@ def test_it_never_outlives_the_job(
     environment = {**os.environ, "PYTHONPATH": str(SCRIPTS), "FAKE_VLLM": ""}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as job:
         assert job.stdout
-        process = int(job.stdout.readline())
-        second = engine(tmp_path / "server.log")
-        assert alive(process)
-        assert alive(second)
+        assert job.stdout.readline() == "ready\n"
+        started = processes(tmp_path / "server.log")
+        assert len(started) == 2
+        assert all(map(alive, started))
         job.send_signal(how)
-    assert gone(process)
-    assert gone(second)
+    assert gone(started)
 
 
 def test_vllm_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

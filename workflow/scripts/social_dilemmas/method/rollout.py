@@ -15,7 +15,7 @@ from social_dilemmas.method.opponents import Opponent, Opponents
 from social_dilemmas.policy.adapters import LEARNER
 from social_dilemmas.policy.trajectory import Trajectory
 from social_dilemmas.randomness import derive_seed
-from social_dilemmas.run.ranks import ALONE, Processes
+from social_dilemmas.run.ranks import ALONE, Ranks
 
 OUTCOMES = ("payoff", "payoff_other", "welfare_share", "invalid_rate")
 
@@ -145,14 +145,14 @@ class ModelPlayer(Player, Protocol):
 
 
 def play_seatings(
-    seatings: Sequence[Seating], model_player: ModelPlayer, processes: Processes = ALONE
+    seatings: Sequence[Seating], model_player: ModelPlayer, ranks: Ranks = ALONE
 ) -> Experience:
     """Play all matches to their end; all seats that run on the model are played in one batch.
 
     Args:
         seatings: matches of this process.
         model_player: plays the seats that run on the model.
-        processes: those that share the iteration, each with matches of its own.
+        ranks: those that share the iteration, each with matches of its own.
     """
 
     def seated(player: Opponent) -> Player:
@@ -171,8 +171,8 @@ def play_seatings(
     groups = [2 * seating.group + seat for seating, seat in rows]
     tokens = sum(len(trajectory.tokens) for trajectory in trajectories)
     chosen = sum(len(trajectory.positions) for trajectory in trajectories)
-    parts = processes.gather((results, groups, tokens, chosen))
-    first = sum(len(part[0]) for part in parts[: processes.index])
+    parts = ranks.all_gather((results, groups, tokens, chosen))
+    first = sum(len(part[0]) for part in parts[: ranks.rank])
     results = [result for part in parts for result in part[0]]
     return Experience(
         trajectories=trajectories,

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from peft import PeftModel
 from torch import Tensor
 
 from social_dilemmas.backends.vllm.sampler import NoServerError, VllmSampler
+from social_dilemmas.backends.vllm.server import ServerLostError, ServerSettings
 from social_dilemmas.config.settings import ROUNDING_ONLY
 from social_dilemmas.games import game_of
 from social_dilemmas.games.game import Game, Match
@@ -40,6 +42,7 @@ from social_dilemmas.method.rollout import (
     Seating,
     adapter_names,
     adapters_in,
+    begin_again,
     pass_over,
     play_seatings,
     seat_learner,
@@ -66,11 +69,16 @@ from social_dilemmas.run.checkpoint import (
 )
 from social_dilemmas.run.metrics import MetricsFile
 from social_dilemmas.run.progress import Progress
-from social_dilemmas.run.ranks import ALONE, Processes
+from social_dilemmas.run.ranks import ALONE, Ranks
 from social_dilemmas.run.shortage import SAMPLING_ADVICE, TRAINING_ADVICE, shortage_told
 
 logger = logging.getLogger(__name__)
 GAME_FACTS = ("name", "kind", "rounds", "rules")  # keys of a game's entry that say how it is played
+
+
+def train(**arguments: Any) -> None:
+    """Train an agent; the arguments are those of `Trainer`."""
+    Trainer(**arguments).run()
 
 
 class Trainer:
@@ -86,7 +94,7 @@ class Trainer:
         *,
         opponent: Mapping[str, Any] | None = None,
         code: str = "",
-        processes: Processes = ALONE,
+        ranks: Ranks = ALONE,
     ) -> None:
         """Prepare a run.
 
@@ -98,7 +106,7 @@ class Trainer:
             output: folder that takes `adapter/`, `metrics.csv` and `config.yaml`.
             opponent: a fixed opponent, see `opponents.fixed_opponent`; None for self-play.
             code: tells versions of the code apart; a checkpoint that another version wrote isn't used.
-            processes: those that share the run.
+            ranks: those that share the run.
 
         Raises:
             UserError: the model or an opponent's adapter isn't there or doesn't fit.
@@ -108,7 +116,7 @@ class Trainer:
         self._output = output
         self._settings = settings
         self._seed = seed
-        self._processes = processes
+        self._ranks = ranks
         self._game: Game = game_of(game)
         self._language_model: LanguageModel = load_model(model)
         self._masks = self._language_model.masks(self._game)
@@ -133,14 +141,22 @@ class Trainer:
         self._past_agents: dict[int, dict[str, Tensor]] = {}
         self._vllm: VllmSampler | None = None
         if settings["sampler"] == "vllm":
+            policy = SimpleNamespace(
+                model=self.model, language_model=self._language_model, masks=self._masks
+            )
+            as_attributes = SimpleNamespace(
+                **{
+                    **settings,
+                    "vllm": ServerSettings(**settings["vllm"]),
+                    "buffer": SimpleNamespace(**settings["buffer"]),
+                }
+            )
             self._vllm = VllmSampler(
-                self._language_model,
-                self.model,
-                self._masks,
+                policy,
+                as_attributes,
                 game={key: game[key] for key in GAME_FACTS if key in game},
-                settings=settings,
                 seed=seed,
-                folder=output / f"vllm-{processes.index}",
+                folder=output / f"vllm-{ranks.rank}",
             )
         self._record = {
             "seed": seed,
@@ -173,7 +189,7 @@ class Trainer:
 
     def _run(self) -> None:
         start, metrics = self._resume()
-        self._processes.wait()  # before the first checkpoint is written, all must have read the last
+        self._ranks.barrier()  # before the first checkpoint is written, all must have read the last
         iterations = self._settings["iterations"]
         with Progress(iterations, self._label, done=start) as progress:
             for iteration in range(start, iterations):
@@ -191,8 +207,8 @@ class Trainer:
                 payoff = row["payoff"]  # none where past agents were met in all matches
                 progress.advance("" if math.isnan(payoff) else f"{payoff:.3g} points a round")
         usage = self._opponents.usage if isinstance(self._opponents, FixedOpponent) else None
-        usages = self._processes.gather(usage)
-        if self._processes.main:
+        usages = self._ranks.all_gather(usage)
+        if self._ranks.is_main:
             self._write([usage for usage in usages if usage is not None])
 
     def _write(self, usages: Sequence[Mapping[str, Any]]) -> None:
@@ -236,13 +252,28 @@ class Trainer:
             group_size=self._settings["group_size"],
         )
         numbers = {seating.match: number for number, seating in enumerate(seatings)}
-        share = self._processes.share(len(seatings))
+        share = self._ranks.share(len(seatings))
         pass_over(seatings[: share.start])
         return seatings[share], numbers
 
+    def _play_on(self, vllm: VllmSampler, iteration: int) -> Experience:
+        seatings, numbers = self._seat(iteration)
+        try:
+            player = vllm.player(
+                iteration,
+                adapters_in(seatings),
+                adapter_names(seatings),
+                lambda turn: numbers[turn.match],
+            )
+            return play_seatings(seatings, player, self._ranks)
+        except ServerLostError:
+            begin_again(seatings)
+            raise
+
     def _play(self, iteration: int) -> Experience:
         if self._vllm is not None:
-            return self._vllm.play(iteration, partial(self._seat, iteration), self._processes)
+            play = partial(self._play_on, self._vllm, iteration)
+            return self._vllm.repeat_if_lost(iteration, play)
         seatings, numbers = self._seat(iteration)
         player = partial(
             LanguageModelPlayer,
@@ -260,9 +291,9 @@ class Trainer:
             folded(self.model, self._settings["fold_adapter"], adapters),
         ):
             if adapters == [LEARNER]:
-                return play_seatings(seatings, player(), self._processes)
+                return play_seatings(seatings, player(), self._ranks)
             several = player(adapter_of=adapter_names(seatings))
-            return play_seatings(seatings, several, self._processes)
+            return play_seatings(seatings, several, self._ranks)
 
     def _credit_of(self, experience: Experience) -> Tensor:
         """(rows, rounds) credit of every learning seat."""
@@ -282,7 +313,7 @@ class Trainer:
                     padding=self._language_model.padding,
                 )
             states, played = map(
-                torch.cat, zip(*self._processes.gather((states, played)), strict=True)
+                torch.cat, zip(*self._ranks.all_gather((states, played)), strict=True)
             )
             both = torch.stack((rewards, other_rewards), dim=-1)  # (rows, rounds, 2)
             return self._credit(
@@ -309,15 +340,15 @@ class Trainer:
             experience.trajectories,
             credit[experience.own],
             total=experience.chosen,
-            measure_kl=self._processes.main,
+            measure_kl=self._ranks.is_main,
             allowed=self._masks.allowed,
             padding=self._language_model.padding,
             settings=settings,
         )
-        self._processes.add_up(self._trained.values())
+        self._ranks.all_reduce_gradients(self._trained.values())
         norm = torch.nn.utils.clip_grad_norm_(self._trained.values(), settings["gradient_clip"])
         self._optimizer.step()
-        parts = self._processes.gather(sums)
+        parts = self._ranks.all_gather(sums)
         sums = {name: sum(part[name] for part in parts) for name in sums}
         further = {}
         if "sampler_difference" in sums:
@@ -368,7 +399,7 @@ class Trainer:
         put_adapter(self.model, weights, past_agent(iteration))
 
     def _save_checkpoint(self, iteration: int, metrics: MetricsFile) -> None:
-        if not self._processes.main:
+        if not self._ranks.is_main:
             return
         self._checkpoints.save(
             Checkpoint(
@@ -383,7 +414,7 @@ class Trainer:
 
     def _resume(self) -> tuple[int, MetricsFile]:
         """Put the run where its last checkpoint left it; the iteration to go on with, and the metrics so far."""
-        metrics = self._output / "metrics.csv" if self._processes.main else None
+        metrics = self._output / "metrics.csv" if self._ranks.is_main else None
         checkpoint = self._checkpoints.latest()
         if checkpoint is None:
             return 0, MetricsFile(metrics)

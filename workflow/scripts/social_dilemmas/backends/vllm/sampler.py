@@ -1,185 +1,150 @@
-"""Iterations that are played on a vLLM server: the learner as it is now, its past versions, a frozen opponent."""
+"""Sampling from a vLLM server: the learner as it is now, its past versions, a frozen opponent."""
 
 import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Protocol, Self, TypeVar
 
 from peft import PeftModel
 from safetensors.torch import save_file
 
 from social_dilemmas.backends.vllm.player import VllmPlayer
 from social_dilemmas.backends.vllm.protocol import masks_fingerprint
-from social_dilemmas.backends.vllm.server import (
-    BASE,
-    ServerLostError,
-    ServerSettings,
-    VllmServer,
-)
+from social_dilemmas.backends.vllm.server import BASE, ServerLostError, VllmServer
 from social_dilemmas.errors import UserError
-from social_dilemmas.games.game import Match, Turn
-from social_dilemmas.method.rollout import (
-    Experience,
-    Seating,
-    adapter_names,
-    adapters_in,
-    begin_again,
-    play_seatings,
-)
+from social_dilemmas.games.game import Turn
 from social_dilemmas.policy.adapters import FILES, LEARNER, NO_ADAPTER, adapter_weights
 from social_dilemmas.policy.masks import TokenMasks
 from social_dilemmas.policy.model import LanguageModel
 from social_dilemmas.randomness import derive_seed
-from social_dilemmas.run.ranks import ALONE, Processes
-
-if (
-    TYPE_CHECKING
-):  # the server imports it, by its name; here the fingerprint of the code learns of it
-    from social_dilemmas.backends.vllm import masks  # noqa: F401
 
 logger = logging.getLogger(__name__)
-PROCESSOR = "social_dilemmas.backends.vllm.masks:ReplyMasks"
 NOTHING_LOST = "what was finished is saved, and another run goes on from there"
-Seats = Callable[[], tuple[list[Seating], Mapping[Match, int]]]
-"""Gives the matches of an iteration, new every time, and their numbers, which are the same every time."""
+T = TypeVar("T")
 
 
 class NoServerError(UserError):
     """A server can't be started, or was lost twice in the same iteration."""
 
 
-class VllmSampler:
-    """Plays iterations on a vLLM server of the job's own, which it starts for the first and ends with the `with`.
+class Policy(Protocol):
+    """What is served: a model with the learner's adapter and its opponents', and the reply grammars of the game."""
 
-    Every iteration the learner is served under a new name, from a new directory, so that the server can't mistake
+    model: PeftModel
+    language_model: LanguageModel
+    masks: TokenMasks
+
+
+class VllmSampler:
+    """Gives players on a vLLM server of the job's own, which starts with the first and ends with the `with`.
+
+    In every iteration the learner is served under a new name, from a new directory, so that the server can't mistake
     its weights, or what it remembers of conversations, for those before the last optimiser step.
     """
 
     def __init__(
-        self,
-        language_model: LanguageModel,
-        model: PeftModel,
-        masks: TokenMasks,
-        *,
-        game: Mapping[str, Any],
-        settings: Mapping[str, Any],
-        seed: int,
-        folder: Path,
+        self, policy: Policy, settings: Any, *, game: Mapping[str, Any], seed: int, folder: Path
     ) -> None:
-        """Prepare a server.
+        """Prepare a server; raises UserError if vLLM isn't installed.
 
         Args:
-            language_model: the model without adapters.
-            model: the same, with the learner's adapter and those of its opponents.
-            masks: reply grammars of the game.
-            game: the game's entry in the config.
+            policy: what is served.
             settings: of the run.
+            game: the game's entry in the config.
             seed: of the run.
-            folder: takes the server's log and the adapters while they are served; it is removed in the end, but kept
-                if something fails.
-
-        Raises:
-            UserError: vLLM isn't installed.
+            folder: takes the server's log and the served adapters; removed at the end unless something fails.
         """
-        self._chat = language_model.chat
-        self._model = model
-        self._masks = masks
+        self._policy = policy
         self._settings = settings
         self._seed = seed
         self._folder = folder
         self._served: set[str] = set()
         shutil.rmtree(folder, ignore_errors=True)
+        model = policy.model
         others = set(model.peft_config) - {LEARNER}  # a frozen opponent; past agents come later
         self.server = VllmServer(
-            language_model.path,
-            ServerSettings(**settings["vllm"]),
+            policy.language_model.path,
+            settings.vllm,
             folder / "server.log",
             device=str(model.device),
             dtype=str(model.dtype).removeprefix("torch."),
-            adapters=1 + len(others) + settings["buffer"]["size"],
+            adapters=1 + len(others) + settings.buffer.size,
             rank=max(config.r for config in model.peft_config.values()),
-            processor=PROCESSOR,
-            additional={
-                "reply_masks": {"game": dict(game), "fingerprint": masks_fingerprint(masks)}
-            },
+            reply_masks={"game": dict(game), "fingerprint": masks_fingerprint(policy.masks)},
         )
-
-    def play(self, iteration: int, seat: Seats, processes: Processes = ALONE) -> Experience:
-        """Play the matches of an iteration.
-
-        A server that is lost meanwhile is started again, and the iteration is repeated: all draws are derived from
-        what they are for, so the repetition says the same.
-
-        Raises:
-            NoServerError: it is lost again, or can't be started.
-            UserError: it refuses a request.
-        """
-        for last in (False, True):
-            seatings, numbers = seat()
-            try:
-                names = self._serve(iteration, adapters_in(seatings))
-                player = self._player(iteration, seatings, numbers, names)
-                return play_seatings(seatings, player, processes)
-            except ServerLostError as error:
-                self.server.stop()
-                if last:
-                    raise NoServerError(
-                        f"the vLLM server {error}, for the second time in iteration {iteration}, see its log "
-                        f"{self.server.log}; {NOTHING_LOST}"
-                    ) from error
-                logger.warning(
-                    "the vLLM server %s; starting another one and repeating iteration %d (its log: %s)",
-                    *(error, iteration, self.server.log),
-                )
-                begin_again(seatings)
-        raise AssertionError("unreachable")
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.server.stop()
         shutil.rmtree(self._folder / "adapters", ignore_errors=True)
         if kind is None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _player(
+    def repeat_if_lost(self, iteration: int, play: Callable[[], T]) -> T:
+        """Call `play`, and once more if it loses the server: seeds depend on nothing else, so it samples the same.
+
+        Raises:
+            NoServerError: the server is lost again, or can't be started.
+        """
+        log = self.server.log
+        try:
+            return play()
+        except ServerLostError as error:
+            problem = f"the vLLM server {error}; starting another one and repeating iteration"
+            logger.warning("%s %d (its log: %s)", problem, iteration, log)
+        self.server.stop()
+        try:
+            return play()
+        except ServerLostError as error:
+            problem = f"the vLLM server {error}, for the second time in iteration {iteration}"
+            raise NoServerError(f"{problem}, see its log {log}; {NOTHING_LOST}") from error
+
+    def player(
         self,
         iteration: int,
-        seatings: Sequence[Seating],
-        numbers: Mapping[Match, int],
-        names: Mapping[str, str],
+        adapters: Sequence[str],
+        adapter_of: Callable[[Turn], str],
+        number_of: Callable[[Turn], int],
     ) -> VllmPlayer:
-        adapter_of = adapter_names(seatings)
+        """The player of an iteration, once the server has the adapters as they are now.
+
+        Args:
+            iteration: goes into the seeds.
+            adapters: names of the adapters in play; `NO_ADAPTER` may be among them.
+            adapter_of: which of them takes a turn.
+            number_of: number of a turn's match in the iteration; goes into the seeds.
+
+        Raises:
+            NoServerError: the server can't be started.
+            ServerLostError: it has gone.
+        """
+        names = self._serve(iteration, adapters)
 
         def seed_of(turn: Turn, replies: int) -> int:
-            place = (iteration, numbers[turn.match], turn.seat, replies)
+            place = (iteration, number_of(turn), turn.seat, replies)
             return derive_seed(self._seed, *place, "sampling")
 
         return VllmPlayer(
             self.server,
-            self._chat,
-            self._masks,
+            self._policy.language_model.chat,
+            self._policy.masks,
             seed_of=seed_of,
             model_of=lambda turn: names[adapter_of(turn)],
-            temperature=self._settings["temperature"],
-            max_new_tokens=self._settings["max_new_tokens"],
+            temperature=self._settings.temperature,
+            max_new_tokens=self._settings.max_new_tokens,
         )
 
     def _serve(self, iteration: int, adapters: Sequence[str]) -> dict[str, str]:
-        """Have the server ready with these adapters; gives the names under which it has them.
+        """Have these adapters served; gives the names under which they are.
 
-        Adapters of earlier learners, and of past agents that the model has no longer, are taken from it first, so
-        that there are never more than it was told.
+        Adapters of earlier learners, and of past agents that the model has no longer, are unloaded first, so that
+        there are never more than the server has room for.
         """
-        names = {name: name for name in self._model.peft_config}
+        model = self._policy.model
+        names = {name: name for name in model.peft_config}
         names |= {LEARNER: f"learner-{iteration}", NO_ADAPTER: BASE}
         if not self.server.running:
             self._served.clear()
@@ -187,28 +152,24 @@ class VllmSampler:
                 self.server.start()
             except UserError as error:
                 raise NoServerError(f"{error}; {NOTHING_LOST}") from error
+        # Each start of a server has its own directory, as each name has.
+        folder = self._folder / "adapters" / f"{self.server.starts}"
         for name in sorted(self._served - set(names.values())):
             self.server.unload_adapter(name)
             self._served.remove(name)
-            shutil.rmtree(self._directory(name))
+            shutil.rmtree(folder / name)
         for adapter in adapters:
             name = names[adapter]
             if adapter != NO_ADAPTER and name not in self._served:
-                write_adapter(self._model, adapter, self._directory(name))
-                self.server.load_adapter(name, self._directory(name))
+                write_adapter(model, adapter, folder / name)
+                self.server.load_adapter(name, folder / name)
                 self._served.add(name)
         return names
-
-    def _directory(self, name: str) -> Path:
-        """Where a served adapter is; another one for every start of a server, as for every name."""
-        return self._folder / "adapters" / f"{self.server.starts}" / name
 
 
 def write_adapter(model: PeftModel, name: str, output: Path) -> None:
     """Write one of a model's adapters as a PEFT directory."""
     output.mkdir(parents=True)
-    config, weights = FILES
-    model.peft_config[name].save_pretrained(str(output))
-    assert (output / config).is_file()
+    model.peft_config[name].save_pretrained(str(output))  # adapter_config.json
     tensors = {key: value.contiguous() for key, value in adapter_weights(model, name).items()}
-    save_file(tensors, output / weights)
+    save_file(tensors, output / FILES[1])
