@@ -29,7 +29,7 @@ class NoServerError(UserError):
 
 
 class Policy(Protocol):
-    """What is served: a model with the learner's adapter and its opponents', and the reply grammars of the game."""
+    """A model with the learner's adapter and those of its opponents, and the reply grammars of the game."""
 
     model: PeftModel
     language_model: LanguageModel
@@ -48,12 +48,8 @@ class VllmSampler:
     ) -> None:
         """Prepare a server; raises UserError if vLLM isn't installed.
 
-        Args:
-            policy: what is served.
-            settings: of the run.
-            game: the game's entry in the config.
-            seed: of the run.
-            folder: takes the server's log and the served adapters; removed at the end unless something fails.
+        `settings` and `seed` are the run's, `game` is the game's entry in the config. `folder` takes the server's log
+        and the served adapters, and is removed at the end unless something fails.
         """
         self._policy = policy
         self._settings = settings
@@ -111,11 +107,8 @@ class VllmSampler:
     ) -> VllmPlayer:
         """The player of an iteration, once the server has the adapters as they are now.
 
-        Args:
-            iteration: goes into the seeds.
-            adapters: names of the adapters in play; `NO_ADAPTER` may be among them.
-            adapter_of: which of them takes a turn.
-            number_of: number of a turn's match in the iteration; goes into the seeds.
+        `adapters` are the names of those in play, `NO_ADAPTER` among them or not; `adapter_of` says which of them takes
+        a turn, `number_of` which number its match has in the iteration.
 
         Raises:
             NoServerError: the server can't be started.

@@ -1,7 +1,4 @@
-"""A vLLM server of the job's own: it starts the server, watches it, sends it requests and ends it.
-
-The server runs in its own environment, listens on 127.0.0.1, asks for a key, and never outlives the job.
-"""
+"""A vLLM server of the job's own: in another environment, on 127.0.0.1, behind a key; it never outlives the job."""
 
 import json
 import logging
@@ -32,7 +29,6 @@ if TYPE_CHECKING:  # the server imports it by its name; the fingerprint of the c
     from social_dilemmas.backends.vllm import masks  # noqa: F401
 
 logger = logging.getLogger(__name__)
-logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log every request
 SCRIPTS = Path(__file__).resolve().parents[3]
 OWN_ENVIRONMENT = SCRIPTS.parents[1] / ".venv-vllm" / "bin" / "python"  # made by `make vllm`
 BASE = "base"  # the served name of the model without an adapter
@@ -84,6 +80,7 @@ class VllmServer:
         log: file that takes all that it prints.
         context: most tokens of a conversation, once it has started.
         starts: how many times it was started.
+        client: sends requests to it.
     """
 
     def __init__(
@@ -98,17 +95,11 @@ class VllmServer:
         rank: int,
         reply_masks: Mapping[str, Any],
     ) -> None:
-        """Prepare a server; raises UserError if vLLM isn't installed.
+        """Prepare a server of the model in that directory; raises UserError if vLLM isn't installed.
 
-        Args:
-            model: directory of the model without adapters.
-            settings: of the server.
-            log: see the attributes.
-            device: the trainer's, `cpu` or such as `cuda:0`; the server uses the same.
-            dtype: of the weights, such as `bfloat16`.
-            adapters: most adapters that are loaded at a time.
-            rank: largest rank of an adapter.
-            reply_masks: `game`, its entry in the config, and `fingerprint` of its token masks.
+        `device` (`cpu`, `cuda:0`) and `dtype` (`bfloat16`) are the trainer's. At most `adapters` adapters, whose ranks
+        are at most `rank`, are loaded at a time. `reply_masks` are the `game`'s entry in the config and the
+        `fingerprint` of its token masks.
         """
         self.log = log
         self.context = 0
@@ -116,7 +107,7 @@ class VllmServer:
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
         key = secrets.token_hex(16)
-        self._client = httpx.Client(
+        self.client = httpx.Client(
             headers={"Authorization": f"Bearer {key}"},
             timeout=settings.request_timeout,
             # Connections aren't kept: the server may close an idle one just when a request is sent.
@@ -157,16 +148,12 @@ class VllmServer:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start it, and wait until it is ready.
-
-        Raises:
-            UserError: it ends while it starts, or takes too long.
-        """
+        """Start it, and wait until it is ready; raises UserError if it ends meanwhile, or takes too long."""
         self.stop()
         self.starts += 1
         self.log.parent.mkdir(parents=True, exist_ok=True)
         port = free_port()
-        self._client.base_url = f"http://127.0.0.1:{port}"
+        self.client.base_url = f"http://127.0.0.1:{port}"
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 [*self._command, "--port", str(port)],
@@ -202,9 +189,7 @@ class VllmServer:
         self._ask("POST", "/v1/unload_lora_adapter", {"lora_name": name})
 
     def complete(self, requests: Sequence[Mapping[str, Any]]) -> list[Completion]:
-        """Answers to completion requests, all sent at the same time, each with the name of its `model`.
-
-        One that fails is sent again unchanged, so with the same adapter and seed.
+        """Answers to completion requests, all sent at once; one that fails is sent a second time.
 
         Raises:
             ServerLostError: the server has gone.
@@ -232,7 +217,7 @@ class VllmServer:
         problem = ""
         for _ in range(attempts):
             try:
-                response = self._client.request(method, path, json=body)
+                response = self.client.request(method, path, json=body)
                 if response.is_client_error:
                     status = f"status {response.status_code}: {shorten(response.text, 200)}"
                     raise UserError(f"the vLLM server refuses a request ({status}), see {self.log}")
@@ -244,29 +229,28 @@ class VllmServer:
         raise ServerLostError(problem if self.running else "has ended")
 
     def _wait_until_ready(self) -> None:
-        begin = time.monotonic()
-        news = begin + NEWS
+        begin = news = time.monotonic()
+        timeout = self._settings.start_timeout
         logger.info("vLLM server: starting, its log is %s", self.log)
         while not self._ready():
-            waited = time.monotonic() - begin
-            if not self.running or waited > self._settings.start_timeout:
-                problem = (
-                    f"wasn't ready after {self._settings.start_timeout:g} seconds; raise "
-                    "training.vllm.start_timeout, or"
-                    if self.running
-                    else f"ended while it was starting{last_error(self.log)},"
-                )
+            problem, now = "", time.monotonic()
+            if not self.running:
+                problem = f"ended while it was starting{last_error(self.log)},"
+            elif now - begin > timeout:
+                raised = "raise training.vllm.start_timeout"
+                problem = f"wasn't ready after {timeout:g} seconds; {raised}, or"
+            if problem:
                 self.stop()
                 raise UserError(f"the vLLM server {problem} see its log {self.log}")
-            if time.monotonic() > news:
+            if now - news > NEWS:
                 news += NEWS
-                logger.info("vLLM server: still starting after %s", duration(waited))
+                logger.info("vLLM server: still starting after %s", duration(now - begin))
             time.sleep(0.25)
         logger.info("vLLM server: ready after %s", duration(time.monotonic() - begin))
 
     def _ready(self) -> bool:
         with suppress(httpx.HTTPError):
-            return self._client.get("/health", timeout=5).is_success
+            return self.client.get("/health", timeout=5).is_success
         return False
 
 
