@@ -115,26 +115,20 @@ def test_every_request_names_its_adapter(make_server: MakeServer, tmp_path: Path
         server.complete([request(0, "learner-7")])
 
 
-def test_all_its_processes_end(make_server: MakeServer) -> None:
+def test_it_ends_with_all_its_processes_and_starts_again(make_server: MakeServer) -> None:
     server = make_server()
     server.start()
-    started = processes(server.log)
-    assert len(started) == 2
-    assert all(map(alive, started))
-    server.stop()
-    assert gone(started)
-    assert not server.running
-    server.stop()  # a second time does nothing
-
-
-def test_it_starts_again(make_server: MakeServer) -> None:
-    server = make_server()
+    first = processes(server.log)
+    assert len(first) == 2
+    assert all(map(alive, first))
     server.start()
-    server.start()
-    first = processes(server.log)[:2]
     assert gone(first)
     assert server.complete([request(5)])[0].tokens == [5, 3]
     assert server.starts == 2
+    server.stop()
+    assert gone(processes(server.log))
+    assert not server.running
+    server.stop()  # a second time does nothing
 
 
 def test_a_request_without_an_answer_is_sent_again_as_it_was(
@@ -149,40 +143,45 @@ def test_a_request_without_an_answer_is_sent_again_as_it_was(
     assert [a.log_probabilities[1] for a in answers] == [-len(each["model"]) for each in both]
 
 
-def test_a_server_that_stalls_is_lost(make_server: MakeServer) -> None:
-    server = make_server("stalls", request_timeout=0.3)
+@pytest.mark.parametrize(
+    ("trouble", "error", "message"),
+    [
+        ("stalls", ServerLostError, r"doesn't answer within 1\.5 seconds"),
+        ("dies", ServerLostError, "has ended|fails"),
+        ("too long", UserError, r"limit of 512 tokens; raise training\.vllm\.context"),
+    ],
+)
+def test_requests_that_fail(
+    trouble: str, error: type[Exception], message: str, make_server: MakeServer
+) -> None:
+    server = make_server(trouble, request_timeout=1.5)
     server.start()
-    with pytest.raises(ServerLostError, match=r"doesn't answer within 0\.3 seconds"):
-        server.complete([request(seed) for seed in range(4)])
-
-
-def test_a_server_that_dies_is_lost(make_server: MakeServer) -> None:
-    server = make_server("dies")
-    server.start()
-    with pytest.raises(ServerLostError, match=r"has ended|fails"):
+    with pytest.raises(error, match=message):
         server.complete([request(seed) for seed in range(4)])
     server.stop()
-    assert gone(processes(server.log))  # those that it had started, too
+    assert gone(processes(server.log))  # the other process of a server that died, too
 
 
-def test_a_conversation_that_is_too_long(make_server: MakeServer) -> None:
-    server = make_server("too long")
-    server.start()
-    with pytest.raises(UserError, match=r"limit of 512 tokens; raise training\.vllm\.context"):
-        server.complete([request(0)])
-
-
-def test_a_server_that_ends_while_it_starts(make_server: MakeServer) -> None:
-    server = make_server("no memory")
-    message = r"ended while it was starting \(RuntimeError: no memory for .*cache\).*server\.log"
+@pytest.mark.parametrize(
+    ("trouble", "timeout", "message"),
+    [
+        (
+            "no memory",
+            60,
+            r"ended while it was starting \(RuntimeError: no .*cache\), see .*server\.log",
+        ),
+        (
+            "never ready",
+            1,
+            r"after 1 seconds; raise training\.vllm\.start_timeout, or see .*server\.log",
+        ),
+    ],
+)
+def test_a_server_that_does_not_start(
+    trouble: str, timeout: float, message: str, make_server: MakeServer
+) -> None:
+    server = make_server(trouble, start_timeout=timeout)
     with pytest.raises(UserError, match=message):
-        server.start()
-    assert not server.running
-
-
-def test_a_server_that_is_never_ready(make_server: MakeServer) -> None:
-    server = make_server("never ready", start_timeout=1.0)
-    with pytest.raises(UserError, match=r"after 1 seconds; raise training\.vllm\.start_timeout"):
         server.start()
     assert not server.running
 

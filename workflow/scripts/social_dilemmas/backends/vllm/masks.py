@@ -4,7 +4,7 @@ vLLM's own structured outputs allow any tokenisation of a valid reply, and each 
 allow exactly one. With the masks themselves in the server, tokens are sampled from exactly the distribution that is
 trained on, for every tokenizer, and their log-probabilities are those under it.
 
-This module is imported by the server's interpreter only.
+Only the server's interpreter imports this module.
 """
 
 from typing import Any
