@@ -12,7 +12,8 @@ from social_dilemmas.report.catalogue import FIGURES, TABLES
 
 SCRIPTS = REPOSITORY / "workflow" / "scripts"
 HEAVY = ("torch", "transformers", "peft")
-MODULES = [module for entry in (*TABLES.values(), *FIGURES.values()) for module in entry.modules]
+MODULES = [module for table in TABLES.values() for module in table.modules]
+MODULES += [module for figure in FIGURES.values() for module in figure.modules]
 
 
 def imports(text: str) -> Iterator[str]:

@@ -19,7 +19,7 @@ PLACES = {  # kind of file: where such files lie, and the keys of all of them
 }
 FILES = {  # kind of file: the files by their keys
     kind: {
-        key: "<results>/" + path.format(*([key] if isinstance(key, str) else key)) for key in keys
+        key: f"<results>/{path.format(*([key] if isinstance(key, str) else key))}" for key in keys
     }
     for kind, (path, keys) in PLACES.items()
 }
