@@ -250,6 +250,15 @@ def in_words(name):
     return name.replace("_", " ").capitalize()
 
 
+def inputs_of_table(table):
+    """The files that a table is made from, by argument and key."""
+    files = {argument: FILES[kind] for argument, kind in table.inputs.items()}
+    if table.tables:
+        made = [name for name in table.tables if name in TABLES + FURTHER_TABLES]
+        files["tables"] = {name: f"<results>/tables/{name}.csv" for name in made}
+    return files
+
+
 def category_of_table(table):
     """The report's category of a table; the report lists categories in alphabetical order."""
     return "Claims" if table in ("claims", "all_claims") else "Tables"

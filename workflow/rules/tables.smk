@@ -25,15 +25,6 @@ FILES = {  # kind of file: the files by their keys
 }
 
 
-def inputs_of_table(table):
-    """The files that a table is made from, by argument and key."""
-    files = {argument: FILES[kind] for argument, kind in table.inputs.items()}
-    if table.tables:
-        made = [name for name in table.tables if name in TABLES + FURTHER_TABLES]
-        files["tables"] = {name: f"<results>/tables/{name}.csv" for name in made}
-    return files
-
-
 for table in TABLES + FURTHER_TABLES:
 
     rule:
