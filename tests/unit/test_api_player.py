@@ -66,7 +66,12 @@ class Make:
         self.cache = cache
 
     def __call__(self, **changes: Any) -> ApiPlayer:
-        usual: dict[str, Any] = {"key_variable": VARIABLE, "timeout": 5.0, "retries": 2, "attempts": 2}
+        usual: dict[str, Any] = {
+            "key_variable": VARIABLE,
+            "timeout": 5.0,
+            "retries": 2,
+            "attempts": 2,
+        }
         return ApiPlayer(ApiSettings(**self.server.player(**usual | changes)), self.cache)
 
 

@@ -1,6 +1,6 @@
 """A player behind any server of the OpenAI chat-completions protocol."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import cycle
