@@ -8,11 +8,11 @@ import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from social_dilemmas.config.schema import EmbeddedModel
 from social_dilemmas.games import build_game, game_names
 from social_dilemmas.games.game import Game
 from social_dilemmas.run.job import COLLECT_AFTER
@@ -24,27 +24,16 @@ if TYPE_CHECKING:
     from social_dilemmas.policy.masks import TokenMasks
     from social_dilemmas.policy.model import LanguageModel
 
-NAMES = {
-    "layers": "num_hidden_layers",
-    "heads": "num_attention_heads",
-    "feed_forward_size": "intermediate_size",
-}
-TINY: dict[str, Any] = {
-    "kind": "embedded",
-    "seed": 0,
-    "hidden_size": 16,
-    "layers": 2,
-    "heads": 2,
-    "feed_forward_size": 32,
-    "merges": 64,
-}
-
-
-def model_entry(settings: dict[str, Any]) -> SimpleNamespace:
-    """A config entry of `models` as `write_base_model` reads it."""
-    return SimpleNamespace(**{NAMES.get(key, key): value for key, value in settings.items()})
-
-
+TINY = EmbeddedModel(
+    name="tiny",
+    kind="embedded",
+    seed=0,
+    hidden_size=16,
+    num_hidden_layers=2,
+    num_attention_heads=2,
+    intermediate_size=32,
+    merges=64,
+)
 gc.set_threshold(COLLECT_AFTER)
 
 
@@ -73,9 +62,7 @@ def base_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from social_dilemmas.policy.model import write_base_model
 
     path = tmp_path_factory.mktemp("model") / "base"
-    write_base_model(
-        model_entry(TINY), *game_texts([{"name": name} for name in game_names()]), path
-    )
+    write_base_model(TINY, *game_texts([{"name": name} for name in game_names()]), path)
     return path
 
 

@@ -9,29 +9,28 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import pytest
 import torch
-import yaml
-from torch import Tensor
 from transformers import PreTrainedTokenizerBase, Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
 
 from social_dilemmas.agents.scripted.corpus import game_texts
-from social_dilemmas.config.check import with_defaults
-from social_dilemmas.config.settings import merge, named, training_settings
-from social_dilemmas.method import train as trainer_module
-from social_dilemmas.method.train import Trainer
-from social_dilemmas.policy.adapters import adapter_weights
+from social_dilemmas.config.load import load_scale
+from social_dilemmas.config.schema import Buffer, Config
+from social_dilemmas.config.settings import TrainingSettings, training_settings
+from social_dilemmas.games import game_of
+from social_dilemmas.method.credit import CREDITS
+from social_dilemmas.method.learner import Learner
+from social_dilemmas.method.loss import add_gradients
+from social_dilemmas.method.rollout import Rollout, Rollouts
+from social_dilemmas.method.train import advantages
 from social_dilemmas.policy.model import load_model, write_base_model
-from social_dilemmas.policy.sampler import CachedConversation, LanguageModelPlayer
+from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.tokenizer import ASSISTANT, CHAT_TEMPLATE, END, PAD, USER, train_bpe
-from social_dilemmas.run.shape import ModelShape, published_shape
+from social_dilemmas.run.ranks import ALONE
+from social_dilemmas.run.shape import ModelShape, shape_of
 
-ROOT = Path(__file__).resolve().parents[2]
 TABLE = Path(__file__).with_suffix(".md")
 NOT_MEASURED = "not yet measured"
 ALGORITHM, GAME = "advantage_alignment", "trust_and_split"
@@ -54,16 +53,16 @@ SHAPES = {
         num_hidden_layers=layers,
         num_attention_heads=heads,
         num_key_value_heads=key_value_heads,
-        head_dim=hidden // heads,
+        head_dim=head,
         intermediate_size=intermediate,
         vocab_size=vocabulary,
         tie_word_embeddings=tied,
     )
-    for name, hidden, layers, heads, key_value_heads, intermediate, vocabulary, tied in (
-        ("qwen2.5-7b", 3584, 28, 28, 4, 18944, 152_064, False),
-        ("qwen2.5-0.5b", 896, 24, 14, 2, 4864, 151_936, True),
-        ("tiny", 64, 2, 4, 2, 128, 4096, False),
-    )
+    for name, (hidden, layers, heads, key_value_heads, head, intermediate, vocabulary, tied) in {
+        "qwen2.5-7b": (3584, 28, 28, 4, 128, 18944, 152_064, False),
+        "qwen2.5-0.5b": (896, 24, 14, 2, 64, 4864, 151_936, True),
+        "tiny": (64, 2, 4, 2, 16, 128, 4096, False),
+    }.items()
 }
 Peaks = tuple[float | None, float | None]
 # Dense bfloat16 operations a second and bytes a second, by their data sheets.
@@ -80,10 +79,9 @@ PEAKS = {
 
 @dataclass
 class Sampling:
-    """What was sampled in an iteration: forward passes, tokens, and the bytes that the passes must read."""
+    """The forward passes of sampling, and the bytes that they must read."""
 
     passes: int = 0
-    tokens: int = 0
     bytes_read: float = 0.0
 
 
@@ -102,16 +100,8 @@ class Measured:
     peak_memory: float
 
 
-def configuration(name: str) -> dict[str, Any]:
-    """A scale's configuration with its defaults, as Snakemake merges it."""
-    files = ["config.yaml"] if name == "laptop" else ["config.yaml", f"{name}.yaml"]
-    config = merge(*(yaml.safe_load((ROOT / "config" / file).read_text()) for file in files))
-    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-    return with_defaults(config, schema)
-
-
 def byte_tokenizer() -> PreTrainedTokenizerBase:
-    """Byte-level BPE learnt from the games' text, whose tokens are parts of words, as with large models."""
+    """Byte-level BPE learned from the games' text, whose tokens are parts of words, as with large models."""
     vocabulary, merges = train_bpe(game_texts([{"name": GAME}])[0], MERGES)
     return Qwen2Tokenizer(
         vocab=vocabulary,
@@ -127,7 +117,10 @@ def byte_tokenizer() -> PreTrainedTokenizerBase:
 def write_random_model(shape: ModelShape, device: str, output: Path) -> None:
     """A model of this shape with random weights, built on the device. Rows past the tokenizer's are never said."""
     config = Qwen2Config(
-        **shape.model_dump(exclude={"head_dim", "dtype", "embedded"}),
+        **shape.model_dump(
+            include={"hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size"}
+            | {"num_key_value_heads", "intermediate_size", "tie_word_embeddings"}
+        ),
         max_position_embeddings=32_768,
         dtype=shape.dtype,
     )
@@ -140,20 +133,20 @@ def write_random_model(shape: ModelShape, device: str, output: Path) -> None:
     byte_tokenizer().save_pretrained(output)
 
 
-def counting(shape: ModelShape, rank: int, found: Sampling) -> type[LanguageModelPlayer]:
-    """The player, which also counts what it does."""
+def count_passes(policy: Policy, shape: ModelShape, rank: int) -> Sampling:
+    """Counts the forward passes through the cache from now on."""
+    found = Sampling()
     head = shape.vocab_size * shape.hidden_size * shape.bytes_each
     weights = shape.linear_parameters * shape.bytes_each + 4 * shape.adapter_parameters(rank) + head
 
-    class Counting(LanguageModelPlayer):
-        def _next_logits(self, speaking: Sequence[CachedConversation]) -> Tensor:
+    def count(module: torch.nn.Module, _: tuple[object, ...], given: dict[str, Any]) -> None:
+        if given.get("past_key_values") is not None:
             found.passes += 1
-            found.tokens += len(speaking)
-            held = sum(len(conversation.trajectory.tokens) for conversation in speaking)
+            held = int(given["position_ids"][:, -1].sum())
             found.bytes_read += weights + held * shape.cache_bytes
-            return super()._next_logits(speaking)
 
-    return Counting
+    policy.model.register_forward_pre_hook(count, with_kwargs=True)
+    return found
 
 
 def synchronized(device: str) -> float:
@@ -163,65 +156,68 @@ def synchronized(device: str) -> float:
     return time.perf_counter()
 
 
+def update(learner: Learner, rollout: Rollout, settings: TrainingSettings, iteration: int) -> None:
+    """The update of an iteration, as in training."""
+    own, other = advantages(rollout, learner, settings, ALONE)
+    credit = CREDITS[settings.credit](own, other, beta=settings.beta, discount=settings.discount)
+    learner.zero_grad()
+    total = rollout.action_tokens
+    add_gradients(learner.policy, rollout.trajectories, credit, settings, total=total)
+    learner.step(iteration, ALONE)
+
+
 def measure(
     model: Path,
     shape: ModelShape,
     game: Mapping[str, Any],
-    settings: Mapping[str, Any],
+    settings: TrainingSettings,
     device: str,
     iterations: int,
 ) -> Measured:
     """Some iterations after one that doesn't count, with a full buffer of past agents if there is one."""
-    found = Sampling()
-    with tempfile.TemporaryDirectory() as output, pytest.MonkeyPatch.context() as patch:
-        player = counting(shape, settings["lora_rank"], found)
-        patch.setattr(trainer_module, "LanguageModelPlayer", player)
-        patch.setattr(trainer_module, "load_model", partial(load_model, device=device))
-        trainer = Trainer(model, game, settings, 0, Path(output))
-        return _measure(trainer, found, device, shape, iterations)
-
-
-def _measure(
-    trainer: Trainer, found: Sampling, device: str, shape: ModelShape, iterations: int
-) -> Measured:
-    settings = trainer._settings
-    for agent in range(settings["buffer"]["size"]):
-        weights = adapter_weights(trainer.model)
-        trainer._add_past_agent(-agent, {name: each.cpu() for name, each in weights.items()})
+    policy = Policy(load_model(model, device), game_of(game))
+    learner = Learner(policy, settings, seed=0)
+    kept = {name: weights.cpu() for name, weights in policy.weights().items()}
+    learner.pool.restore({-agent: kept for agent in range(settings.buffer.size)})
+    found = count_passes(policy, shape, settings.lora_rank)
     rows: list[tuple[float, ...]] = []
-    for iteration in range(iterations + 1):
-        if iteration == 1:
-            found.passes = found.tokens = 0
-            found.bytes_read = 0.0
-            if device == "cuda":
-                torch.cuda.reset_peak_memory_stats()
-        begin = synchronized(device)
-        experience = trainer._play(iteration)
-        sampled = synchronized(device)
-        trainer._update(experience, iteration)
-        trained = synchronized(device)
-        if iteration:
-            rows.append((sampled - begin, trained - sampled, experience.tokens, experience.chosen))
-            print(f"  sampling {sampled - begin:.2f} s, training {trained - sampled:.2f} s")
-    seconds_sampling, seconds_training, tokens, chosen = (
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Rollouts(learner, settings, seed=0, folder=Path(folder), ranks=ALONE) as rollouts,
+    ):
+        for iteration in range(iterations + 1):
+            if iteration == 1:
+                found.passes, found.bytes_read = 0, 0.0
+                if device == "cuda":
+                    torch.cuda.reset_peak_memory_stats()
+            begin = synchronized(device)
+            rollout = rollouts.sample(iteration)
+            sampled = synchronized(device)
+            update(learner, rollout, settings, iteration)
+            trained = synchronized(device)
+            if iteration:
+                seats = 2 * settings.matches / len(rollout.results)  # for each that learns
+                counts = (rollout.tokens, rollout.action_tokens, rollout.action_tokens * seats)
+                rows.append((sampled - begin, trained - sampled, *counts))
+                print(f"  sampling {sampled - begin:.2f} s, training {trained - sampled:.2f} s")
+    seconds_sampling, seconds_training, tokens, chosen, drawn = (
         sum(column) / len(rows) for column in zip(*rows, strict=True)
     )
-    context = tokens / len(experience.trajectories) / 2
+    context = tokens / len(rollout.trajectories) / 2
     # Forward, backward to the inputs (the weights' own gradients aren't needed), reference.
-    passes = 3 if settings["kl_coefficient"] > 0 else 2
-    forward = shape.forward_operations(tokens, context, chosen)
+    passes = 3 if settings.kl_coefficient > 0 else 2
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     if device == "cuda":
         peak = torch.cuda.max_memory_allocated()
     return Measured(
         seconds_sampling,
         seconds_training,
-        found.tokens / len(rows),
+        drawn,
         found.passes / len(rows),
         found.bytes_read / len(rows),
         tokens,
         chosen,
-        passes * forward,
+        passes * shape.forward_operations(tokens, context, chosen),
         peak,
     )
 
@@ -237,7 +233,7 @@ def large_rows(result: Measured | None, best: Peaks) -> list[str]:
     values = dict.fromkeys(QUANTITIES, NOT_MEASURED)
     if result is not None:
         sampling, training = result.seconds_sampling, result.seconds_training
-        told = (
+        written = (
             f"{sampling + training:.1f}",
             f"{sampling:.1f}",
             f"{training:.1f}",
@@ -247,65 +243,59 @@ def large_rows(result: Measured | None, best: Peaks) -> list[str]:
             f"{result.bytes_read / sampling / best[1]:.1%}" if best[1] else NOT_MEASURED,
             f"{result.peak_memory / 1e9:.1f} GB",
             f"{result.sampled:,.0f} in {result.passes:,.0f} forward passes",
-            f"{result.trained:,.0f}, of which {result.chosen:,.0f} were chosen",
+            f"{result.trained:,.0f}, of which {result.chosen:,.0f} were sampled",
         )
-        values = dict(zip(QUANTITIES, told, strict=True))
+        values = dict(zip(QUANTITIES, written, strict=True))
     return ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in values.items())]
 
 
-def laptop_rows(
-    config: Mapping[str, Any], results: Mapping[tuple[str, str], Measured]
-) -> list[str]:
+def laptop_rows(config: Config, results: Mapping[tuple[str, str], Measured]) -> list[str]:
     """Lines of the laptop scale's table: seconds an iteration, sampling and training."""
     lines = ["| game | on the GPU | on one CPU core |", "|---|---|---|"]
-    for game in config["games"]:
+    for game in config.games:
         cells = [
             f"{one.seconds_sampling:.2f} + {one.seconds_training:.2f}" if one else NOT_MEASURED
-            for one in (results.get((game["name"], device)) for device in ("cuda", "cpu"))
+            for one in (results.get((game.name, device)) for device in ("cuda", "cpu"))
         ]
-        lines.append(f"| {' | '.join([game['name'], *cells])} |")
+        lines.append(f"| {' | '.join([game.name, *cells])} |")
     return lines
 
 
 def measure_large(shape: ModelShape, device: str, iterations: int) -> Measured:
     """The paper's Advantage Alignment in Trust-and-Split, all matches on one device."""
-    config = configuration("paper")
-    settings = {**training_settings(config, GAME, ALGORITHM), "processes": 1}
-    game = named(config["games"], GAME)
+    config = load_scale("paper")
+    settings = training_settings(config, GAME, ALGORITHM).model_copy(update={"world_size": 1})
+    game = config.game(GAME).entry
     if shape is SHAPES["tiny"]:
         game = {**game, "rounds": 2}
-        small = {"matches": 8, "group_size": 4, "max_new_tokens": 40, "buffer": {"size": 2}}
-        settings = merge(settings, small)
+        small = {"matches": 8, "group_size": 4, "max_new_tokens": 40, "buffer": Buffer(size=2)}
+        settings = settings.model_copy(update=small)
     with tempfile.TemporaryDirectory() as folder:
         write_random_model(shape, device, Path(folder))
         return measure(Path(folder), shape, game, settings, device, iterations)
 
 
 def measure_laptop(devices: Sequence[str], iterations: int) -> dict[tuple[str, str], Measured]:
-    """The laptop scale's Advantage Alignment in its three games, with the base model in place of the warm-started."""
-    config = configuration("laptop")
-    entry = config["models"][0]
+    """The laptop scale's Advantage Alignment in its games, with the base model in place of the warm-started."""
+    config = load_scale("laptop")
+    model = config.models[0]
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model"
-        names = {"layers": "num_hidden_layers", "heads": "num_attention_heads"}
-        names["feed_forward_size"] = "intermediate_size"
-        model = SimpleNamespace(**{names.get(key, key): value for key, value in entry.items()})
-        write_base_model(model, *game_texts(config["games"]), path)
-        shape = ModelShape(**{"dtype": "float32", **published_shape(path)})
-        for game in config["games"]:
-            settings = training_settings(config, game["name"], ALGORITHM)
+        write_base_model(model, *game_texts([game.entry for game in config.games]), path)
+        for game in config.games:
+            settings = training_settings(config, game.name, ALGORITHM)
             for device in devices:
-                print(f"laptop scale, {game['name']}, {device}", flush=True)
-                found[game["name"], device] = measure(
-                    path, shape, game, settings, device, iterations
+                print(f"laptop scale, {game.name}, {device}", flush=True)
+                found[game.name, device] = measure(
+                    path, shape_of(model), game.entry, settings, device, iterations
                 )
     return found
 
 
 def report(where: str, shape: str, large: list[str], laptop: list[str]) -> str:
     """The whole file; `where` it was measured, and how."""
-    sizes = {key: value for key, value in SHAPES[shape] if key != "embedded"}
+    sizes = SHAPES[shape].model_dump(exclude={"embedded"})
     facts = "; ".join(f"{key.replace('_', ' ')} {value}" for key, value in sizes.items())
     smaller = "Here with 8 matches of 2 rounds, and replies of 40 tokens at most. "
     return "\n".join(
@@ -319,7 +309,7 @@ def report(where: str, shape: str, large: list[str], laptop: list[str]) -> str:
             "The settings of Advantage Alignment in Trust-and-Split in `config/paper.yaml`, but in one process and",
             "with a full buffer of past agents.",
             f"{smaller if shape == 'tiny' else ''}Shape: {facts}.",
-            "The tokenizer is a byte-level one learnt from the game's text, and all further rows of the vocabulary are",
+            "The tokenizer is a byte-level one trained on the game's text; all further rows of the vocabulary are",
             "padding that is computed, but never said. As the weights are random, messages go on up to their limit of",
             "500 characters, which those of a trained model seldom do.",
             "",
@@ -364,7 +354,7 @@ def main() -> None:
         best = peaks(name, best)
         result = measure_large(SHAPES[asked.shape], asked.device, asked.iterations)
         laptop = measure_laptop([*{asked.device, "cpu"}], asked.iterations)
-    lines = large_rows(result, best), laptop_rows(configuration("laptop"), laptop)
+    lines = large_rows(result, best), laptop_rows(load_scale("laptop"), laptop)
     text = report(where, asked.shape, *lines)
     print(text)
     output = asked.output or (TABLE if asked.device == "cuda" else None)

@@ -7,35 +7,30 @@ a threshold.
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 
 import torch
-from peft import PeftModel
 from torch import Tensor
 from transformers import GenerationConfig
 
-from social_dilemmas.agents.play import play
+from social_dilemmas.agents.agent import WARM_START, Agent
+from social_dilemmas.agents.play import Players, play_batch
 from social_dilemmas.agents.scripted.corpus import game_texts
+from social_dilemmas.config.schema import EmbeddedModel
 from social_dilemmas.games import build_game
-from social_dilemmas.policy.adapters import (
-    LEARNER,
-    adapter_weights,
-    attach_learner,
-    folded,
-    put_adapter,
-)
+from social_dilemmas.games.game import SEATS
+from social_dilemmas.policy.adapters import LEARNER, merged_adapters
 from social_dilemmas.policy.cache import RaggedCache
 from social_dilemmas.policy.chat import ChatFormat
 from social_dilemmas.policy.log_probabilities import action_log_probabilities
-from social_dilemmas.policy.masks import TokenMasks
 from social_dilemmas.policy.model import LanguageModel, load_model, write_base_model
-from social_dilemmas.policy.sampler import LanguageModelPlayer, streams_in_order
+from social_dilemmas.policy.policy import Policy
+from social_dilemmas.policy.sampler import PolicySampler, in_order
 from social_dilemmas.policy.trajectory import Trajectory, collate
 
-MODEL = SimpleNamespace(
+MODEL = EmbeddedModel(
+    name="benchmark",
     kind="embedded",
     seed=0,
     hidden_size=64,
@@ -49,7 +44,7 @@ GAME = "trust_and_split"  # messages and proposals, seats that speak at differen
 TURNS, REPLY = 10, 8  # of the comparison with `generate`, whose replies all have one length
 SECONDS = 6.0  # for each comparison
 
-Measured = Callable[[], int]  # does the work once and says how many tokens it dealt with
+Measured = Callable[[], int]  # does the work once and gives the number of tokens
 
 
 def compare(title: str, ways: Mapping[str, Measured]) -> None:
@@ -75,25 +70,17 @@ def compare(title: str, ways: Mapping[str, Measured]) -> None:
         )
 
 
-@cache
-def masks_of(language_model: LanguageModel) -> TokenMasks:
-    return language_model.masks(build_game(GAME, ROUNDS))
-
-
-def sampled(language_model: LanguageModel, **options: object) -> list[Trajectory]:
-    """Trajectories of both seats of a batch of matches."""
-    game = build_game(GAME, ROUNDS)
-    player = LanguageModelPlayer(
-        language_model.model,
-        language_model.chat,
-        masks_of(language_model),
-        streams_in_order(0),
-        max_new_tokens=12,
-        **options,  # type: ignore[arg-type]
-    )
-    matches = [game.start(seed) for seed in range(MATCHES)]
-    play(matches, [(player, player)] * MATCHES)
-    return [player.trajectory(match, seat) for match in matches for seat in (0, 1)]
+def sampled(
+    policy: Policy, adapters: Sequence[str | None] = (None,), merge: bool = False
+) -> list[Trajectory]:
+    """Trajectories of both seats of a batch of matches, each between two agents under one of the adapters."""
+    matches = [policy.game.start(seed) for seed in range(MATCHES)]
+    agents = [Agent(each or WARM_START, adapter=each) for each in adapters]
+    seats = [(agents[i % len(agents)], agents[i % len(agents)]) for i in range(MATCHES)]
+    sampler = PolicySampler(policy, in_order(0), max_new_tokens=12, merge_adapter=merge)
+    player = play_batch(matches, seats, Players(policy.game), sampler)
+    assert player is not None
+    return [player.trajectory(match, seat) for match in matches for seat in SEATS]
 
 
 def length(trajectories: list[Trajectory]) -> int:
@@ -168,15 +155,12 @@ def cache_kept(language_model: LanguageModel) -> Measured:
     return run
 
 
-def update(
-    language_model: LanguageModel, model: PeftModel, trajectories: list[Trajectory], fold: bool
-) -> int:
+def update(policy: Policy, trajectories: list[Trajectory], merge: bool) -> int:
     """Forward and backward pass over all trajectories."""
-    masks = masks_of(language_model)
-    batch = collate(trajectories, language_model.padding)
-    model.zero_grad()
-    with folded(model, fold):
-        log_probabilities, _ = action_log_probabilities(model, batch, masks.allowed)
+    batch = collate(trajectories, policy.language_model.padding)
+    policy.model.zero_grad()
+    with merged_adapters(policy.model, merge):
+        log_probabilities, _ = action_log_probabilities(policy.model, batch, policy.masks.allowed)
     log_probabilities.sum().backward()
     return length(trajectories)
 
@@ -184,54 +168,41 @@ def update(
 def main() -> None:
     """Measure and print."""
     torch.set_num_threads(1)
+    game = build_game(GAME, ROUNDS)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model"
         write_base_model(MODEL, *game_texts([{"name": GAME}]), path)
-        plain, adapted = load_model(path, "cpu"), load_model(path, "cpu")
-        model = attach_learner(adapted, rank=8, alpha=16, seed=0)
-        for name in ("second", "third"):
-            put_adapter(model, adapter_weights(model), name)
-    adapted = LanguageModel(model, adapted.chat, path)
+        plain, adapted = (Policy(load_model(path, "cpu"), game) for _ in range(2))
+    adapted.add_learner(rank=8, alpha=16.0, seed=0)
+    for name in ("second", "third"):
+        adapted.put(name, adapted.weights())
     parameters = sum(parameter.numel() for parameter in plain.model.parameters())
     print(f"model of {parameters:,} parameters, one thread, {2 * MATCHES} conversations")
     compare(
         f"sampling {TURNS} turns of {REPLY} tokens",
         {
-            "cache kept over turns": cache_kept(plain),
-            "transformers generate, reading anew": read_anew(plain),
+            "cache kept over turns": cache_kept(plain.language_model),
+            "transformers generate, reading anew": read_anew(plain.language_model),
         },
     )
     trajectories = sampled(plain)
     compare(
         "one update, forward and backward",
         {
-            "adapter folded into one matrix": lambda: update(adapted, model, trajectories, True),
-            "adapter as PEFT computes it": lambda: update(adapted, model, trajectories, False),
+            "adapter merged into one matrix": lambda: update(adapted, trajectories, True),
+            "adapter as PEFT computes it": lambda: update(adapted, trajectories, False),
         },
     )
-
-    def on_folded() -> int:
-        with torch.no_grad(), folded(model):
-            return length(sampled(adapted))
-
-    names = (LEARNER, "second", "third")
-
-    def on_three_folded() -> int:
-        with torch.no_grad(), folded(model, adapters=names):
-            return length(sampled(adapted, adapter_of=lambda turn: names[turn.match.seed % 3]))
-
+    three = (LEARNER, "second", "third")
     compare(
         f"sampling {MATCHES} matches of {GAME}",
         {
-            "one adapter, folded": on_folded,
-            "one adapter, as PEFT computes it": lambda: length(sampled(adapted)),
-            "one adapter, named for every row": lambda: length(
-                sampled(adapted, adapter_of=lambda turn: LEARNER)
+            "one adapter, merged": lambda: length(sampled(adapted, [LEARNER], merge=True)),
+            "one adapter, as PEFT computes it": lambda: length(sampled(adapted, [LEARNER])),
+            "three adapters in the batch, merged": lambda: length(
+                sampled(adapted, three, merge=True)
             ),
-            "three adapters mixed in the batch, folded": on_three_folded,
-            "three adapters mixed in the batch": lambda: length(
-                sampled(adapted, adapter_of=lambda turn: names[turn.match.seed % 3])
-            ),
+            "three adapters in the batch": lambda: length(sampled(adapted, three)),
             "no adapter": lambda: length(sampled(plain)),
         },
     )

@@ -1,160 +1,193 @@
-"""An iteration's matches: groups with common random numbers, what the learner takes, and its sums."""
+"""An iteration's matches: groups with common random numbers, what the learner takes from them, and summaries."""
 
 import math
-from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tests.unit.mixed_adapters import random_policy, random_weights, saved_adapter
+from tests.unit.training_run import training_settings
 
-from social_dilemmas.agents.play import play
+from social_dilemmas.agents.agent import WARM_START, Agent, Kind
+from social_dilemmas.agents.play import Players, play
 from social_dilemmas.agents.scripted.player import scripted_player
+from social_dilemmas.config.schema import Buffer
 from social_dilemmas.games import build_game, game_names
+from social_dilemmas.games.game import Match
 from social_dilemmas.method.credit import CREDITS, discounted_returns, leave_one_out
-from social_dilemmas.method.opponents import FixedOpponent, Opponents, SelfPlay
+from social_dilemmas.method.learner import Learner
+from social_dilemmas.method.opponents import OpponentPool
 from social_dilemmas.method.rollout import (
-    Experience,
+    Rollout,
+    Rollouts,
     Seating,
-    adapter_names,
-    play_seatings,
+    play_rollout,
     seat_learner,
+    seat_result,
     summarise,
 )
-from social_dilemmas.policy.adapters import LEARNER
-from social_dilemmas.policy.masks import TokenMasks
-from social_dilemmas.policy.model import LanguageModel
-from social_dilemmas.policy.sampler import LanguageModelPlayer, streams_in_order
+from social_dilemmas.policy.model import load_model
+from social_dilemmas.policy.policy import Policy
+from social_dilemmas.policy.sampler import PolicySampler, in_order
+from social_dilemmas.run.ranks import ALONE
 
 ROUNDS = 3
 
 
-def seated(name: str, opponents: Opponents | None = None, **changes: int) -> list[Seating]:
+def seated(policy: Policy, opponent: Agent | None = None, **changes: int) -> list[Seating]:
+    pool = OpponentPool(policy, Buffer(), seed=0, fixed=opponent)
     arguments = {"seed": 0, "iteration": 0, "matches": 8, "group_size": 4, **changes}
-    return seat_learner(build_game(name, ROUNDS), opponents or SelfPlay(), **arguments)
+    return seat_learner(policy.game, pool, **arguments)
+
+
+def played(policy: Policy, seatings: list[Seating]) -> Rollout:
+    sampler = PolicySampler(policy, in_order(0), max_new_tokens=6)
+    return play_rollout(seatings, Players(policy.game), sampler)
+
+
+def policy_for(base_model: Path, name: str, rounds: Any = ROUNDS) -> Policy:
+    return random_policy(base_model, build_game(name, rounds))
 
 
 def chance(seating: Seating) -> object:
-    """What a match drew: hands and starter, values, or nothing."""
+    """What a match drew: hands, values, who starts."""
     match = seating.match
     return (getattr(match, "hands", None), getattr(match, "values", None), match.turns()[0].seat)
 
 
-def experience(language_model: LanguageModel, seatings: list[Seating]) -> Experience:
-    game = seatings[0].match.game
-    masks: TokenMasks = language_model.masks(game)
-    player = LanguageModelPlayer(
-        language_model.model, language_model.chat, masks, streams_in_order(0), max_new_tokens=6
-    )
-    return play_seatings(seatings, player)
-
-
 @pytest.mark.parametrize("name", game_names())
-def test_a_group_shares_its_chance_events(name: str) -> None:
-    seatings = seated(name, matches=12)
+def test_a_group_shares_its_chance_events(base_model: Path, name: str) -> None:
+    seatings = seated(policy_for(base_model, name), matches=12)
     for group in range(3):
         members = [seating for seating in seatings if seating.group == group]
-        assert len(members) == 4
+        assert len({id(seating.match) for seating in members}) == 4
         assert len({seating.match.seed for seating in members}) == 1
         assert all(chance(seating) == chance(members[0]) for seating in members)
-        assert len({id(seating.match) for seating in members}) == 4
     assert len({seating.match.seed for seating in seatings}) == 3
 
 
 @pytest.mark.parametrize("changes", [{"seed": 1}, {"iteration": 1}])
-def test_other_seeds_and_iterations_have_other_chance_events(changes: dict[str, Any]) -> None:
-    first, other = seated("trust_and_split"), seated("trust_and_split", **changes)
+def test_other_seeds_and_iterations_have_other_chance_events(
+    base_model: Path, changes: dict[str, Any]
+) -> None:
+    policy = policy_for(base_model, "trust_and_split")
+    first, again, other = seated(policy), seated(policy), seated(policy, **changes)
     assert {s.match.seed for s in first}.isdisjoint(s.match.seed for s in other)
-    again = seated("trust_and_split")
-    assert [s.match.seed for s in first] == [s.match.seed for s in again]
-    assert [chance(s) for s in first] == [chance(s) for s in again]
+    assert [(s.match.seed, chance(s)) for s in first] == [(s.match.seed, chance(s)) for s in again]
 
 
 @pytest.mark.parametrize("name", game_names())
-def test_in_self_play_both_seats_are_rows(tiny: LanguageModel, name: str) -> None:
-    seatings = seated(name)
-    found = experience(tiny, seatings)
-    assert found.seats == [(seating.match, seat) for seating in seatings for seat in (0, 1)]
-    assert len(found.trajectories) == 16
-    assert found.rewards.shape == found.other_rewards.shape == (16, ROUNDS)
-    for row, (match, seat) in enumerate(found.seats):
-        assert found.rewards[row].tolist() == pytest.approx(match.rewards(seat))
-        assert found.other_rewards[row].tolist() == pytest.approx(match.rewards(1 - seat))
-    # rows of a group share chance events and seat
-    assert found.groups.tolist() == [0, 1] * 4 + [2, 3] * 4
+def test_in_self_play_both_seats_are_rows(base_model: Path, name: str) -> None:
+    policy = policy_for(base_model, name)
+    seatings = seated(policy)
+    rollout = played(policy, seatings)
+    assert rollout.own == slice(0, 16)
+    assert len(rollout.trajectories) == 16
+    assert rollout.rewards.shape == rollout.rewards_opponent.shape == (16, ROUNDS)
+    assert rollout.rewards.is_floating_point()
+    rows = [(seating.match, seat) for seating in seatings for seat in (0, 1)]
+    for row, (match, seat) in enumerate(rows):
+        assert rollout.rewards[row].tolist() == pytest.approx(match.rewards(seat))
+        assert rollout.rewards_opponent[row].tolist() == pytest.approx(match.rewards(1 - seat))
+        assert rollout.results[row].self_play
+    # Rows of a group share chance events and seat.
+    assert rollout.groups.tolist() == [0, 1] * 4 + [2, 3] * 4
+    assert rollout.tokens == sum(len(each.tokens) for each in rollout.trajectories)
+    assert rollout.action_tokens == sum(len(each.positions) for each in rollout.trajectories)
 
 
-def test_against_a_scripted_player_only_one_seat_is_a_row(tiny: LanguageModel) -> None:
-    opponent = scripted_player("prisoners_dilemma", "always_b")
-    seatings = seated("prisoners_dilemma", FixedOpponent(opponent))
-    found = experience(tiny, seatings)
-    assert [seat for _, seat in found.seats] == [0] * 4 + [1] * 4
-    assert found.groups.tolist() == [0] * 4 + [3] * 4
-    for match, seat in found.seats:
-        assert all(finished.actions[1 - seat] == "B" for finished in match.history)
-    for trajectory, (match, seat) in zip(found.trajectories, found.seats, strict=True):
-        said = tiny.chat.decode(tuple(trajectory.tokens))
-        own = "".join(f"<{finished.actions[seat]}>" for finished in match.history)
+@pytest.mark.parametrize("opponent", ["always_b", WARM_START, "frozen"])
+def test_against_a_fixed_opponent_only_the_learner_s_seat_is_a_row(
+    base_model: Path, tmp_path: Path, opponent: str
+) -> None:
+    kind = Kind.SCRIPTED if opponent == "always_b" else Kind.MODEL
+    adapter = saved_adapter(base_model, tmp_path / "frozen") if opponent == "frozen" else None
+    agent = Agent(opponent, kind, adapter=str(adapter) if adapter else None)
+    policy = policy_for(base_model, "prisoners_dilemma")
+    seatings = seated(policy, agent)
+    rollout = played(policy, seatings)
+    assert rollout.groups.tolist() == [0] * 4 + [3] * 4
+    assert not any(result.self_play for result in rollout.results)
+    for trajectory, seating in zip(rollout.trajectories, seatings, strict=True):
+        (seat,) = seating.learning_seats
+        history = seating.match.history
+        if opponent == "always_b":
+            assert all(finished.actions[1 - seat] == "B" for finished in history)
+        said = policy.language_model.chat.decode(tuple(trajectory.tokens))
         replies = [piece.split("<|end|>")[0] for piece in said.split("<|assistant|>")[1:]]
-        assert "".join(replies) == own
+        assert replies == [f"<{finished.actions[seat]}>" for finished in history]
 
 
-def test_matches_of_a_group_have_the_same_random_length(tiny: LanguageModel) -> None:
-    game = build_game("split", {"least": 1, "most": 4})
-    seatings = seat_learner(game, SelfPlay(), seed=0, iteration=0, matches=24, group_size=2)
-    lengths = [seating.match.rounds for seating in seatings]
-    assert lengths[::2] == lengths[1::2]
-    assert len(set(lengths)) > 1
-
-
-def test_after_the_end_of_a_match_there_is_nothing_to_learn_from(tiny: LanguageModel) -> None:
-    """Rewards, returns and credit are 0 there, and before it as if the match stood alone."""
-    game = build_game("split", {"continuation": 0.6, "most": 5})
-    found = experience(
-        tiny, seat_learner(game, SelfPlay(), seed=1, iteration=0, matches=12, group_size=4)
+def test_past_agents_play_with_their_own_weights(base_model: Path, tmp_path: Path) -> None:
+    """A past agent that surely opens otherwise than the learner does so, in its own seat."""
+    settings = training_settings(
+        buffer={"size": 2, "probability": 1.0}, temperature=1e-4, group_size=2
     )
-    longest = max(match.rounds for match, _ in found.seats)
-    assert min(match.rounds for match, _ in found.seats) < longest
-    assert found.rewards.shape == found.other_rewards.shape == (24, longest)
+
+    def opening_rewards(policy: Policy, weights: dict[int, dict[str, torch.Tensor]]) -> list[float]:
+        learner = Learner(policy, settings, seed=0)
+        learner.pool.restore(weights)
+        rollouts = Rollouts(learner, settings, seed=0, folder=tmp_path, ranks=ALONE)
+        rewards = [result.rewards[0] for result in rollouts.sample(1).results]
+        assert len(rewards) == settings.matches
+        return rewards
+
+    def fresh() -> Policy:
+        return Policy(load_model(base_model, "cpu"), build_game("prisoners_dilemma", ROUNDS))
+
+    (alike,) = {*opening_rewards(fresh(), {})}  # mutual cooperation or mutual defection
+    found = set()
+    for seed in range(50):
+        policy = fresh()
+        weights = random_weights(random_policy(base_model), seed, scale=1.0)
+        found = {*opening_rewards(policy, {1: weights})}
+        if found != {alike}:
+            break
+    assert found == {0.0 if alike == 3 else 5.0}  # the learner as before, and the other one not
+
+
+def test_after_the_end_of_a_match_there_is_nothing_to_learn_from(base_model: Path) -> None:
+    """Rewards, returns and credit are 0 there, and before it as if the match stood alone."""
+    policy = policy_for(base_model, "split", {"continuation": 0.6, "most": 5})
+    seatings = seated(policy, seed=1, matches=12)
+    rollout = played(policy, seatings)
+    lengths = [seating.match.rounds for seating in seatings for _ in (0, 1)]
+    assert all(len({*lengths[first : first + 8]}) == 1 for first in (0, 8, 16))  # of a group
+    longest = max(lengths)
+    assert min(lengths) < longest
+    assert rollout.rewards.shape == rollout.rewards_opponent.shape == (24, longest)
     own, other = (
-        leave_one_out(discounted_returns(rewards, 0.9), found.groups)
-        for rewards in (found.rewards, found.other_rewards)
+        leave_one_out(discounted_returns(rewards, 0.9), rollout.groups)
+        for rewards in (rollout.rewards, rollout.rewards_opponent)
     )
     credit = CREDITS["advantage_alignment"](own, other, beta=1.0, discount=0.9)
-    for row, (match, seat) in enumerate(found.seats):
-        rounds = match.rounds
-        rewards = [*match.rewards(seat), *[0] * (longest - rounds)]
-        assert found.rewards[row].tolist() == pytest.approx(rewards)
-        for values in (own, other, credit):
+    for row, rounds in enumerate(lengths):
+        for values in (rollout.rewards, rollout.rewards_opponent, own, other, credit):
             assert not values[row, rounds:].any()
-        same = found.groups == found.groups[row]
+        same = rollout.groups == rollout.groups[row]
         alone = leave_one_out(
-            discounted_returns(found.rewards[same, :rounds], 0.9), found.groups[same]
+            discounted_returns(rollout.rewards[same, :rounds], 0.9), rollout.groups[same]
         )
         assert torch.allclose(own[same, :rounds], alone)
-        assert {*found.trajectories[row].rounds} == {*range(rounds)}
+        assert {*rollout.trajectories[row].rounds} == {*range(rounds)}
 
 
-def test_rewards_are_floats(tiny: LanguageModel) -> None:
-    assert experience(tiny, seated("prisoners_dilemma")).rewards.is_floating_point()
+def played_by(rounds: int, first: str, second: str) -> Match:
+    match = build_game("prisoners_dilemma", rounds).start(0)
+    players = [scripted_player("prisoners_dilemma", name) for name in (first, second)]
+    play([match], [(players[0], players[1])])
+    return match
 
 
-def test_adapters_are_named_for_every_seat_on_the_model() -> None:
-    first, second = seated("prisoners_dilemma", FixedOpponent("opponent"), group_size=1, matches=2)
-    name_of = adapter_names([first, second])
-    assert [name_of(turn) for turn in first.match.turns()] == [LEARNER, "opponent"]
-    assert [name_of(turn) for turn in second.match.turns()] == ["opponent", LEARNER]
-    scripted = replace(first, players=(LEARNER, scripted_player("prisoners_dilemma", "grim")))
-    with pytest.raises(KeyError):
-        adapter_names([scripted])(scripted.match.turns()[1])
+def summary(*places: tuple[Match, int]) -> dict[str, float]:
+    return summarise(places[0][0].game, [seat_result(match, seat) for match, seat in places])
 
 
 def test_summary_by_hand() -> None:
     """Tit-for-tat against always-B over three rounds: AB, BB, BB."""
-    game = build_game("prisoners_dilemma", 3)
-    match = game.start(0)
-    players = [scripted_player("prisoners_dilemma", name) for name in ("tit_for_tat", "always_b")]
-    play([match], [(players[0], players[1])])
-    found = summarise(game, [(match, 0)])
+    match = played_by(3, "tit_for_tat", "always_b")
+    found = summary((match, 0))
     assert found["payoff"] == pytest.approx(2 / 3)
     assert found["payoff_opponent"] == pytest.approx(7 / 3)
     assert found["welfare_share"] == pytest.approx(9 / 18)
@@ -165,28 +198,23 @@ def test_summary_by_hand() -> None:
     assert found["cooperation_after_DD"] == 0
     assert math.isnan(found["cooperation_after_CC"])
     assert math.isnan(found["cooperation_after_DC"])
-    both = summarise(game, [(match, 0), (match, 1)])
+    both = summary((match, 0), (match, 1))
     assert both["payoff"] == both["payoff_opponent"] == pytest.approx(1.5)
     assert both["cooperation"] == pytest.approx(1 / 6)
+    nobody = summarise(match.game, [])
+    assert nobody.keys() == found.keys()
+    assert all(map(math.isnan, nobody.values()))
 
 
 def test_matches_of_different_lengths_weigh_by_their_rounds() -> None:
-    game = build_game("prisoners_dilemma", 1)
-    short, long = (
-        build_game("prisoners_dilemma", 1).start(0),
-        build_game("prisoners_dilemma", 3).start(0),
-    )
-    kind = scripted_player("prisoners_dilemma", "always_a")
-    unkind = scripted_player("prisoners_dilemma", "always_b")
-    play([short, long], [(kind, unkind), (kind, kind)])
-    assert summarise(game, [(short, 0), (long, 0)])["payoff"] == pytest.approx(9 / 4)
+    short, long = played_by(1, "always_a", "always_b"), played_by(3, "always_a", "always_a")
+    assert summary((short, 0), (long, 0))["payoff"] == pytest.approx(9 / 4)
 
 
 def test_forfeits_are_counted_for_the_seat_that_made_them() -> None:
-    game = build_game("prisoners_dilemma", 2)
-    match = game.start(0)
+    match = build_game("prisoners_dilemma", 2).start(0)
     match.take({0: "cooperate!", 1: "<B>"})
     match.take({0: "<A>", 1: "<B>"})
-    assert summarise(game, [(match, 0)])["invalid_rate"] == 0.5
-    assert summarise(game, [(match, 1)])["invalid_rate"] == 0
-    assert summarise(game, [(match, 0), (match, 1)])["invalid_rate"] == 0.25
+    assert summary((match, 0))["invalid_rate"] == 0.5
+    assert summary((match, 1))["invalid_rate"] == 0
+    assert summary((match, 0), (match, 1))["invalid_rate"] == 0.25

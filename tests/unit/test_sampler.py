@@ -1,222 +1,177 @@
 """Sampling with a kept cache: the same distribution as reading every conversation anew."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from tests.unit.mixed_adapters import (
-    ADAPTERS,
-    adapter_by_place,
-    logits_read_anew,
-    with_two_adapters,
-)
+from tests.unit.mixed_adapters import ADAPTERS, logits_of, logits_read_anew, with_two_adapters
 from torch import Tensor
 
-from social_dilemmas.agents.play import play
+from social_dilemmas.agents.agent import WARM_START, Agent
+from social_dilemmas.agents.play import Players, play_batch
 from social_dilemmas.games import build_game, game_names
-from social_dilemmas.games.game import Match, Turn
+from social_dilemmas.games.game import SEATS, Match, Turn
 from social_dilemmas.games.grammar import Literal
-from social_dilemmas.policy.adapters import (
-    LEARNER,
-    NO_ADAPTER,
-    folded,
-)
-from social_dilemmas.policy.chat import ChatFormat
-from social_dilemmas.policy.masks import TokenMasks
+from social_dilemmas.policy.adapters import LEARNER, NO_ADAPTER
 from social_dilemmas.policy.model import LanguageModel, load_model
-from social_dilemmas.policy.sampler import (
-    CachedConversation,
-    LanguageModelPlayer,
-    streams_in_order,
-)
+from social_dilemmas.policy.policy import Policy
+from social_dilemmas.policy.sampler import NamesOf, PolicySampler, in_order
 from social_dilemmas.policy.trajectory import Trajectory
-from social_dilemmas.randomness import stream
 
-MASKS: dict[tuple[int, str], TokenMasks] = {}
-
-
-class Witness(LanguageModelPlayer):
-    """Writes down prompts, replies, and the logits from which every token was drawn."""
-
-    def __init__(self, *arguments: object, **options: object) -> None:
-        super().__init__(*arguments, **options)  # type: ignore[arg-type]
-        self.seen: list[tuple[Trajectory, str | None, int, Tensor]] = []
-        self.said: dict[tuple[Match, int], list[tuple[str, str]]] = {}
-
-    def reply(self, turns: Sequence[Turn]) -> list[str]:
-        replies = super().reply(turns)
-        for turn, reply in zip(turns, replies, strict=True):
-            self.said.setdefault((turn.match, turn.seat), []).append((turn.prompt, reply))
-        return replies
-
-    def _next_logits(self, speaking: Sequence[CachedConversation]) -> Tensor:
-        logits = super()._next_logits(speaking)
-        for conversation, row in zip(speaking, logits, strict=True):
-            length = len(conversation.trajectory.tokens)
-            self.seen.append((conversation.trajectory, conversation.adapter, length, row.clone()))
-        return logits
+PolicyOf = Callable[[str], Policy]
+MODEL = (NO_ADAPTER,)  # the model without an adapter in both seats
 
 
-def witness(
-    language_model: LanguageModel,
-    name: str,
-    *,
-    seed: int = 0,
-    temperature: float = 1.0,
-    limit: int = 12,
-    adapter_of: Callable[[Turn], str] | None = None,
-) -> Witness:
-    key = (id(language_model), name)
-    if key not in MASKS:
-        MASKS[key] = language_model.masks(build_game(name, 1))
-    return Witness(
-        language_model.model,
-        language_model.chat,
-        MASKS[key],
-        streams_in_order(seed),
-        temperature=temperature,
-        max_new_tokens=limit,
-        adapter_of=adapter_of,
-    )
+@dataclass
+class Played:
+    """Finished matches with the trajectories of both seats, and all that was said."""
+
+    matches: list[Match]
+    trajectories: list[Trajectory]
+    adapters: list[str]
+    said: dict[tuple[Match, int], list[tuple[str, str]]] = field(default_factory=dict)
 
 
-def played(
-    player: LanguageModelPlayer, name: str, rounds: Sequence[int] = (4, 4, 2, 3)
-) -> list[Match]:
-    """Matches of these lengths in which the player sits in both seats."""
-    matches = [build_game(name, count).start(seed) for seed, count in enumerate(rounds)]
-    play(matches, [(player, player)] * len(matches))
-    return matches
+def agent_under(adapter: str) -> Agent:
+    return Agent(WARM_START) if adapter == NO_ADAPTER else Agent(adapter, adapter=adapter)
 
 
-def trajectories(player: LanguageModelPlayer, matches: Sequence[Match]) -> list[Trajectory]:
-    return [player.trajectory(match, seat) for match in matches for seat in (0, 1)]
+def sample(
+    policy: Policy,
+    matches: Sequence[Match],
+    names_of: NamesOf | None = None,
+    adapters: Sequence[str] = MODEL,
+    **options: Any,
+) -> Played:
+    """Play matches; every seat has another of the adapters, and so has the same seat of the next match."""
+    names = [[adapters[(match.seed + seat) % len(adapters)] for seat in SEATS] for match in matches]
+    said: dict[tuple[Match, int], list[tuple[str, str]]] = {}
+
+    def listen(turn: Turn, reply: str) -> None:
+        said.setdefault((turn.match, turn.seat), []).append((turn.prompt, reply))
+
+    sampler = PolicySampler(policy, names_of or in_order(0), **{"max_new_tokens": 12, **options})
+    seats = [(agent_under(first), agent_under(second)) for first, second in names]
+    player = play_batch(matches, seats, Players(policy.game), sampler, listen)
+    assert player is not None
+    trajectories = [player.trajectory(match, seat) for match in matches for seat in SEATS]
+    return Played(list(matches), trajectories, [each for pair in names for each in pair], said)
+
+
+def matches_of(name: str, rounds: Sequence[int] = (4, 4, 2, 3)) -> list[Match]:
+    """New matches of these lengths, with seeds in order."""
+    return [build_game(name, count).start(seed) for seed, count in enumerate(rounds)]
 
 
 @pytest.fixture(scope="module")
-def mixed(base_model: Path) -> LanguageModel:
-    return with_two_adapters(load_model(base_model, "cpu"))
+def plain(base_model: Path) -> PolicyOf:
+    """Gives the model without adapters for a game."""
+    return cache(lambda name: Policy(load_model(base_model, "cpu"), build_game(name, 1)))
+
+
+@pytest.fixture(scope="module")
+def mixed(base_model: Path) -> PolicyOf:
+    """Gives the model with two adapters for a game."""
+    return cache(lambda name: with_two_adapters(load_model(base_model, "cpu"), build_game(name, 1)))
+
+
+@contextmanager
+def seen_logits(policy: Policy) -> Iterator[list[Tensor]]:
+    """Collects the logits of all forward passes, (rows, vocabulary) each."""
+    seen: list[Tensor] = []
+    handle = policy.model.register_forward_hook(
+        lambda module, inputs, output: seen.append(output.logits.flatten(0, 1).double())
+    )
+    yield seen
+    handle.remove()
+
+
+def assert_seen(seen: Sequence[Tensor], policy: Policy, played: Played) -> None:
+    """The logits before every action token are those of a forward pass of its own, to 1e-5."""
+    anew = []
+    for trajectory, adapter in zip(played.trajectories, played.adapters, strict=True):
+        active = adapter if policy.adapters else None
+        logits = logits_of(policy.model, active, trajectory.tokens)  # (tokens, vocabulary)
+        anew.append(logits[[position - 1 for position in trajectory.positions]].double())
+    expected, found = torch.cat(anew), torch.cat([*seen])
+    assert len(expected) > 20
+    distances = torch.cdist(expected, found, p=torch.inf)  # (action tokens, forward passes)
+    assert distances.min(1).values.max() < 1e-5
 
 
 @pytest.mark.parametrize("name", game_names())
 @pytest.mark.parametrize("limit", [1, 5, 400])
-def test_every_reply_is_valid(tiny: LanguageModel, name: str, limit: int) -> None:
-    player = witness(tiny, name, limit=limit)
-    for match in played(player, name):
+def test_every_reply_is_valid(plain: PolicyOf, name: str, limit: int) -> None:
+    for match in sample(plain(name), matches_of(name), max_new_tokens=limit).matches:
         assert match.invalid == [0, 0]
 
 
-def test_a_message_is_closed_in_time(tiny: LanguageModel) -> None:
-    player = witness(tiny, "trust_and_split", limit=6)
-    matches = played(player, "trust_and_split", rounds=(3,) * 6)
-    replies = [
-        tiny.chat.encode_text(reply)
-        for said in player.said.values()
-        for prompt, reply in said
-        if "Send your message" in prompt
-    ]
-    assert len(replies) == 2 * 3 * len(matches)
-    closing = "</message>"
-    for trajectory in trajectories(player, matches):
-        text = tiny.chat.decode(tuple(trajectory.tokens))
-        assert text.count(closing) >= 3
+def test_a_message_is_closed_in_time(plain: PolicyOf, tiny: LanguageModel) -> None:
+    policy, rounds = plain("trust_and_split"), (3,) * 6
+    played = sample(policy, matches_of("trust_and_split", rounds), max_new_tokens=6)
+    for said in played.said.values():
+        messages = [reply for prompt, reply in said if "Send your message" in prompt]
+        assert len(messages) == 3
+        assert all(message.endswith("</message>") for message in messages)
+    masks = policy.masks
+    for trajectory in played.trajectories:
         for position, state in zip(trajectory.positions, trajectory.states, strict=True):
-            assert player._masks.forced[state] is None
-            assert player._masks.allowed[state, trajectory.tokens[position]]
-    # without a limit the untrained model goes on for longer
-    free = witness(tiny, "trust_and_split", limit=400)
-    longer = played(free, "trust_and_split", rounds=(3,) * 6)
-    assert max(len(t.tokens) for t in trajectories(free, longer)) > 1.5 * max(
-        len(t.tokens) for t in trajectories(player, matches)
-    )
+            assert masks.forced[state] is None
+            assert masks.allowed[state, trajectory.tokens[position]]
+    # Without a limit the untrained model goes on for longer.
+    free = sample(policy, matches_of("trust_and_split", rounds), max_new_tokens=400)
+    longest, limited = (max(len(t.tokens) for t in each.trajectories) for each in (free, played))
+    assert longest > 1.5 * limited
 
 
-@pytest.mark.parametrize("name", game_names())
-def test_logits_with_the_cache_are_those_of_a_pass_of_its_own(
-    tiny: LanguageModel, name: str
+CASES = [
+    *((name, MODEL, False) for name in game_names()),
+    *((name, ADAPTERS, merge) for name in game_names() for merge in (False, True)),
+    *(("trust_and_split", some, True) for some in ((LEARNER,), ("second",), (LEARNER, NO_ADAPTER))),
+]
+
+
+@pytest.mark.parametrize(("name", "adapters", "merge"), CASES)
+def test_logits_with_the_cache_are_those_of_a_forward_pass_of_their_own(
+    plain: PolicyOf, mixed: PolicyOf, name: str, adapters: tuple[str, ...], merge: bool
 ) -> None:
-    player = witness(tiny, name)
-    matches = played(player, name)
-    assert len({len(t.tokens) for t in trajectories(player, matches)}) > 1
-    assert len(player.seen) > 20
-    for trajectory, _, length, logits in player.seen:
-        anew = logits_read_anew(tiny.model, None, trajectory.tokens[:length])
-        torch.testing.assert_close(logits, anew, atol=1e-5, rtol=0)
+    policy = plain(name) if adapters == MODEL else mixed(name)
+    with seen_logits(policy) as seen:
+        played = sample(policy, matches_of(name), adapters=adapters, merge_adapter=merge)
+    assert len({len(trajectory.tokens) for trajectory in played.trajectories}) > 1
+    assert {*played.adapters} == {*adapters}
+    assert_seen(seen, policy, played)
+    if merge:
+        unmerged = sample(policy, matches_of(name), adapters=adapters, merge_adapter=False)
+        assert unmerged.trajectories == played.trajectories
 
 
-@pytest.mark.parametrize("name", game_names())
-def test_mixed_adapters_are_each_a_pass_of_its_own(mixed: LanguageModel, name: str) -> None:
-    player = witness(mixed, name, adapter_of=adapter_by_place)
-    played(player, name)
-    assert {adapter for _, adapter, _, _ in player.seen} == {*ADAPTERS}
-    for trajectory, adapter, length, logits in player.seen:
-        anew = logits_read_anew(mixed.model, adapter, trajectory.tokens[:length])
-        torch.testing.assert_close(logits, anew.float(), atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize("name", ["prisoners_dilemma", "trust_and_split"])
-@pytest.mark.parametrize(
-    "adapters", [ADAPTERS, (LEARNER, "second"), (LEARNER, NO_ADAPTER), ("second",), (NO_ADAPTER,)]
-)
-def test_folded_adapters_in_one_batch_say_what_peft_says(
-    mixed: LanguageModel, name: str, adapters: tuple[str, ...]
-) -> None:
-    """The same logits and log-probabilities up to rounding, hence the same words."""
-
-    def adapter_of(turn: Turn) -> str:
-        return adapters[(turn.match.seed + turn.seat) % len(adapters)]
-
-    def sampled(fold: bool) -> tuple[Witness, list[Trajectory]]:
-        player = witness(mixed, name, adapter_of=adapter_of)
-        with torch.no_grad(), folded(mixed.model, fold, adapters):
-            return player, trajectories(player, played(player, name))
-
-    (plain, expected), (quick, found) = sampled(False), sampled(True)
-    assert found == expected
-    assert {adapter for _, adapter, _, _ in quick.seen} == {*adapters}
-    for (_, adapter, _, logits), (_, other, _, others) in zip(plain.seen, quick.seen, strict=True):
-        assert adapter == other
-        torch.testing.assert_close(others, logits, atol=1e-5, rtol=0)
-        torch.testing.assert_close(
-            others.log_softmax(-1), logits.log_softmax(-1), atol=1e-5, rtol=0
-        )
-
-
-def test_the_adapters_differ(mixed: LanguageModel) -> None:
-    tokens = [*mixed.chat.opening("Reply with <A> or <B> and nothing else.")]
-    logits = [logits_read_anew(mixed.model, adapter, tokens) for adapter in ADAPTERS]
+def test_the_adapters_differ(mixed: PolicyOf) -> None:
+    """Otherwise the test above would show little."""
+    model = mixed("split").model
+    tokens = [*mixed("split").language_model.chat.opening("Reply with <A> or <B>.")]
+    logits = [logits_read_anew(model, adapter, tokens) for adapter in ADAPTERS]
     assert min((logits[i] - logits[j]).abs().max() for i, j in ((0, 1), (0, 2), (1, 2))) > 0.05
 
 
-@pytest.mark.parametrize("name", game_names())
-def test_a_mixed_batch_says_what_separate_matches_say(mixed: LanguageModel, name: str) -> None:
-    """At a temperature near zero, where chance plays no part."""
-    together = witness(mixed, name, temperature=1e-4, adapter_of=adapter_by_place)
-    expected = trajectories(together, played(together, name))
-    found = []
-    for seed, rounds in enumerate((4, 4, 2, 3)):
-        alone = witness(mixed, name, temperature=1e-4, adapter_of=adapter_by_place)
-        match = build_game(name, rounds).start(seed)
-        play([match], [(alone, alone)])
-        found += trajectories(alone, [match])
-    assert found == expected
-
-
 @pytest.mark.parametrize("temperature", [1.0, 0.5, 2.0])
-def test_frequencies_are_the_probabilities(tiny: LanguageModel, temperature: float) -> None:
+def test_frequencies_are_the_probabilities(plain: PolicyOf, temperature: float) -> None:
     """Chi-square of the first number of a claim; 29.6 is exceeded once in a thousand seeds."""
-    match = build_game("split", 1).start(3)
-    player = witness(tiny, "split", temperature=temperature)
-    same = [build_game("split", 1).start(3) for _ in range(1500)]
-    play(same, [(player, player)] * len(same))
-    state = player._masks.start(match.turns()[0].grammar)
-    options = player._masks.allowed[state]
-    opening = [*tiny.chat.opening(match.turns()[0].prompt)]
-    scores = logits_read_anew(tiny.model, None, opening) / temperature
-    expected = scores.masked_fill(~options, -torch.inf).softmax(-1) * len(same)
-    drawn = Counter(player.trajectory(m, 0).tokens[len(opening)] for m in same)
+    policy = plain("split")
+    matches = [build_game("split", 1).start(3) for _ in range(1500)]
+    (turn, _) = matches[0].turns()
+    opening = [*policy.language_model.chat.opening(turn.prompt)]
+    played = sample(policy, matches, temperature=temperature)
+    options = policy.masks.allowed[policy.masks.start(turn.grammar)]
+    scores = logits_read_anew(policy.model, None, opening) / temperature
+    expected = scores.masked_fill(~options, -torch.inf).softmax(-1) * len(matches)
+    drawn = Counter(trajectory.tokens[len(opening)] for trajectory in played.trajectories[::2])
     tokens = options.nonzero()[:, 0].tolist()
     assert {*drawn} <= {*tokens}
     frequent = [token for token in tokens if expected[token] >= 5]
@@ -228,86 +183,61 @@ def test_frequencies_are_the_probabilities(tiny: LanguageModel, temperature: flo
 
 
 @pytest.mark.parametrize("name", game_names())
-def test_what_is_said_does_not_depend_on_the_rest_of_the_batch(
-    mixed: LanguageModel, name: str
-) -> None:
-    def said_by(seeds: Sequence[int]) -> dict[tuple[int, int], list[int]]:
-        player = LanguageModelPlayer(
-            mixed.model,
-            mixed.chat,
-            mixed.masks(build_game(name, 3)),
-            lambda turn: stream("reply", turn.match.seed, turn.seat),
-            max_new_tokens=12,
-        )
-        matches = [build_game(name, 3).start(seed) for seed in seeds]
-        play(matches, [(player, player)] * len(matches))
-        return {
-            (match.seed, seat): player.trajectory(match, seat).tokens
-            for match in matches
-            for seat in (0, 1)
-        }
+def test_what_is_said_does_not_depend_on_the_rest_of_the_batch(mixed: PolicyOf, name: str) -> None:
+    def said_by(seeds: Sequence[int]) -> list[Trajectory]:
+        matches = [build_game(name, 2 + seed % 3).start(seed) for seed in seeds]
+        names_of: NamesOf = lambda turn: ("reply", turn.match.seed, turn.seat)  # noqa: E731
+        return sample(mixed(name), matches, names_of, ADAPTERS).trajectories
 
     whole = said_by([4, 7, 5, 6])
-    assert whole == said_by([5, 4]) | said_by([7, 6])
-    assert len({tuple(tokens) for tokens in whole.values()}) > 1
+    assert whole == said_by([4, 7]) + said_by([5]) + said_by([6])
+    assert len({tuple(trajectory.tokens) for trajectory in whole}) > 1
 
 
 @pytest.mark.parametrize("name", game_names())
-def test_the_seed_decides_all(tiny: LanguageModel, name: str) -> None:
-    def sampled(seed: int) -> list[Trajectory]:
-        player = witness(tiny, name, seed=seed)
-        return trajectories(player, played(player, name))
-
-    assert sampled(0) == sampled(0)
-    assert sampled(0) != sampled(1)
+def test_the_seed_decides_all(plain: PolicyOf, name: str) -> None:
+    first, again, other = (
+        sample(plain(name), matches_of(name), in_order(seed)).trajectories for seed in (0, 0, 1)
+    )
+    assert first == again
+    assert first != other
 
 
 @pytest.mark.parametrize("name", game_names())
-def test_a_transcript_is_what_was_said_framed_as_a_chat(
-    tiny: LanguageModel, chat: ChatFormat, name: str
+def test_a_trajectory_is_what_was_said_framed_as_a_chat(
+    plain: PolicyOf, tiny: LanguageModel, name: str
 ) -> None:
-    player = witness(tiny, name)
-    for match in played(player, name):
-        for seat in (0, 1):
-            tokens = tuple(player.trajectory(match, seat).tokens)
-            begin = 0
-            for index, (prompt, reply) in enumerate(player.said[match, seat]):
-                frame = chat.following(prompt) if index else chat.opening(prompt)
-                assert tokens[begin : begin + len(frame)] == frame
-                begin += len(frame)
-                end = tokens.index(chat.end_token, begin)
-                assert chat.decode(tokens[begin:end]) == reply
-                begin = end + 1
-            assert begin == len(tokens)
+    """And its action tokens know the rounds that they belong to."""
+    chat = tiny.chat
+    played = sample(plain(name), matches_of(name))
+    places = [(match, seat) for match in played.matches for seat in SEATS]
+    parts = [part for grammar in build_game(name, 1).grammars() for part in grammar.parts]
+    least = sum(not isinstance(part, Literal) for part in parts)
+    for (match, seat), trajectory in zip(places, played.trajectories, strict=True):
+        begin, tokens = 0, tuple(trajectory.tokens)
+        for index, (prompt, reply) in enumerate(played.said[match, seat]):
+            frame = chat.following(prompt) if index else chat.opening(prompt)
+            assert tokens[begin : begin + len(frame)] == frame
+            begin += len(frame)
+            end = tokens.index(chat.end_token, begin)
+            assert chat.decode(tokens[begin:end]) == reply
+            begin = end + 1
+        assert begin == len(tokens)
+        assert {*trajectory.rounds} == {*range(len(match.history))}
+        assert trajectory.rounds == sorted(trajectory.rounds)
+        assert trajectory.positions == sorted(trajectory.positions)
+        # A free choice in every round for every part of a reply that isn't fixed.
+        assert min(Counter(trajectory.rounds).values()) >= least
 
 
-@pytest.mark.parametrize("name", game_names())
-def test_choices_are_marked_with_their_rounds(tiny: LanguageModel, name: str) -> None:
-    player = witness(tiny, name)
-    for match in played(player, name):
-        for seat in (0, 1):
-            trajectory = player.trajectory(match, seat)
-            assert sorted({*trajectory.rounds}) == [*range(len(match.history))]
-            assert trajectory.rounds == sorted(trajectory.rounds)
-            assert trajectory.positions == sorted(trajectory.positions)
-            # a free choice in every round for every part of a reply that isn't fixed
-            parts = [part for grammar in build_game(name, 1).grammars() for part in grammar.parts]
-            least = sum(not isinstance(part, Literal) for part in parts)
-            assert min(Counter(trajectory.rounds).values()) >= least
-
-
-def test_a_cached_token_is_read_once(tiny: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cached_token_is_read_once(base_model: Path) -> None:
     """The cache is kept over turns: about as many tokens go in as the conversations hold."""
-    read = 0
-    forward = tiny.model.forward
-
-    def counting(*arguments: object, input_ids: Tensor, **options: object) -> object:
-        nonlocal read
-        read += input_ids.numel()
-        return forward(*arguments, input_ids=input_ids, **options)
-
-    monkeypatch.setattr(tiny.model, "forward", counting)
-    player = witness(tiny, "split")
-    matches = played(player, "split", rounds=(10,) * 4)
-    held = sum(len(trajectory.tokens) for trajectory in trajectories(player, matches))
-    assert held - 4 * 2 * 2 <= read <= 1.1 * held
+    policy = Policy(load_model(base_model, "cpu"), build_game("split", 1))
+    read: list[int] = []
+    policy.model.register_forward_pre_hook(
+        lambda module, arguments, options: read.append(options["input_ids"].numel()),
+        with_kwargs=True,
+    )
+    played = sample(policy, matches_of("split", (10,) * 4))
+    held = sum(len(trajectory.tokens) for trajectory in played.trajectories)
+    assert held - 4 * 2 * 2 <= sum(read) <= 1.1 * held

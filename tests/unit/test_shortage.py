@@ -1,49 +1,32 @@
 """A full disk and too little memory: one sentence, and nothing that was finished is lost."""
 
-import csv
 import errno
+import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import pytest
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
+from tests.unit.training_run import assert_same, metrics, run_training
 
 from social_dilemmas.errors import UserError
-from social_dilemmas.method import train as trainer_module
-from social_dilemmas.method.train import Trainer
+from social_dilemmas.method import rollout as rollout_module
+from social_dilemmas.method import train as train_module
 from social_dilemmas.run import checkpoint as checkpoint_module
 from social_dilemmas.run.metrics import MetricsFile
-from social_dilemmas.run.shortage import TRAINING_ADVICE, shortage_told
+from social_dilemmas.run.shortage import TRAINING_ADVICE, shortage_reported
 
-GAME: dict[str, Any] = {"name": "prisoners_dilemma", "rounds": 2, "rules": {}}
-SETTINGS: dict[str, Any] = {
-    **{"credit": "naive", "discount": 0.9, "reward_scale": 5, "beta": 0.0},
-    **{"matches": 4, "group_size": 4, "iterations": 5, "lora_rank": 2, "lora_alpha": 4},
-    **{"learning_rate": 0.01, "learning_rate_decay": "none", "gradient_clip": 1.0},
-    **{"temperature": 1.0, "max_new_tokens": 6, "sampler": "trainer", "processes": 1},
-    **{"micro_batch": 8, "micro_batch_tokens": None, "gradient_checkpointing": False},
-    **{"fold_adapter": True, "kl_coefficient": 0.0, "kl_estimator": "forward"},
-    **{"entropy_coefficient": 0.0, "baseline": "group", "critic": {}, "checkpoint_every": 1},
-    "buffer": {"size": 0, "every": 1, "probability": 0.5, "draw": "group"},
-}
+run = partial(run_training, matches=4, iterations=5)
 # What safetensors raises there, and what Python does.
 NO_ROOM: list[Exception] = [
     SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
     OSError(errno.ENOSPC, "No space left on device"),
     OSError(errno.EDQUOT, "Disk quota exceeded"),
 ]
-
-
-def run(base: Path, output: Path) -> Path:
-    Trainer(base, GAME, SETTINGS, 0, output).run()
-    return output
-
-
-def weights(output: Path) -> bytes:
-    return (output / "adapter" / "adapter_model.safetensors").read_bytes()
 
 
 @pytest.mark.parametrize("error", NO_ROOM, ids=["safetensors", "disk", "quota"])
@@ -66,7 +49,7 @@ def test_a_disk_that_is_full_at_a_checkpoint(
     assert "\n" not in str(caught.value)
     kept = {path.name for path in (output / "checkpoints").iterdir()}
     assert kept == {"iteration-000001", "iteration-000002", "past-agents"}
-    assert weights(run(base_model, output)) == weights(run(base_model, tmp_path / "whole"))
+    assert_same(run(base_model, output), run(base_model, tmp_path / "whole"))
 
 
 def test_a_disk_that_is_full_at_the_metrics(
@@ -87,31 +70,35 @@ def test_a_disk_that_is_full_at_the_metrics(
         with pytest.raises(UserError, match="the disk is full"):
             run(base_model, tmp_path)
     run(base_model, tmp_path)
-    with (tmp_path / "metrics.csv").open() as file:
-        assert [row["iteration"] for row in csv.DictReader(file)] == ["0", "1", "2", "3", "4"]
+    assert metrics(tmp_path)["iteration"].tolist() == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(
-    ("place", "advice"),
+    ("module", "function", "advice"),
     [
-        ("add_gradients", r"training\.micro_batch_tokens, .*gradient_checkpointing"),
-        ("play_seatings", r"training\.max_new_tokens"),
+        (train_module, "add_gradients", "training.micro_batch_tokens, set training.activation_"),
+        (rollout_module, "play_rollout", "lower training.max_new_tokens, or raise training.world_"),
     ],
 )
 def test_too_little_gpu_memory(
-    place: str, advice: str, base_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    module: ModuleType,
+    function: str,
+    advice: str,
+    base_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def greedy(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
 
-    monkeypatch.setattr(trainer_module, place, greedy)
-    with pytest.raises(UserError, match=rf"too little GPU memory; .*{advice}") as caught:
+    monkeypatch.setattr(module, function, greedy)
+    with pytest.raises(UserError, match=f"too little GPU memory; .*{re.escape(advice)}") as caught:
         run(base_model, tmp_path)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("error", [OSError(5, "a broken disk"), ValueError("a bug")])
 def test_other_errors_stay_what_they_are(error: Exception, tmp_path: Path) -> None:
-    with pytest.raises(type(error)) as caught, shortage_told(tmp_path, TRAINING_ADVICE):
+    with pytest.raises(type(error)) as caught, shortage_reported(tmp_path, TRAINING_ADVICE):
         raise error
     assert caught.value is error

@@ -1,32 +1,27 @@
 """The warm start: a model learns the population's choices, and only those."""
 
-import csv
 import math
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from social_dilemmas.agents.play import play
-from social_dilemmas.agents.scripted.player import scripted_player
+from social_dilemmas.config.schema import WarmStart
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game, game_names
-from social_dilemmas.method.warm_start import Population, Recorder, run_warm_start, schedule
+from social_dilemmas.method.rollout import OUTCOMES
+from social_dilemmas.method.warm_start import Population, run_warm_start, schedule
 from social_dilemmas.policy.model import LanguageModel, load_model
+from social_dilemmas.policy.policy import Policy
 
 SETTINGS: dict[str, Any] = {
-    "population": {"always_b": 1.0},
-    "noise": 0.0,
-    "steps": 12,
-    "matches": 8,
-    "learning_rate": 0.01,
-    "method": "full",
-    "max_new_tokens": 6,
-    "evaluation_matches": 8,
+    **{"population": {"always_b": 1.0}, "noise": 0.0, "steps": 12, "matches": 8},
+    **{"learning_rate": 0.01, "max_new_tokens": 6, "evaluation_matches": 8},
 }
-LORA = {"method": "lora", "lora_rank": 4, "lora_alpha": 16, "learning_rate": 0.02}
+LORA = {"method": "lora", "lora_rank": 4, "lora_alpha": 16.0, "learning_rate": 0.02}
 POPULATIONS = {
     "prisoners_dilemma": {"always_a": 0.5, "tit_for_tat": 0.5},
     "split": {"greedy": 0.5, "reciprocator": 0.5},
@@ -40,8 +35,8 @@ def run(base: Path, output: Path, name: str = "prisoners_dilemma", **changes: An
     output.mkdir(exist_ok=True)
     run_warm_start(
         base=base,
-        game={"name": name, "rounds": 3, "rules": {}},
-        settings={**SETTINGS, **changes},
+        game={"name": name, "rounds": 3},
+        settings=WarmStart(**{**SETTINGS, **changes}),
         output=output / "model",
         metrics=output / "metrics.csv",
         behaviour=output / "behaviour.csv",
@@ -49,48 +44,44 @@ def run(base: Path, output: Path, name: str = "prisoners_dilemma", **changes: An
     return output
 
 
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open() as file:
-        return list(csv.DictReader(file))
+def losses(output: Path) -> pd.DataFrame:
+    return pd.read_csv(output / "metrics.csv")
+
+
+def behaviour(output: Path) -> dict[str, float]:
+    return dict(pd.read_csv(output / "behaviour.csv").itertuples(index=False, name=None))
 
 
 @pytest.mark.parametrize("changes", [{}, LORA], ids=["full", "lora"])
 def test_a_model_learns_to_play_like_the_population(
     base_model: Path, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
+    """What is written is an ordinary model directory."""
     output = run(base_model, tmp_path, **changes)
-    losses = [float(row["loss"]) for row in rows(output / "metrics.csv")]
-    assert len(losses) == 12
-    assert losses[0] > 0.2
-    assert losses[-1] < 0.3 * losses[0]
-    held_out = [float(row["held_out_loss"]) for row in rows(output / "metrics.csv")]
-    assert all(math.isnan(loss) for loss in held_out[:-1])
-    assert held_out[-1] < 0.3 * losses[0]
-    behaviour = {
-        row["quantity"]: float(row["value"] or "nan") for row in rows(output / "behaviour.csv")
-    }
-    assert behaviour["cooperation"] < 0.15
-    assert behaviour["payoff"] == pytest.approx(1, abs=0.2)
-    assert behaviour["invalid_rate"] == 0
+    rows = losses(output)
+    assert len(rows) == 12
+    assert rows["loss"].iloc[0] > 0.2
+    assert rows["held_out_loss"].iloc[:-1].isna().all()
+    assert (rows[["loss", "held_out_loss"]].iloc[-1] < 0.3 * rows["loss"].iloc[0]).all()
+    found = behaviour(output)
+    assert found["cooperation"] < 0.15
+    assert found["payoff"] == pytest.approx(1, abs=0.2)
+    assert found["invalid_rate"] == 0
 
-
-@pytest.mark.parametrize("changes", [{}, LORA], ids=["full", "lora"])
-def test_what_comes_out_is_an_ordinary_model_directory(
-    base_model: Path, tmp_path: Path, changes: dict[str, Any]
-) -> None:
-    output = run(base_model, tmp_path, **changes) / "model"
-    model = AutoModelForCausalLM.from_pretrained(output)
-    base = AutoModelForCausalLM.from_pretrained(base_model)
+    model, base = (
+        AutoModelForCausalLM.from_pretrained(path) for path in (output / "model", base_model)
+    )
     assert model.state_dict().keys() == base.state_dict().keys()
-    assert not any("lora" in name for name in model.state_dict())
     tokens = torch.tensor([[3, 14, 15]])
     with torch.no_grad():
-        assert torch.equal(model(tokens).logits, load_model(output, "cpu").model(tokens).logits)
+        loaded = load_model(output / "model", "cpu").model
+        assert torch.equal(model(tokens).logits, loaded(tokens).logits)
         assert (model(tokens).logits - base(tokens).logits).abs().max() > 0.01
-    text = "Reply with <A> or <B> and nothing else."
-    assert AutoTokenizer.from_pretrained(output).encode(text) == AutoTokenizer.from_pretrained(
-        base_model
-    ).encode(text)
+    one, other = (
+        AutoTokenizer.from_pretrained(path).encode("Reply with <A> or <B> and nothing else.")
+        for path in (output / "model", base_model)
+    )
+    assert one == other
     assert not list(output.rglob("*adapter*"))
 
 
@@ -99,11 +90,9 @@ def test_the_loss_falls_in_every_game(base_model: Path, tmp_path: Path, name: st
     output = run(
         base_model, tmp_path, name, population=POPULATIONS.get(name, ANY_ACTIONS), noise=0.1
     )
-    losses = [float(row["loss"]) for row in rows(output / "metrics.csv")]
-    assert sum(losses[-3:]) / 3 < 0.85 * losses[0]
-    found = [row["quantity"] for row in rows(output / "behaviour.csv")]
-    outcomes = ["payoff", "payoff_opponent", "welfare_share", "invalid_rate"]
-    assert found == [*outcomes, *build_game(name, 1).behaviours]
+    found = losses(output)["loss"]
+    assert found.iloc[-3:].mean() < 0.85 * found.iloc[0]
+    assert [*behaviour(output)] == [*OUTCOMES, *build_game(name, 1).behaviours]
 
 
 def test_the_same_settings_give_the_same_bytes(base_model: Path, tmp_path: Path) -> None:
@@ -124,55 +113,42 @@ def test_a_missing_model_is_refused(tmp_path: Path) -> None:
         run(tmp_path / "nowhere", tmp_path)
 
 
+def population_of(language_model: LanguageModel, name: str, **weights: float) -> Population:
+    policy = Policy(language_model, build_game(name, 3))
+    return Population(policy, WarmStart(population=weights, noise=0.0, steps=1))
+
+
 @pytest.mark.parametrize("name", game_names())
 def test_only_a_player_s_own_choices_are_in_the_loss(tiny: LanguageModel, name: str) -> None:
-    """What it was told, and what the grammar forces, is not."""
-    game = build_game(name, 3)
-    masks = tiny.masks(game)
-    recorders = [
-        Recorder(scripted_player(name, who), tiny.chat, masks) for who in ("random", "random")
-    ]
-    matches = [game.start(seed) for seed in range(4)]
-    play(matches, [(recorders[0], recorders[1])] * 4)
+    """Neither prompts nor what the grammar forces."""
+    masks = tiny.masks(build_game(name, 3))
     control = {tiny.tokenizer.convert_tokens_to_ids(mark) for mark in ("<|user|>", "<|assistant|>")}
-    for seat, recorder in enumerate(recorders):
-        assert {*recorder.trajectories} == {(match, seat) for match in matches}
-        for trajectory in recorder.trajectories.values():
-            chosen = {*trajectory.positions}
-            speaker = None
-            for position, token in enumerate(trajectory.tokens):
-                if token in control:
-                    speaker = tiny.chat.decode((token,))
-                if position in chosen:
-                    assert speaker == "<|assistant|>"
-                    assert token != tiny.chat.end_token
-            for position, state in zip(trajectory.positions, trajectory.states, strict=True):
-                assert masks.allowed[state, trajectory.tokens[position]]
-                assert masks.forced[state] is None
-
-
-def test_a_recorder_says_what_its_player_says(tiny: LanguageModel) -> None:
-    game = build_game("split", 3)
-    match, same = game.start(0), game.start(0)
-    player = scripted_player("split", "reciprocator")
-    recorder = Recorder(player, tiny.chat, tiny.masks(game))
-    play([match], [(recorder, recorder)])
-    play([same], [(player, player)])
-    assert match.history == same.history
+    trajectories = population_of(tiny, name, random=1.0).trajectories(4)
+    assert len(trajectories) == 8
+    for trajectory in trajectories:
+        chosen = {*trajectory.positions}
+        assert {*trajectory.rounds} == {0, 1, 2}
+        speaker = None
+        for position, token in enumerate(trajectory.tokens):
+            if token in control:
+                speaker = tiny.chat.decode((token,))
+            if position in chosen:
+                assert speaker == "<|assistant|>"
+                assert token != tiny.chat.end_token
+        for position, state in zip(trajectory.positions, trajectory.states, strict=True):
+            assert masks.allowed[state, trajectory.tokens[position]]
+            assert masks.forced[state] is None
 
 
 def test_the_population_is_drawn_by_its_weights(tiny: LanguageModel) -> None:
-    game = build_game("prisoners_dilemma", 1)
-    masks = tiny.masks(game)
-    weights = {"always_a": 3.0, "always_b": 1.0}
-    population = Population(game, weights, 0.0, tiny.chat, masks)
-    trajectories = population.trajectories(400, "test")
+    drawn = population_of(tiny, "prisoners_dilemma", always_a=3, always_b=1).trajectories
+    trajectories = drawn(400, "test")
     assert len(trajectories) == 800
     (cooperate,) = tiny.chat.encode_text("<A>")
     share = sum(t.tokens[t.positions[0]] == cooperate for t in trajectories) / 800
     assert share == pytest.approx(0.75, abs=4 * math.sqrt(0.75 * 0.25 / 800))
-    assert population.trajectories(5, "test") == trajectories[:10]
-    assert population.trajectories(400, "another test") != trajectories
+    assert drawn(5, "test") == trajectories[:10]
+    assert drawn(400, "another test") != trajectories
 
 
 def test_the_learning_rate_rises_and_falls() -> None:
@@ -190,7 +166,7 @@ def test_without_steps_the_model_is_the_base_model(base_model: Path, tmp_path: P
     weights = "model.safetensors"
     assert (output / "model" / weights).read_bytes() == (base_model / weights).read_bytes()
     assert load_model(output / "model", device="cpu").path == output / "model"
-    assert rows(output / "metrics.csv") == []
-    assert {row["quantity"] for row in rows(output / "behaviour.csv")} >= {"payoff", "cooperation"}
+    assert losses(output).empty
+    assert behaviour(output).keys() >= {"payoff", "cooperation"}
     (output / "model" / weights).unlink()
     assert (base_model / weights).is_file()

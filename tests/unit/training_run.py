@@ -1,40 +1,93 @@
-"""Trainings that are small enough for tests, and their results."""
+"""Settings that are small enough for tests, trainings with them, and their results."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 
+from social_dilemmas.agents.agent import Agent, Kind
+from social_dilemmas.config.settings import TrainingSettings
+from social_dilemmas.method.rollout import Rollout, Rollouts
 from social_dilemmas.method.train import train
-from social_dilemmas.run.launch import launch
 
-SETTINGS: dict[str, Any] = {
-    **{"credit": "advantage_alignment", "discount": 0.9, "reward_scale": 5, "beta": 0.5},
-    **{"matches": 4, "group_size": 2, "iterations": 3, "lora_rank": 2, "lora_alpha": 4},
-    **{"learning_rate": 0.01, "learning_rate_decay": "none", "gradient_clip": 1.0},
-    **{"temperature": 0.8, "max_new_tokens": 5, "sampler": "trainer", "processes": 1, "vllm": {}},
-    **{"micro_batch": 3, "micro_batch_tokens": None, "gradient_checkpointing": False},
-    **{"fold_adapter": True, "kl_coefficient": 0.0, "kl_estimator": "forward"},
-    **{"entropy_coefficient": 0.0, "baseline": "group", "critic": {}, "checkpoint_every": 10},
-    "buffer": {"size": 0, "every": 1, "probability": 0.5, "draw": "group"},
+GAME: dict[str, Any] = {"name": "prisoners_dilemma", "rounds": 3}
+BUFFER: dict[str, Any] = {"size": 2, "every": 1, "probability": 0.7}
+CRITIC: dict[str, Any] = {"learning_rate": 0.05, "steps": 3, "gae_lambda": 0.9}
+RANDOM = Agent("random", Kind.SCRIPTED)
+SMALL: dict[str, Any] = {
+    **{"credit": "advantage_alignment", "discount": 0.9, "reward_scale": 5.0, "beta": 0.5},
+    **{"iterations": 4, "matches": 8, "group_size": 4, "micro_batch": 8, "max_new_tokens": 6},
+    **{"lora_rank": 2, "lora_alpha": 4.0, "learning_rate": 0.01, "checkpoint_every": 1},
 }
+
+
+def training_settings(**changes: Any) -> TrainingSettings:
+    """Settings of a small training, with these changes."""
+    return TrainingSettings(**{**SMALL, **changes})
 
 
 def run_training(
     model: Path,
     output: Path,
-    game: Mapping[str, Any],
-    opponent: Mapping[str, Any] | None = None,
+    game: Mapping[str, Any] = GAME,
+    *,
+    seed: int = 0,
+    opponent: Agent | None = None,
+    code: str = "",
     **changes: Any,
 ) -> Path:
-    """Train with `SETTINGS` and these changes; gives `output`."""
-    settings = {**SETTINGS, **changes}
-    run = {"model": model, "game": game, "settings": settings, "opponent": opponent}
-    launch(train, settings["processes"], **run, seed=0, output=output)
+    """Train with these changes of the settings; gives `output`."""
+    train(
+        model=model,
+        game=game,
+        settings=training_settings(**changes),
+        seed=seed,
+        output=output,
+        opponent=opponent,
+        code=code,
+    )
     return output
 
 
+@contextmanager
+def sampled_iterations(stop_at: int | None = None) -> Iterator[list[int]]:
+    """Collects the iterations that are sampled; a run is interrupted after it has sampled `stop_at`."""
+    iterations: list[int] = []
+    sample = Rollouts.sample
+
+    def noting(self: Rollouts, iteration: int) -> Rollout:
+        iterations.append(iteration)
+        rollout = sample(self, iteration)
+        if iteration == stop_at:
+            raise KeyboardInterrupt
+        return rollout
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rollouts, "sample", noting)
+        yield iterations
+
+
+def interrupt_training(model: Path, output: Path, iteration: int, **options: Any) -> None:
+    """Interrupt a training between the sampling and the update of an iteration."""
+    with sampled_iterations(stop_at=iteration), pytest.raises(KeyboardInterrupt):
+        run_training(model, output, **options)
+    assert not (output / "adapter").exists()
+
+
 def metrics(output: Path) -> pd.DataFrame:
-    """All columns except those of seconds."""
+    """The metrics of a run, except the columns of seconds."""
     return pd.read_csv(output / "metrics.csv").filter(regex="^(?!seconds_)")
+
+
+def weights(output: Path) -> bytes:
+    """The adapter of a run."""
+    return (output / "adapter" / "adapter_model.safetensors").read_bytes()
+
+
+def assert_same(one: Path, other: Path) -> None:
+    """Two runs have the same adapter, byte for byte, and the same metrics."""
+    assert weights(one) == weights(other)
+    pd.testing.assert_frame_equal(metrics(one), metrics(other), check_exact=True)

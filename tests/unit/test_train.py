@@ -1,0 +1,269 @@
+"""Training on a tiny model: it learns, depends on nothing but its settings, and survives any interruption."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import cache
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+from peft.utils import load_peft_weights
+from tests.unit.training_run import (
+    BUFFER,
+    CRITIC,
+    GAME,
+    RANDOM,
+    assert_same,
+    interrupt_training,
+    metrics,
+    run_training,
+    sampled_iterations,
+    training_settings,
+    weights,
+)
+
+from social_dilemmas.agents.agent import WARM_START, Agent, Kind
+from social_dilemmas.method import train as train_module
+
+FROZEN = "frozen"
+VARIANTS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "buffer": {"buffer": BUFFER},
+    "rare checkpoints, not merged": {"checkpoint_every": 2, "merge_adapter": False},
+    "coefficients": {
+        **{"kl_coefficient": 0.1, "entropy_coefficient": 0.05, "kl_estimator": "reverse"},
+        **{"learning_rate_decay": "linear", "buffer": {**BUFFER, "draw": "match"}},
+    },
+    "batch baseline": {"baseline": "batch"},
+    "critic": {"baseline": "critic", "critic": CRITIC},
+    "critic, buffer, not merged": {
+        **{"baseline": "critic", "critic": CRITIC, "buffer": BUFFER, "merge_adapter": False},
+    },
+    "against a frozen adapter": {"opponent": FROZEN},
+    "against a frozen adapter, not merged": {"opponent": FROZEN, "merge_adapter": False},
+    "against the model": {"opponent": Agent(WARM_START)},
+    "against a script": {"opponent": RANDOM},
+}
+SAME_BUT_FOR_ROUNDING = {
+    "rare checkpoints, not merged": "plain",
+    "against a frozen adapter, not merged": "against a frozen adapter",
+}
+
+Train = Callable[[str], Path]
+
+
+def with_opponent(changes: dict[str, Any], frozen: Path) -> dict[str, Any]:
+    """These changes, with the frozen agent where they name it."""
+    if changes.get("opponent") == FROZEN:
+        return {**changes, "opponent": Agent("naive", adapter=str(frozen))}
+    return changes
+
+
+@pytest.fixture(scope="module")
+def frozen(base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained adapter of another rank and scale than the learner's."""
+    output = tmp_path_factory.mktemp("frozen")
+    run_training(
+        base_model, output, seed=5, lora_rank=3, lora_alpha=24.0, learning_rate=0.05, iterations=2
+    )
+    return output / "adapter"
+
+
+@pytest.fixture(scope="module")
+def whole(base_model: Path, frozen: Path, tmp_path_factory: pytest.TempPathFactory) -> Train:
+    """Gives the uninterrupted run of a variant."""
+
+    @cache
+    def trained(variant: str) -> Path:
+        output = tmp_path_factory.mktemp("whole") / "run"
+        return run_training(base_model, output, **with_opponent(VARIANTS[variant], frozen))
+
+    return trained
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_an_interrupted_run_ends_in_the_same_bytes(
+    variant: str, base_model: Path, frozen: Path, whole: Train, tmp_path: Path
+) -> None:
+    changes = with_opponent(VARIANTS[variant], frozen)
+    interrupt_training(base_model, tmp_path, 2, **changes)
+    assert len(metrics(tmp_path)) == 2
+    interrupt_training(base_model, tmp_path, 3, **changes)
+    run_training(base_model, tmp_path, **changes)
+    assert_same(tmp_path, whole(variant))
+    assert metrics(tmp_path)["iteration"].tolist() == [0, 1, 2, 3]
+    assert (tmp_path / "config.yaml").read_text() == (whole(variant) / "config.yaml").read_text()
+
+
+def test_the_variants_differ(whole: Train) -> None:
+    """Otherwise the test above would show little."""
+    found = {
+        name: load_peft_weights(str(whole(name) / "adapter"), device="cpu") for name in VARIANTS
+    }
+
+    def distance(one: str, other: str) -> float:
+        return max(float((found[one][key] - found[other][key]).abs().max()) for key in found[one])
+
+    for name, twin in SAME_BUT_FOR_ROUNDING.items():
+        assert distance(name, twin) < 1e-4
+    for pair in combinations(sorted(VARIANTS.keys() - SAME_BUT_FOR_ROUNDING), 2):
+        assert distance(*pair) > 1e-3, pair
+
+
+RESUMED, STARTED_ANEW = [3], [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("changes", "iterations"),
+    [
+        ({}, RESUMED),
+        ({"micro_batch": 3}, RESUMED),
+        ({"micro_batch_tokens": 99}, RESUMED),
+        ({"activation_checkpointing": True}, RESUMED),
+        ({"seed": 1}, STARTED_ANEW),
+        ({"beta": 0.4}, STARTED_ANEW),
+        ({"learning_rate": 0.02}, STARTED_ANEW),
+        ({"code": "edited"}, STARTED_ANEW),
+    ],
+)
+def test_only_changes_beyond_rounding_start_anew(
+    changes: dict[str, Any], iterations: list[int], base_model: Path, tmp_path: Path
+) -> None:
+    interrupt_training(base_model, tmp_path / "reused", 3)
+    with sampled_iterations() as sampled:
+        run_training(base_model, tmp_path / "reused", **changes)
+    assert sampled == iterations
+    if iterations == STARTED_ANEW:
+        assert_same(tmp_path / "reused", run_training(base_model, tmp_path / "fresh", **changes))
+
+
+def test_another_opponent_in_the_same_place_starts_anew(
+    base_model: Path, frozen: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "place"
+    opponent = Agent("naive", adapter=str(place))
+    place.symlink_to(frozen)
+    interrupt_training(base_model, tmp_path / "reused", 3, opponent=opponent)
+    other = run_training(base_model, tmp_path / "other", seed=6, learning_rate=0.05)
+    place.unlink()
+    place.symlink_to(other / "adapter")
+    run_training(base_model, tmp_path / "reused", opponent=opponent)
+    assert_same(
+        tmp_path / "reused", run_training(base_model, tmp_path / "fresh", opponent=opponent)
+    )
+
+
+def test_a_damaged_checkpoint_costs_an_iteration_and_no_more(
+    base_model: Path, whole: Train, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    interrupt_training(base_model, tmp_path, 3)
+    damaged = tmp_path / "checkpoints" / "iteration-000003" / "learner.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-20])
+    with sampled_iterations() as sampled:
+        run_training(base_model, tmp_path)
+    assert sampled == [2, 3]
+    assert_same(tmp_path, whole("plain"))
+    assert any("damaged checkpoint" in record.getMessage() for record in caplog.records)
+
+
+PROGRAM = """
+import json, sys
+import torch
+torch.set_num_threads(1)
+from social_dilemmas.method.train import train_job
+
+train_job(**json.loads(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [{"buffer": BUFFER, "baseline": "critic", "critic": CRITIC}, {"opponent": FROZEN}],
+    ids=["critic and buffer", "against a frozen adapter"],
+)
+def test_a_killed_process_resumes(
+    variant: dict[str, Any], base_model: Path, frozen: Path, tmp_path: Path
+) -> None:
+    changes = {"iterations": 20, "checkpoint_every": 2, **with_opponent(variant, frozen)}
+    opponent = changes.pop("opponent", None)
+    broken = tmp_path / "broken"
+    arguments = {
+        **{"model": str(base_model), "game": GAME, "seed": 0, "output": str(broken)},
+        "settings": training_settings(**changes).plain(),
+        "opponent": opponent.plain() if opponent else None,
+    }
+    scripts = Path(train_module.__file__).parents[2]
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, json.dumps(arguments)],
+        env={**os.environ, "PYTHONPATH": str(scripts), "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while not (broken / "checkpoints" / "iteration-000004").exists():
+        assert process.poll() is None, "it ended by itself"
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert 4 <= len(metrics(broken)) < 20
+    run_training(base_model, broken, opponent=opponent, **changes)
+    run_training(base_model, tmp_path / "whole", opponent=opponent, **changes)
+    assert_same(broken, tmp_path / "whole")
+
+
+def test_the_same_run_gives_the_same_bytes_and_another_seed_others(
+    base_model: Path, whole: Train, tmp_path: Path
+) -> None:
+    assert_same(run_training(base_model, tmp_path / "again"), whole("plain"))
+    other = run_training(base_model, tmp_path / "other", seed=1)
+    assert weights(other) != weights(whole("plain"))
+    assert not metrics(other).equals(metrics(whole("plain")))
+
+
+@pytest.mark.parametrize(
+    ("credit", "better", "best"), [("naive", "payoff", 5), ("sum_of_rewards", "payoff_opponent", 3)]
+)
+def test_learning_pays(
+    credit: str, better: str, best: float, base_model: Path, tmp_path: Path
+) -> None:
+    """Naive learners come to defect against a cooperator, learners for the sum to cooperate with it."""
+    changes: dict[str, Any] = {"iterations": 15, "learning_rate": 0.03}
+    changes |= {"matches": 32, "group_size": 32}
+    opponent = Agent("always_a", Kind.SCRIPTED)
+    run_training(base_model, tmp_path, credit=credit, opponent=opponent, **changes)
+    found = metrics(tmp_path)[better]
+    assert found.iloc[0] < best - 0.25
+    assert found.iloc[-4:].mean() > best - 0.12
+
+
+def test_without_differences_in_reward_there_is_no_gradient(
+    base_model: Path, tmp_path: Path
+) -> None:
+    rules = {"reward": 3e-9, "punishment": 2e-9, "temptation": 4e-9, "sucker": 1e-9}
+    run_training(base_model, tmp_path, {**GAME, "rules": rules}, credit="naive", iterations=1)
+    assert metrics(tmp_path)["gradient_norm"].iloc[0] < 1e-7
+
+
+def test_coefficients_pull(base_model: Path, tmp_path: Path) -> None:
+    """A strong bonus raises entropy; a strong KL term keeps the agent near the reference model."""
+    changes: dict[str, Any] = {"iterations": 12, "learning_rate": 0.03, "credit": "naive"}
+    changes["opponent"] = Agent("always_a", Kind.SCRIPTED)
+    terms: tuple[dict[str, Any], ...] = (
+        {},
+        {"kl_coefficient": 10.0},
+        {"entropy_coefficient": 10.0},
+    )
+    free, near, wide = (
+        metrics(run_training(base_model, tmp_path / str(place), **term, **changes)).iloc[-1]
+        for place, term in enumerate(terms)
+    )
+    assert near["kl"] < 0.2 * free["kl"]
+    assert wide["entropy"] > free["entropy"] + 0.1
+    assert wide["entropy"] > 0.92 * math.log(2)  # that of an even choice

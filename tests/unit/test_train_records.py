@@ -1,0 +1,143 @@
+"""What a training leaves: its files, the columns of its metrics, and one sentence where it can't run."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.unit.mixed_adapters import foreign_model, saved_adapter
+from tests.unit.replying_server import ReplyingServer
+from tests.unit.training_run import (
+    BUFFER,
+    CRITIC,
+    GAME,
+    assert_same,
+    interrupt_training,
+    metrics,
+    run_training,
+    training_settings,
+)
+
+from social_dilemmas.agents.agent import Agent, Kind
+from social_dilemmas.errors import UserError
+from social_dilemmas.games import build_game
+from social_dilemmas.method.credit import CREDITS
+from social_dilemmas.method.rollout import total_usage
+
+COLUMNS = [
+    *("iteration", "payoff", "payoff_opponent", "welfare_share", "invalid_rate", "loss"),
+    *("entropy", "kl", "gradient_norm", "tokens"),
+]
+
+
+@pytest.mark.parametrize("credit", CREDITS)
+@pytest.mark.parametrize("name", ["prisoners_dilemma", "split", "trust_and_split"])
+def test_every_credit_runs_in_every_game(
+    name: str, credit: str, base_model: Path, tmp_path: Path
+) -> None:
+    game = {**GAME, "name": name}
+    run_training(base_model, tmp_path, game, credit=credit, iterations=2)
+    rows = metrics(tmp_path)
+    assert [*rows.columns] == [*COLUMNS, *build_game(name, 1).behaviours]
+    assert rows["iteration"].tolist() == [0, 1]
+    assert rows[COLUMNS].map(math.isfinite).all(axis=None)
+    assert (rows["invalid_rate"] == 0).all()
+    assert rows["welfare_share"].between(0, 1, inclusive="right").all()
+    assert (rows[["entropy", "gradient_norm"]] > 0).all(axis=None)
+    assert (rows["tokens"] > 8 * 2 * 3).all()
+    assert rows["kl"].iloc[0] == pytest.approx(0, abs=1e-6)
+    assert abs(rows["kl"].iloc[1]) > 1e-7
+
+
+def test_a_finished_run_leaves_its_record_and_no_checkpoints(
+    base_model: Path, tmp_path: Path
+) -> None:
+    frozen = saved_adapter(base_model, tmp_path / "frozen")
+    for name, opponent in (("alone", None), ("frozen", Agent("naive", adapter=str(frozen)))):
+        output = run_training(base_model, tmp_path / "runs" / name, iterations=2, opponent=opponent)
+        assert {path.name for path in output.iterdir()} == {"adapter", "metrics.csv", "config.yaml"}
+        assert yaml.safe_load((output / "config.yaml").read_text()) == {
+            "seed": 0,
+            "model": str(base_model),
+            "game": GAME,
+            "settings": training_settings(iterations=2).plain(),
+            "opponent": opponent.plain() if opponent else None,
+        }
+
+
+def test_payoffs_are_those_of_self_play_also_with_past_agents(
+    base_model: Path, tmp_path: Path
+) -> None:
+    run_training(base_model, tmp_path, buffer={**BUFFER, "probability": 1.0}, iterations=2)
+    rows = metrics(tmp_path)
+    outcomes = rows[["payoff", "payoff_opponent", "welfare_share"]]
+    assert outcomes.iloc[0].notna().all()  # there is no past agent yet
+    assert outcomes.iloc[1].isna().all()
+    assert rows["cooperation"].notna().all()
+
+
+@pytest.mark.parametrize("changes", [{}, {"baseline": "critic", "critic": CRITIC}])
+def test_matches_of_different_lengths_can_be_learned_from(
+    changes: dict[str, Any], base_model: Path, tmp_path: Path
+) -> None:
+    game = {**GAME, "rounds": {"least": 1, "most": 4}}
+    run_training(base_model, tmp_path, game, group_size=2, **changes)
+    assert metrics(tmp_path)["loss"].map(math.isfinite).all()
+
+
+def test_learning_against_a_player_behind_a_server(base_model: Path, tmp_path: Path) -> None:
+    """It has one seat, and what it said before an interruption isn't asked for again."""
+    with ReplyingServer(lambda _: "<B>") as server:
+        opponent = Agent(
+            "remote",
+            Kind.API,
+            api=json.dumps(server.player()),
+            cache=str(tmp_path / "cache.sqlite"),
+        )
+        changes: dict[str, Any] = {"opponent": opponent, "iterations": 3, "matches": 4}
+        whole = run_training(base_model, tmp_path / "whole", **changes)
+        asked = len(server.asked)
+        assert asked == 3 * 4 * GAME["rounds"]
+        interrupt_training(base_model, tmp_path / "broken", 1, **changes)
+        run_training(base_model, tmp_path / "broken", **changes)
+        assert len(server.asked) == asked
+    usage = json.loads((whole / "usage.json").read_text())
+    assert (usage["name"], usage["completion_tokens"]) == ("remote", 0)
+    assert usage["requests"] >= asked
+    assert_same(tmp_path / "broken", whole)
+    # Against B in every round, a round is worth 0 or 1, and 5 or 1 to the other.
+    rows = metrics(whole)
+    assert rows["payoff_opponent"].tolist() == pytest.approx(
+        (5 - 4 * rows["payoff"]).tolist(), abs=1e-4
+    )
+
+
+def test_the_usage_of_all_ranks_is_summed() -> None:
+    usages = [{"name": "remote", "requests": count, "cost": 0.5 * count} for count in (3, 4)]
+    assert total_usage([None, *usages]) == {"name": "remote", "requests": 7, "cost": 3.5}
+    assert total_usage([None, None]) is None
+    without_prices = [{"requests": 1, "cost": None}] * 2
+    assert total_usage(without_prices) == {"requests": 2, "cost": None}
+
+
+def test_what_is_missing_or_does_not_fit_is_refused_in_one_sentence(
+    base_model: Path, tmp_path: Path
+) -> None:
+    nowhere, frozen = tmp_path / "nowhere", saved_adapter(base_model, tmp_path / "frozen")
+    for model, opponent, sentence in (
+        (nowhere, None, f"{nowhere}: not a complete model directory"),
+        (base_model, Agent("nobody", Kind.SCRIPTED), "unknown player 'nobody'"),
+        (base_model, Agent("naive", adapter=str(nowhere)), f"{nowhere}: not an adapter directory"),
+        (
+            foreign_model(base_model, tmp_path / "other"),
+            Agent("naive", adapter=str(frozen)),
+            f"{frozen}: this adapter was trained for another base model",
+        ),
+    ):
+        with pytest.raises(UserError) as caught:
+            run_training(model, tmp_path / "run", opponent=opponent)
+        assert sentence in str(caught.value)
+        assert "\n" not in str(caught.value)
+        assert not (tmp_path / "run" / "adapter").exists()
