@@ -16,6 +16,10 @@ adapters: dict[str, str] = {}
 stalled: set[int] = set()  # seeds of requests that got no answer
 
 
+class Server(ThreadingHTTPServer):
+    request_queue_size = 256  # connections that wait, as with vLLM
+
+
 class Handler(BaseHTTPRequestHandler):
     def answer(self, status: int, body: Any = "") -> None:
         self.send_response(status)
@@ -63,6 +67,6 @@ if __name__ == "__main__":
     if trouble == "no memory":
         raise RuntimeError("no memory for the key-value cache")
     engine = subprocess.Popen(["sleep", "1000"])  # vLLM computes in a process of its own
-    print("engine", engine.pid, flush=True)
+    print("processes", os.getpid(), engine.pid, flush=True)
     port = int(sys.argv[sys.argv.index("--port") + 1])
-    ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+    Server(("127.0.0.1", port), Handler).serve_forever()

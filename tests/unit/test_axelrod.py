@@ -137,22 +137,18 @@ def test_an_unknown_strategy_is_refused_with_a_guess() -> None:
 
 
 @pytest.mark.parametrize(
-    ("strategy", "kind"),
-    [
-        ("Tit For Tat", TIT_FOR_TAT_LIKE),
-        ("Tit For 2 Tats", TIT_FOR_TAT_LIKE),
-        ("Forgiving Tit For Tat", TIT_FOR_TAT_LIKE),
-        ("Grudger", GRIM_LIKE),
-        ("Cooperator", COOPERATORS),
-        ("Defector", DEFECTORS),
-        ("UsuallyDefects", DEFECTORS),
-        ("Suspicious Tit For Tat", OTHERS),  # not nice
-        ("Win-Stay Lose-Shift", OTHERS),  # cooperates every other time with a defector
-        ("Random", OTHERS),
-    ],
+    ("kind", "strategies"),
+    {
+        TIT_FOR_TAT_LIKE: ["Tit For Tat", "Tit For 2 Tats", "Forgiving Tit For Tat"],
+        GRIM_LIKE: ["Grudger"],
+        COOPERATORS: ["Cooperator"],
+        DEFECTORS: ["Defector", "UsuallyDefects"],
+        # Not nice; cooperates every other time with a defector; neither.
+        OTHERS: ["Suspicious Tit For Tat", "Win-Stay Lose-Shift", "Random"],
+    }.items(),
 )
-def test_kinds(strategy: str, kind: str) -> None:
-    assert kind_row(strategy)["kind"] == kind
+def test_kinds(kind: str, strategies: list[str]) -> None:
+    assert {kind_row(strategy)["kind"] for strategy in strategies} == {kind}
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,10 @@
 
 import inspect
 from importlib import import_module
-from pkgutil import resolve_name
 
 import pytest
 
-from social_dilemmas.report.catalogue import FIGURES, TABLES
+from social_dilemmas.report.catalogue import FIGURES, TABLES, resolve
 from social_dilemmas.report.pages.page import TEMPLATES
 
 
@@ -14,9 +13,9 @@ from social_dilemmas.report.pages.page import TEMPLATES
 def test_tables(name: str) -> None:
     table = TABLES[name]
     wanted = {*table.inputs, *(["tables"] if table.tables else [])}
-    assert wanted == inspect.signature(resolve_name(table.function)).parameters.keys()
+    assert wanted == inspect.signature(resolve(table.function)).parameters.keys()
     assert TABLES.keys() >= set(table.tables)
-    assert all(callable(resolve_name(each)) for each in (table.printer, table.text) if each)
+    assert all(callable(resolve(each)) for each in (table.printer, table.text) if each)
     assert (TEMPLATES / f"table_{name}.rst").is_file()
 
 

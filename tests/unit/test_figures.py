@@ -24,7 +24,7 @@ from social_dilemmas.agents.scripted.player import scripted_player
 from social_dilemmas.games import build_game, declare
 from social_dilemmas.games.game import SEATS, Game, Match
 from social_dilemmas.report.catalogue import FIGURES
-from social_dilemmas.report.figures import learning_against_fixed, style
+from social_dilemmas.report.figures import style
 from social_dilemmas.report.figures.curves import REFERENCE, summarise
 from social_dilemmas.statistics import tables
 from social_dilemmas.statistics.references import references
@@ -348,21 +348,16 @@ def test_references_are_named_in_every_panel(shown: dict[str, pd.DataFrame]) -> 
 
 
 def test_cells_hold_the_numbers_of_the_table(shown: dict[str, pd.DataFrame]) -> None:
-    table = shown["cross_play"]
-    texts = words(draw("cross_play", table))
-    dilemma = table[table["game"] == "prisoners_dilemma"]
-    agents = 4 + len(SCRIPTED["prisoners_dilemma"])
-    assert len(dilemma) == agents**2
-    for row in dilemma.itertuples():
-        assert f"{row.mean:.2f}" in texts
-        assert f"{row.low:.2f}–{row.high:.2f}" in texts
-
-
-def test_the_diagonal_is_self_play(shown: dict[str, pd.DataFrame]) -> None:
+    """The diagonal is self-play."""
     table = shown["cross_play"]
     itself = table["agent"] == table["opponent"]
     assert set(table.loc[itself, "seed_relation"]) == {"same seed"}
     assert set(table.loc[~itself, "seed_relation"]) == {"all"}
+    texts = words(draw("cross_play", table))
+    dilemma = table[table["game"] == "prisoners_dilemma"]
+    assert len(dilemma) == (4 + len(SCRIPTED["prisoners_dilemma"])) ** 2
+    for row in dilemma.itertuples():
+        assert {f"{row.mean:.2f}", f"{row.low:.2f}–{row.high:.2f}"} <= set(texts)
 
 
 def test_fingerprints_show_trained_agents_in_every_situation(
@@ -466,21 +461,13 @@ def test_learning_against_fixed_shows_both_sides(shown: dict[str, pd.DataFrame])
     assert (solid.is_dashed(), dashed.is_dashed()) == (False, True)
 
 
-def test_learning_against_one_opponent_alone() -> None:
-    rows = [
-        ("m", "split", "naive", opponent, 0, 0, quantity, value)
-        for opponent, value in (("advantage_alignment", 1.0), ("naive", 2.0))
-        for quantity in ("payoff", "payoff_opponent", "entropy")
-    ]
-    columns = ["model", "game", "algorithm", "opponent", *tables.CURVE_COLUMNS[3:]]
-    curves = pd.DataFrame(rows, columns=columns)
-    alone = learning_against_fixed.table(curves, ["advantage_alignment"])
-    assert set(alone["opponent"]) == {"advantage_alignment"}
-    assert set(alone["side"]) == {"learner", "opponent"}
-    assert set(alone["value"]) == {1.0}
-    figure = draw("learning_against_fixed", alone)
-    assert len(figure.axes) == 1
-    assert set(learning_against_fixed.table(curves)["opponent"]) == {"advantage_alignment", "naive"}
+def test_learning_against_one_opponent_alone(shown: dict[str, pd.DataFrame]) -> None:
+    alone = shown["learning_against_alignment"]
+    every = shown["learning_against_fixed"]
+    wanted = every[every["opponent"] == "advantage_alignment"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(alone, wanted)
+    titles = [axis.get_title(loc="left") for axis in draw("learning_against_fixed", alone).axes]
+    assert titles == [build_game(game, 1).title for game in alone["game"].unique()]
 
 
 def points(axis: Axes) -> list[tuple[float, float, str, bool]]:

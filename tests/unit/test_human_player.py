@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from io import StringIO
 from pathlib import Path
 
@@ -281,20 +281,23 @@ def test_questions() -> None:
     assert question(Text("message", 9)) == "message (up to 9 characters)"
 
 
-def command(*arguments: str) -> list[str | Path]:
+def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
     """`make play` without make."""
-    return [sys.executable, "-u", ROOT / "tools" / "play.py", *arguments]
-
-
-ENVIRONMENT = {"PYTHONPATH": str(ROOT / "workflow" / "scripts")}
+    return subprocess.Popen(
+        [sys.executable, "-u", ROOT / "tools" / "play.py", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT / "workflow" / "scripts")},
+    )
 
 
 def run(folder: Path, *arguments: str, typed: str = "") -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        command(*arguments),
-        **{"input": typed, "text": True, "capture_output": True, "check": False},
-        **{"cwd": folder, "env": ENVIRONMENT},
-    )
+    process = start(folder, *arguments)
+    out, err = process.communicate(typed)
+    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
 
 @pytest.mark.parametrize("game", ["prisoners_dilemma", "split", "trust_and_split", "stag_hunt"])
@@ -371,28 +374,15 @@ def test_a_damaged_agent_is_refused(trained: Path) -> None:
     assert "adapter_model.safetensors is damaged" in done.stderr
 
 
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
-    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    process = subprocess.Popen(
-        command("--game", "split"), text=True, cwd=tmp_path, env=ENVIRONMENT, **pipes
-    )
-    yield process
-    process.kill()
-    process.communicate()
-
-
-def test_an_interrupt_from_the_keyboard_ends_it_cleanly(
-    running: "subprocess.Popen[str]",
-) -> None:
-    assert running.stdout is not None
-    for line in running.stdout:
-        if line.startswith("  The other player values"):
-            break
-    while not running.stdout.readline().isspace():  # the question follows
-        pass
-    running.stdout.read(1)
-    running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=60)
+def test_an_interrupt_from_the_keyboard_ends_it_cleanly(tmp_path: Path) -> None:
+    with start(tmp_path, "--game", "split") as process:
+        assert process.stdout is not None
+        while not process.stdout.readline().startswith("  The other player values"):
+            assert process.poll() is None
+        while not process.stdout.readline().isspace():  # the question follows
+            pass
+        process.stdout.read(1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
     assert "You left in round 1." in out
-    assert (running.returncode, err) == (0, "")
+    assert (process.returncode, err) == (0, "")

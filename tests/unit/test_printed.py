@@ -77,9 +77,9 @@ def test_few_digits(value: float, words: str) -> None:
 
 
 def test_what_is_missing_is_a_dash() -> None:
-    assert number(float("nan")) == "–"
-    assert with_interval(float("nan"), 0.0, 1.0) == "–"
-    assert with_interval(1.0, float("nan"), 1.0) == "1.00"
+    assert number(math.nan) == "–"
+    assert with_interval(math.nan, 0.0, 1.0) == "–"
+    assert with_interval(1.0, math.nan, 1.0) == "1.00"
     assert with_interval(1.0, 0.0, 2.0) == "1.00 [0.000, 2.00]"
 
 
@@ -182,7 +182,7 @@ def test_text_of_a_table_stays_text_on_its_page(tmp_path: Path) -> None:
 
 def test_ablations_say_what_changed_and_whether_that_can_be_told() -> None:
     change = {"change_low": -2.0, "change_high": -1.0}
-    standard = tidy(change=float("nan"), change_low=float("nan"), change_high=float("nan"))
+    standard = tidy(change=math.nan, change_low=math.nan, change_high=math.nan)
     table = pd.concat(
         [
             standard.assign(matters=False),

@@ -1,27 +1,28 @@
 """Playing and training on a server's tokens. In the server's place the trainer's own model draws them, one by one."""
 
-import csv
+import math
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pandas as pd
 import pytest
 import torch
 from peft import PeftModel
-from tests.unit.gradients import gradient
+from tests.unit.gradients import gradient, play_on_server
+from tests.unit.training_run import metrics, run_training
 from torch import Tensor
 
 from social_dilemmas.agents.play import play
 from social_dilemmas.backends.vllm import sampler as vllm_sampler
 from social_dilemmas.backends.vllm.player import VllmPlayer
-from social_dilemmas.backends.vllm.protocol import Reply, ReplyPlace, masks_fingerprint
+from social_dilemmas.backends.vllm.protocol import Reply, masks_fingerprint
 from social_dilemmas.backends.vllm.server import BASE, Completion, ServerLostError
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game
 from social_dilemmas.games.game import Turn
 from social_dilemmas.games.grammar import Choice, Grammar, Literal
-from social_dilemmas.method.train import Trainer
 from social_dilemmas.policy.log_probabilities import action_log_probabilities
 from social_dilemmas.policy.masks import DONE, TokenMasks
 from social_dilemmas.policy.model import LanguageModel, load_model
@@ -29,19 +30,9 @@ from social_dilemmas.policy.trajectory import collate
 from social_dilemmas.randomness import derive_seed
 
 GAME: dict[str, Any] = {"name": "trust_and_split", "rounds": 2, "rules": {}}
-SETTINGS: dict[str, Any] = {
-    **{"credit": "advantage_alignment", "beta": 0.5, "discount": 0.9, "reward_scale": 5},
-    **{"matches": 4, "group_size": 2, "baseline": "group", "critic": {}, "iterations": 3},
-    **{"lora_rank": 2, "lora_alpha": 4, "learning_rate": 0.01, "learning_rate_decay": "none"},
-    **{"gradient_clip": 1.0, "temperature": 0.8, "max_new_tokens": 5, "fold_adapter": True},
-    **{"micro_batch": 3, "micro_batch_tokens": None, "gradient_checkpointing": False},
-    **{"kl_coefficient": 0.0, "kl_estimator": "forward", "entropy_coefficient": 0.0},
-    **{"buffer": {"size": 0, "every": 1, "probability": 0.5, "draw": "group"}, "processes": 1},
-    **{"checkpoint_every": 10, "sampler": "vllm"},
-    "vllm": {
-        **{"python": None, "memory_share": 0.5, "context": None},
-        **{"start_timeout": 1, "request_timeout": 1},
-    },
+VLLM: dict[str, Any] = {
+    **{"python": None, "memory_share": 0.5, "context": None},
+    **{"start_timeout": 1, "request_timeout": 1},
 }
 BUFFER = {"size": 1, "every": 1, "probability": 0.7, "draw": "group"}
 
@@ -64,7 +55,7 @@ class StandIn:
         language_model = load_model(model)
         game = build_game(GAME["name"], GAME["rounds"])
         self._masks = language_model.masks(game)
-        assert facts["additional"]["reply_masks"]["fingerprint"] == masks_fingerprint(self._masks)
+        assert facts["reply_masks"]["fingerprint"] == masks_fingerprint(self._masks)
 
     def start(self) -> None:
         self.running = True
@@ -118,10 +109,9 @@ class StandIn:
 @torch.no_grad()
 def draw(following: Any, request: Mapping[str, Any], masks: TokenMasks) -> Completion:
     """What the server does with a request, with the project's own code where the server has it, too."""
-    place = ReplyPlace.read(request["vllm_xargs"])
-    assert place is not None
+    reply = Reply.of_request(request["vllm_xargs"], [])
+    assert reply is not None
     draws, log_probabilities = random.Random(request["seed"]), []
-    reply = Reply(place, [])
     while (state := reply.next_state(masks)) != DONE:
         logits = following(request["model"], request["prompt"] + reply.tokens)
         masked = (logits / request["temperature"]).masked_fill(~masks.allowed[state], -torch.inf)
@@ -219,21 +209,16 @@ def test_tokens_that_the_masks_do_not_allow_are_refused(place: int, tiny: Langua
         player.reply(game.start(0).turns())
 
 
-def trained(base: Path, output: Path, **changes: Any) -> Trainer:
-    opponent = changes.pop("opponent", None)
-    trainer = Trainer(base, GAME, {**SETTINGS, **changes}, 0, output, opponent=opponent)
-    trainer.run()
-    return trainer
+def trained(base: Path, output: Path, **changes: Any) -> Path:
+    return run_training(base, output, GAME, **{"sampler": "vllm", "vllm": VLLM, **changes})
 
 
-def metrics(output: Path) -> list[dict[str, str]]:
-    with (output / "metrics.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    return [{key: row[key] for key in row if not key.startswith("seconds")} for row in rows]
-
-
-def adapter_bytes(output: Path) -> bytes:
-    return (output / "adapter" / "adapter_model.safetensors").read_bytes()
+def assert_equal(one: Path, other: Path) -> None:
+    pd.testing.assert_frame_equal(metrics(one), metrics(other), check_exact=True)
+    first, second = (
+        (path / "adapter" / "adapter_model.safetensors").read_bytes() for path in (one, other)
+    )
+    assert first == second
 
 
 def test_every_step_has_an_adapter_of_its_own(
@@ -244,9 +229,9 @@ def test_every_step_has_an_adapter_of_its_own(
         *("start", "load learner-0", "unload learner-0", "load learner-1"),
         *("unload learner-1", "load learner-2"),
     ]
-    rows = metrics(tmp_path)
-    assert all(float(row["sampler_difference"]) < 1e-5 for row in rows)  # none of them was stale
-    assert rows[0]["gradient_norm"] != rows[1]["gradient_norm"]
+    found = metrics(tmp_path)
+    assert (found["sampler_difference"] < 1e-5).all()  # none of them was stale
+    assert found["gradient_norm"].is_unique
     assert not list(tmp_path.glob("vllm-*"))
 
 
@@ -267,7 +252,7 @@ def test_every_seat_has_its_own_adapter(
         changes["opponent"] = {"name": "random"}
     server.requests.clear()
     trained(base_model, tmp_path / "run", **changes)
-    assert all(float(row["sampler_difference"]) < 1e-5 for row in metrics(tmp_path / "run"))
+    assert (metrics(tmp_path / "run")["sampler_difference"] < 1e-5).all()
     learners = {f"learner-{iteration}" for iteration in range(3)}
     others = {
         "past agents": {"iteration-1", "iteration-2"},
@@ -292,8 +277,7 @@ def test_a_lost_server_changes_nothing(
         server.history.clear()
         trained(base_model, tmp_path / f"lost-{lost}", buffer=BUFFER)
         assert server.history.count("start") == 2
-        assert metrics(tmp_path / f"lost-{lost}") == metrics(tmp_path / "undisturbed")
-        assert adapter_bytes(tmp_path / f"lost-{lost}") == adapter_bytes(tmp_path / "undisturbed")
+        assert_equal(tmp_path / f"lost-{lost}", tmp_path / "undisturbed")
 
 
 def test_a_server_lost_twice_keeps_what_was_finished(
@@ -309,23 +293,19 @@ def test_a_server_lost_twice_keeps_what_was_finished(
     server.requests.clear()
     trained(base_model, tmp_path / "run")
     assert {str(request["model"]) for request in server.requests} == {"learner-2"}
-    assert metrics(tmp_path / "run") == metrics(tmp_path / "undisturbed")
-    assert adapter_bytes(tmp_path / "run") == adapter_bytes(tmp_path / "undisturbed")
+    assert_equal(tmp_path / "run", tmp_path / "undisturbed")
 
 
 def test_the_update_is_that_of_the_trainers_own_sampler(base_model: Path, tmp_path: Path) -> None:
     """The importance ratios of a sampler that agrees are 1; those of another one weigh the tokens."""
-    trainer = Trainer(base_model, GAME, SETTINGS, 0, tmp_path)
-    assert trainer._vllm is not None
-    with trainer._vllm:
-        experience = trainer._play(0)
-    on_policy, _ = gradient(trainer, experience, "vllm")
-    for trajectory in experience.trajectories:
+    played = play_on_server(load_model(base_model), GAME, VLLM, tmp_path)
+    on_policy, _ = gradient(played, "vllm")
+    for trajectory in played.trajectories:
         trajectory.sampled = [each + 0.5 for each in trajectory.sampled]
-    less_likely, _ = gradient(trainer, experience, "vllm")
-    for trajectory in experience.trajectories:
+    less_likely, _ = gradient(played, "vllm")
+    for trajectory in played.trajectories:
         trajectory.sampled = []
-    own, _ = gradient(trainer, experience, "trainer")
+    own, _ = gradient(played, "trainer")
     assert own.norm() > 0
     assert torch.allclose(on_policy, own, rtol=1e-4, atol=1e-6 * own.norm().item())
-    assert torch.allclose(less_likely, own * 2.718281828**-0.5, rtol=1e-3, atol=1e-6)
+    assert torch.allclose(less_likely, own * math.exp(-0.5), rtol=1e-3, atol=1e-6)

@@ -23,7 +23,7 @@ from social_dilemmas.backends.vllm.server import (
 )
 from social_dilemmas.errors import UserError
 
-SCRIPTS = Path(vllm_server.__file__).parents[2]
+SCRIPTS = Path(vllm_server.__file__).parents[3]
 PATIENCE = 20.0  # seconds for processes to go; they need a fraction of one
 
 
@@ -65,8 +65,7 @@ def make_server(
             dtype="float32",
             adapters=2,
             rank=3,
-            processor="module:Class",
-            additional={},
+            reply_masks={},
         )
         servers.append(server)
         return server
@@ -76,11 +75,13 @@ def make_server(
         server.stop()
 
 
-def engine(log: Path) -> int:
-    """The process id of the stand-in's second process."""
-    found = re.search(r"engine (\d+)", log.read_text())
-    assert found, log.read_text()
-    return int(found[1])
+def processes(log: Path) -> list[int]:
+    """Process ids of the stand-in, two for every start."""
+    return [
+        int(each)
+        for line in re.findall(r"processes (.*)", log.read_text())
+        for each in line.split()
+    ]
 
 
 def alive(process: int) -> bool:
@@ -88,14 +89,12 @@ def alive(process: int) -> bool:
     return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-def gone(process: int) -> bool:
-    """Whether a process ends in time."""
+def gone(processes: list[int]) -> bool:
+    """Whether processes end in time."""
     deadline = time.monotonic() + PATIENCE
-    while alive(process):
-        if time.monotonic() > deadline:
-            return False
+    while any(map(alive, processes)) and time.monotonic() < deadline:
         time.sleep(0.02)
-    return True
+    return not any(map(alive, processes))
 
 
 def request(seed: int, model: str = "base") -> dict[str, Any]:
@@ -116,29 +115,20 @@ def test_every_request_names_its_adapter(make_server: MakeServer, tmp_path: Path
         server.complete([request(0, "learner-7")])
 
 
-def test_all_its_processes_end(make_server: MakeServer) -> None:
+def test_it_ends_with_all_its_processes_and_starts_again(make_server: MakeServer) -> None:
     server = make_server()
     server.start()
-    first, second = server.process_id, engine(server.log)
-    assert first
-    assert alive(first)
-    assert alive(second)
-    server.stop()
+    first = processes(server.log)
+    assert len(first) == 2
+    assert all(map(alive, first))
+    server.start()
     assert gone(first)
-    assert gone(second)
-    assert not server.running
-    server.stop()  # a second time does nothing
-
-
-def test_it_starts_again(make_server: MakeServer) -> None:
-    server = make_server()
-    server.start()
-    before = server.process_id
-    server.start()
-    assert before
-    assert gone(before)
     assert server.complete([request(5)])[0].tokens == [5, 3]
     assert server.starts == 2
+    server.stop()
+    assert gone(processes(server.log))
+    assert not server.running
+    server.stop()  # a second time does nothing
 
 
 def test_a_request_without_an_answer_is_sent_again_as_it_was(
@@ -153,44 +143,45 @@ def test_a_request_without_an_answer_is_sent_again_as_it_was(
     assert [a.log_probabilities[1] for a in answers] == [-len(each["model"]) for each in both]
 
 
-def test_a_server_that_stalls_is_lost(make_server: MakeServer) -> None:
-    server = make_server("stalls", request_timeout=0.3)
+@pytest.mark.parametrize(
+    ("trouble", "error", "message"),
+    [
+        ("stalls", ServerLostError, r"doesn't answer within 1\.5 seconds"),
+        ("dies", ServerLostError, "has ended|fails"),
+        ("too long", UserError, r"limit of 512 tokens; raise training\.vllm\.context"),
+    ],
+)
+def test_requests_that_fail(
+    trouble: str, error: type[Exception], message: str, make_server: MakeServer
+) -> None:
+    server = make_server(trouble, request_timeout=1.5)
     server.start()
-    with pytest.raises(ServerLostError, match=r"doesn't answer within 0\.3 seconds"):
+    with pytest.raises(error, match=message):
         server.complete([request(seed) for seed in range(4)])
-
-
-def test_a_server_that_dies_is_lost(make_server: MakeServer) -> None:
-    server = make_server("dies")
-    server.start()
-    with pytest.raises(ServerLostError, match=r"has ended|fails"):
-        server.complete([request(seed) for seed in range(4)])
-    process = server.process_id
-    second = engine(server.log)
     server.stop()
-    assert process
-    assert gone(process)
-    assert gone(second)  # what it had started is left to nobody
+    assert gone(processes(server.log))  # the other process of a server that died, too
 
 
-def test_a_conversation_that_is_too_long(make_server: MakeServer) -> None:
-    server = make_server("too long")
-    server.start()
-    with pytest.raises(UserError, match=r"limit of 512 tokens; raise training\.vllm\.context"):
-        server.complete([request(0)])
-
-
-def test_a_server_that_ends_while_it_starts(make_server: MakeServer) -> None:
-    server = make_server("no memory")
-    message = r"ended while it was starting \(RuntimeError: no memory for .*cache\).*server\.log"
+@pytest.mark.parametrize(
+    ("trouble", "timeout", "message"),
+    [
+        (
+            "no memory",
+            60,
+            r"ended while it was starting \(RuntimeError: no .*cache\), see .*server\.log",
+        ),
+        (
+            "never ready",
+            1,
+            r"after 1 seconds; raise training\.vllm\.start_timeout, or see .*server\.log",
+        ),
+    ],
+)
+def test_a_server_that_does_not_start(
+    trouble: str, timeout: float, message: str, make_server: MakeServer
+) -> None:
+    server = make_server(trouble, start_timeout=timeout)
     with pytest.raises(UserError, match=message):
-        server.start()
-    assert not server.running
-
-
-def test_a_server_that_is_never_ready(make_server: MakeServer) -> None:
-    server = make_server("never ready", start_timeout=1.0)
-    with pytest.raises(UserError, match=r"after 1 seconds; raise training\.vllm\.start_timeout"):
         server.start()
     assert not server.running
 
@@ -204,10 +195,10 @@ folder = Path(sys.argv[1])
 settings = ServerSettings(
     python=sys.argv[2], memory_share=0.5, context=None, start_timeout=60, request_timeout=30
 )
-facts = {"device": "cpu", "dtype": "float32", "adapters": 1, "rank": 8, "processor": "", "additional": {}}
+facts = {"device": "cpu", "dtype": "float32", "adapters": 1, "rank": 8, "reply_masks": {}}
 server = VllmServer(folder, settings, folder / "server.log", **facts)
 server.start()
-print(server.process_id, flush=True)
+print("ready", flush=True)
 time.sleep(1000)
 """
 
@@ -221,13 +212,12 @@ def test_it_never_outlives_the_job(
     environment = {**os.environ, "PYTHONPATH": str(SCRIPTS), "FAKE_VLLM": ""}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as job:
         assert job.stdout
-        process = int(job.stdout.readline())
-        second = engine(tmp_path / "server.log")
-        assert alive(process)
-        assert alive(second)
+        assert job.stdout.readline() == "ready\n"
+        started = processes(tmp_path / "server.log")
+        assert len(started) == 2
+        assert all(map(alive, started))
         job.send_signal(how)
-    assert gone(process)
-    assert gone(second)
+    assert gone(started)
 
 
 def test_vllm_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

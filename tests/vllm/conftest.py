@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerFast
 
 from social_dilemmas.agents.scripted.corpus import game_texts
 from social_dilemmas.backends.vllm.protocol import masks_fingerprint
-from social_dilemmas.backends.vllm.sampler import PROCESSOR, write_adapter
+from social_dilemmas.backends.vllm.sampler import write_adapter
 from social_dilemmas.backends.vllm.server import ServerSettings, VllmServer, find_python
 from social_dilemmas.games import build_game, game_names
 from social_dilemmas.policy.adapters import LEARNER, attach_learner, put_adapter
@@ -121,8 +121,7 @@ def server(
         dtype="float32",
         adapters=3,
         rank=4,
-        processor=PROCESSOR,
-        additional={"reply_masks": {"game": GAME, "fingerprint": masks_fingerprint(masks)}},
+        reply_masks={"game": GAME, "fingerprint": masks_fingerprint(masks)},
     )
     server.start()
     for name, served in ((LEARNER, "first"), ("other", "second")):

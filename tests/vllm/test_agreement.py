@@ -1,11 +1,10 @@
 """A vLLM server draws from the distribution that is trained on: same adapter, same temperature, same masks."""
 
-import http.client
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import torch
 from peft import PeftModel
@@ -115,19 +114,16 @@ def test_requests_that_are_sent_again_keep_their_adapter(
 ) -> None:
     """Every third request is broken off after it was sent: the server may have begun with it."""
     _, undisturbed = conversations(server, language_model, by_place, seed=1)
-    send, broken = server._ask, dict[int, str]()  # by the seed of the request, its model
+    send, broken = server.client.request, dict[int, str]()  # by the seed of the request, its model
 
-    def unreliable(method: str, path: str, body: Any, timeout: float) -> Any:
-        if path == "/v1/completions" and body["seed"] % 3 == 0 and body["seed"] not in broken:
+    def unreliable(method: str, url: str, **options: Any) -> httpx.Response:
+        body = options.get("json")
+        if url == "/v1/completions" and body["seed"] % 3 == 0 and body["seed"] not in broken:
             broken[body["seed"]] = body["model"]
-            connection = http.client.HTTPConnection("127.0.0.1", server._port)
-            key = {"Authorization": f"Bearer {server._key}", "Content-Type": "application/json"}
-            connection.request("POST", path, json.dumps(body), key)
-            connection.close()
-            raise TimeoutError
-        return send(method, path, body, timeout)
+            options["timeout"] = httpx.Timeout(120, read=0.001)  # after it was sent
+        return send(method, url, **options)
 
-    monkeypatch.setattr(server, "_ask", unreliable)
+    monkeypatch.setattr(server.client, "request", unreliable)
     matches, trajectories = conversations(server, language_model, by_place, seed=1)
     assert all(list(broken.values()).count(name) > 5 for name in NAMES)
     assert (
@@ -169,7 +165,7 @@ def test_the_prefix_cache_is_used_and_never_stale(
 
 def cached_tokens(server: VllmServer) -> float:
     """Prompt tokens that the server has found in its prefix cache so far."""
-    text = str(server._ask("GET", "/metrics", None, 10))
+    text = server.client.get("/metrics").text
     lines = [line for line in text.splitlines() if line.startswith("vllm:prefix_cache_hits_total")]
     return sum(float(line.split()[-1]) for line in lines)
 

@@ -130,7 +130,8 @@ def modules_of(games, agents=(), sampler="trainer"):
     files += [f"agents/scripted/{name}.py" for kind in kinds if (name := players_module(kind))]
     files += [f"agents/{agent.kind}/player.py" for agent in agents if not agent.on_model]
     files += ["agents/axelrod/strategies.txt"] if "agents/axelrod/player.py" in files else []
-    files += ["backends/vllm/sampler.py"] if sampler == "vllm" else []
+    if sampler == "vllm":
+        files += ["backends/vllm/sampler.py", "backends/vllm/masks.py"]
     return sorted(set(files))
 
 

@@ -10,8 +10,8 @@ with job() as snakemake:
         argument: dict(zip(keys, map(Path, snakemake.input[argument]), strict=True))
         for argument, keys in snakemake.params.inputs.items()
     }
-    table = resolve_name(snakemake.params.function)(**files)
+    table = resolve_name(f"social_dilemmas.{snakemake.params.function}")(**files)
     table.to_csv(snakemake.output.table, index=False)
     if snakemake.params.text:
-        text = resolve_name(snakemake.params.text)(table)
+        text = resolve_name(f"social_dilemmas.{snakemake.params.text}")(table)
         Path(snakemake.output.text).write_text(text + "\n")

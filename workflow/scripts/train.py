@@ -4,18 +4,23 @@ from pathlib import Path
 
 from social_dilemmas.run.job import job
 
-with job() as snakemake:
-    from social_dilemmas.method.train import train_job
-    from social_dilemmas.run.launch import launch
+if __name__ == "__main__":  # ranks of a training import this file again
+    with job() as snakemake:
+        from social_dilemmas.agents.agent import Agent
+        from social_dilemmas.config.settings import TrainingSettings
+        from social_dilemmas.method.train import train
+        from social_dilemmas.run.launch import launch
 
-    params = snakemake.params
-    arguments = {
-        "model": str(snakemake.input.model),
-        "game": params.game,
-        "settings": params.settings,
-        "seed": int(snakemake.wildcards.seed),
-        "output": str(Path(snakemake.output.adapter).parent),
-        "opponent": params.opponent,
-        "code": params.code,
-    }
-    launch(train_job, arguments, world_size=params.settings["world_size"])
+        params = snakemake.params
+        settings = TrainingSettings(**params.settings)
+        launch(
+            train,
+            world_size=settings.world_size,
+            model=Path(snakemake.input.model),
+            game=params.game,
+            settings=settings,
+            seed=int(snakemake.wildcards.seed),
+            output=Path(snakemake.output.adapter).parent,
+            opponent=Agent.of(params.opponent) if params.opponent else None,
+            code=params.code,
+        )

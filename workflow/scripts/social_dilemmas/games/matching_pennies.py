@@ -3,9 +3,10 @@
 Prompts don't name the game: the actions are A and B.
 """
 
-from typing import ClassVar
-
+from social_dilemmas.games.horizon import Rounds
 from social_dilemmas.games.matrix_game import MatrixGame, Table
+
+PAYOFFS: Table = {"A": {"A": [1, 0], "B": [0, 1]}, "B": {"A": [0, 1], "B": [1, 0]}}
 
 
 class MatchingPennies(MatrixGame):
@@ -13,4 +14,6 @@ class MatchingPennies(MatrixGame):
 
     kind = "matching_pennies"
     title = "Matching pennies"
-    table: ClassVar[Table] = {"A": {"A": [1, 0], "B": [0, 1]}, "B": {"A": [0, 1], "B": [1, 0]}}
+
+    def __init__(self, rounds: Rounds, payoffs: Table = PAYOFFS) -> None:
+        super().__init__(rounds, payoffs)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
-from typing import Any, ClassVar
+from typing import Any
 
 from social_dilemmas.errors import UserError
 from social_dilemmas.games.game import Game, Match, Turn, in_figures
@@ -83,8 +83,7 @@ def one_of(names: Sequence[str]) -> str:
 
 
 class MatrixGame(Game):
-    """`payoffs` holds the points of each pair of actions; the seats may differ in it. A game that
-    is derived from this one has a default `table` of its own.
+    """`payoffs` holds the points of each pair of actions; the seats may differ in it.
 
     Actions are the letters A, B, ..., so that their names mean nothing.
     """
@@ -92,13 +91,12 @@ class MatrixGame(Game):
     kind = "matrix_game"
     title = "Iterated matrix game"
     axis = ("Probability", 1.0)
-    table: ClassVar[Table] = COORDINATION
 
-    def __init__(self, rounds: Rounds, payoffs: Table | None = None) -> None:
+    def __init__(self, rounds: Rounds, payoffs: Table = COORDINATION) -> None:
         """Raises UserError if the table has no points for some pair of actions, or too many."""
         super().__init__(rounds)
         try:
-            self.payoffs = read_table(self.table if payoffs is None else payoffs)
+            self.payoffs = read_table(payoffs)
         except UserError as error:
             raise UserError(f"{self.kind}: {error}") from None
         self.actions = tuple(dict.fromkeys(own for own, _ in self.payoffs))

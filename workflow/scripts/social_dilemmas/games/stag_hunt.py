@@ -3,9 +3,10 @@
 Prompts don't name the game: the actions are A and B.
 """
 
-from typing import ClassVar
-
+from social_dilemmas.games.horizon import Rounds
 from social_dilemmas.games.matrix_game import MatrixGame, Table
+
+PAYOFFS: Table = {"A": {"A": [4, 4], "B": [0, 3]}, "B": {"A": [3, 0], "B": [2, 2]}}
 
 
 class StagHunt(MatrixGame):
@@ -13,4 +14,6 @@ class StagHunt(MatrixGame):
 
     kind = "stag_hunt"
     title = "Stag hunt"
-    table: ClassVar[Table] = {"A": {"A": [4, 4], "B": [0, 3]}, "B": {"A": [3, 0], "B": [2, 2]}}
+
+    def __init__(self, rounds: Rounds, payoffs: Table = PAYOFFS) -> None:
+        super().__init__(rounds, payoffs)

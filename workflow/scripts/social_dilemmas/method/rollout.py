@@ -111,12 +111,20 @@ class Rollouts:
     """Samples the matches of every iteration; a context, as it may start a server."""
 
     def __init__(
-        self, learner: Learner, settings: TrainingSettings, *, seed: int, folder: Path, ranks: Ranks
+        self,
+        learner: Learner,
+        game: Mapping[str, Any],
+        settings: TrainingSettings,
+        *,
+        seed: int,
+        folder: Path,
+        ranks: Ranks,
     ) -> None:
         """Prepare the sampling of a run.
 
         Args:
             learner: holds the policy and its opponents.
+            game: the game's entry in the configuration.
             settings: of the run.
             seed: of the run; all draws are derived from it and from what they are for.
             folder: takes a vLLM server's files while it runs.
@@ -138,14 +146,14 @@ class Rollouts:
         ):  # found by name, so that code which isn't used isn't part of a fingerprint
             backend = import_module("social_dilemmas.backends.vllm.sampler")
             files = folder / f"vllm-{ranks.rank}"
-            self._server = backend.VllmSampler(self._policy, settings, folder=files)
+            self._server = backend.VllmSampler(self._policy, settings, game=game, folder=files)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._server is not None:
-            self._server.close(keep_files=kind is not None)
+            self._server.__exit__(*error)
 
     def sample(self, iteration: int) -> Rollout:
         """Play the matches of an iteration.

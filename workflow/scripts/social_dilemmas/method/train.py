@@ -73,7 +73,7 @@ def train(
         start = checkpoint.iteration
     with (
         shortage_reported(output, TRAINING_ADVICE),
-        Rollouts(learner, settings, seed=seed, folder=output, ranks=ranks) as rollouts,
+        Rollouts(learner, game, settings, seed=seed, folder=output, ranks=ranks) as rollouts,
         Progress(settings.iterations, run.label, done=start) as progress,
     ):
         for iteration in range(start, settings.iterations):
@@ -118,30 +118,6 @@ def train(
             if usage is not None:
                 (output / "usage.json").write_text(json.dumps(usage, indent=1) + "\n")
             run.finish()
-
-
-def train_job(
-    *,
-    model: str,
-    game: Mapping[str, Any],
-    settings: Mapping[str, Any],
-    seed: int,
-    output: str,
-    opponent: Mapping[str, Any] | None = None,
-    code: str = "",
-    ranks: Ranks = ALONE,
-) -> None:
-    """`train` with plain data as arguments, as a job of the workflow has them."""
-    train(
-        model=Path(model),
-        game=game,
-        settings=TrainingSettings(**settings),
-        seed=seed,
-        output=Path(output),
-        opponent=Agent.of(opponent) if opponent else None,
-        code=code,
-        ranks=ranks,
-    )
 
 
 def advantages(

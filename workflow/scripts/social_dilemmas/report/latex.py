@@ -21,9 +21,9 @@ SPECIAL = str.maketrans(
 NUMBER = re.compile(r"([−-]?\d[\d.,]*( ?%)?( \[.*\])?|–)?")  # maybe with an interval; – is none
 
 
-def escape(text: str) -> str:
+def escape(text: object) -> str:
     """Text as LaTeX shows it, every character literally (pandas escapes fewer)."""
-    return text.translate(SPECIAL)
+    return str(text).translate(SPECIAL)
 
 
 def latex_table(frame: pd.DataFrame, *, caption: str, label: str) -> str:

@@ -6,13 +6,12 @@ own printer; `rows` prints any other tidy table row by row.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from social_dilemmas.report.catalogue import TABLES, Table
+from social_dilemmas.report.catalogue import TABLES, Table, resolve
 from social_dilemmas.report.names import game_title, in_order, readable
 from social_dilemmas.report.numbers import NONE, number, with_interval
 from social_dilemmas.statistics.claims import CLAIMS
@@ -47,7 +46,7 @@ def printed(name: str, table: pd.DataFrame) -> list[PrintedTable]:
         name: name of the table, that of its file.
         table: a tidy table.
     """
-    printer = resolve_name(TABLES.get(name, Table("", "")).printer)
+    printer = resolve(TABLES.get(name, Table("", "")).printer)
     models = list(table["model"].unique()) if "model" in table else []
     if len(models) < 2:
         return list(printer(title_of(name), table))

@@ -1,139 +1,140 @@
-"""Training runs, in this process or in several that share it.
+"""Runs a function in several processes of this machine, the ranks of a job.
 
-A script of Snakemake can't be started by a launcher of many processes, so it starts them itself. They get their job
-on their standard input, which stays open, so that they end when this process does; on their standard output they
-tell how things stand; all else that they print goes where this process prints.
+`multiprocessing` starts them, since a script of Snakemake can't be started by a launcher such as torchrun. Every rank
+imports that script again, so its statements must stand below `if __name__ == "__main__":`.
 """
 
-import json
 import logging
+import multiprocessing
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
+import traceback
+from collections.abc import Callable, Sequence
+from functools import partial
+from logging.handlers import QueueHandler
+from multiprocessing import connection
 from threading import Thread
 from typing import Any
 
 from social_dilemmas.errors import UserError
-from social_dilemmas.run import worker
 
-logger = logging.getLogger(__name__)
-SCRIPTS = Path(__file__).resolve().parents[2]
-AFTERMATH = 0.5  # seconds in which it shows who failed first
+LIBRARY = logging.getLogger("social_dilemmas")
+AFTERMATH = 0.5  # seconds after a failure, in which its cause shows
+ORPHANED = 3  # exit status of a rank whose parent has gone
 
 
-def launch(function: Callable[..., None], arguments: Mapping[str, Any], world_size: int) -> None:
-    """Call a function in so many processes on this machine, each with its `ranks` as a further argument.
+def launch(function: Callable[..., None], world_size: int, **arguments: Any) -> None:
+    """Call `function(**arguments, ranks=...)` in `world_size` processes, or in this one where that is 1.
 
-    Args:
-        function: of a module, found there by its name.
-        arguments: plain data, as it goes to the processes as JSON.
-        world_size: with 1, the function is called in this process.
+    Log records of rank 0 go to this process's loggers. The ranks end when this process does, however it ends.
 
     Raises:
-        UserError: as the function does, or one of the processes was killed.
+        UserError: the first that a rank raised, or a rank was killed.
+        RuntimeError: a rank raised something else.
     """
     if world_size == 1:
-        function(**arguments)
+        from social_dilemmas.run.ranks import ALONE
+
+        function(**arguments, ranks=ALONE)
         return
-    name = f"{function.__module__}:{function.__qualname__}"
-    _run_workers(json.dumps({"function": name, "arguments": arguments}), world_size)
+    context = multiprocessing.get_context("spawn")
+    reports = context.Queue()
+    shared = (world_size, free_port(), reports, partial(function, **arguments))
+    processes = [
+        context.Process(target=_run_rank, args=(rank, *shared), daemon=True)
+        for rank in range(world_size)
+    ]
+    failures: list[Exception] = []
 
+    def failed() -> bool:
+        return bool(failures) or any(process.exitcode for process in processes)
 
-def _run_workers(job: str, count: int) -> None:
-    workers = [_start_worker(environment) for environment in _environments(count)]
-    failures: list[dict[str, Any]] = []
-    readers = [Thread(target=_relay, args=(each, failures), daemon=True) for each in workers]
     try:
-        for each, reader in zip(workers, readers, strict=True):
-            reader.start()
-            _tell(each, job)
-        while not failures and any(each.poll() is None for each in workers):
-            if any(each.poll() for each in workers):
-                break
-            time.sleep(0.05)
-        if failures or any(each.poll() for each in workers):
+        for process in processes:
+            process.start()
+        while (alive := [each for each in processes if each.is_alive()]) and not failed():
+            connection.wait([each.sentinel for each in alive], timeout=0.1)
+            failures += _relay(reports)
+        if failed():
             time.sleep(AFTERMATH)
-        codes = [each.poll() for each in workers]
+        failures += _relay(reports)
+        codes = [process.exitcode for process in processes]
     finally:
-        for each, reader in zip(workers, readers, strict=True):
-            each.kill()
-            each.wait()
-            reader.join()
-            _close(each)
-    _complain(codes, failures)
+        for process in processes:
+            if process.pid is not None:
+                process.kill()
+                process.join()
+    _raise_cause(codes, failures)
 
 
-def _environments(count: int) -> list[dict[str, str]]:
-    """What tells each of the processes where it meets the others."""
+def free_port() -> int:
+    """A port of this machine that nobody listens at."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    threads = max(1, int(os.environ.get("OMP_NUM_THREADS", count)) // count)
-    shared = {
-        **{"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
-        **{"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)},
-        **{"PYTHONPATH": str(SCRIPTS), "OMP_NUM_THREADS": str(threads)},
-    }
-    return [
-        {**os.environ, **shared, "RANK": str(index), "LOCAL_RANK": str(index)}
-        for index in range(count)
-    ]
+        port: int = free.getsockname()[1]
+        return port
 
 
-def _start_worker(environment: Mapping[str, str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", worker.__name__],
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-
-def _tell(process: subprocess.Popen[str], job: str) -> None:
-    assert process.stdin is not None
-    with suppress(BrokenPipeError):  # it has died already, which is noticed elsewhere
-        process.stdin.write(f"{job}\n")
-        process.stdin.flush()
-
-
-def _close(process: subprocess.Popen[str]) -> None:
-    for pipe in (process.stdin, process.stdout):
-        assert pipe is not None
-        with suppress(BrokenPipeError):
-            pipe.close()
-
-
-def _relay(process: subprocess.Popen[str], failures: list[dict[str, Any]]) -> None:
-    """Pass on what a process has to tell; keep what it failed of."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        report = json.loads(line)
-        if "failure" in report:
+def _relay(reports: Any) -> list[Exception]:
+    """Pass on the log records that ranks have sent; gives the exceptions among what they sent."""
+    failures = []
+    while not reports.empty():
+        report = reports.get()
+        if isinstance(report, Exception):
             failures.append(report)
-        else:
-            logger.log(report["level"], "%s", report["message"])
+        elif LIBRARY.isEnabledFor(report.levelno):
+            logging.getLogger(report.name).handle(report)
+    return failures
 
 
-def _complain(codes: Sequence[int | None], failures: Sequence[Mapping[str, Any]]) -> None:
-    """Say what went wrong first: what one process fails of makes the others fail, too."""
+def _raise_cause(codes: Sequence[int | None], failures: Sequence[Exception]) -> None:
+    """Raise what went wrong first: the failure of one rank makes the others fail, too."""
     for failure in failures:
-        if failure["user_error"]:
-            raise UserError(failure["failure"])
-    for index, code in enumerate(codes):
+        if isinstance(failure, UserError):
+            raise failure
+    for rank, code in enumerate(codes):
         if code is not None and code < 0:
             raise UserError(
-                f"process {index + 1} of the {len(codes)} that trained was killed "
-                f"({signal.Signals(-code).name}), as happens where memory runs out; run it again, and it goes on from "
-                "its last checkpoint, or lower training.processes or training.micro_batch"
+                f"process {rank + 1} of the {len(codes)} that trained was killed ({signal.Signals(-code).name}), as "
+                "happens where memory runs out; run it again, and it goes on from its last checkpoint, or lower "
+                "training.world_size or training.micro_batch"
             )
     if failures:
-        raise RuntimeError(failures[0]["failure"])
+        raise failures[0]
     if any(codes):
         raise RuntimeError(f"the training processes ended with the exit statuses {codes}")
+
+
+def _run_rank(
+    rank: int, world_size: int, port: int, reports: Any, run: Callable[..., None]
+) -> None:
+    Thread(target=_end_with_parent, daemon=True).start()
+    import torch
+
+    from social_dilemmas.run.ranks import join_ranks, leave_ranks
+
+    torch.set_num_threads(max(1, int(os.environ.get("OMP_NUM_THREADS", 1)) // world_size))
+    LIBRARY.setLevel(logging.INFO)
+    LIBRARY.propagate = False
+    LIBRARY.addHandler(QueueHandler(reports) if rank == 0 else logging.NullHandler())
+    try:
+        ranks = join_ranks(rank, world_size, port)
+        run(ranks=ranks)
+        leave_ranks(ranks)
+    except Exception as error:
+        if isinstance(error, UserError):
+            reports.put(error)
+        else:
+            traceback.print_exc()
+            reports.put(RuntimeError(f"{type(error).__name__}: {error}"))
+        sys.exit(1)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(ORPHANED)

@@ -1,29 +1,29 @@
-"""The processes that share a training run: every one samples and trains its part of the matches."""
+"""The processes of one job, each of which does its share of the work, and what they exchange."""
 
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
+import torch.distributed as dist
 from torch.nn import Parameter
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from social_dilemmas.errors import UserError
 
 T = TypeVar("T")
-PATIENCE = timedelta(
-    hours=6
-)  # processes wait for one another; one that has died is noticed by `launch`
+PATIENCE = timedelta(hours=6)  # that ranks wait for one another; `launch` notices one that died
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among those that share a run. All of them must call `gather`, `add_up` and `wait` alike.
+    """This process among all that share a job. Collective calls (`all_*`, `barrier`) must be made by every rank.
 
     Attributes:
-        index: number of this process.
-        count: how many there are.
+        rank: number of this process.
+        world_size: number of processes.
     """
 
     rank: int = 0
@@ -31,73 +31,71 @@ class Ranks:
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the process that writes files and tells how things stand."""
+        """Whether this process writes the files and logs the progress."""
         return self.rank == 0
 
     def share(self, number: int) -> slice:
-        """This process's part of so many things: neighbours, in order, about as many for every process."""
-        return slice(
-            number * self.rank // self.world_size, number * (self.rank + 1) // self.world_size
-        )
+        """This rank's part of `number` things: contiguous, in the order of ranks, sizes differ by at most one."""
+        begin, end = (number * rank // self.world_size for rank in (self.rank, self.rank + 1))
+        return slice(begin, end)
 
     def all_gather(self, value: T) -> list[T]:
-        """The values of all processes, in their order."""
+        """The values of all ranks, in their order."""
         if self.world_size == 1:
             return [value]
-        from accelerate.utils import gather_object
-
-        gathered: list[T] = gather_object([value])
+        gathered: list[Any] = [None] * self.world_size
+        dist.all_gather_object(gathered, value)
         return gathered
 
     def all_reduce_gradients(self, parameters: Iterable[Parameter]) -> None:
-        """Put the sum of all processes' gradients in the place of each one's own."""
+        """Replace the gradients of the parameters by their sums over all ranks."""
         if self.world_size == 1:
             return
-        from accelerate.utils import reduce
-
-        gradients = [
-            torch.zeros_like(each) if each.grad is None else each.grad for each in parameters
-        ]
-        sums = reduce(torch.cat([each.flatten() for each in gradients]), "sum")
-        for parameter, own, total in zip(
-            parameters, gradients, sums.split([each.numel() for each in gradients]), strict=True
-        ):
-            parameter.grad = total.view_as(own)
+        gradients = []
+        for parameter in parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            gradients.append(parameter.grad)
+        vector = parameters_to_vector(gradients)
+        dist.all_reduce(vector)
+        vector_to_parameters(vector, gradients)
 
     def barrier(self) -> None:
-        """Wait until all processes are here."""
-        if self.world_size > 1:
-            from accelerate import PartialState
-
-            PartialState().wait_for_everyone()
+        """Wait until all ranks are here."""
+        self.all_gather(None)
 
 
 ALONE = Ranks()
 
 
-def join_ranks(count: int) -> Ranks:
-    """Meet the others, `count` with this one: over NCCL where there are GPUs, one for each process, else over gloo.
+def join_ranks(rank: int, world_size: int, port: int) -> Ranks:
+    """Meet the other ranks at a port of this machine: over NCCL, each with a GPU of its own, or without GPUs over gloo.
 
     Raises:
-        UserError: there are GPUs, but fewer than processes.
+        UserError: there are GPUs, but fewer than ranks.
     """
-    from accelerate import PartialState
-    from accelerate.utils import check_cuda_p2p_ib_support
-
     gpus = torch.cuda.device_count()
-    if 0 < gpus < count:
+    if 0 < gpus < world_size:
         raise UserError(
-            f"training.processes is {count}, but the job has {gpus} of the GPUs; lower it, or give the job more"
+            f"training.world_size is {world_size}, but the job has {gpus} of the GPUs; lower it, or give the job more"
         )
-    if gpus and not check_cuda_p2p_ib_support():  # consumer cards can't reach one another directly
-        os.environ.update(NCCL_P2P_DISABLE="1", NCCL_IB_DISABLE="1")
-    state = PartialState(cpu=gpus == 0, timeout=PATIENCE)
-    return Ranks(state.process_index, state.num_processes)
+    if gpus:
+        from accelerate.utils import check_cuda_p2p_ib_support
+
+        torch.cuda.set_device(rank)
+        if not check_cuda_p2p_ib_support():  # consumer cards can't reach one another directly
+            os.environ.update(NCCL_P2P_DISABLE="1", NCCL_IB_DISABLE="1")
+    dist.init_process_group(
+        "nccl" if gpus else "gloo",
+        init_method=f"tcp://127.0.0.1:{port}",
+        timeout=PATIENCE,
+        rank=rank,
+        world_size=world_size,
+    )
+    return Ranks(rank, world_size)
 
 
 def leave_ranks(ranks: Ranks) -> None:
-    """Part from the others when all are done."""
-    from accelerate import PartialState
-
+    """Part from the other ranks once all are done."""
     ranks.barrier()
-    PartialState().destroy_process_group()
+    dist.destroy_process_group()

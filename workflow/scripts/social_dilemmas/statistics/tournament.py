@@ -35,7 +35,7 @@ def ranking(
     Returns:
         One row per agent, best first: model, game, rank (by payoff; 1 is best), rank_low and rank_high (where the ends
         of its own interval would put it), entrants, agent, kind (empty for trained agents), payoff, payoff_low,
-        payoff_high, cooperation, cooperation_low, cooperation_high, seeds, interval_over.
+        payoff_high, seeds, interval_over, cooperation, cooperation_low, cooperation_high.
     """
     parts = []
     for (game, model), path in matches.items():
@@ -111,7 +111,8 @@ def _scores(played: pd.DataFrame, source: Source) -> pd.DataFrame:
         row: dict[str, object] = {"agent": agent}
         for name, each in zip(SCORES, intervals, strict=True):
             row |= {name: each.mean, f"{name}_low": each.low, f"{name}_high": each.high}
-        rows.append({**row, "seeds": each.seeds, "interval_over": each.interval_over})
+            row |= {"seeds": each.seeds, "interval_over": each.interval_over}
+        rows.append(row)
     table = pd.DataFrame(rows)
     return table.sort_values("payoff", ascending=False, kind="stable", ignore_index=True)
 

@@ -1,6 +1,6 @@
 """A player behind any server of the OpenAI chat-completions protocol."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import cycle
@@ -41,11 +41,7 @@ class ApiPlayer:
     """
 
     def __init__(self, settings: ApiSettings, cache: Path) -> None:
-        """A player whose responses are kept in the file `cache`, new or from an earlier run.
-
-        Raises:
-            UserError: the key isn't there, or the cache can't be used.
-        """
+        """Raises UserError if the key isn't there, or the file `cache` can't keep the responses."""
         self.name = settings.name
         self._settings = settings
         self._server = ChatServer(settings)
@@ -57,11 +53,7 @@ class ApiPlayer:
             self._usage.cost = self._usage.cost_now = 0.0
 
     def check_reachable(self) -> None:
-        """Ask the server for something that costs nothing.
-
-        Raises:
-            UserError: it doesn't answer, or doesn't accept the key.
-        """
+        """Raises UserError if the server doesn't answer, or doesn't accept the key; costs nothing."""
         self._server.run([self._server.check])
 
     def reply(self, turns: Sequence[Turn]) -> list[str]:
@@ -94,21 +86,20 @@ class ApiPlayer:
         reply = ""
         for attempt in range(self._settings.attempts + 1):
             place = [turn.match.seed, turn.seat, turn.match.number, attempt]
-            reply = (await self._respond(messages(texts), place)).text
+            reply = (await self._respond(texts, place)).text
             if turn.grammar.parse(reply) is not None:
                 break
             self._usage.invalid_replies += 1
             texts += [reply, ask_again(turn.grammar)]
         return reply
 
-    async def _respond(
-        self, conversation: Sequence[Mapping[str, str]], place: Sequence[int]
-    ) -> Response:
+    async def _respond(self, texts: Sequence[str], place: Sequence[int]) -> Response:
         """The response to a conversation, from the cache or from the server."""
-        usage, settings, server = self._usage, self._settings, self._server
-        key = cache_key(settings.base_url, server.sampling, conversation, place)
+        conversation = messages(texts)
+        usage, settings = self._usage, self._settings
+        key = cache_key(settings.base_url, self._server.sampling, conversation, place)
         cached = self._cache.get(key)
-        response = cached or await server.complete(conversation)
+        response = cached or await self._server.complete(conversation)
         if cached is None:
             self._cache.put(key, response)
         usage.cached_responses += cached is not None

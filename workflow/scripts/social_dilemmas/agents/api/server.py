@@ -63,6 +63,21 @@ class ChatServer:
                 raise result
         return results
 
+    async def _batch(self, jobs: Sequence[Callable[[], Awaitable[Any]]]) -> list[Any]:
+        settings = self._settings
+        self._failed = False
+        self._free = asyncio.Semaphore(settings.concurrency)
+        hooks = {"request": [self._before_request]}
+        self._client = openai.AsyncOpenAI(
+            api_key=self._key or "none",  # without one, the client looks for one in the environment
+            base_url=settings.base_url,
+            max_retries=settings.retries,
+            timeout=settings.timeout,
+            http_client=_HttpClient(timeout=settings.timeout, event_hooks=hooks),
+        )
+        async with self._client:
+            return await asyncio.gather(*(job() for job in jobs), return_exceptions=True)
+
     async def complete(self, messages: Sequence[Mapping[str, str]]) -> Response:
         """The server's reply to a conversation; for jobs of `run`."""
         body = {"messages": messages, **self.sampling}
@@ -84,21 +99,6 @@ class ChatServer:
         except openai.APIError as error:
             if getattr(error, "status_code", None) in (None, *KEY_REFUSED):
                 raise self._failure(error) from None
-
-    async def _batch(self, jobs: Sequence[Callable[[], Awaitable[Any]]]) -> list[Any]:
-        settings = self._settings
-        self._failed = False
-        self._free = asyncio.Semaphore(settings.concurrency)
-        hooks = {"request": [self._before_request]}
-        self._client = openai.AsyncOpenAI(
-            api_key=self._key or "none",  # without one, the client looks for one in the environment
-            base_url=settings.base_url,
-            max_retries=settings.retries,
-            timeout=settings.timeout,
-            http_client=_HttpClient(timeout=settings.timeout, event_hooks=hooks),
-        )
-        async with self._client:
-            return await asyncio.gather(*(job() for job in jobs), return_exceptions=True)
 
     async def _before_request(self, _: httpx.Request) -> None:
         if self._failed:

@@ -7,7 +7,7 @@ from threading import Thread
 
 
 def main() -> None:
-    """Serve until the standard input ends, as it does when the process at its other end has gone, however it went."""
+    """Serve until standard input ends, which it does once the process at its other end has gone, however it ended."""
     Thread(target=_end_with_parent, daemon=True).start()
     runpy.run_module("vllm.entrypoints.openai.api_server", run_name="__main__")
 
@@ -15,9 +15,7 @@ def main() -> None:
 def _end_with_parent() -> None:
     while os.read(0, 1):
         pass
-    os.killpg(
-        os.getpgrp(), signal.SIGKILL
-    )  # with vLLM's own processes; `VllmServer` makes it a group
+    os.killpg(0, signal.SIGKILL)  # its own group, which `VllmServer` made: vLLM's processes, too
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """The project's token masks inside a vLLM server, as one of vLLM's logits processors.
 
-A grammar of vLLM's own structured outputs admits any tokenisation of a valid reply, each of its backends another set;
-the masks admit one. So the masks themselves work in the server: what is sampled from is, for every tokenizer, exactly
-the distribution that is trained on, and log-probabilities come back over it.
+vLLM's own structured outputs allow any tokenisation of a valid reply, and each of its backends other ones; the masks
+allow exactly one. With the masks themselves in the server, tokens are sampled from exactly the distribution that is
+trained on, for every tokenizer, and their log-probabilities are those under it.
 
-This module is imported by the server's interpreter only.
+Only the server's interpreter imports this module.
 """
 
 from typing import Any
@@ -17,20 +17,20 @@ from vllm.sampling_params import SamplingParams
 from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor
 from vllm.v1.sample.logits_processor.builtin import process_dict_updates
 
-from social_dilemmas.backends.vllm.protocol import Reply, ReplyPlace, masks_fingerprint
+from social_dilemmas.backends.vllm.protocol import Reply, masks_fingerprint
 from social_dilemmas.games import game_of
 from social_dilemmas.policy.chat import ChatFormat
 from social_dilemmas.policy.masks import DONE, TokenMasks
 
 
 class ReplyMasks(LogitsProcessor):
-    """Leaves to every request the tokens that the mask state of its reply allows."""
+    """Restricts every request to the tokens that the mask state of its reply allows."""
 
     def __init__(self, vllm_config: VllmConfig, device: torch.device, is_pin_memory: bool) -> None:
-        """Compile the masks of the game that the server was started for.
+        """Compile the masks of the game.
 
         Raises:
-            RuntimeError: they aren't those of the trainer, as its packages read the tokenizer in another way.
+            RuntimeError: they differ from the trainer's, whose packages read the tokenizer in another way.
         """
         given: dict[str, Any] = vllm_config.additional_config["reply_masks"]
         self._masks = TokenMasks(
@@ -39,7 +39,7 @@ class ReplyMasks(LogitsProcessor):
             vllm_config.model_config.get_vocab_size(),
             device,
         )
-        self._replies: dict[int, Reply] = {}  # by their rows in the batch
+        self._replies: dict[int, Reply] = {}  # by row of the batch
         if masks_fingerprint(self._masks) != given["fingerprint"]:
             raise RuntimeError(
                 "the server compiles other token masks for this tokenizer than the trainer: their "
@@ -66,5 +66,4 @@ class ReplyMasks(LogitsProcessor):
 def _new_reply(
     parameters: SamplingParams, prompt: list[int] | None, tokens: list[int]
 ) -> Reply | None:
-    place = ReplyPlace.read(parameters.extra_args)
-    return None if place is None else Reply(place, tokens)
+    return Reply.of_request(parameters.extra_args, tokens)

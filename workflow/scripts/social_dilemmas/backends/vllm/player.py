@@ -1,9 +1,8 @@
-"""Language-model players whose tokens a vLLM server draws."""
+"""Language-model players whose tokens a vLLM server samples."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from social_dilemmas.backends.vllm.protocol import ReplyPlace
 from social_dilemmas.backends.vllm.server import Completion, VllmServer
 from social_dilemmas.games.game import Turn
 from social_dilemmas.policy.chat import ChatFormat
@@ -12,10 +11,10 @@ from social_dilemmas.policy.masks import DONE, TokenMasks
 
 
 class VllmPlayer(ConversationPlayer[Conversation]):
-    """Plays any number of seats; every reply is a request of its own, and all replies of a step are asked for at once.
+    """Plays any number of seats; every reply is a request, and all replies of a step are requested at once.
 
     Turns only append to conversations, so the server finds all but the latest turn in its prefix cache. Trajectories
-    hold the log-probabilities under which the server drew.
+    hold the log-probabilities under which the server sampled.
     """
 
     def __init__(
@@ -26,19 +25,13 @@ class VllmPlayer(ConversationPlayer[Conversation]):
         *,
         seed_of: Callable[[Turn, int], int],
         model_of: Callable[[Turn], str],
-        temperature: float = 1.0,
-        max_new_tokens: int = 400,
+        temperature: float,
+        max_new_tokens: int,
     ) -> None:
-        """A player for new matches.
+        """A player for new matches on a server that has been started with these masks.
 
-        Args:
-            server: has started.
-            chat: how turns are framed for its model.
-            masks: the reply grammars of the game, those that the server has, too.
-            seed_of: the seed of a request, by the turn and by the number of replies before it in its conversation.
-            model_of: name under which the server has the seat's adapter.
-            temperature: see `ConversationPlayer`.
-            max_new_tokens: see `ConversationPlayer`.
+        `seed_of` gives the seed of a request, by the turn and the number of earlier replies in its conversation;
+        `model_of` the name under which the server has the adapter of a turn's seat.
         """
         super().__init__(chat, masks, temperature=temperature, max_new_tokens=max_new_tokens)
         self._server = server
@@ -52,33 +45,36 @@ class VllmPlayer(ConversationPlayer[Conversation]):
             ServerLostError: the server has gone; the conversations can't go on.
             UserError: it refuses a request.
         """
-        asked = [self._ask(turn) for turn in turns]
-        speaking = [pair for pair in zip(turns, asked, strict=True) if pair[1].state != DONE]
-        completions = self._server.complete([self._request(*pair) for pair in speaking])
-        for (_, conversation), completion in zip(speaking, completions, strict=True):
+        conversations = [self._ask(turn) for turn in turns]
+        open_ = [pair for pair in zip(turns, conversations, strict=True) if pair[1].state != DONE]
+        completions = self._server.complete([self._request(*pair) for pair in open_])
+        for (_, conversation), completion in zip(open_, completions, strict=True):
             self._read(conversation, completion)
-        return [conversation.text(self._chat) for conversation in asked]
+        return [conversation.text(self._chat) for conversation in conversations]
 
     def _begin(self, turn: Turn) -> Conversation:
         return Conversation()
 
     def _request(self, turn: Turn, conversation: Conversation) -> dict[str, Any]:
         tokens = conversation.trajectory.tokens
-        place = ReplyPlace(conversation.state, conversation.reply_length, self._max_new_tokens)
         return {
             "model": self._model_of(turn),
             "prompt": tokens,
             "max_tokens": max(1, self._server.context - len(tokens)),  # the grammar ends it before
             "temperature": self._temperature,
-            "seed": self._seed_of(turn, conversation.replies - 1),
+            "seed": self._seed_of(turn, len(conversation.reply_ends)),
             "stop_token_ids": [self._chat.end_token],
             "logprobs": 0,
             "skip_special_tokens": False,
-            "vllm_xargs": place.fields(),
+            "vllm_xargs": {
+                "mask_state": conversation.state,
+                "reply_length": conversation.reply_length,
+                "reply_limit": self._max_new_tokens,
+            },
         }
 
     def _read(self, conversation: Conversation, completion: Completion) -> None:
-        """Append what was sampled. Forced tokens are there already, and must be what the server has, too."""
+        """Append sampled tokens. Forced ones are there already, and must agree with the server's."""
         tokens = conversation.trajectory.tokens
         begin = len(tokens)
         sampled = zip(completion.tokens, completion.log_probabilities, strict=True)

@@ -1,193 +1,159 @@
-"""A vLLM server of a job's own: started, watched, asked and ended by it.
+"""A vLLM server of the job's own: in another environment, on 127.0.0.1, behind a key; it never outlives the job."""
 
-It runs in an environment of its own, on a port of this machine that only the holder of its key can use, and never
-outlives the job.
-"""
-
-import http.client
 import json
 import logging
 import os
 import re
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from textwrap import shorten
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import httpx
 
 from social_dilemmas.backends.vllm import launch as vllm_launch
+from social_dilemmas.config.schema import Vllm
 from social_dilemmas.errors import UserError
+from social_dilemmas.run.launch import free_port
 from social_dilemmas.run.progress import duration
+
+if TYPE_CHECKING:  # the server imports it by its name; the fingerprint of the code finds it here
+    from social_dilemmas.backends.vllm import masks  # noqa: F401
 
 logger = logging.getLogger(__name__)
 SCRIPTS = Path(__file__).resolve().parents[3]
 OWN_ENVIRONMENT = SCRIPTS.parents[1] / ".venv-vllm" / "bin" / "python"  # made by `make vllm`
 BASE = "base"  # the served name of the model without an adapter
-RANKS = (
-    1,
-    8,
-    16,
-    32,
-    64,
-    128,
-    256,
-    320,
-    512,
-)  # the largest ranks of adapters that vLLM can be told
-CPU_CACHE = 1  # GiB for the key-value cache where there is no GPU
+PROCESSOR = "social_dilemmas.backends.vllm.masks:ReplyMasks"
+LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # values that vLLM takes for --max-lora-rank
 CONCURRENCY = 256  # most requests at the same time
-ATTEMPTS = 2  # times that a request is sent
 FAREWELL = 20.0  # seconds that a server may take to end
 NEWS = 15.0  # seconds from one line about the start to the next
+ENVIRONMENT = {
+    "PYTHONPATH": str(SCRIPTS),
+    "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
+    "VLLM_USE_V2_MODEL_RUNNER": "0",  # its logits processors have another interface
+    "VLLM_NO_USAGE_STATS": "1",
+    "HF_HUB_OFFLINE": "1",  # all that it needs is in the model's directory
+}
+CPU_ENVIRONMENT = {
+    "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # the job's own threads; jobs share the machine
+    "TORCH_COMPILE_DISABLE": "1",  # compiling takes longer than it saves
+}
 
 
 class ServerLostError(Exception):
-    """The server has ended or doesn't answer any more; the message goes on from its name."""
+    """The server has ended or doesn't answer any more; the message continues "the vLLM server"."""
 
 
-@dataclass(frozen=True)
-class Completion:
+class Completion(NamedTuple):
     """Sampled tokens, the last of which ended the reply, and their processed log-probabilities."""
 
     tokens: list[int]
     log_probabilities: list[float]
 
 
-@dataclass(frozen=True, kw_only=True)
-class ServerSettings:
-    """`training.vllm` in the config.
-
-    Attributes:
-        python: interpreter of an environment with vLLM; None: the job's own, or that of `make vllm`.
-        memory_share: share of the GPU's memory that the server may take; the rest is the trainer's.
-        context: most tokens of a conversation; None: the model's own limit.
-        start_timeout: seconds until the server must be ready.
-        request_timeout: seconds that a reply may take.
-    """
-
-    python: str | None
-    memory_share: float
-    context: int | None
-    start_timeout: float
-    request_timeout: float
-
-
 class VllmServer:
-    """A server; `start` it before it is asked.
+    """A server, to be started with `start`.
 
     Attributes:
         log: file that takes all that it prints.
         context: most tokens of a conversation, once it has started.
         starts: how many times it was started.
+        client: sends requests to it.
     """
 
     def __init__(
         self,
         model: Path,
-        settings: ServerSettings,
+        settings: Vllm,
         log: Path,
         *,
         device: str,
         dtype: str,
         adapters: int,
         rank: int,
-        processor: str,
-        additional: Mapping[str, Any],
+        reply_masks: Mapping[str, Any],
     ) -> None:
-        """A server that isn't started yet.
+        """Prepare a server of the model in that directory; raises UserError if vLLM isn't installed.
 
-        Args:
-            model: directory of the model without adapters.
-            settings: see there.
-            log: file that takes all that it prints.
-            device: the trainer's, `cpu` or such as `cuda:0`; the server has the same.
-            dtype: of the weights, such as `bfloat16`.
-            adapters: most adapters that are loaded at a time.
-            rank: largest rank of an adapter.
-            processor: logits processor, as `module:Class`.
-            additional: what it is told.
-
-        Raises:
-            UserError: vLLM isn't installed.
+        `device` (`cpu`, `cuda:0`) and `dtype` (`bfloat16`) are the trainer's. At most `adapters` adapters, whose ranks
+        are at most `rank`, are loaded at a time. `reply_masks` are the `game`'s entry in the config and the
+        `fingerprint` of its token masks.
         """
         self.log = log
         self.context = 0
         self.starts = 0
         self._settings = settings
-        self._python = find_python(settings.python)
         self._process: subprocess.Popen[bytes] | None = None
-        self._key = secrets.token_hex(16)
-        self._port = 0
-        self._device = device
-        self._arguments = {
+        key = secrets.token_hex(16)
+        self.client = httpx.Client(
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=settings.request_timeout,
+            # Connections aren't kept: the server may close an idle one just when a request is sent.
+            limits=httpx.Limits(max_connections=CONCURRENCY, max_keepalive_connections=0),
+            trust_env=False,  # no proxy
+        )
+        self._environment = {"VLLM_API_KEY": key, **ENVIRONMENT}
+        flags = ["--enable-lora", "--enable-prefix-caching"]
+        options: dict[str, Any] = {
             "--model": model.resolve(),
             "--served-model-name": BASE,
             "--host": "127.0.0.1",
             "--dtype": dtype,
-            "--generation-config": "vllm",  # else the model's own defaults, such as top-p, come in unasked
+            "--generation-config": "vllm",  # not the model's own defaults, such as top-p
             "--logprobs-mode": "processed_logprobs",
-            "--logits-processors": processor,
-            "--additional-config": json.dumps(additional),
+            "--logits-processors": PROCESSOR,
+            "--additional-config": json.dumps({"reply_masks": reply_masks}),
             # One slot more than adapters: with all of them taken, rows without an adapter would get some adapter.
             "--max-loras": adapters + 1,
-            "--max-lora-rank": next(each for each in RANKS if each >= rank),
+            "--max-lora-rank": next(each for each in LORA_RANKS if each >= rank),
             "--uvicorn-log-level": "warning",
-            **({"--max-model-len": settings.context} if settings.context else {}),
-            **(
-                {"--block-size": 32}
-                if device == "cpu"
-                else {"--gpu-memory-utilization": settings.memory_share}
-            ),
         }
-        self._flags = ["--enable-lora", "--enable-prefix-caching"]
+        if settings.context:
+            options["--max-model-len"] = settings.context
         if device == "cpu":
-            self._flags.append("--enforce-eager")
+            self._environment |= CPU_ENVIRONMENT
+            flags.append("--enforce-eager")
+            options["--block-size"] = 32
+        else:
+            self._environment["CUDA_VISIBLE_DEVICES"] = visible_device(device)
+            options["--gpu-memory-utilization"] = settings.memory_share
+        self._command = [find_python(settings.python), "-m", vllm_launch.__name__, *flags]
+        self._command += [str(part) for option in options.items() for part in option]
 
     @property
     def running(self) -> bool:
         """Whether its process is there."""
         return self._process is not None and self._process.poll() is None
 
-    @property
-    def process_id(self) -> int | None:
-        """Of its first process, which is also that of the group of all."""
-        return self._process.pid if self._process else None
-
     def start(self) -> None:
-        """Start it, and wait until it is ready.
-
-        Raises:
-            UserError: it ends while it starts, or takes too long.
-        """
+        """Start it, and wait until it is ready; raises UserError if it ends meanwhile, or takes too long."""
         self.stop()
         self.starts += 1
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
-        arguments = {**self._arguments, "--port": self._port}
-        command = [self._python, "-m", vllm_launch.__name__, *self._flags]
-        command += [str(part) for pair in arguments.items() for part in pair]
+        port = free_port()
+        self.client.base_url = f"http://127.0.0.1:{port}"
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                command,
-                env={**os.environ, **self._environment()},
-                stdin=subprocess.PIPE,  # held open: its end tells the server that the job has gone
+                [*self._command, "--port", str(port)],
+                env=os.environ | self._environment,
+                stdin=subprocess.PIPE,  # held open: the server ends when it is closed
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
         self._wait_until_ready()
-        models = self._ask("GET", "/v1/models", None, self._settings.request_timeout)
-        self.context = int(models["data"][0]["max_model_len"])
+        self.context = int(self._ask("GET", "/v1/models").json()["data"][0]["max_model_len"])
 
     def stop(self) -> None:
         """End it for good, with all processes that it has started."""
@@ -203,22 +169,16 @@ class VllmServer:
         process.stdin.close()
 
     def load_adapter(self, name: str, path: Path) -> None:
-        """Serve an adapter, a PEFT directory that stays there as long as it is served.
-
-        Raises:
-            ServerLostError: the server has gone.
-            UserError: it refuses.
-        """
-        self._change_adapters("load", {"lora_name": name, "lora_path": str(path.resolve())})
+        """Serve an adapter, a PEFT directory that must stay there as long as it is served; raises as `complete`."""
+        body = {"lora_name": name, "lora_path": str(path.resolve())}
+        self._ask("POST", "/v1/load_lora_adapter", body)
 
     def unload_adapter(self, name: str) -> None:
-        """Serve an adapter no longer; raises as `load_adapter`."""
-        self._change_adapters("unload", {"lora_name": name})
+        """Stop serving an adapter; raises as `complete`."""
+        self._ask("POST", "/v1/unload_lora_adapter", {"lora_name": name})
 
     def complete(self, requests: Sequence[Mapping[str, Any]]) -> list[Completion]:
-        """Answers to completion requests, all sent at the same time, each with the name of its own `model`.
-
-        One that fails is sent again as it was, so under the same adapter and with the same seed.
+        """Answers to completion requests, all sent at once; one that fails is sent a second time.
 
         Raises:
             ServerLostError: the server has gone.
@@ -230,111 +190,61 @@ class VllmServer:
             return list(threads.map(self._complete, requests))
 
     def _complete(self, request: Mapping[str, Any]) -> Completion:
-        answer = self._persist("POST", "/v1/completions", {**request, "return_token_ids": True})
-        choice = answer["choices"][0]
+        body = {**request, "return_token_ids": True}
+        choice = self._ask("POST", "/v1/completions", body, attempts=2).json()["choices"][0]
         if choice["finish_reason"] != "stop":
             raise UserError(
-                f"a conversation has come to the vLLM server's limit of {self.context} tokens; raise "
-                "training.vllm.context, or let training.max_new_tokens be less"
+                f"a conversation has reached the vLLM server's limit of {self.context} tokens; raise "
+                "training.vllm.context, or lower training.max_new_tokens"
             )
         return Completion(choice["token_ids"], choice["logprobs"]["token_logprobs"])
 
-    def _change_adapters(self, what: str, body: Mapping[str, Any]) -> None:
-        timeout = self._settings.request_timeout
-        try:
-            self._ask("POST", f"/v1/{what}_lora_adapter", body, timeout)
-        except (OSError, http.client.HTTPException) as error:
-            raise ServerLostError(f"can't {what} an adapter ({error})") from error
-
-    def _persist(self, method: str, path: str, body: Mapping[str, Any]) -> Any:
-        """The answer to a request that may be sent again."""
+    def _ask(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, attempts: int = 1
+    ) -> httpx.Response:
+        """An answer to a request, which is sent so many times if there is none; raises as `complete`."""
         problem = ""
-        for _ in range(ATTEMPTS):
-            if not self.running:
-                break
+        for _ in range(attempts):
             try:
-                return self._ask(method, path, body, self._settings.request_timeout)
-            except TimeoutError:
+                response = self.client.request(method, path, json=body)
+                if response.is_client_error:
+                    status = f"status {response.status_code}: {shorten(response.text, 200)}"
+                    raise UserError(f"the vLLM server refuses a request ({status}), see {self.log}")
+                return response.raise_for_status()
+            except httpx.TimeoutException:
                 problem = f"doesn't answer within {self._settings.request_timeout:g} seconds"
-            except (OSError, http.client.HTTPException) as error:
-                problem = f"fails ({type(error).__name__}: {error})"
+            except httpx.HTTPError as error:
+                problem = f"fails ({type(error).__name__}: {shorten(str(error), 200)})"
         raise ServerLostError(problem if self.running else "has ended")
 
-    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None, timeout: float) -> Any:
-        """An answer, read as JSON where it is; OSError or HTTPException where there is none."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=timeout)
-        headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
-        try:
-            connection.request(method, path, json.dumps(body) if body else None, headers)
-            response = connection.getresponse()
-            said = response.read().decode(errors="replace")
-        finally:
-            connection.close()
-        if response.status >= 500:
-            raise http.client.HTTPException(f"status {response.status}: {shortened(said)}")
-        if response.status >= 400:
-            raise UserError(
-                f"the vLLM server refuses a request (status {response.status}: {shortened(said)}), "
-                f"see {self.log}"
-            )
-        return json.loads(said) if said.startswith(("{", "[")) else said
-
     def _wait_until_ready(self) -> None:
-        begin = time.monotonic()
-        news = begin + NEWS
+        begin = news = time.monotonic()
+        timeout = self._settings.start_timeout
         logger.info("vLLM server: starting, its log is %s", self.log)
         while not self._ready():
-            waited = time.monotonic() - begin
+            problem, now = "", time.monotonic()
             if not self.running:
-                reason = last_error(self.log)
+                problem = f"ended while it was starting{last_error(self.log)},"
+            elif now - begin > timeout:
+                raised = "raise training.vllm.start_timeout"
+                problem = f"wasn't ready after {timeout:g} seconds; {raised}, or"
+            if problem:
                 self.stop()
-                raise UserError(
-                    f"the vLLM server ended while it was starting{reason}, see its log {self.log}"
-                )
-            if waited > self._settings.start_timeout:
-                self.stop()
-                raise UserError(
-                    f"the vLLM server wasn't ready after {self._settings.start_timeout:g} seconds; raise "
-                    f"training.vllm.start_timeout, or see its log {self.log}"
-                )
-            if time.monotonic() > news:
+                raise UserError(f"the vLLM server {problem} see its log {self.log}")
+            if now - news > NEWS:
                 news += NEWS
-                logger.info("vLLM server: still starting after %s", duration(waited))
+                logger.info("vLLM server: still starting after %s", duration(now - begin))
             time.sleep(0.25)
         logger.info("vLLM server: ready after %s", duration(time.monotonic() - begin))
 
     def _ready(self) -> bool:
-        try:
-            self._ask("GET", "/health", None, timeout=5)
-        except (OSError, http.client.HTTPException):
-            return False
-        return True
-
-    def _environment(self) -> dict[str, str]:
-        """Variables of the server's process that differ from the job's."""
-        variables = {
-            "PYTHONPATH": str(SCRIPTS),
-            "VLLM_API_KEY": self._key,
-            "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
-            "VLLM_USE_V2_MODEL_RUNNER": "0",  # its logits processors have another interface
-            "VLLM_NO_USAGE_STATS": "1",
-            "HF_HUB_OFFLINE": "1",  # all that it needs is in the model's directory
-        }
-        if self._device == "cpu":
-            return {
-                **variables,
-                "VLLM_CPU_KVCACHE_SPACE": str(CPU_CACHE),
-                "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # the job's own threads; jobs share the machine
-                "TORCH_COMPILE_DISABLE": "1",  # compiling takes longer than it saves
-            }
-        return {**variables, "CUDA_VISIBLE_DEVICES": visible_device(self._device)}
+        with suppress(httpx.HTTPError):
+            return self.client.get("/health", timeout=5).is_success
+        return False
 
 
 def find_python(chosen: str | None) -> str:
-    """The interpreter that runs the server.
-
-    Args:
-        chosen: one that the config names; None: that of the job, if vLLM is there, or that of `make vllm`.
+    """The interpreter that runs the server: the one chosen, the job's own if it has vLLM, or that of `make vllm`.
 
     Raises:
         UserError: it isn't there, or has no vLLM.
@@ -355,7 +265,7 @@ def find_python(chosen: str | None) -> str:
 
 
 def visible_device(device: str) -> str:
-    """What CUDA_VISIBLE_DEVICES must be for a child process whose only GPU is this one of ours."""
+    """CUDA_VISIBLE_DEVICES of a child process that gets only this GPU of this process's."""
     index = int(device.partition(":")[2] or 0)
     ours = [each for each in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if each]
     return ours[index] if index < len(ours) else str(index)
@@ -363,12 +273,5 @@ def visible_device(device: str) -> str:
 
 def last_error(log: Path) -> str:
     """The last line of a log that names an error, in brackets; empty if there is none."""
-    lines = log.read_text(errors="replace").splitlines()
-    errors = [found[0] for line in lines if (found := re.search(r"\b\w*Error: .+", line))]
-    return f" ({shortened(errors[-1])})" if errors else ""
-
-
-def shortened(text: str, length: int = 200) -> str:
-    """A text on one line and not too long."""
-    line = " ".join(text.split())
-    return line if len(line) <= length else f"{line[:length]}..."
+    errors: list[str] = re.findall(r"\b\w*Error: .+", log.read_text(errors="replace"))
+    return f" ({shorten(errors[-1], 200)})" if errors else ""

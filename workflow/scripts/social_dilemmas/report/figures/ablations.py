@@ -15,11 +15,7 @@ QUANTITY = {"payoff": "Payoff", "payoff_opponent": "What it leaves"}
 
 
 def table(ablations: pd.DataFrame) -> pd.DataFrame:
-    """What the figure shows: payoffs in self-play, against greedy players, and with cooperators.
-
-    Args:
-        ablations: the table of `tables.ablations`.
-    """
+    """Payoffs in self-play, against greedy players, and with cooperators."""
     payoff = ablations["quantity"] == "payoff"
     left = (ablations["quantity"] == "payoff_opponent") & ablations["opponent"].isin(COOPERATORS)
     met = ablations["opponent"].isin([ITSELF, *GREEDY_PLAYERS, *COOPERATORS])

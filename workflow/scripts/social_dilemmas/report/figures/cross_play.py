@@ -21,11 +21,7 @@ CELL = 0.62, 0.36  # inches: width and height
 
 
 def table(cross_play: pd.DataFrame) -> pd.DataFrame:
-    """What the figure shows: payoffs; an agent and itself with the same seed, others with all.
-
-    Args:
-        cross_play: the table of `tables.cross_play`.
-    """
+    """Payoffs, of an agent with itself between the same seeds, of others between all seeds."""
     payoffs = cross_play[cross_play["quantity"] == "payoff"]
     return as_reported(payoffs).reset_index(drop=True)
 

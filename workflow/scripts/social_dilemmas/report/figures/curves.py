@@ -1,6 +1,6 @@
 """Quantities over the course of training: the mean over seeds, and how far the seeds lie apart."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -34,7 +34,7 @@ def summarise(curves: pd.DataFrame, quantity: str) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[columns]
 
 
-def reference_lines(games: Sequence[str], name: str) -> pd.DataFrame:
+def references_of(games: Iterable[str], name: str) -> pd.DataFrame:
     """Payoffs that curves are compared with: columns game, `name` (what it is), value, line."""
     found = references(games).rename(columns={"reference": name, "payoff": "value"})
     return found.assign(line=REFERENCE)

@@ -1,5 +1,6 @@
 """What every agent does after what: the fingerprint of its strategy."""
 
+from collections.abc import Mapping
 from textwrap import fill
 
 import pandas as pd
@@ -20,11 +21,7 @@ ELSEWHERE = ("truthfulness",)
 
 
 def table(fingerprints: pd.DataFrame) -> pd.DataFrame:
-    """What the figure shows: trained agents and their warm start, with all opponents together.
-
-    Args:
-        fingerprints: the table of `tables.fingerprints`.
-    """
+    """What trained agents and their warm start do, with all opponents together."""
     shown = (fingerprints["opponent"] == EVERYONE) & ~fingerprints["quantity"].isin(ELSEWHERE)
     return fingerprints[shown & ~is_scripted(fingerprints, "agent")].reset_index(drop=True)
 
@@ -51,7 +48,7 @@ def draw(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _label(behaviours: dict[str, str], quantity: str) -> str:
+def _label(behaviours: Mapping[str, str], quantity: str) -> str:
     """The game's words on as many short lines as they need, without those that all have in common.
 
     Words that continue those of another behaviour open with dots.

@@ -11,11 +11,7 @@ from social_dilemmas.report.names import in_order
 
 
 def table(curves: pd.DataFrame) -> pd.DataFrame:
-    """What the figure shows, with the columns of `curves.summarise`.
-
-    Args:
-        curves: the table of `tables.learning_curves`.
-    """
+    """Columns as from `curves.summarise`."""
     return summarise(curves, "invalid_rate")
 
 

@@ -19,15 +19,9 @@ Cell = tuple[str, str, str]
 
 
 def table(curves: pd.DataFrame, opponents: Collection[str] = ()) -> pd.DataFrame:
-    """What the figure shows.
+    """Columns as from `curves.summarise`, opponent, and side ("learner" or "opponent").
 
-    Args:
-        curves: the table of `tables.learning_against_fixed`.
-        opponents: show these only; all of them if none is named.
-
-    Returns:
-        Columns model, game, opponent, side ("learner" or "opponent"), algorithm, line, iteration, value; the last four
-        as from `curves.summarise`.
+    `opponents` are the only ones to show; all of them if none is named.
     """
     parts = [
         summarise(rows, quantity).assign(opponent=opponent, side=side)

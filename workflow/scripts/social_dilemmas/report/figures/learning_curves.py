@@ -4,27 +4,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from social_dilemmas.report.figures import style
-from social_dilemmas.report.figures.curves import (
-    REFERENCE,
-    draw_payoffs,
-    reference_lines,
-    summarise,
-)
+from social_dilemmas.report.figures.curves import REFERENCE, draw_payoffs, references_of, summarise
 from social_dilemmas.report.names import in_order
 
 
 def table(curves: pd.DataFrame) -> pd.DataFrame:
-    """What the figure shows.
-
-    Args:
-        curves: the table of `tables.learning_curves`.
-
-    Returns:
-        Columns model, game, algorithm, line, iteration, value, as from `curves.summarise`;
-        reference payoffs have the line "reference", no iteration, and their name as algorithm.
+    """Columns as from `curves.summarise`; reference payoffs have the line "reference", no
+    iteration, and their name as algorithm.
     """
     payoffs = summarise(curves, "payoff")
-    lines = reference_lines(payoffs["game"].unique(), "algorithm")
+    lines = references_of(payoffs["game"].unique(), "algorithm")
     lines = payoffs[["model", "game"]].drop_duplicates().merge(lines)
     return pd.concat([payoffs, lines], ignore_index=True)
 

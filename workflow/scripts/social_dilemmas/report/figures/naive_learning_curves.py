@@ -4,28 +4,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from social_dilemmas.report.figures import style
-from social_dilemmas.report.figures.curves import (
-    REFERENCE,
-    draw_payoffs,
-    reference_lines,
-    summarise,
-)
+from social_dilemmas.report.figures.curves import REFERENCE, draw_payoffs, references_of, summarise
 
 NAIVE = "naive"
 
 
 def table(curves: pd.DataFrame) -> pd.DataFrame:
-    """What the figure shows.
-
-    Args:
-        curves: the table of `tables.learning_curves`.
-
-    Returns:
-        Columns game, model, line, iteration, value, as from `curves.summarise`; reference payoffs
-        have the line "reference", no iteration, and their name as model.
+    """Columns game, model, line, iteration, value, as from `curves.summarise`; reference payoffs
+    have the line "reference", no iteration, and their name as model.
     """
     payoffs = summarise(curves[curves["algorithm"] == NAIVE], "payoff")
-    lines = reference_lines(payoffs["game"].unique(), "model")
+    lines = references_of(payoffs["game"].unique(), "model")
     columns = ["game", "model", "line", "iteration", "value"]
     return pd.concat([payoffs, lines], ignore_index=True)[columns]
 

@@ -43,9 +43,9 @@ def grid(
 
     Args:
         table: columns model, game and others.
-        draw: draws a panel: gets its axis, its game, and its rows of the table.
+        draw: draws a panel on an axis, from its game and its rows of the table.
         row: height of a row in inches.
-        below: what the figure is higher, for the legend.
+        below: further height for the legend.
         width: of the figure in inches.
         title_at: where titles begin; see `title`.
         label: of the y axes at the left.
@@ -97,13 +97,8 @@ def draw_points(
 ) -> None:
     """Means as points with their intervals, side by side at each place.
 
-    Args:
-        axis: where to draw.
-        table: columns agent, `column`, mean, low, high.
-        places: values of `column`, in order along the axis.
-        column: what the places are.
-        agents: in order within a place.
-        horizontal: values run along x and places down y; otherwise the other way round.
+    `table` has the columns agent, `column`, mean, low, high; `places` are values of `column`, in
+    order down y (along x if not `horizontal`), with `agents` in order within each place.
     """
     colour, marker = style.colours(agents), style.markers(agents)
     position = {place: index for index, place in enumerate(places)}
@@ -138,7 +133,7 @@ def draw_points(
 
 def draw_point(
     axis: Axes,
-    value: Mapping[str, float],
+    value: Mapping[Any, Any],
     at: float,
     *,
     marker: str,
@@ -146,17 +141,7 @@ def draw_point(
     filled: bool,
     size: float,
 ) -> None:
-    """A mean as a point with its interval along x, at a place down y.
-
-    Args:
-        axis: where to draw.
-        value: mean, low and high.
-        at: the place.
-        marker: of the point.
-        colour: of point and interval.
-        filled: otherwise the point is white inside.
-        size: of the point.
-    """
+    """A point at `value`'s mean with its interval, low to high, along x; `at` is its place on y."""
     mean, low, high = (float(value[end]) for end in ("mean", "low", "high"))
     axis.errorbar(
         mean,

@@ -19,11 +19,7 @@ COINS = 10
 
 
 def table(fingerprints: pd.DataFrame) -> pd.DataFrame:
-    """What the figure shows: by hand in self-play, by treatment with all opponents together.
-
-    Args:
-        fingerprints: the table of `tables.fingerprints`.
-    """
+    """Coins asked for, by hand in self-play, by treatment with all opponents together."""
     rows = as_reported(fingerprints[fingerprints["game"] == GAME])
     rows = rows[~is_scripted(rows, "agent")]
     by_hand = (rows["agent"] == rows["opponent"]) & rows["quantity"].isin(BY_HAND)

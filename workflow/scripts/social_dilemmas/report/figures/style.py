@@ -112,15 +112,9 @@ def legend(
     size: float = 4.5,
     others: Sequence[Artist] = (),
 ) -> None:
-    """A legend of the agents below all panels.
+    """A legend of the agents, as lines or as points, and of `others` below all panels.
 
-    Args:
-        figure: where to put it.
-        agents: in this order.
-        lines: agents are lines, not points.
-        doing: added to each name.
-        size: of the points.
-        others: what else is explained.
+    `doing` is added to the agents' names; `size` is that of points.
     """
     colour, marker = colours(agents), markers(agents)
     handles: list[Artist] = [

@@ -20,15 +20,8 @@ HEIGHT = 5.2  # inches, of each game and model
 
 
 def table(ranking: pd.DataFrame, by_opponent: pd.DataFrame) -> pd.DataFrame:
-    """What the figure shows.
-
-    Args:
-        ranking: the table of `statistics.tournament.ranking`.
-        by_opponent: the table of `statistics.tournament.by_opponent`.
-
-    Returns:
-        Columns panel, model, game, agent, opponent, quantity, mean, low, high, rank and kind (of the agent); the last
-        two in the ranking only.
+    """Columns panel, model, game, agent, opponent, quantity, mean, low, high, and in the ranking only rank and kind (of
+    the agent).
     """
     payoffs = {"payoff": "mean", "payoff_low": "low", "payoff_high": "high"}
     ranks = ranking.rename(columns=payoffs).assign(panel=RANKING, opponent="", quantity="payoff")

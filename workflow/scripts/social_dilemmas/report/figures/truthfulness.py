@@ -24,16 +24,8 @@ LABEL = "Share of true messages"
 
 
 def table(curves: pd.DataFrame, fingerprints: pd.DataFrame) -> pd.DataFrame:
-    """What the figure shows.
-
-    Args:
-        curves: the table of `tables.learning_curves`.
-        fingerprints: the table of `tables.fingerprints`.
-
-    Returns:
-        Columns model, game, algorithm, line, iteration, value, as from `curves.summarise`, and,
-        with the line "cross-play", of each trained agent after training: opponent (scripted,
-        "everyone", or "itself" in self-play with the same seed), value, low, high.
+    """Columns as from `curves.summarise`, and, with the line "cross-play", of each trained agent
+    after training: opponent (scripted, "everyone", or "itself" in self-play), value, low, high.
     """
     rows = as_reported(fingerprints[fingerprints["quantity"] == QUANTITY])
     itself = rows["opponent"] == rows["agent"]

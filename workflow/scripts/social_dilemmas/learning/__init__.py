@@ -1,1 +1,0 @@
-"""Learning from played matches: credit, loss, opponents and the training loop."""
