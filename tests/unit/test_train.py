@@ -1,15 +1,12 @@
 """Training on a tiny model: it learns, depends on nothing but its settings, and survives any interruption."""
 
-import json
 import math
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from functools import cache
 from itertools import combinations
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +22,10 @@ from tests.unit.training_run import (
     metrics,
     run_training,
     sampled_iterations,
-    training_settings,
     weights,
 )
 
 from social_dilemmas.agents.agent import WARM_START, Agent, Kind
-from social_dilemmas.method import train as train_module
 
 FROZEN = "frozen"
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -173,48 +168,36 @@ def test_a_damaged_checkpoint_costs_an_iteration_and_no_more(
     assert any("damaged checkpoint" in record.getMessage() for record in caplog.records)
 
 
-PROGRAM = """
-import json, sys
-import torch
-torch.set_num_threads(1)
-from social_dilemmas.method.train import train_job
-
-train_job(**json.loads(sys.argv[1]))
-"""
-
-
 @pytest.mark.parametrize(
     "variant",
     [{"buffer": BUFFER, "baseline": "critic", "critic": CRITIC}, {"opponent": FROZEN}],
     ids=["critic and buffer", "against a frozen adapter"],
 )
 def test_a_killed_process_resumes(
-    variant: dict[str, Any], base_model: Path, frozen: Path, tmp_path: Path
+    variant: dict[str, Any],
+    base_model: Path,
+    frozen: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     changes = {"iterations": 20, "checkpoint_every": 2, **with_opponent(variant, frozen)}
-    opponent = changes.pop("opponent", None)
     broken = tmp_path / "broken"
-    arguments = {
-        **{"model": str(base_model), "game": GAME, "seed": 0, "output": str(broken)},
-        "settings": training_settings(**changes).plain(),
-        "opponent": opponent.plain() if opponent else None,
-    }
-    scripts = Path(train_module.__file__).parents[2]
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, json.dumps(arguments)],
-        env={**os.environ, "PYTHONPATH": str(scripts), "OMP_NUM_THREADS": "1"},
-        stderr=subprocess.DEVNULL,
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    process = get_context("spawn").Process(
+        target=run_training, args=(base_model, broken), kwargs=changes
     )
+    process.start()
     deadline = time.monotonic() + 120
     while not (broken / "checkpoints" / "iteration-000004").exists():
-        assert process.poll() is None, "it ended by itself"
+        assert process.is_alive(), "it ended by itself"
         assert time.monotonic() < deadline
         time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     assert 4 <= len(metrics(broken)) < 20
-    run_training(base_model, broken, opponent=opponent, **changes)
-    run_training(base_model, tmp_path / "whole", opponent=opponent, **changes)
+    run_training(base_model, broken, **changes)
+    run_training(base_model, tmp_path / "whole", **changes)
     assert_same(broken, tmp_path / "whole")
 
 
