@@ -48,9 +48,9 @@ def train(
     """Train an agent; a run that was interrupted resumes from its last checkpoint and ends in the same bytes.
 
     `model` is the directory of the warm-started (or base) model, `game` the game's entry in the configuration; `output`
-    takes `adapter/`, `metrics.csv` and `config.yaml`. `opponent`, if there is one, is the only one and never learns;
-    else the agent plays itself. No code resumes a run of other `code`. Raises UserError if the model or
-    the opponent isn't there or doesn't fit, or if disk or memory runs out.
+    takes `adapter/`, `metrics.csv` and `config.yaml`. `opponent` is the only one, and never learns; without it, the
+    agent plays itself. `code` tells versions of the code apart: none resumes another's run. Raises UserError if the
+    model or the opponent isn't there or doesn't fit, or if disk or memory runs out.
     """
     learner = Learner(Policy(load_model(model), game_of(game)), settings, seed, opponent)
     credit_of = partial(CREDITS[settings.credit], beta=settings.beta, discount=settings.discount)
