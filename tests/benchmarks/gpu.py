@@ -183,7 +183,7 @@ def measure(
     rows: list[tuple[float, ...]] = []
     with (
         tempfile.TemporaryDirectory() as folder,
-        Rollouts(learner, settings, seed=0, folder=Path(folder), ranks=ALONE) as rollouts,
+        Rollouts(learner, game, settings, seed=0, folder=Path(folder), ranks=ALONE) as rollouts,
     ):
         for iteration in range(iterations + 1):
             if iteration == 1:

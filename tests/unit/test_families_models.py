@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.unit.conftest import PUBLISHED, WINDOW
 from tests.unit.mixed_adapters import ADAPTERS, DILEMMA, logits_read_anew, with_two_adapters
 from tests.unit.training_run import run_training, training_settings
 from transformers import AutoModelForCausalLM, MistralConfig, MistralForCausalLM
@@ -30,11 +31,8 @@ from social_dilemmas.randomness import derive_seed, stream
 if TYPE_CHECKING:
     from tests.unit.conftest import BaseOf, Published
 
-NAMES = ("qwen2", "llama", "qwen3", "gemma3_text", "gemma3")
-WINDOW = 12  # of the sliding layers of Gemma's
 
-
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=PUBLISHED)
 def base(request: pytest.FixtureRequest, base_of: "BaseOf") -> LanguageModel:
     return base_of(request.param)
 
@@ -56,7 +54,7 @@ def mistral(base_of: "BaseOf") -> LanguageModel:
     return LanguageModel(MistralForCausalLM(config).eval(), qwen.chat, qwen.path)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_the_base_model_is_the_published_language_model(
     name: str, published: "Published", base_of: "BaseOf"
 ) -> None:
@@ -94,7 +92,7 @@ def test_adapters_are_on_the_layers_of_the_language_model(base: LanguageModel) -
     }
 
 
-@pytest.mark.parametrize("name", [*NAMES, "mistral"])
+@pytest.mark.parametrize("name", [*PUBLISHED, "mistral"])
 @torch.no_grad()
 def test_turns_through_the_cache_equal_a_plain_forward_pass(name: str, base_of: "BaseOf") -> None:
     """With rows of different lengths and adapters, which speak in turn, and beyond the window of sliding layers."""

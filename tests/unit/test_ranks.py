@@ -167,7 +167,9 @@ def test_a_player_behind_a_server_has_its_own_conversation_in_every_match(
             tmp_path / "run",
             game,
             opponent=opponent,
-            **{"iterations": 2, "matches": 4, "world_size": 2},
+            iterations=2,
+            matches=4,
+            world_size=2,
         )
     assert len(server.asked) == 2 * 4 * 2
     usage = json.loads((output / "usage.json").read_text())
