@@ -199,9 +199,9 @@ def test_in_training_it_begins_with_returns_and_learns_their_means(
 ) -> None:
     """Nothing is credited after the end of the shorter matches."""
     settings = training_settings(baseline="critic", critic=CRITIC, group_size=2)
-    game = game_of({**GAME, "rounds": {"least": 1, "most": 4}})
-    learner = Learner(Policy(load_model(base_model, "cpu"), game), settings, seed=0)
-    found = Rollouts(learner, settings, seed=0, folder=tmp_path, ranks=ALONE).sample(0)
+    game = {**GAME, "rounds": {"least": 1, "most": 4}}
+    learner = Learner(Policy(load_model(base_model, "cpu"), game_of(game)), settings, seed=0)
+    found = Rollouts(learner, game, settings, seed=0, folder=tmp_path, ranks=ALONE).sample(0)
     lengths = torch.tensor([len(result.rewards) for result in found.results])
     past_the_end = torch.arange(found.rewards.shape[1]) >= lengths[:, None]  # (rows, rounds)
     assert past_the_end.any()
