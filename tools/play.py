@@ -12,7 +12,7 @@ from social_dilemmas.agents.agent import WARM_START, Agent, Kind
 from social_dilemmas.agents.human.player import play_in_terminal
 from social_dilemmas.agents.scripted.player import scripted_player_names
 from social_dilemmas.config import paths
-from social_dilemmas.config.catalogue import agent_named, algorithms, models
+from social_dilemmas.config.catalogue import agent_named
 from social_dilemmas.config.load import load_scale
 from social_dilemmas.config.schema import Config, Evaluation, Game
 from social_dilemmas.config.settings import merge
@@ -101,17 +101,17 @@ def opponent_named(config: Config, game: str, name: str) -> tuple[str, Agent]:
 
 
 def trained_agents(config: Config, game: str) -> dict[str, tuple[str, Agent]]:
-    """The model of every agent that is there, and the agent, by its name; the first model that has it."""
+    """The model of every agent that is there, whatever its seed, and the agent, by its name; the first model's."""
     results = Path(paths.results(config.scale))
     agents: dict[str, tuple[str, Agent]] = {}
-    for model in models(config):
-        if (results / paths.WARM_STARTED.format(game=game, model=model)).is_dir():
-            agents.setdefault(WARM_START, (model, Agent(WARM_START)))
-        for algorithm in algorithms(config):
-            for seed in config.seeds:
-                agent = agent_named(config, game, model, algorithm, seed)
-                if agent.adapter and Path(agent.adapter).is_dir():
-                    agents.setdefault(f"{algorithm}/seed-{seed}", (model, agent))
+    for start in sorted(results.glob(paths.WARM_STARTED.format(game=game, model="*"))):
+        model = start.parent.name
+        agents.setdefault(WARM_START, (model, Agent(WARM_START)))
+        runs = paths.TRAINING.format(game=game, model=model, algorithm="*", seed="*")
+        for adapter in sorted(results.glob(f"{runs}/adapter")):
+            algorithm, seed = adapter.parts[-3:-1]
+            agent = Agent(algorithm, adapter=str(adapter))
+            agents.setdefault(f"{algorithm}/{seed}", (model, agent))
     return agents
 
 

@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
+
+from social_dilemmas.config.schema import HubModel
 
 if TYPE_CHECKING:
     from tests.conftest import MakeTokenizer
@@ -287,12 +288,6 @@ def _model_of(name: str, tokens: int) -> "PreTrainedModel":
     return AutoModelForCausalLM.from_config(configs[name]())
 
 
-def hub_entry(source: object, **given: str | None) -> SimpleNamespace:
-    """A config entry of `models` for a published model."""
-    defaults = {"name": "tiny", "kind": "hub", "revision": None, "dtype": None}
-    return SimpleNamespace(**{**defaults, "source": str(source), **given})
-
-
 class FamilyOf(Protocol):
     """Builds a family's tokenizer as it is published, by the type of its models."""
 
@@ -337,7 +332,8 @@ def base_of(published: Published, tmp_path_factory: pytest.TempPathFactory) -> B
     @cache
     def directory(name: str) -> Path:
         path = tmp_path_factory.mktemp("base") / name
-        write_base_model(hub_entry(published(name)), (), (), path)
+        source = HubModel(name=name, kind="hub", source=str(published(name)))
+        write_base_model(source, (), (), path)
         return path
 
     return lambda name: load_model(directory(name), device="cpu")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.conftest import hub_entry
 
+from social_dilemmas.config.schema import HubModel
 from social_dilemmas.errors import UserError
 from social_dilemmas.policy.chat import ChatFormat
 from social_dilemmas.policy.model import load_model, write_base_model
@@ -118,7 +118,8 @@ def test_a_template_that_drops_thoughts_is_replaced_in_the_model_directory(
 ) -> None:
     source = published("qwen3")
     with caplog.at_level(logging.INFO, "social_dilemmas"):
-        write_base_model(hub_entry(source, name="q"), (), (), tmp_path / "base")
+        model = HubModel(name="q", kind="hub", source=str(source))
+        write_base_model(model, (), (), tmp_path / "base")
     (line,) = [record.getMessage() for record in caplog.records]
     assert f"models[q]: the chat template of {source} changes earlier turns" in line
     tokenizer = load_model(tmp_path / "base", device="cpu").tokenizer

@@ -4,37 +4,35 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file
-from tests.unit.mixed_adapters import ADAPTERS, logits_read_anew, with_two_adapters
+from tests.unit.conftest import PUBLISHED, WINDOW
+from tests.unit.mixed_adapters import ADAPTERS, DILEMMA, logits_read_anew, with_two_adapters
+from tests.unit.training_run import run_training, training_settings
 from transformers import AutoModelForCausalLM, MistralConfig, MistralForCausalLM
 
 from social_dilemmas.agents.play import play
-from social_dilemmas.config.check import with_defaults
-from social_dilemmas.config.settings import training_settings, warm_start_settings
+from social_dilemmas.config.schema import WarmStart
 from social_dilemmas.games import build_game
-from social_dilemmas.games.game import Match, Turn
-from social_dilemmas.method.train import Trainer
+from social_dilemmas.games.game import SEATS, Match, Turn
+from social_dilemmas.method import train as train_module
 from social_dilemmas.method.warm_start import run_warm_start
-from social_dilemmas.policy.adapters import LEARNER, attach_learner
+from social_dilemmas.policy.adapters import LEARNER
 from social_dilemmas.policy.cache import RaggedCache
 from social_dilemmas.policy.model import LanguageModel, load_model
-from social_dilemmas.policy.sampler import LanguageModelPlayer, streams_in_order
+from social_dilemmas.policy.policy import Policy
+from social_dilemmas.policy.sampler import LanguageModelPlayer
 from social_dilemmas.policy.template import render
+from social_dilemmas.randomness import derive_seed, stream
 
 if TYPE_CHECKING:
     from tests.unit.conftest import BaseOf, Published
 
-NAMES = ("qwen2", "llama", "qwen3", "gemma3_text", "gemma3")
-REPOSITORY = Path(__file__).parents[2]
-WINDOW = 12  # of the sliding layers of Gemma's
 
-
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=PUBLISHED)
 def base(request: pytest.FixtureRequest, base_of: "BaseOf") -> LanguageModel:
     return base_of(request.param)
 
@@ -56,14 +54,7 @@ def mistral(base_of: "BaseOf") -> LanguageModel:
     return LanguageModel(MistralForCausalLM(config).eval(), qwen.chat, qwen.path)
 
 
-def config() -> dict[str, Any]:
-    """The smoke scale's configuration."""
-    schema = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text())
-    said = yaml.safe_load((REPOSITORY / "config/smoke.yaml").read_text())
-    return with_defaults(said, schema)
-
-
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_the_base_model_is_the_published_language_model(
     name: str, published: "Published", base_of: "BaseOf"
 ) -> None:
@@ -89,18 +80,19 @@ def test_the_base_model_is_the_published_language_model(
 
 
 def test_adapters_are_on_the_layers_of_the_language_model(base: LanguageModel) -> None:
-    model = attach_learner(base, rank=2, alpha=4, seed=0)
+    policy = Policy(load_model(base.path, "cpu"), DILEMMA)
+    trained = policy.add_learner(rank=2, alpha=4.0, seed=0)
     linear = [f"self_attn.{each}_proj" for each in "qkvo"]
     linear += [f"mlp.{each}_proj" for each in ("gate", "up", "down")]
-    assert {n for n, parameter in model.named_parameters() if parameter.requires_grad} == {
+    assert trained.keys() == {
         f"base_model.model.model.layers.{layer}.{name}.lora_{matrix}.{LEARNER}.weight"
-        for layer in range(model.config.num_hidden_layers)
+        for layer in range(base.model.config.num_hidden_layers)
         for name in linear
         for matrix in "AB"
     }
 
 
-@pytest.mark.parametrize("name", [*NAMES, "mistral"])
+@pytest.mark.parametrize("name", [*PUBLISHED, "mistral"])
 @torch.no_grad()
 def test_turns_through_the_cache_equal_a_plain_forward_pass(name: str, base_of: "BaseOf") -> None:
     """With rows of different lengths and adapters, which speak in turn, and beyond the window of sliding layers."""
@@ -173,13 +165,17 @@ def test_a_reply_that_would_become_too_long_is_closed(base: LanguageModel, limit
     """First the message, then the model's turn; and the next turn follows as if nothing had happened."""
     game = build_game("trust_and_split", 2)
     player = Listening(
-        base.model, base.chat, base.masks(game), streams_in_order(0), max_new_tokens=limit
+        base.model,
+        base.chat,
+        base.masks(game),
+        lambda turn: stream(0, turn.seat),
+        max_new_tokens=limit,
     )
     player.said = {}
     match = game.start(0)
     play([match], [(player, player)])
     assert match.invalid == [0, 0]
-    for seat in (0, 1):
+    for seat in SEATS:
         tokens = player.trajectory(match, seat).tokens
         assert tokens[-1] == base.chat.end_token
         messages = player.said[match, seat]
@@ -191,26 +187,20 @@ def test_a_reply_that_would_become_too_long_is_closed(base: LanguageModel, limit
 
 
 def test_an_iteration_of_training_changes_the_adapter_only(
-    base: LanguageModel, tmp_path: Path
+    base: LanguageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = training_settings(config(), "trust_and_split", "advantage_alignment")
-    (game,) = (entry for entry in config()["games"] if entry["name"] == "trust_and_split")
-    changes = {"iterations": 1, "max_new_tokens": 6, "learning_rate": 0.01, "kl_coefficient": 0.1}
-    run = Trainer(
-        base.path,
-        {**game, "rounds": 1},
-        {**settings, **changes, "credit": "advantage_alignment"},
-        0,
-        tmp_path,
+    game = {"name": "trust_and_split", "rounds": 1}
+    fresh, trained = (load_model(base.path, "cpu") for _ in range(2))
+    settings = training_settings()
+    Policy(fresh, build_game("trust_and_split", 1)).add_learner(
+        rank=settings.lora_rank, alpha=settings.lora_alpha, seed=derive_seed(0, "adapter")
     )
-    before = {key: value.clone() for key, value in run.model.state_dict().items()}
-    run.run()
-    after = run.model.state_dict()
+    monkeypatch.setattr(train_module, "load_model", lambda _: trained)
+    run_training(base.path, tmp_path, game, iterations=1, kl_coefficient=0.1)
+    before, after = fresh.model.state_dict(), trained.model.state_dict()
     changed = {key for key, value in after.items() if not torch.equal(value, before[key])}
-    assert changed
-    assert all(".lora_B." in key for key in changed)  # the first step of A is zero, as B was
-    assert {key for key in after if ".lora_B." in key} == changed
-    assert (tmp_path / "adapter" / "adapter_model.safetensors").is_file()
+    # The first step of A is zero, as B was.
+    assert changed == {key for key in before if ".lora_B." in key} != set()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -220,12 +210,12 @@ def test_a_warm_start_leaves_an_ordinary_model_of_the_same_numbers(
     source = base_of("gemma3")
     LanguageModel(source.model.to(dtype), source.chat, tmp_path).save(tmp_path / "base")
     source.model.float()
-    (game,) = (entry for entry in config()["games"] if entry["name"] == "prisoners_dilemma")
-    more = {"method": "lora", "lora_rank": 2, "lora_alpha": 4, "steps": 2}
     run_warm_start(
         base=tmp_path / "base",
-        game=game,
-        settings={**warm_start_settings(config(), "prisoners_dilemma"), **more},
+        game={"name": "prisoners_dilemma", "rounds": 3},
+        settings=WarmStart(
+            population={"random": 1.0}, steps=2, matches=4, method="lora", lora_rank=2
+        ),
         output=tmp_path / "model",
         metrics=tmp_path / "metrics.csv",
         behaviour=tmp_path / "behaviour.csv",

@@ -20,8 +20,8 @@ import torch
 from huggingface_hub import constants
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from tests.unit.conftest import hub_entry
 
+from social_dilemmas.config.schema import HubModel
 from social_dilemmas.errors import UserError
 from social_dilemmas.policy import hub
 from social_dilemmas.policy.model import LanguageModel, load_model, write_base_model
@@ -123,11 +123,12 @@ def stand_in(
     server.server_close()
 
 
-def write(path: Path, source: object = MODEL, **given: str | None) -> None:
-    write_base_model(hub_entry(source, **given), (), (), path)
+def write(path: Path, source: object = MODEL, **given: Any) -> None:
+    entry = HubModel(name="tiny", kind="hub", source=str(source), **given)
+    write_base_model(entry, (), (), path)
 
 
-def refused(path: Path, match: str, source: object = MODEL, **given: str | None) -> None:
+def refused(path: Path, match: str, source: object = MODEL, **given: Any) -> None:
     """One sentence says why a model can't be had."""
     with pytest.raises(UserError, match=match) as caught:
         write(path, source, **given)
@@ -159,9 +160,10 @@ def test_the_environment_s_hub_and_token_are_used(
 ) -> None:
     """As in a job: in a process of its own, which knows nothing but environment variables."""
     code = (
-        "import sys; from pathlib import Path; from types import SimpleNamespace\n"
+        "import sys; from pathlib import Path\n"
+        "from social_dilemmas.config.schema import HubModel\n"
         "from social_dilemmas.policy.model import write_base_model\n"
-        f"model = SimpleNamespace(**{vars(hub_entry(GATED, revision=COMMIT))!r})\n"
+        f"model = HubModel(name='tiny', kind='hub', source={GATED!r}, revision={COMMIT!r})\n"
         "write_base_model(model, (), (), Path(sys.argv[1]))"
     )
     scripts = str(Path(hub.__file__).parents[2])

@@ -345,16 +345,18 @@ def test_a_mistake_is_reported_in_one_sentence(
 @pytest.fixture(scope="module")
 def trained(base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the results of a training, though nothing was learned in it."""
-    from social_dilemmas.policy.adapters import attach_learner, save_adapter
+    from social_dilemmas.policy.adapters import save_adapter
     from social_dilemmas.policy.model import load_model
+    from social_dilemmas.policy.policy import Policy
 
     folder = tmp_path_factory.mktemp("trained")
     model = folder / "results/laptop/warm_start/trust_and_split/embedded/model"
     shutil.copytree(base_model, model)
-    learner = attach_learner(load_model(model, device="cpu"), rank=2, alpha=4, seed=0)
+    policy = Policy(load_model(model, device="cpu"), build_game("trust_and_split", 10))
+    policy.add_learner(rank=2, alpha=4.0, seed=0)
     runs = folder / "results/laptop/training/trust_and_split/embedded"
     for run in ("naive/seed-1", "naive/seed-0"):
-        save_adapter(learner, model, runs / run / "adapter")
+        save_adapter(policy.model, model, runs / run / "adapter")
     return folder
 
 

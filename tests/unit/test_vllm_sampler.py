@@ -6,21 +6,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import pandas as pd
 import pytest
 import torch
 from peft import PeftModel
 from tests.unit.gradients import gradient, play_on_server
-from tests.unit.training_run import metrics, run_training
+from tests.unit.training_run import BUFFER, RANDOM, assert_same, metrics, run_training
 from torch import Tensor
 
+from social_dilemmas.agents.agent import WARM_START, Agent
 from social_dilemmas.agents.play import play
 from social_dilemmas.backends.vllm import sampler as vllm_sampler
 from social_dilemmas.backends.vllm.player import VllmPlayer
 from social_dilemmas.backends.vllm.protocol import Reply, masks_fingerprint
 from social_dilemmas.backends.vllm.server import BASE, Completion, ServerLostError
+from social_dilemmas.config.schema import Vllm
 from social_dilemmas.errors import UserError
-from social_dilemmas.games import build_game
+from social_dilemmas.games import build_game, game_of
 from social_dilemmas.games.game import Turn
 from social_dilemmas.games.grammar import Choice, Grammar, Literal
 from social_dilemmas.policy.log_probabilities import action_log_probabilities
@@ -29,12 +30,7 @@ from social_dilemmas.policy.model import LanguageModel, load_model
 from social_dilemmas.policy.trajectory import collate
 from social_dilemmas.randomness import derive_seed
 
-GAME: dict[str, Any] = {"name": "trust_and_split", "rounds": 2, "rules": {}}
-VLLM: dict[str, Any] = {
-    **{"python": None, "memory_share": 0.5, "context": None},
-    **{"start_timeout": 1, "request_timeout": 1},
-}
-BUFFER = {"size": 1, "every": 1, "probability": 0.7, "draw": "group"}
+GAME: dict[str, Any] = {"name": "trust_and_split", "rounds": 2}
 
 
 class StandIn:
@@ -52,9 +48,7 @@ class StandIn:
         self.running = False
         self._path = model
         self._adapters = facts["adapters"]
-        language_model = load_model(model)
-        game = build_game(GAME["name"], GAME["rounds"])
-        self._masks = language_model.masks(game)
+        self._masks = load_model(model).masks(game_of(GAME))
         assert facts["reply_masks"]["fingerprint"] == masks_fingerprint(self._masks)
 
     def start(self) -> None:
@@ -210,15 +204,8 @@ def test_tokens_that_the_masks_do_not_allow_are_refused(place: int, tiny: Langua
 
 
 def trained(base: Path, output: Path, **changes: Any) -> Path:
-    return run_training(base, output, GAME, **{"sampler": "vllm", "vllm": VLLM, **changes})
-
-
-def assert_equal(one: Path, other: Path) -> None:
-    pd.testing.assert_frame_equal(metrics(one), metrics(other), check_exact=True)
-    first, second = (
-        (path / "adapter" / "adapter_model.safetensors").read_bytes() for path in (one, other)
-    )
-    assert first == second
+    changes = {"iterations": 3, "sampler": "vllm", **changes}
+    return run_training(base, output, GAME, **changes)
 
 
 def test_every_step_has_an_adapter_of_its_own(
@@ -235,35 +222,32 @@ def test_every_step_has_an_adapter_of_its_own(
     assert not list(tmp_path.glob("vllm-*"))
 
 
-@pytest.mark.parametrize("opponent", ["past agents", "frozen agent", "the model", "script"])
+@pytest.mark.parametrize(
+    ("changes", "others"),
+    [
+        ({"buffer": BUFFER}, {"iteration-1", "iteration-2"}),
+        ({"opponent": Agent("naive", adapter="frozen/adapter")}, {"frozen-0"}),
+        ({"opponent": Agent(WARM_START)}, {BASE}),
+        ({"opponent": RANDOM}, set()),
+    ],
+)
 def test_every_seat_has_its_own_adapter(
-    opponent: str, base_model: Path, tmp_path: Path, server: type[StandIn]
+    changes: dict[str, Any],
+    others: set[str],
+    base_model: Path,
+    tmp_path: Path,
+    server: type[StandIn],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Were an opponent played with the learner's weights, or the other way round, numbers would differ."""
-    changes: dict[str, Any] = {"learning_rate": 0.1}
-    if opponent == "past agents":
-        changes["buffer"] = BUFFER
-    elif opponent == "frozen agent":
-        trained(base_model, tmp_path / "frozen", learning_rate=0.1, lora_rank=3)
-        changes["opponent"] = {"name": "naive", "adapter": str(tmp_path / "frozen" / "adapter")}
-    elif opponent == "the model":
-        changes["opponent"] = {"name": "warm_start", "adapter": None}
-    else:
-        changes["opponent"] = {"name": "random"}
-    server.requests.clear()
-    trained(base_model, tmp_path / "run", **changes)
-    assert (metrics(tmp_path / "run")["sampler_difference"] < 1e-5).all()
+    monkeypatch.chdir(tmp_path)
+    if others == {"frozen-0"}:
+        trained(base_model, Path("frozen"), learning_rate=0.1, lora_rank=3)
+        server.requests.clear()
+    trained(base_model, Path("run"), learning_rate=0.1, **changes)
+    assert (metrics(Path("run"))["sampler_difference"] < 1e-5).all()
     learners = {f"learner-{iteration}" for iteration in range(3)}
-    others = {
-        "past agents": {"iteration-1", "iteration-2"},
-        "frozen agent": {"opponent"},
-        "the model": {BASE},
-        "script": set(),
-    }
-    asked = {str(request["model"]) for request in server.requests}
-    assert learners <= asked
-    assert asked - learners <= others[opponent]
-    assert bool(asked - learners) == bool(others[opponent])
+    assert {str(request["model"]) for request in server.requests} == learners | others
 
 
 def test_a_lost_server_changes_nothing(
@@ -277,7 +261,7 @@ def test_a_lost_server_changes_nothing(
         server.history.clear()
         trained(base_model, tmp_path / f"lost-{lost}", buffer=BUFFER)
         assert server.history.count("start") == 2
-        assert_equal(tmp_path / f"lost-{lost}", tmp_path / "undisturbed")
+        assert_same(tmp_path / f"lost-{lost}", tmp_path / "undisturbed")
 
 
 def test_a_server_lost_twice_keeps_what_was_finished(
@@ -293,12 +277,12 @@ def test_a_server_lost_twice_keeps_what_was_finished(
     server.requests.clear()
     trained(base_model, tmp_path / "run")
     assert {str(request["model"]) for request in server.requests} == {"learner-2"}
-    assert_equal(tmp_path / "run", tmp_path / "undisturbed")
+    assert_same(tmp_path / "run", tmp_path / "undisturbed")
 
 
 def test_the_update_is_that_of_the_trainers_own_sampler(base_model: Path, tmp_path: Path) -> None:
     """The importance ratios of a sampler that agrees are 1; those of another one weigh the tokens."""
-    played = play_on_server(load_model(base_model), GAME, VLLM, tmp_path)
+    played = play_on_server(load_model(base_model), GAME, Vllm(), tmp_path)
     on_policy, _ = gradient(played, "vllm")
     for trajectory in played.trajectories:
         trajectory.sampled = [each + 0.5 for each in trajectory.sampled]

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,11 +15,11 @@ import pytest
 from social_dilemmas.backends.vllm import server as vllm_server
 from social_dilemmas.backends.vllm.server import (
     ServerLostError,
-    ServerSettings,
     VllmServer,
     find_python,
     visible_device,
 )
+from social_dilemmas.config.schema import Vllm
 from social_dilemmas.errors import UserError
 
 SCRIPTS = Path(vllm_server.__file__).parents[3]
@@ -34,7 +33,7 @@ class MakeServer(Protocol):
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> ServerSettings:
+def settings(tmp_path: Path) -> Vllm:
     """An interpreter that finds the stand-in where others find vLLM."""
     package = tmp_path / "packages" / "vllm" / "entrypoints" / "openai"
     package.mkdir(parents=True)
@@ -44,14 +43,12 @@ def settings(tmp_path: Path) -> ServerSettings:
     path = f'PYTHONPATH="{tmp_path}/packages:$PYTHONPATH"'
     python.write_text(f'#!/bin/sh\n{path} exec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
-    return ServerSettings(
-        python=str(python), memory_share=0.5, context=None, start_timeout=60, request_timeout=30
-    )
+    return Vllm(python=str(python), start_timeout=60.0, request_timeout=30.0)
 
 
 @pytest.fixture
 def make_server(
-    settings: ServerSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Vllm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[MakeServer]:
     servers = []
 
@@ -59,7 +56,7 @@ def make_server(
         monkeypatch.setenv("FAKE_VLLM", trouble)
         server = VllmServer(
             tmp_path,
-            replace(settings, **changes),
+            settings.model_copy(update=changes),
             tmp_path / "server.log",
             device="cpu",
             dtype="float32",
@@ -167,12 +164,12 @@ def test_requests_that_fail(
     [
         (
             "no memory",
-            60,
+            60.0,
             r"ended while it was starting \(RuntimeError: no .*cache\), see .*server\.log",
         ),
         (
             "never ready",
-            1,
+            1.0,
             r"after 1 seconds; raise training\.vllm\.start_timeout, or see .*server\.log",
         ),
     ],
@@ -189,12 +186,11 @@ def test_a_server_that_does_not_start(
 JOB = """
 import signal, sys, time
 from pathlib import Path
-from social_dilemmas.backends.vllm.server import ServerSettings, VllmServer
+from social_dilemmas.backends.vllm.server import VllmServer
+from social_dilemmas.config.schema import Vllm
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 folder = Path(sys.argv[1])
-settings = ServerSettings(
-    python=sys.argv[2], memory_share=0.5, context=None, start_timeout=60, request_timeout=30
-)
+settings = Vllm(python=sys.argv[2], start_timeout=60.0)
 facts = {"device": "cpu", "dtype": "float32", "adapters": 1, "rank": 8, "reply_masks": {}}
 server = VllmServer(folder, settings, folder / "server.log", **facts)
 server.start()
@@ -204,9 +200,7 @@ time.sleep(1000)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_it_never_outlives_the_job(
-    how: signal.Signals, settings: ServerSettings, tmp_path: Path
-) -> None:
+def test_it_never_outlives_the_job(how: signal.Signals, settings: Vllm, tmp_path: Path) -> None:
     assert settings.python
     command = [sys.executable, "-c", JOB, str(tmp_path), settings.python]
     environment = {**os.environ, "PYTHONPATH": str(SCRIPTS), "FAKE_VLLM": ""}
@@ -231,7 +225,7 @@ def test_vllm_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_environment_of_make_vllm_is_found(
-    settings: ServerSettings, monkeypatch: pytest.MonkeyPatch
+    settings: Vllm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert settings.python
     monkeypatch.setattr(vllm_server, "OWN_ENVIRONMENT", Path(settings.python))

@@ -12,6 +12,7 @@ from social_dilemmas.agents.agent import Agent, Kind
 from social_dilemmas.config.settings import TrainingSettings
 from social_dilemmas.method.rollout import Rollout, Rollouts
 from social_dilemmas.method.train import train
+from social_dilemmas.run.launch import launch
 
 GAME: dict[str, Any] = {"name": "prisoners_dilemma", "rounds": 3}
 BUFFER: dict[str, Any] = {"size": 2, "every": 1, "probability": 0.7}
@@ -40,10 +41,13 @@ def run_training(
     **changes: Any,
 ) -> Path:
     """Train with these changes of the settings; gives `output`."""
-    train(
+    settings = training_settings(**changes)
+    launch(
+        train,
+        world_size=settings.world_size,
         model=model,
         game=game,
-        settings=training_settings(**changes),
+        settings=settings,
         seed=seed,
         output=output,
         opponent=opponent,

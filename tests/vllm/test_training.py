@@ -14,21 +14,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tests.unit.gradients import gradient, play_on_server
-from tests.unit.training_run import metrics, run_training
+from tests.unit.training_run import BUFFER, metrics, run_training
 
+from social_dilemmas.config.schema import Vllm
 from social_dilemmas.policy.model import load_model
 
 GAME: dict[str, Any] = {"name": "trust_and_split", "rounds": 2, "rules": {"message_limit": 40}}
 
 
-@pytest.fixture
-def vllm(python: str) -> dict[str, Any]:
-    server = {"python": python, "memory_share": 0.5, "context": None}
-    return {**server, "start_timeout": 900, "request_timeout": 120}
-
-
 def test_a_training_on_vllm(
-    vllm: dict[str, Any], chatml: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    vllm: Vllm, chatml: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """With past agents and a vocabulary in which a reply can be written in many ways.
 
@@ -36,10 +31,8 @@ def test_a_training_on_vllm(
     """
     caplog.set_level(logging.INFO)
     changes: dict[str, Any] = {
-        **{"sampler": "vllm", "vllm": vllm, "matches": 8, "group_size": 4, "micro_batch": 8},
+        **{"sampler": "vllm", "vllm": vllm, "iterations": 3, "buffer": BUFFER},
         **{"learning_rate": 0.05, "temperature": 0.9, "max_new_tokens": 20},
-        **{"checkpoint_every": 1, "iterations": 3},
-        "buffer": {"size": 2, "every": 1, "probability": 0.6, "draw": "group"},
     }
     undisturbed = run_training(chatml, tmp_path / "undisturbed", GAME, **changes)
     found = metrics(undisturbed)
@@ -74,7 +67,7 @@ def kill_server_after(checkpoint: Path) -> None:
 
 
 def test_the_update_is_that_of_the_trainers_own_sampler(
-    vllm: dict[str, Any], embedded: Path, tmp_path: Path
+    vllm: Vllm, embedded: Path, tmp_path: Path
 ) -> None:
     """On the server's tokens, against another adapter: importance ratios are 1, so both take the same step."""
     played = play_on_server(load_model(embedded, device="cpu"), GAME, vllm, tmp_path)
@@ -85,7 +78,7 @@ def test_the_update_is_that_of_the_trainers_own_sampler(
         trajectory.sampled = []
     without, _ = gradient(played, "trainer")
     relative = ((with_ratios - without).norm() / without.norm()).item()
-    difference = sums["sampler_difference"] / played.chosen
+    difference = sums["sampler_difference"] / played.action_tokens
     print(f"log-probabilities differ by {difference:.2e}, gradients by {relative:.2e}")
     assert difference < 1e-4
     assert without.norm() > 0

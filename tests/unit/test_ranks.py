@@ -1,4 +1,4 @@
-"""Training in two processes: the same as in one, and what happens when one of them dies."""
+"""Training in two ranks: the same as in one, and what happens when one of them dies."""
 
 import json
 import logging
@@ -17,8 +17,9 @@ import pytest
 from peft.utils import load_peft_weights
 from tests.unit.rank_functions import fail_in_rank_1
 from tests.unit.replying_server import ReplyingServer
-from tests.unit.training_run import metrics, run_training
+from tests.unit.training_run import BUFFER, CRITIC, RANDOM, metrics, run_training
 
+from social_dilemmas.agents.agent import Agent, Kind
 from social_dilemmas.errors import UserError
 from social_dilemmas.run import launch as launcher
 from social_dilemmas.run.launch import launch
@@ -28,29 +29,24 @@ pytestmark = pytest.mark.slow  # every process imports torch anew
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = Path(launcher.__file__).parents[2]
-GAME: dict[str, Any] = {"name": "trust_and_split", "rounds": {"least": 2, "most": 4}, "rules": {}}
+GAME: dict[str, Any] = {"name": "trust_and_split", "rounds": {"least": 2, "most": 4}}
 CHANGES: dict[str, Any] = {
-    **{"matches": 8, "group_size": 4, "iterations": 5, "micro_batch": 4, "reward_scale": 50},
-    **{"temperature": 1.0, "max_new_tokens": 6, "learning_rate": 0.001},
-    **{"entropy_coefficient": 0.01, "checkpoint_every": 1},
+    **{"iterations": 5, "micro_batch": 4, "reward_scale": 50.0, "learning_rate": 0.001},
+    "entropy_coefficient": 0.01,
 }
 VARIANTS: dict[str, dict[str, Any]] = {
-    "groups within a process": {},
-    # The third group lies in both processes' shares.
-    "a group in both, a buffer": {
-        **{"matches": 12, "kl_coefficient": 0.1},
-        "buffer": {"size": 2, "every": 1, "probability": 0.7, "draw": "group"},
-    },
+    "groups within a rank": {},
+    # The third group lies in both ranks' shares.
+    "a group in both, a buffer": {"matches": 12, "kl_coefficient": 0.1, "buffer": BUFFER},
     "against a script, whole batch, critic": {
-        **{"opponent": {"name": "random"}, "baseline": "critic", "matches": 7, "group_size": 7},
-        "micro_batch": 3,
-        "critic": {"learning_rate": 0.05, "steps": 3, "trace_decay": 0.9},
+        **{"opponent": RANDOM, "baseline": "critic", "matches": 7, "group_size": 7},
+        **{"micro_batch": 3, "critic": CRITIC},
     },
 }
 
 
-def trained(base: Path, output: Path, processes: int, **changes: Any) -> Path:
-    return run_training(base, output, GAME, **{**CHANGES, **changes, "processes": processes})
+def trained(base: Path, output: Path, world_size: int, **changes: Any) -> Path:
+    return run_training(base, output, GAME, **{**CHANGES, **changes, "world_size": world_size})
 
 
 def assert_equal(one: Path, other: Path) -> None:
@@ -64,7 +60,7 @@ def assert_equal(one: Path, other: Path) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_two_processes_equal_one(
+def test_two_ranks_equal_one(
     variant: str, base_model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "social_dilemmas"):
@@ -72,7 +68,7 @@ def test_two_processes_equal_one(
     assert_equal(one, two)
     assert {path.name for path in two.iterdir()} == {path.name for path in one.iterdir()}
     done = [record for record in caplog.records if "done in" in record.getMessage()]
-    assert len(done) == 2  # from one of the two processes, and before from the only one
+    assert len(done) == 2  # from one of the two ranks, and before from the only one
 
 
 def test_shares_cover_everything_once() -> None:
@@ -91,7 +87,7 @@ def kill_rank_1_after(checkpoint: Path) -> None:
     os.kill(second, signal.SIGKILL)
 
 
-def test_a_killed_process_ends_the_run_which_goes_on_when_run_again(
+def test_a_killed_rank_ends_the_run_which_goes_on_when_run_again(
     base_model: Path, tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken"
@@ -105,7 +101,7 @@ def test_a_killed_process_ends_the_run_which_goes_on_when_run_again(
     kept = sorted(checkpoints.glob("iteration-??????"))[-1]
     assert 3 <= int(kept.name[-6:]) < 10
     assert len(metrics(broken)) >= 3
-    # One process does the rest: a checkpoint doesn't depend on how many there were.
+    # One rank does the rest: a checkpoint doesn't depend on how many there were.
     trained(base_model, broken, 1, iterations=10)
     assert_equal(broken, trained(base_model, tmp_path / "whole", 1, iterations=10))
 
@@ -158,12 +154,23 @@ def test_a_player_behind_a_server_has_its_own_conversation_in_every_match(
     base_model: Path, tmp_path: Path
 ) -> None:
     """All matches are of one group, and share their seed; none may take another one's replies."""
-    game = {"name": "prisoners_dilemma", "rounds": 2, "rules": {}}
+    game = {"name": "prisoners_dilemma", "rounds": 2}
     with ReplyingServer(lambda asked: "<A>" if "<A>" in asked else "<B>") as server:
-        cache = str(tmp_path / "cache.sqlite")
-        opponent = {"name": "remote", "api_player": server.player(1.0), "cache": cache}
-        changes = {**CHANGES, "iterations": 2, "matches": 4, "processes": 2}
-        output = run_training(base_model, tmp_path / "run", game, opponent, **changes)
+        opponent = Agent(
+            "remote",
+            Kind.API,
+            api=json.dumps(server.player(1.0)),
+            cache=str(tmp_path / "cache.sqlite"),
+        )
+        output = run_training(
+            base_model,
+            tmp_path / "run",
+            game,
+            opponent=opponent,
+            iterations=2,
+            matches=4,
+            world_size=2,
+        )
     assert len(server.asked) == 2 * 4 * 2
     usage = json.loads((output / "usage.json").read_text())
     assert usage["requests"] >= 2 * 4 * 2
