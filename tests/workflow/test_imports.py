@@ -18,15 +18,13 @@ DRAWING = (
     *("describe_run.py", "list_transcripts.py", "show_transcript.py"),
 )
 MODULES = [module for entry in (*TABLES.values(), *FIGURES.values()) for module in entry.modules]
-
-
 ROOMS = (
     ("errors", "randomness"),
     ("games", "config.schema", "config.paths"),
     ("config.settings", "run"),
     ("agents",),
     ("policy", "config"),
-    ("run.resources", "backends"),
+    ("run.conversation", "run.resources", "backends"),
     ("method",),
     ("evaluation", "statistics"),
     ("report", "pettingzoo_view"),
@@ -101,17 +99,7 @@ def test_the_launcher_needs_no_scientific_library() -> None:
     assert run_without((*HEAVY, "numpy", "pandas", "scipy", "matplotlib"), statements) == ""
 
 
-@pytest.mark.parametrize(
-    "script",
-    [
-        "make_table.py",
-        "print_table.py",
-        "draw_figure.py",
-        "describe_run.py",
-        "list_transcripts.py",
-        "show_transcript.py",
-    ],
-)
+@pytest.mark.parametrize("script", DRAWING)
 def test_tables_and_figures_need_no_torch(script: str) -> None:
     statements = list(imports((SCRIPTS / script).read_text()))
     for module in dict.fromkeys(MODULES):
