@@ -127,7 +127,7 @@ def test_what_is_missing_or_does_not_fit_is_refused_in_one_sentence(
 ) -> None:
     nowhere, frozen = tmp_path / "nowhere", saved_adapter(base_model, tmp_path / "frozen")
     for model, opponent, sentence in (
-        (nowhere, None, f"{nowhere}: not a complete model directory"),
+        (nowhere, None, f"{nowhere} is not a complete model directory"),
         (base_model, Agent("nobody", Kind.SCRIPTED), "unknown player 'nobody'"),
         (base_model, Agent("naive", adapter=str(nowhere)), f"{nowhere}: not an adapter directory"),
         (

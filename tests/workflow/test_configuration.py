@@ -49,7 +49,7 @@ def remove(*place: str | int) -> Callable[[Raw], None]:
     return edit
 
 
-def api_player(*entries: Config, **more: Any) -> Callable[[Raw], None]:
+def api_player(*entries: Raw, **more: Any) -> Callable[[Raw], None]:
     """An edit: players behind a server; one if no entries are given."""
     listed = [{"name": "remote", "model": "m", **entry} for entry in entries or ({},)]
     return put("api_players", value=[{**entry, **more} for entry in listed])

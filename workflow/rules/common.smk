@@ -24,7 +24,7 @@ from social_dilemmas.games import kind_named, wordings
 from social_dilemmas.agents.scripted.player import players_module
 from social_dilemmas.report import catalogue as shown
 from social_dilemmas.report.names import game_title, readable
-from social_dilemmas.report.publishing.agents import hub_source
+from social_dilemmas.report.publishing.agents import hub_entry
 from social_dilemmas.run.resources import Estimates
 from social_dilemmas.run.fingerprint import combined, fingerprint
 from social_dilemmas.run.slurm import check_cluster, request_of
@@ -88,7 +88,9 @@ def files_of_agents(name, further):
 
 def origins_of_agents(further):
     """The name of every trained agent, and the hub's name of the model that it descends from, if any."""
-    return [(agent.name, hub_source(CONFIG, agent.model)) for agent in agents(further)]
+    entries = {model: hub_entry(CONFIG, model) for model in MODELS}
+    origins = {model: entry.source if entry else None for model, entry in entries.items()}
+    return [(agent.name, origins[agent.model]) for agent in agents(further)]
 
 
 def training_environment():

@@ -1,6 +1,7 @@
 """What a configuration asks for: trainings, matches, transcripts, tables and figures."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations, combinations_with_replacement, product
 from pathlib import Path
@@ -121,99 +122,90 @@ def variant_start(config: Config, variant: str) -> str:
 def trainings(config: Config) -> Iterator[Trained]:
     """All trainings: those of the main job, then those of the further experiments."""
     places = list(product(games(config), models(config)))
-    for (game, model), algorithm, seed in product(places, algorithms(config), config.seeds):
-        names = {"game": game, "model": model, "algorithm": algorithm, "seed": seed}
-        yield Trained(
-            "training",
-            Path(paths.TRAINING.format(**names)),
-            Path(paths.WARM_STARTED.format(**names)),
-            game,
-            model,
-            seed,
-            algorithm,
-            training_settings(config, game, algorithm),
-        )
+    for (game, model), name, seed in product(places, algorithms(config), config.seeds):
+        where = {"game": game, "model": model, "algorithm": name, "seed": seed}
+        settings = training_settings(config, game, name)
+        yield _trained(paths.TRAINING, paths.WARM_STARTED, where, name, settings)
     for game, model in places:
-        for algorithm, opponent, seed in learners(config, game):
-            names = {"game": game, "model": model, "algorithm": algorithm, "seed": seed}
-            yield Trained(
-                "exploitability",
-                Path(paths.LEARNER.format(**names, opponent=opponent)),
-                Path(paths.WARM_STARTED.format(**names)),
-                game,
-                model,
-                seed,
-                learner_name(algorithm),
-                learner_settings(config, game, algorithm, opponent),
-                opponent,
-            )
-    for (game, variant), model, seed in product(ablated(config), models(config), config.seeds):
-        names = {"game": game, "model": model, "variant": variant, "seed": seed}
-        yield Trained(
-            "ablations",
-            Path(paths.VARIANT.format(**names)),
-            Path(variant_start(config, variant).format(**names)),
-            game,
-            model,
-            seed,
-            variant,
-            ablation_settings(config, game, variant),
-        )
+        for name, opponent, seed in learners(config, game):
+            where = {"game": game, "model": model, "algorithm": name, "seed": seed}
+            settings = learner_settings(config, game, name, opponent)
+            facing = {**where, "opponent": opponent}
+            learner = learner_name(name)
+            yield _trained(paths.LEARNER, paths.WARM_STARTED, facing, learner, settings, opponent)
+    for (game, name), model, seed in product(ablated(config), models(config), config.seeds):
+        where = {"game": game, "model": model, "variant": name, "seed": seed}
+        settings = ablation_settings(config, game, name)
+        yield _trained(paths.VARIANT, variant_start(config, name), where, name, settings)
+
+
+def _trained(
+    path: str,
+    base: str,
+    where: Mapping[str, Any],
+    name: str,
+    settings: TrainingSettings,
+    opponent: str | None = None,
+) -> Trained:
+    """A training whose folder and base model are at these paths, filled in with `where`."""
+    return Trained(
+        stage=path.partition("/")[0],
+        folder=Path(path.format(**where)),
+        base=Path(base.format(**where)),
+        game=where["game"],
+        model=where["model"],
+        seed=where["seed"],
+        name=name,
+        settings=settings,
+        opponent=opponent,
+    )
 
 
 def files(config: Config) -> dict[str, dict[Any, str]]:
-    """The files that tables are made from, by their kinds and keys, as paths below the results."""
+    """The files that tables are made from, by their kinds and keys, as paths below the results.
+
+    The first parts of a key fill in the path.
+    """
     places = list(product(games(config), models(config)))
     learned = list(product(learner_games(config), models(config)))
-    ablation = config.ablations
-    kinds: dict[str, tuple[str, tuple[str, ...], list[Any]]] = {
+    ablation, dilemmas = config.ablations, tournament_games(config)
+    matches, metrics = "matches.parquet", "metrics.csv"
+    kinds: dict[str, tuple[str, list[Any]]] = {
         "training_metrics": (
-            f"{paths.TRAINING}/metrics.csv",
-            ("game", "model", "algorithm", "seed"),
-            [(*key[0], *key[1:]) for key in product(places, algorithms(config), config.seeds)],
+            f"{paths.TRAINING}/{metrics}",
+            [(*place, *run) for place, *run in product(places, algorithms(config), config.seeds)],
         ),
-        "cross_play_matches": (f"{paths.CROSS_PLAY}/matches.parquet", ("game", "model"), places),
+        "cross_play_matches": (f"{paths.CROSS_PLAY}/{matches}", places),
         "learner_metrics": (
-            f"{paths.LEARNER}/metrics.csv",
-            ("game", "model", "algorithm", "opponent", "seed"),
+            f"{paths.LEARNER}/{metrics}",
             [(*place, *run) for place in learned for run in learners(config, place[0])],
         ),
-        "learner_matches": (
-            f"{paths.LEARNER_MATCHES}/matches.parquet",
-            ("game", "model"),
-            learned,
-        ),
+        "learner_matches": (f"{paths.LEARNER_MATCHES}/{matches}", learned),
         "ablated_matches": (
-            f"{paths.CROSS_PLAY}/matches.parquet",
-            ("game", "model", "algorithm"),
+            f"{paths.CROSS_PLAY}/{matches}",
             list(product(ablation.games, models(config), [ablation.algorithm])),
         ),
         "variant_matches": (
-            f"{paths.VARIANT_MATCHES}/matches.parquet",
-            ("game", "model", "variant"),
+            f"{paths.VARIANT_MATCHES}/{matches}",
             [(game, model, name) for game, name in ablated(config) for model in models(config)],
         ),
         "tournament_matches": (
-            f"{paths.TOURNAMENT}/matches.parquet",
-            ("game", "model"),
-            list(product(tournament_games(config), models(config))),
+            f"{paths.TOURNAMENT}/{matches}",
+            list(product(dilemmas, models(config))),
         ),
-        "strategy_matches": (
-            f"{paths.STRATEGIES}/strategies.parquet",
-            ("game",),
-            tournament_games(config),
-        ),
-        "strategy_kinds": (f"{paths.STRATEGIES}/kinds.csv", ("game",), tournament_games(config)),
+        "strategy_matches": (f"{paths.STRATEGIES}/strategies.parquet", dilemmas),
+        "strategy_kinds": (f"{paths.STRATEGIES}/kinds.csv", dilemmas),
     }
     return {
-        kind: {
-            key: path.format(
-                **dict(zip(names, [key] if isinstance(key, str) else key, strict=True))
-            )
-            for key in keys
-        }
-        for kind, (path, names, keys) in kinds.items()
+        kind: {key: _filled(path, [key] if isinstance(key, str) else key) for key in keys}
+        for kind, (path, keys) in kinds.items()
     }
+
+
+def _filled(path: str, values: Iterable[Any]) -> str:
+    """A path with these values in place of its names, in their order."""
+    names = re.findall(r"{(\w+)}", path)
+    return path.format(**dict(zip(names, values, strict=False)))
 
 
 def agent_named(config: Config, game: str, model: str, name: str, seed: int) -> Agent:

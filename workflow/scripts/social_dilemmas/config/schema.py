@@ -1,8 +1,9 @@
 """The configuration as types: the only place of its keys, their types, defaults, bounds and descriptions.
 
-The checks, the editors' schema (`workflow/schemas/config.schema.json`) and the tables of `config/README.md` all come
-from here. Sections that games refine, such as `training`, exist twice: complete (`Training`), as code reads them, and
-as a file may give them, any part (`partial(Training)`); `config.settings` merges the parts.
+The text below a key is its description. The checks, the editors' schema (`workflow/schemas/config.schema.json`) and
+the tables of `config/README.md` all come from here. Sections that games refine, such as `training`, exist twice:
+complete (`Training`), as code reads them, and as a file may give them, any part (`partial(Training)`);
+`config.settings` merges the parts.
 """
 
 from collections.abc import Mapping
@@ -26,7 +27,13 @@ from pydantic import (
 class Section(BaseModel):
     """A mapping of the configuration: no unknown keys, no conversions, no NaN or infinity."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
     RENAMED: ClassVar[Mapping[str, str]] = {}
     """Old names of keys, for a sentence that names the new one."""
 
@@ -92,56 +99,62 @@ class EmbeddedModel(Section):
     """A small model that the workflow builds itself, from the games' own text."""
 
     RENAMED = RENAMED_SHAPE
-    name: Name = Field(description="name in paths, tables and figures")
-    kind: Literal["embedded"] = Field(description="a small model that the workflow builds itself")
-    seed: Size = Field(description="seed of the random initialisation")
-    hidden_size: Count = Field(
-        description="width of the model; a multiple of twice `num_attention_heads`"
-    )
-    num_hidden_layers: Count = Field(description="number of transformer layers")
-    num_attention_heads: Count = Field(description="number of attention heads")
-    intermediate_size: Count = Field(description="width of the feed-forward part of a layer")
-    merges: Size = Field(
-        description="number of BPE merges that the tokenizer learns from the games' text"
-    )
+    name: Name
+    """name in paths, tables and figures"""
+    kind: Literal["embedded"]
+    """a small model that the workflow builds itself"""
+    seed: Size
+    """seed of the random initialisation"""
+    hidden_size: Count
+    """width of the model; a multiple of twice `num_attention_heads`"""
+    num_hidden_layers: Count
+    """number of transformer layers"""
+    num_attention_heads: Count
+    """number of attention heads"""
+    intermediate_size: Count
+    """width of the feed-forward part of a layer"""
+    merges: Size
+    """number of BPE merges that the tokenizer learns from the games' text"""
 
 
 class Shape(Section):
     """The shape of a published model, by the names of its `config.json`."""
 
     RENAMED = RENAMED_SHAPE
-    hidden_size: Count = Field(description="width of the model")
-    num_hidden_layers: Count = Field(description="number of transformer layers")
-    num_attention_heads: Count = Field(description="number of attention heads")
-    num_key_value_heads: Count = Field(description="number of key and value heads")
-    head_dim: Count | None = Field(
-        None, description="width of a head; `null`: `hidden_size` / `num_attention_heads`"
-    )
-    intermediate_size: Count = Field(description="width of the feed-forward part of a layer")
-    vocab_size: Count = Field(description="number of rows of the embedding")
-    tie_word_embeddings: bool = Field(
-        False, description="whether the embedding also serves as the output matrix"
-    )
+    hidden_size: Count
+    """width of the model"""
+    num_hidden_layers: Count
+    """number of transformer layers"""
+    num_attention_heads: Count
+    """number of attention heads"""
+    num_key_value_heads: Count
+    """number of key and value heads"""
+    head_dim: Count | None = None
+    """width of a head; `null`: `hidden_size` / `num_attention_heads`"""
+    intermediate_size: Count
+    """width of the feed-forward part of a layer"""
+    vocab_size: Count
+    """number of rows of the embedding"""
+    tie_word_embeddings: bool = False
+    """whether the embedding also serves as the output matrix"""
 
 
 class HubModel(Section):
     """A model from the Hugging Face hub, or from a folder of the same form."""
 
-    name: Name = Field(description="name in paths, tables and figures")
-    kind: Literal["hub"] = Field(description="a model from the hub or from a folder")
-    source: Text = Field(description="name on the hub, or a folder")
-    revision: Text | None = Field(
-        None, description="branch, tag or commit on the hub; only a commit never changes"
-    )
-    dtype: Literal["float32", "bfloat16"] | None = Field(
-        None,
-        description="type of the numbers that the model is stored and computed in; `null`: as it is published",
-    )
-    shape: Shape | None = Field(
-        None,
-        description="the model's shape, from which memory and time are estimated before it is downloaded; "
-        "`null`: as the folder's `config.json` says",
-    )
+    name: Name
+    """name in paths, tables and figures"""
+    kind: Literal["hub"]
+    """a model from the hub or from a folder"""
+    source: Text
+    """name on the hub, or a folder"""
+    revision: Text | None = None
+    """branch, tag or commit on the hub; only a commit never changes"""
+    dtype: Literal["float32", "bfloat16"] | None = None
+    """type of the numbers that the model is stored and computed in; `null`: as it is published"""
+    shape: Shape | None = None
+    """the model's shape, from which memory and time are estimated before it is downloaded; `null`: as the folder's
+    `config.json` says"""
 
 
 Model = Annotated[EmbeddedModel | HubModel, Field(discriminator="kind")]
@@ -150,14 +163,12 @@ Model = Annotated[EmbeddedModel | HubModel, Field(discriminator="kind")]
 class Horizon(Section):
     """A number of rounds that every match draws from its seed, in one of two ways."""
 
-    least: Count | None = Field(
-        None, description="fewest rounds; every number from `least` to `most` is as likely"
-    )
-    continuation: Annotated[float, Field(ge=0, lt=1)] | None = Field(
-        None,
-        description="in place of `least`: after every round, the probability of another, up to `most`",
-    )
-    most: Count = Field(description="most rounds")
+    least: Count | None = None
+    """fewest rounds; every number from `least` to `most` is as likely"""
+    continuation: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """in place of `least`: after every round, the probability of another, up to `most`"""
+    most: Count
+    """most rounds"""
 
 
 def _fixed_or_drawn(value: Any) -> str:
@@ -173,83 +184,67 @@ Rounds = Annotated[
 class WarmStart(Section):
     """Supervised learning on matches of a population of scripted players."""
 
-    population: dict[str, Positive] = Field(
-        description="whose play is imitated: weights by the names of scripted players (listed in "
-        "`workflow/scripts/social_dilemmas/agents/scripted`); may be `{}` if `steps` is 0"
-    )
-    noise: Share = Field(
-        0.08, description="probability that a choice of these players is replaced by a random one"
-    )
-    steps: Size = Field(
-        description="optimiser steps; 0: no warm start, training begins with the base model as it is"
-    )
-    matches: Count = Field(32, description="new matches at each step")
-    learning_rate: Positive = Field(
-        0.003,
-        description="peak learning rate of AdamW; linear warm-up, then linear decay at the end",
-    )
-    method: Literal["full", "lora"] = Field(
-        "full",
-        description="`full`: train all weights; `lora`: train a LoRA adapter and merge it into the model",
-    )
-    lora_rank: Count = Field(8, description="rank of that adapter (`lora` only)")
-    lora_alpha: Positive = Field(
-        16.0, description="that adapter is scaled by `lora_alpha` / `lora_rank` (`lora` only)"
-    )
-    max_new_tokens: Count = Field(
-        12, description="most tokens of a reply when the behaviour is measured"
-    )
-    evaluation_matches: Count = Field(
-        128, description="matches on which the resulting behaviour is measured"
-    )
+    population: dict[str, Positive]
+    """whose play is imitated: weights by the names of scripted players (listed in
+    `workflow/scripts/social_dilemmas/agents/scripted`); may be `{}` if `steps` is 0"""
+    noise: Share = 0.08
+    """probability that a choice of these players is replaced by a random one"""
+    steps: Size
+    """optimiser steps; 0: no warm start, training begins with the base model as it is"""
+    matches: Count = 32
+    """new matches at each step"""
+    learning_rate: Positive = 0.003
+    """peak learning rate of AdamW; linear warm-up, then linear decay at the end"""
+    method: Literal["full", "lora"] = "full"
+    """`full`: train all weights; `lora`: train a LoRA adapter and merge it into the model"""
+    lora_rank: Count = 8
+    """rank of that adapter (`lora` only)"""
+    lora_alpha: Positive = 16.0
+    """that adapter is scaled by `lora_alpha` / `lora_rank` (`lora` only)"""
+    max_new_tokens: Count = 12
+    """most tokens of a reply when the behaviour is measured"""
+    evaluation_matches: Count = 128
+    """matches on which the resulting behaviour is measured"""
 
 
 class Critic(Section):
     """The learned critic of `baseline: critic`."""
 
     RENAMED = {"trace_decay": "gae_lambda"}
-    learning_rate: Positive = Field(0.01, description="learning rate of Adam")
-    steps: Count = Field(8, description="optimiser steps in every iteration")
-    gae_lambda: Share = Field(
-        0.95,
-        description="0 trusts the critic after one round, 1 uses the whole return (lambda of generalised advantage "
-        "estimation)",
-    )
+    learning_rate: Positive = 0.01
+    """learning rate of Adam"""
+    steps: Count = 8
+    """optimiser steps in every iteration"""
+    gae_lambda: Share = 0.95
+    """0 trusts the critic after one round, 1 uses the whole return (lambda of generalised advantage estimation)"""
 
 
 class Vllm(Section):
     """The vLLM server of `sampler: vllm`."""
 
-    python: Text | None = Field(
-        None,
-        description="interpreter of an environment with vLLM; `null`: the job's own, as with `--use-conda`, or that "
-        "of `make vllm`",
-    )
-    memory_share: PositiveShare = Field(
-        0.5, description="share of the GPU's memory that the server takes; training has the rest"
-    )
-    context: Count | None = Field(
-        None,
-        description="most tokens of a conversation on the server; `null`: the model's own limit",
-    )
-    start_timeout: Positive = Field(900.0, description="seconds in which the server must be ready")
-    request_timeout: Positive = Field(
-        600.0,
-        description="seconds that a reply may take; after that it is requested again, then the server is restarted",
-    )
+    python: Text | None = None
+    """interpreter of an environment with vLLM; `null`: the job's own, as with `--use-conda`, or that of `make vllm`"""
+    memory_share: PositiveShare = 0.5
+    """share of the GPU's memory that the server takes; training has the rest"""
+    context: Count | None = None
+    """most tokens of a conversation on the server; `null`: the model's own limit"""
+    start_timeout: Positive = 900.0
+    """seconds in which the server must be ready"""
+    request_timeout: Positive = 600.0
+    """seconds that a reply may take; after that it is requested again, then the server is restarted"""
 
 
 class Buffer(Section):
     """Past agents as opponents."""
 
-    size: Size = Field(0, description="most past agents that are kept; 0: no buffer")
-    every: Count = Field(10, description="iterations from one kept agent to the next")
-    probability: Share = Field(0.5, description="probability that the opponent is a past agent")
-    draw: Literal["group", "match"] = Field(
-        "group",
-        description="an opponent is drawn for each `group`, or for each `match` (the published code's choice, which "
-        "is biased)",
-    )
+    size: Size = 0
+    """most past agents that are kept; 0: no buffer"""
+    every: Count = 10
+    """iterations from one kept agent to the next"""
+    probability: Share = 0.5
+    """probability that the opponent is a past agent"""
+    draw: Literal["group", "match"] = "group"
+    """an opponent is drawn for each `group`, or for each `match` (the published code's choice, which is biased)"""
 
 
 class Training(Section):
@@ -261,113 +256,92 @@ class Training(Section):
         "processes": "world_size",
         "fold_adapter": "merge_adapter",
     }
-    iterations: Count = Field(description="iterations, each of one optimiser step")
-    matches: Annotated[int, Field(ge=2)] = Field(
-        64, description="matches of an iteration; a multiple of `group_size`"
-    )
-    group_size: Annotated[int, Field(ge=2)] = Field(
-        8, description="matches that share all chance events"
-    )
-    baseline: Literal["group", "batch", "critic"] = Field(
-        "group",
-        description="what a return is compared with: the mean of the others in its `group`, that of the others in "
-        "the whole `batch`, or the value of a learned `critic` (generalised advantage estimation)",
-    )
-    critic: Critic = Field(Critic(), description="the critic, used with `baseline: critic` only")
-    discount: Share = Field(description="weight of a reward one round later (gamma)")
-    reward_scale: Positive = Field(description="rewards are divided by this (c)")
-    beta: NonNegative = Field(
-        description="weight of the alignment term; it means something only together with `reward_scale`"
-    )
-    lora_rank: Count = Field(8, description="rank of the adapter, which is on all linear layers")
-    lora_alpha: Positive = Field(
-        16.0, description="the adapter is scaled by `lora_alpha` / `lora_rank`"
-    )
-    learning_rate: Positive = Field(0.001, description="learning rate of Adam")
-    learning_rate_decay: Literal["none", "linear"] = Field(
-        "none", description="`none`, or `linear` down to 0 over the iterations"
-    )
-    max_grad_norm: Positive = Field(1.0, description="the gradient's norm is clipped to this")
-    temperature: Positive = Field(
-        1.0, description="of sampling, and of the probabilities in the loss"
-    )
-    max_new_tokens: Count = Field(12, description="most tokens of a reply")
-    micro_batch: Count = Field(
-        32, description="conversations of a forward and backward pass; limits memory"
-    )
-    micro_batch_tokens: Count | None = Field(
-        None,
-        description="most tokens of such a pass, padding included; `null`: no limit. With a limit, conversations of "
-        "similar length go together",
-    )
-    activation_checkpointing: bool = Field(
-        False,
-        description="recompute activations in the backward pass instead of keeping them: less memory, more time",
-    )
-    world_size: Count = Field(
-        1,
-        description="processes on one machine that share a training, each with a GPU of its own where there are GPUs",
-    )
-    sampler: Literal["trainer", "vllm"] = Field(
-        "trainer",
-        description="what samples: `trainer`, the trained model itself, or `vllm`, a server that the training starts",
-    )
-    vllm: Vllm = Field(Vllm(), description="that server, used with `sampler: vllm` only")
-    merge_adapter: bool = Field(
-        True,
-        description="compute with the adapter merged into the weights, which is faster for small models; models in "
-        "half precision never do",
-    )
-    kl_coefficient: NonNegative = Field(
-        0.0, description="weight of the KL divergence from the warm-started model"
-    )
-    kl_estimator: Literal["forward", "reverse"] = Field(
-        "forward",
-        description="`forward`: the published one, whose gradient is that of KL(reference \\|\\| policy); `reverse`: "
-        "the gradient is that of KL(policy \\|\\| reference)",
-    )
-    entropy_coefficient: NonNegative = Field(0.0, description="weight of an entropy bonus")
-    buffer: Buffer = Field(Buffer(), description="past agents as opponents")
-    checkpoint_every: Count = Field(
-        20,
-        description="iterations from one checkpoint to the next; an interrupted run resumes from the last one",
-    )
+    iterations: Count
+    """iterations, each of one optimiser step"""
+    matches: Annotated[int, Field(ge=2)] = 64
+    """matches of an iteration; a multiple of `group_size`"""
+    group_size: Annotated[int, Field(ge=2)] = 8
+    """matches that share all chance events"""
+    baseline: Literal["group", "batch", "critic"] = "group"
+    """what a return is compared with: the mean of the others in its `group`, that of the others in the whole `batch`,
+    or the value of a learned `critic` (generalised advantage estimation)"""
+    critic: Critic = Critic()
+    """the critic, used with `baseline: critic` only"""
+    discount: Share
+    """weight of a reward one round later (gamma)"""
+    reward_scale: Positive
+    """rewards are divided by this (c)"""
+    beta: NonNegative
+    """weight of the alignment term; it means something only together with `reward_scale`"""
+    lora_rank: Count = 8
+    """rank of the adapter, which is on all linear layers"""
+    lora_alpha: Positive = 16.0
+    """the adapter is scaled by `lora_alpha` / `lora_rank`"""
+    learning_rate: Positive = 0.001
+    """learning rate of Adam"""
+    learning_rate_decay: Literal["none", "linear"] = "none"
+    """`none`, or `linear` down to 0 over the iterations"""
+    max_grad_norm: Positive = 1.0
+    """the gradient's norm is clipped to this"""
+    temperature: Positive = 1.0
+    """of sampling, and of the probabilities in the loss"""
+    max_new_tokens: Count = 12
+    """most tokens of a reply"""
+    micro_batch: Count = 32
+    """conversations of a forward and backward pass; limits memory"""
+    micro_batch_tokens: Count | None = None
+    """most tokens of such a pass, padding included; `null`: no limit. With a limit, conversations of similar length go
+    together"""
+    activation_checkpointing: bool = False
+    """recompute activations in the backward pass instead of keeping them: less memory, more time"""
+    world_size: Count = 1
+    """processes on one machine that share a training, each with a GPU of its own where there are GPUs"""
+    sampler: Literal["trainer", "vllm"] = "trainer"
+    """what samples: `trainer`, the trained model itself, or `vllm`, a server that the training starts"""
+    vllm: Vllm = Vllm()
+    """that server, used with `sampler: vllm` only"""
+    merge_adapter: bool = True
+    """compute with the adapter merged into the weights, which is faster for small models; models in half precision
+    never do"""
+    kl_coefficient: NonNegative = 0.0
+    """weight of the KL divergence from the warm-started model"""
+    kl_estimator: Literal["forward", "reverse"] = "forward"
+    r"""`forward`: the published one, whose gradient is that of KL(reference \|\| policy); `reverse`: the gradient is
+    that of KL(policy \|\| reference)"""
+    entropy_coefficient: NonNegative = 0.0
+    """weight of an entropy bonus"""
+    buffer: Buffer = Buffer()
+    """past agents as opponents"""
+    checkpoint_every: Count = 20
+    """iterations from one checkpoint to the next; an interrupted run resumes from the last one"""
 
 
 class Evaluation(Section):
     """Cross-play of all agents."""
 
     RENAMED = {"fold_adapter": "merge_adapter"}
-    opponents: Names = Field(
-        description="scripted players that take part, beside the trained agents and the warm-started model"
-    )
-    matches: EvenCount = Field(
-        32,
-        description="matches of each pair of agents; even, as every second one repeats the one before with swapped "
-        "seats",
-    )
-    batch: Count = Field(256, description="matches that are played at once; limits memory")
-    merge_adapter: bool = Field(
-        True,
-        description="compute with adapters merged into the weights, which is faster for small models",
-    )
-    temperature: Positive = Field(1.0, description="of sampling")
-    max_new_tokens: Count = Field(12, description="most tokens of a reply")
+    opponents: Names
+    """scripted players that take part, beside the trained agents and the warm-started model"""
+    matches: EvenCount = 32
+    """matches of each pair of agents; even, as every second one repeats the one before with swapped seats"""
+    batch: Count = 256
+    """matches that are played at once; limits memory"""
+    merge_adapter: bool = True
+    """compute with adapters merged into the weights, which is faster for small models"""
+    temperature: Positive = 1.0
+    """of sampling"""
+    max_new_tokens: Count = 12
+    """most tokens of a reply"""
 
 
 class Transcripts(Section):
     """Matches to be read word for word, in the report; replies are sampled as in `evaluation`."""
 
     RENAMED = {"pairings": "pairs"}
-    matches: Count = Field(
-        8,
-        description="matches of each pair; every second one repeats the one before with swapped seats",
-    )
-    pairs: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = Field(
-        [],
-        description="pairs of agents: names of algorithms (the first of the `seeds` plays), `warm_start`, scripted "
-        "players",
-    )
+    matches: Count = 8
+    """matches of each pair; every second one repeats the one before with swapped seats"""
+    pairs: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = []
+    """pairs of agents: names of algorithms (the first of the `seeds` plays), `warm_start`, scripted players"""
 
 
 @cache
@@ -403,19 +377,13 @@ PartialTranscripts = partial(Transcripts)
 class Exploitability(Section):
     """Learners against opponents that don't learn: how far an agent can be exploited."""
 
-    learners: dict[str, Names] = Field(
-        {},
-        description="by the name of an algorithm, the opponents that it learns against: algorithms (the frozen agent "
-        "of the learner's own seed), `warm_start`, scripted players, `api_players`",
-    )
-    training: PartialTraining = Field(  # type: ignore[valid-type]
-        PartialTraining(),
-        description="settings of these trainings, in place of the algorithm's own in this game",
-    )
-    training_by_opponent: dict[str, PartialTraining] = Field(  # type: ignore[valid-type]
-        {},
-        description="by the name of an opponent, settings of the trainings against it, in place of those of `training`",
-    )
+    learners: dict[str, Names] = {}
+    """by the name of an algorithm, the opponents that it learns against: algorithms (the frozen agent of the learner's
+    own seed), `warm_start`, scripted players, `api_players`"""
+    training: PartialTraining = PartialTraining()  # type: ignore[valid-type]
+    """settings of these trainings, in place of the algorithm's own in this game"""
+    training_by_opponent: dict[str, PartialTraining] = {}  # type: ignore[valid-type]
+    """by the name of an opponent, settings of the trainings against it, in place of those of `training`"""
 
 
 PartialExploitability = partial(Exploitability)
@@ -424,38 +392,26 @@ PartialExploitability = partial(Exploitability)
 class Game(Section):
     """A game, with the settings of all that is done in it."""
 
-    name: Name = Field(description="name in paths, tables and figures")
-    kind: str | None = Field(
-        None, description="which game it is, see `rules`; `null`: the one with this name"
-    )
-    rounds: Rounds = Field(
-        description="rounds of a match, or how they are drawn; the players never learn how many"
-    )
-    rules: Rules = Field({}, description="payoffs and the like, see below")
-    warm_start: PartialWarmStart = Field(  # type: ignore[valid-type]
-        PartialWarmStart(),
-        description="settings of this game's warm start, in place of the top level's `warm_start`",
-    )
-    training: PartialTraining = Field(  # type: ignore[valid-type]
-        PartialTraining(),
-        description="settings of this game's training, in place of the top level's `training`",
-    )
-    training_by_algorithm: dict[str, PartialTraining] = Field(  # type: ignore[valid-type]
-        {},
-        description="by the name of an algorithm, settings of its training in this game, in place of both",
-    )
-    evaluation: PartialEvaluation = Field(  # type: ignore[valid-type]
-        PartialEvaluation(),
-        description="settings of this game's cross-play, in place of the top level's `evaluation`",
-    )
-    exploitability: PartialExploitability = Field(  # type: ignore[valid-type]
-        PartialExploitability(),
-        description="who learns against opponents that don't learn, in place of the top level's `exploitability`",
-    )
-    transcripts: PartialTranscripts = Field(  # type: ignore[valid-type]
-        PartialTranscripts(),
-        description="settings of this game's transcripts, in place of the top level's `transcripts`",
-    )
+    name: Name
+    """name in paths, tables and figures"""
+    kind: str | None = None
+    """which game it is, see `rules`; `null`: the one with this name"""
+    rounds: Rounds
+    """rounds of a match, or how they are drawn; the players never learn how many"""
+    rules: Rules = {}
+    """payoffs and the like, see below"""
+    warm_start: PartialWarmStart = PartialWarmStart()  # type: ignore[valid-type]
+    """settings of this game's warm start, in place of the top level's `warm_start`"""
+    training: PartialTraining = PartialTraining()  # type: ignore[valid-type]
+    """settings of this game's training, in place of the top level's `training`"""
+    training_by_algorithm: dict[str, PartialTraining] = {}  # type: ignore[valid-type]
+    """by the name of an algorithm, settings of its training in this game, in place of both"""
+    evaluation: PartialEvaluation = PartialEvaluation()  # type: ignore[valid-type]
+    """settings of this game's cross-play, in place of the top level's `evaluation`"""
+    exploitability: PartialExploitability = PartialExploitability()  # type: ignore[valid-type]
+    """who learns against opponents that don't learn, in place of the top level's `exploitability`"""
+    transcripts: PartialTranscripts = PartialTranscripts()  # type: ignore[valid-type]
+    """settings of this game's transcripts, in place of the top level's `transcripts`"""
 
     @property
     def entry(self) -> dict[str, Any]:
@@ -467,79 +423,69 @@ class Game(Section):
 class Algorithm(Section):
     """What training makes of the rewards."""
 
-    name: Name = Field(description="name in paths, tables and figures")
-    credit: Credit = Field(
-        description="`naive`: a player's own advantage; `sum_of_rewards`: the sum of both players'; "
-        "`advantage_alignment`: arXiv 2511.19405; `advantage_alignment_current`: its variant that includes the "
-        "current round"
-    )
+    name: Name
+    """name in paths, tables and figures"""
+    credit: Credit
+    """`naive`: a player's own advantage; `sum_of_rewards`: the sum of both players'; `advantage_alignment`: arXiv
+    2511.19405; `advantage_alignment_current`: its variant that includes the current round"""
 
 
 class Variant(Section):
     """One thing left out or done differently."""
 
-    name: Name = Field(description="name in paths, tables and figures")
-    games: Names | None = Field(
-        None,
-        description="those of the ablations' `games` in which it is trained; `null`: all of them",
-    )
-    training: PartialTraining = Field(  # type: ignore[valid-type]
-        PartialTraining(), description="settings that differ from the algorithm's"
-    )
-    credit: Credit | None = Field(None, description="another credit than the algorithm's")
-    start: Literal["warm_start", "base"] = Field(
-        "warm_start", description="`warm_start`; or `base`: without a warm start"
-    )
+    name: Name
+    """name in paths, tables and figures"""
+    games: Names | None = None
+    """those of the ablations' `games` in which it is trained; `null`: all of them"""
+    training: PartialTraining = PartialTraining()  # type: ignore[valid-type]
+    """settings that differ from the algorithm's"""
+    credit: Credit | None = None
+    """another credit than the algorithm's"""
+    start: Literal["warm_start", "base"] = "warm_start"
+    """`warm_start`; or `base`: without a warm start"""
 
 
 class Ablations(Section):
     """The training of one algorithm with one thing left out or done differently."""
 
-    algorithm: str = Field("advantage_alignment", description="the algorithm that is varied")
-    games: Names = Field([], description="games in which it is")
-    variants: list[Variant] = Field([], description="what is done differently, one entry each")
+    algorithm: str = "advantage_alignment"
+    """the algorithm that is varied"""
+    games: Names = []
+    """games in which it is"""
+    variants: list[Variant] = []
+    """what is done differently, one entry each"""
 
 
 class ApiPlayer(Section):
     """A player behind a server of the OpenAI chat-completions protocol."""
 
-    name: Name = Field(description="name in tables and figures, and wherever a player is named")
-    model: Text = Field(description="name of the model on the server")
-    base_url: str = Field(
-        "https://api.openai.com/v1",
-        description="address of the server, up to where `/chat/completions` follows",
-    )
-    key_variable: Text | None = Field(
-        "OPENAI_API_KEY",
-        description="environment variable that holds the key; `null` for a server without one",
-    )
-    temperature: NonNegative | None = Field(
-        1.0, description="of sampling; `null` leaves it to the server"
-    )
-    max_new_tokens: Count | None = Field(
-        400,
-        description="most tokens of a reply (sent as `max_tokens`); `null` leaves it to the server",
-    )
-    timeout: Positive = Field(120.0, description="seconds that a request may take")
-    retries: Size = Field(
-        5,
-        description="most times that a request is sent again after an error of the network: no connection, no answer "
-        "in time, status 429 or 5xx",
-    )
-    attempts: Size = Field(
-        2,
-        description="most times that an invalid reply is asked for again; after that it is a forfeit",
-    )
-    concurrency: Count = Field(8, description="most requests at the same time")
-    prompt_price: NonNegative | None = Field(
-        None, description="price of a million prompt tokens, to calculate the cost; `null`: unknown"
-    )
-    completion_price: NonNegative | None = Field(
-        None, description="price of a million completion tokens; `null`: unknown"
-    )
-    extra: dict[str, Any] = Field(
-        {}, description="further fields of every request, as the server knows them"
-    )
+    name: Name
+    """name in tables and figures, and wherever a player is named"""
+    model: Text
+    """name of the model on the server"""
+    base_url: str = "https://api.openai.com/v1"
+    """address of the server, up to where `/chat/completions` follows"""
+    key_variable: Text | None = "OPENAI_API_KEY"
+    """environment variable that holds the key; `null` for a server without one"""
+    temperature: NonNegative | None = 1.0
+    """of sampling; `null` leaves it to the server"""
+    max_new_tokens: Count | None = 400
+    """most tokens of a reply (sent as `max_tokens`); `null` leaves it to the server"""
+    timeout: Positive = 120.0
+    """seconds that a request may take"""
+    retries: Size = 5
+    """most times that a request is sent again after an error of the network: no connection, no answer in time, status
+    429 or 5xx"""
+    attempts: Size = 2
+    """most times that an invalid reply is asked for again; after that it is a forfeit"""
+    concurrency: Count = 8
+    """most requests at the same time"""
+    prompt_price: NonNegative | None = None
+    """price of a million prompt tokens, to calculate the cost; `null`: unknown"""
+    completion_price: NonNegative | None = None
+    """price of a million completion tokens; `null`: unknown"""
+    extra: dict[str, Any] = {}
+    """further fields of every request, as the server knows them"""
 
     @property
     def sampling(self) -> dict[str, Any]:
@@ -552,92 +498,70 @@ class ApiPlayer(Section):
 class Tournament(Section):
     """A round-robin in every game of the kind `prisoners_dilemma`, with strategies of the Axelrod library."""
 
-    strategies: Names = Field(
-        ["all"],
-        description="strategies by their names in the library; `all` stands for all 221 that are suitable (listed in "
-        "`workflow/scripts/social_dilemmas/agents/axelrod`); `[]`: no tournament",
-    )
-    matches: EvenCount = Field(
-        10,
-        description="matches of each pair; even, as every second one repeats the one before with swapped seats",
-    )
-    batch: Count = Field(512, description="matches that are played at once; limits memory")
+    strategies: Names = ["all"]
+    """strategies by their names in the library; `all` stands for all 221 that are suitable (listed in
+    `workflow/scripts/social_dilemmas/agents/axelrod`); `[]`: no tournament"""
+    matches: EvenCount = 10
+    """matches of each pair; even, as every second one repeats the one before with swapped seats"""
+    batch: Count = 512
+    """matches that are played at once; limits memory"""
 
 
 class Gpu(Section):
     """A GPU, by its data sheet and by what is reached of it."""
 
-    memory_gb: Positive = Field(
-        description="memory of a GPU; a job that needs more says so before it begins"
-    )
-    teraflops: Positive = Field(
-        description="10¹² floating-point operations a second, by its data sheet, for the models' `dtype`"
-    )
-    bandwidth_gb: Positive = Field(
-        description="10⁹ bytes a second read from its memory, by its data sheet"
-    )
-    share_in_training: PositiveShare = Field(
-        description="share of `teraflops` that is reached in training"
-    )
-    share_in_sampling: PositiveShare = Field(
-        description="share of `bandwidth_gb` that is reached in sampling"
-    )
+    memory_gb: Positive
+    """memory of a GPU; a job that needs more says so before it begins"""
+    teraflops: Positive
+    """10¹² floating-point operations a second, by its data sheet, for the models' `dtype`"""
+    bandwidth_gb: Positive
+    """10⁹ bytes a second read from its memory, by its data sheet"""
+    share_in_training: PositiveShare
+    """share of `teraflops` that is reached in training"""
+    share_in_sampling: PositiveShare
+    """share of `bandwidth_gb` that is reached in sampling"""
 
 
 class Machine(Section):
     """What jobs run on, for estimates; no result depends on it."""
 
-    cpu_gigaflops: Positive = Field(
-        25.0, description="10⁹ floating-point operations a second that one CPU core reaches"
-    )
-    gpu: Gpu | None = Field(
-        None,
-        description="the GPUs that jobs with a language model run on; `null`: none, and jobs ask for none",
-    )
+    cpu_gigaflops: Positive = 25.0
+    """10⁹ floating-point operations a second that one CPU core reaches"""
+    gpu: Gpu | None = None
+    """the GPUs that jobs with a language model run on; `null`: none, and jobs ask for none"""
 
 
 class Config(Section):
     """The whole configuration."""
 
-    scale: Name = Field(description="name of the folder below `results/` that takes everything")
-    seeds: Annotated[list[Size], Field(min_length=1), AfterValidator(_unique)] = Field(
-        description="every algorithm is trained once with each of these seeds (whole numbers from 0)"
-    )
-    models: Annotated[list[Model], Field(min_length=1)] = Field(
-        description="base models; each is warm-started and trained in every game"
-    )
-    games: Annotated[list[Game], Field(min_length=1)] = Field(description="games, one entry each")
-    algorithms: Annotated[list[Algorithm], Field(min_length=1)] = Field(
-        description="what training makes of the rewards; each is run in every game"
-    )
-    warm_start: PartialWarmStart = Field(  # type: ignore[valid-type]
-        PartialWarmStart(), description="defaults of every game's `warm_start`"
-    )
-    training: PartialTraining = Field(  # type: ignore[valid-type]
-        PartialTraining(), description="defaults of every game's `training`"
-    )
-    evaluation: PartialEvaluation = Field(  # type: ignore[valid-type]
-        PartialEvaluation(), description="defaults of every game's `evaluation`"
-    )
-    exploitability: PartialExploitability = Field(  # type: ignore[valid-type]
-        PartialExploitability(), description="defaults of every game's `exploitability`"
-    )
-    ablations: Ablations = Field(
-        Ablations(), description="trainings with one thing left out or done differently"
-    )
-    transcripts: PartialTranscripts = Field(  # type: ignore[valid-type]
-        PartialTranscripts(), description="defaults of every game's `transcripts`"
-    )
-    api_players: list[ApiPlayer] = Field(
-        [], description="players behind a server of the OpenAI chat-completions protocol"
-    )
-    tournament: Tournament = Field(
-        Tournament(), description="a tournament with strategies of the Axelrod library"
-    )
-    machine: Machine = Field(
-        Machine(),
-        description="what jobs run on: for estimates of time and memory, and whether jobs ask for GPUs",
-    )
+    scale: Name
+    """name of the folder below `results/` that takes everything"""
+    seeds: Annotated[list[Size], Field(min_length=1), AfterValidator(_unique)]
+    """every algorithm is trained once with each of these seeds (whole numbers from 0)"""
+    models: Annotated[list[Model], Field(min_length=1)]
+    """base models; each is warm-started and trained in every game"""
+    games: Annotated[list[Game], Field(min_length=1)]
+    """games, one entry each"""
+    algorithms: Annotated[list[Algorithm], Field(min_length=1)]
+    """what training makes of the rewards; each is run in every game"""
+    warm_start: PartialWarmStart = PartialWarmStart()  # type: ignore[valid-type]
+    """defaults of every game's `warm_start`"""
+    training: PartialTraining = PartialTraining()  # type: ignore[valid-type]
+    """defaults of every game's `training`"""
+    evaluation: PartialEvaluation = PartialEvaluation()  # type: ignore[valid-type]
+    """defaults of every game's `evaluation`"""
+    exploitability: PartialExploitability = PartialExploitability()  # type: ignore[valid-type]
+    """defaults of every game's `exploitability`"""
+    ablations: Ablations = Ablations()
+    """trainings with one thing left out or done differently"""
+    transcripts: PartialTranscripts = PartialTranscripts()  # type: ignore[valid-type]
+    """defaults of every game's `transcripts`"""
+    api_players: list[ApiPlayer] = []
+    """players behind a server of the OpenAI chat-completions protocol"""
+    tournament: Tournament = Tournament()
+    """a tournament with strategies of the Axelrod library"""
+    machine: Machine = Machine()
+    """what jobs run on: for estimates of time and memory, and whether jobs ask for GPUs"""
 
     def game(self, name: str) -> Game:
         """The game of this name."""

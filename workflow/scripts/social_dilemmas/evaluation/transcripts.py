@@ -55,18 +55,11 @@ def run_transcripts(
     settings: TranscriptSettings,
     output: Path,
 ) -> None:
-    """Play a pair of agents and write down everything as JSON.
+    """Play a pair of agents and write down everything; every two matches differ in their seats only.
 
-    Every two matches share their chance events, with swapped seats.
-
-    Args:
-        model: directory of the warm-started model.
-        agents: who plays; every match lists them in this order, wherever they sit.
-        game: the game's entry in the configuration.
-        settings: how many matches, and how replies are sampled.
-        output: JSON file: game, title, agents, and for every match its outcome, welfare_share, the seats and payoffs
-            (points a round) of both agents, and its rounds; a round holds the rewards of both agents and the replies
-            of each, with prompts and log-probabilities.
+    `model` is the directory of the warm-started model, `game` the game's entry in the configuration. `output` is a JSON
+    file: game, title, agents, and for every match its outcome, welfare_share, the seats and payoffs (points a round) of
+    both agents, and its rounds with rewards and replies. Agents stand in their own order, wherever they sit.
 
     Raises:
         UserError: the model or an adapter isn't there, or the adapter belongs to another base model.

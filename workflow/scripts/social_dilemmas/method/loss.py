@@ -75,14 +75,8 @@ def add_gradients(
 ) -> dict[str, float]:
     """Add the loss's gradient to those of the learner's parameters, micro-batch by micro-batch.
 
-    Args:
-        policy: with a learner.
-        trajectories: of the learner.
-        credit: (rows, rounds) credit of each of them.
-        settings: of the run.
-        total: N, the action tokens of the whole iteration.
-        measure_kl: where the KL divergence from the reference model isn't part of the loss, measure it on the first
-            micro-batch, to show how far the policy has moved.
+    `credit` is (rows, rounds), a row for each trajectory; `total` is N, the action tokens of the whole iteration. With
+    `measure_kl`, a KL divergence that isn't part of the loss is measured on the first micro-batch.
 
     Returns:
         Sums over these trajectories: `loss`, `entropy`, `kl`, and `kl_tokens`, over how many tokens `kl` is; where

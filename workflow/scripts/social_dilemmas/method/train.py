@@ -7,7 +7,6 @@ Departures from the paper, all of them settings: the size of everything; replies
 admits valid ones only, and the loss is over the same distribution; the opponent is drawn per group, not per match.
 """
 
-import json
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -19,9 +18,7 @@ from torch import Tensor
 
 from social_dilemmas.agents.agent import Agent
 from social_dilemmas.config.settings import ROUNDING_ONLY, TrainingSettings
-from social_dilemmas.errors import UserError
 from social_dilemmas.games import game_of
-from social_dilemmas.games.game import Game
 from social_dilemmas.method.credit import CREDITS, discounted_returns, leave_one_out
 from social_dilemmas.method.critic import round_states
 from social_dilemmas.method.learner import Learner
@@ -50,27 +47,15 @@ def train(
 ) -> None:
     """Train an agent; a run that was interrupted resumes from its last checkpoint and ends in the same bytes.
 
-    Args:
-        model: directory of the warm-started (or base) model.
-        game: the game's entry in the configuration.
-        settings: of the run.
-        seed: seed of the run.
-        output: folder that takes `adapter/`, `metrics.csv` and `config.yaml`.
-        opponent: the only opponent, which doesn't learn; None for self-play.
-        code: tells versions of the code apart; a checkpoint that another version wrote isn't used.
-        ranks: the processes that share the run.
-
-    Raises:
-        UserError: the model or the opponent isn't there or doesn't fit, or disk or memory runs out.
+    `model` is the directory of the warm-started (or base) model, `game` the game's entry in the configuration; `output`
+    takes `adapter/`, `metrics.csv` and `config.yaml`. `opponent` is the only one, and never learns; without it, the
+    agent plays itself. `code` tells versions of the code apart: none resumes another's run. Raises UserError if the
+    model or the opponent isn't there or doesn't fit, or if disk or memory runs out.
     """
-    policy = Policy(load_model(model), game_of(game))
-    learner = Learner(policy, settings, seed, opponent)
+    learner = Learner(Policy(load_model(model), game_of(game)), settings, seed, opponent)
     credit_of = partial(CREDITS[settings.credit], beta=settings.beta, discount=settings.discount)
     run = open_run(model, game, settings, seed, output, opponent, code, ranks)
-    start = 0
-    if checkpoint := run.latest():
-        learner.restore(checkpoint)
-        start = checkpoint.iteration
+    start = run.resume(learner.restore)
     with (
         shortage_reported(output, TRAINING_ADVICE),
         Rollouts(learner, game, settings, seed=seed, folder=output, ranks=ranks) as rollouts,
@@ -79,12 +64,8 @@ def train(
         for iteration in range(start, settings.iterations):
             # 1. Sample: groups of matches that share their chance events.
             begin = time.perf_counter()
-            try:
+            with run.saved_on_failure(partial(learner.checkpoint, iteration)):
                 rollout = rollouts.sample(iteration)
-            except UserError:  # such as a server that is lost for good; finished iterations aren't
-                if iteration > start:
-                    run.save(learner.checkpoint(iteration, run.metrics))
-                raise
             sampled = time.perf_counter()
             # 2. and 3. Returns G[t] = sum_{s>=t} gamma^(s-t) r[s] / c, and advantages A = G - baseline.
             own, other = advantages(rollout, learner, settings, ranks)  # (rows, rounds) each
@@ -93,7 +74,7 @@ def train(
             # 5. Loss: -credit * log pi, with KL and entropy terms, over the N action tokens.
             learner.zero_grad()
             sums = add_gradients(
-                policy,
+                learner.policy,
                 rollout.trajectories,
                 credit[rollout.own],
                 settings,
@@ -104,20 +85,15 @@ def train(
             gradient_norm = learner.step(iteration, ranks)
             seconds = (sampled - begin, time.perf_counter() - sampled)
             # 7. Keep: metrics, the learner as a past agent, a checkpoint.
-            losses = ranks.all_gather(sums)
-            row = metrics_row(policy.game, rollout, losses, gradient_norm, seconds, learner)
+            row = metrics_row(learner, rollout, ranks.all_gather(sums), gradient_norm, seconds)
             progress.advance(run.log({"iteration": iteration, **row}))
             learner.pool.keep(iteration + 1)
-            if (
-                iteration + 1
-            ) % settings.checkpoint_every == 0 and iteration + 1 < settings.iterations:
+            if (iteration + 1) % settings.checkpoint_every == 0:
                 run.save(learner.checkpoint(iteration + 1, run.metrics))
         usage = rollouts.usage()
-        if ranks.is_main:
-            save_adapter(policy.model, model, output / "adapter")
-            if usage is not None:
-                (output / "usage.json").write_text(json.dumps(usage, indent=1) + "\n")
-            run.finish()
+    if ranks.is_main:
+        save_adapter(learner.policy.model, model, output / "adapter")
+        run.finish(usage)
 
 
 def advantages(
@@ -146,23 +122,18 @@ def advantages(
 
 
 def metrics_row(
-    game: Game,
+    learner: Learner,
     rollout: Rollout,
     losses: list[dict[str, float]],
     gradient_norm: float,
     seconds: tuple[float, float],
-    learner: Learner,
 ) -> dict[str, float | int]:
     """An iteration's metrics: outcomes (with past agents about, those of self-play), the update, behaviour.
 
-    Args:
-        game: the game.
-        rollout: what was played.
-        losses: what `add_gradients` gave in every rank.
-        gradient_norm: before clipping.
-        seconds: of sampling and of training.
-        learner: whose past agents may have played.
+    `losses` is what `add_gradients` gave in every rank, `gradient_norm` is before clipping, `seconds` are those of
+    sampling and of training.
     """
+    game = learner.policy.game
     behaviour = summarise(game, rollout.results)
     outcomes = {name: behaviour.pop(name) for name in OUTCOMES}
     if learner.pool.has_buffer:
@@ -198,7 +169,7 @@ def open_run(
     code: str,
     ranks: Ranks,
 ) -> Run:
-    """The run on disk; its checkpoints belong to all that its results depend on."""
+    """The run on disk; its checkpoints belong to everything that its results depend on."""
     record = {
         "seed": seed,
         "model": str(model),

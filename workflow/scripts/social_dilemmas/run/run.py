@@ -1,13 +1,16 @@
 """A training run on disk: its folder, record, metrics and checkpoints."""
 
+import json
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from social_dilemmas.errors import UserError
 from social_dilemmas.run.checkpoint import Checkpoint, CheckpointFolder
 from social_dilemmas.run.metrics import MetricsFile
 from social_dilemmas.run.ranks import ALONE, Ranks
@@ -42,20 +45,33 @@ class Run:
         self._checkpoints = CheckpointFolder(folder / "checkpoints", depends_on)
         self._path = folder / "metrics.csv" if ranks.is_main else None
         self._metrics = MetricsFile(None)
+        self._resumed = 0
 
     @property
     def metrics(self) -> str:
         """The metrics so far, as CSV."""
         return self._metrics.text
 
-    def latest(self) -> Checkpoint | None:
-        """Where an earlier try stopped, if it did; the metrics go on from there."""
+    def resume(self, restore: Callable[[Checkpoint], None]) -> int:
+        """Go on from the last checkpoint, if there is one; gives the number of finished iterations."""
         checkpoint = self._checkpoints.latest()
         self._metrics = MetricsFile(self._path, checkpoint.metrics if checkpoint else "")
+        self._resumed = checkpoint.iteration if checkpoint else 0
         if checkpoint is not None:
             logger.info("%s: resuming after iteration %d", self.label, checkpoint.iteration)
+            restore(checkpoint)
         self.ranks.barrier()  # before the first checkpoint is written, all must have read the last
-        return checkpoint
+        return self._resumed
+
+    @contextmanager
+    def saved_on_failure(self, checkpoint: Callable[[str], Checkpoint]) -> Iterator[None]:
+        """Save what is finished if something is lost for good, such as a server; `checkpoint` takes the metrics."""
+        try:
+            yield
+        except UserError:
+            if len(self.metrics.splitlines()) - 1 > self._resumed:
+                self.save(checkpoint(self.metrics))
+            raise
 
     def log(self, row: Mapping[str, float | int]) -> str:
         """Append an iteration's metrics; gives words on how it stands."""
@@ -68,8 +84,10 @@ class Run:
         if self.ranks.is_main:
             self._checkpoints.save(checkpoint)
 
-    def finish(self) -> None:
-        """Write the record; checkpoints are no longer needed."""
+    def finish(self, usage: Mapping[str, Any] | None = None) -> None:
+        """Write the record, and what players behind an API used; checkpoints are no longer needed."""
         text = yaml.safe_dump(dict(self.record), sort_keys=False)
         (self.folder / "config.yaml").write_text(text)
+        if usage is not None:
+            (self.folder / "usage.json").write_text(json.dumps(usage, indent=1) + "\n")
         self._checkpoints.remove()

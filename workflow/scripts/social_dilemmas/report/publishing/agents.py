@@ -27,8 +27,9 @@ def finished_agents(config: Config, results: Path) -> list[Trained]:
     return finished
 
 
-def hub_source(config: Config, model: str) -> str | None:
-    """The name on the Hugging Face hub of a model of the configuration, if it is from there."""
+def hub_entry(config: Config, model: str) -> HubModel | None:
+    """The entry of a model of the configuration, if it is from the Hugging Face hub."""
     entry = config.model(model)
-    from_hub = isinstance(entry, HubModel) and not Path(entry.source).is_dir()
-    return entry.source if from_hub else None
+    if isinstance(entry, HubModel) and not Path(entry.source).is_dir():
+        return entry
+    return None
