@@ -39,11 +39,11 @@ def test_touching_everything_changes_nothing(finished: Workflow) -> None:
     ("path", "old", "new"),
     [
         (f"{LIBRARY}/method/train.py", "\n\n\n", "\n\n\n# A thought.\n"),
-        ("workflow/scripts/train.py", '"""Train', '"""Really train'),
+        (f"{LIBRARY}/method/train.py", '"""Training by', '"""Really training by'),
         ("workflow/report/fig_cross_play.rst", " ", "  "),
         (f"{LIBRARY}/config/schema.py", "width of the model", "how wide the model is"),
-        (f"{LIBRARY}/backends/vllm/server.py", "\nimport ", "\nCHANGED = True\nimport "),
-        (f"{LIBRARY}/agents/api/player.py", "\nimport ", "\nCHANGED = True\nimport "),
+        (f"{LIBRARY}/backends/vllm/server.py", "\nclass ", "\nCHANGED = True\nclass "),
+        (f"{LIBRARY}/agents/api/player.py", "\nclass ", "\nCHANGED = True\nclass "),
     ],
     ids=["comment", "docstring", "caption", "description", "vllm", "api"],
 )
