@@ -11,6 +11,7 @@ import yaml
 from tests.workflow.conftest import REPOSITORY, Workflow, copy_workflow
 
 from social_dilemmas.config.load import load_config
+from social_dilemmas.config.settings import completed
 
 CATEGORIES = {"Claims", "Figures", "Tables", "Transcripts", "Versions and settings"}
 
@@ -80,7 +81,7 @@ def test_the_run_is_described_by_what_it_was_made_with(
     config = yaml.safe_load((results / "config.yaml").read_text())
     given = yaml.safe_load((REPOSITORY / "config" / "smoke.yaml").read_text())
     assert holds(config, given)
-    assert load_config(config, [results / "config.yaml"]).scale == "smoke"
+    assert completed(load_config(config, [results / "config.yaml"])) == config
     versions = dict(list(csv.reader((results / "versions.csv").open()))[1:])
     assert {"Python", "platform", "snakemake"} <= versions.keys()
     page = (results / "run.html").read_text()
