@@ -1,4 +1,4 @@
-"""The large scales: their graphs, what their jobs ask for, and what `make plan` says of them."""
+"""The large scales: their graphs, what their jobs ask for, and what `make plan` prints."""
 
 import json
 import re
@@ -121,7 +121,7 @@ def test_about_a_day_on_a_workstation(workflow: Workflow) -> None:
     assert {job["gpus"] for job in jobs} == {0, 1}
 
 
-def test_a_gpu_that_is_too_small_is_told_before_anything_runs(workflow: Workflow) -> None:
+def test_a_gpu_that_is_too_small_is_refused_before_anything_runs(workflow: Workflow) -> None:
     small = {"machine": {"gpu": {"memory_gb": 40}}}
     (workflow.folder / "small.yaml").write_text(yaml.safe_dump(small))
     run = workflow.run("--dry-run", *configured("paper"), "small.yaml", check=False)
