@@ -17,7 +17,10 @@ DRAWING = (
     *("make_table.py", "print_table.py", "draw_figure.py"),
     *("describe_run.py", "list_transcripts.py", "show_transcript.py"),
 )
-MODULES = [module for entry in (*TABLES.values(), *FIGURES.values()) for module in entry.modules]
+MODULES = {
+    *(module for table in TABLES.values() for module in table.modules),
+    *(module for figure in FIGURES.values() for module in figure.modules),
+}
 ROOMS = (
     ("errors", "randomness"),
     ("games", "config.schema", "config.paths"),
@@ -102,7 +105,7 @@ def test_the_launcher_needs_no_scientific_library() -> None:
 @pytest.mark.parametrize("script", DRAWING)
 def test_tables_and_figures_need_no_torch(script: str) -> None:
     statements = list(imports((SCRIPTS / script).read_text()))
-    for module in dict.fromkeys(MODULES):
+    for module in sorted(MODULES):
         name = module.removesuffix(".py").replace("/", ".")
         statements.append(f"import social_dilemmas.{name}")
     assert run_without(HEAVY, statements) == ""
