@@ -49,11 +49,6 @@ rule everything:
         "Everything is there, and all further experiments"
 
 
-def made(kind):
-    """All files of a kind; see `catalogue.files`."""
-    return [f"<results>/{path}" for path in FILES[kind].values()]
-
-
 STAGES = {  # target: its files, and what it says when they are there
     "base": (expand(f"<results>/{paths.BASE}", model=MODELS), "The base models are there"),
     "warm_start": (

@@ -1,4 +1,4 @@
-"""Calls of Snakemake that send their jobs to the cluster, and what became of these jobs."""
+"""Calls of Snakemake that send their jobs to the cluster, and how these jobs ended."""
 
 import csv
 import os
@@ -129,7 +129,7 @@ def new_run(folder: Path, **settings: Any) -> ClusterRun:
 
 
 def outcome(run: Path) -> dict[str, Any]:
-    """What a training ended in: the bytes of its adapter, and its metrics but for those that tell a time."""
+    """The result of a training: its settings, the bytes of its adapter, and its metrics except times."""
     with (run / "metrics.csv").open(newline="") as file:
         rows = [
             {name: value for name, value in row.items() if not name.startswith("seconds")}

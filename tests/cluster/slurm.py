@@ -1,6 +1,6 @@
 """A real SLURM of one node, for tests: munge, MariaDB, slurmdbd, slurmctld and slurmd, as root, without systemd.
 
-All of it lives in a folder, but for /etc/slurm, where the commands of SLURM look for their configuration. The daemons
+All of it is in a folder, except /etc/slurm, where the commands of SLURM look for their configuration. The daemons
 are children of the tests and end with them. Its two GPUs are pretended: they can be scheduled, but not computed with.
 """
 

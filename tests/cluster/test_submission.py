@@ -29,9 +29,9 @@ def test_what_the_cluster_does_not_have(
     settings: dict[str, Any], sentence: str, folder: Path
 ) -> None:
     run = new_run(folder, **settings)
-    told = run.submit(*SMOKE, check=False)
-    assert sentence in told
-    assert "Traceback" not in told
+    output = run.submit(*SMOKE, check=False)
+    assert sentence in output
+    assert "Traceback" not in output
     assert run.jobs() == []
     assert "Directory cannot be locked" not in run.submit(*SMOKE, check=False)
 

@@ -28,7 +28,7 @@ def call(
     environment: Mapping[str, str] = os.environ,
     check: bool = True,
 ) -> str:
-    """Run a program; returns what it says. If it fails the test does too, unless told not to."""
+    """The output of a program; with `check`, the test fails if the program does."""
     run = subprocess.run(
         command,
         cwd=folder,

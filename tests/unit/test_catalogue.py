@@ -1,12 +1,142 @@
-"""Every entry of the catalogue names things that exist."""
+"""What a configuration asks for, without Snakemake; and the report's catalogue names things that exist."""
 
 import inspect
+from collections import Counter
 from importlib import import_module
+from typing import Any
 
 import pytest
 
+from social_dilemmas.agents.agent import Agent, Kind
+from social_dilemmas.config import catalogue, paths
+from social_dilemmas.config.load import load_scale
+from social_dilemmas.config.schema import Ablations, ApiPlayer, Config, Exploitability, Tournament
 from social_dilemmas.report.catalogue import FIGURES, TABLES, resolve
 from social_dilemmas.report.pages.page import TEMPLATES
+
+SMOKE = load_scale("smoke")
+NO_LEARNERS = [
+    game.model_copy(update={"exploitability": Exploitability()})
+    for game in SMOKE.games
+    if game.name != "trust_and_split"
+]
+
+
+def changed(**update: Any) -> Config:
+    return SMOKE.model_copy(update=update)
+
+
+def test_trainings() -> None:
+    trainings = list(catalogue.trainings(SMOKE))
+    stages = {"training": 3 * 3 * 2, "exploitability": 3 * 2, "ablations": 2 * 2}
+    assert Counter(each.stage for each in trainings) == stages
+    assert len({each.folder for each in trainings}) == len(trainings)
+    learner = next(each for each in trainings if each.opponent == "greedy")
+    assert learner.name == "advantage_alignment_learner"
+    assert learner.base.as_posix() == "warm_start/trust_and_split/embedded/model"
+    assert learner.folder.as_posix() == (
+        "exploitability/trust_and_split/embedded/advantage_alignment/against-greedy/seed-0"
+    )
+    assert {each.base.as_posix() for each in trainings if each.name == "no_warm_start"} == {
+        "base/embedded"
+    }
+
+
+def test_files_of_tables_are_those_that_trainings_and_matches_write() -> None:
+    files = catalogue.files(SMOKE)
+    for kind, stage in (("training_metrics", "training"), ("learner_metrics", "exploitability")):
+        written = [each for each in catalogue.trainings(SMOKE) if each.stage == stage]
+        assert {f"{each.folder.as_posix()}/metrics.csv" for each in written} == {
+            *files[kind].values()
+        }
+    assert files["variant_matches"]["split", "embedded", "critic"] == (
+        "ablations/split/embedded/critic/matches.parquet"
+    )
+    assert files["strategy_kinds"] == {
+        "prisoners_dilemma": "tournament/prisoners_dilemma/kinds.csv"
+    }
+    assert {kind for table in TABLES.values() for kind in table.inputs.values()} == files.keys()
+
+
+@pytest.mark.parametrize(
+    ("config", "without"),
+    [
+        (SMOKE, ""),
+        (changed(ablations=Ablations()), "ablations"),
+        (changed(tournament=Tournament(strategies=[])), "tournament"),
+        (changed(games=NO_LEARNERS), "exploitability learning_against proposals truthfulness"),
+        (changed(algorithms=SMOKE.algorithms[1:]), "naive learning_against_alignment"),
+    ],
+    ids=["all", "ablations", "tournament", "learners-and-trust", "naive"],
+)
+def test_only_tables_and_figures_of_what_is_asked_for(config: Config, without: str) -> None:
+    shown = (
+        (TABLES, catalogue.tables(config) + catalogue.further_tables(config)),
+        (FIGURES, catalogue.figures(config) + catalogue.further_figures(config)),
+    )
+    for known, names in shown:
+        missing = {name for name in known if name.startswith(tuple(without.split()))}
+        assert set(names) == known.keys() - missing
+        assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    ("name", "agent"),
+    [
+        (
+            "naive",
+            Agent(
+                "naive",
+                seed=1,
+                adapter="results/smoke/training/split/embedded/naive/seed-1/adapter",
+            ),
+        ),
+        ("warm_start", Agent("warm_start")),
+        ("greedy", Agent("greedy", Kind.SCRIPTED)),
+        (
+            "gpt",
+            Agent(
+                "gpt",
+                Kind.API,
+                api=ApiPlayer(name="gpt", model="gpt-5").model_dump_json(),
+                cache="results/smoke/api_players/gpt.sqlite",
+            ),
+        ),
+    ],
+)
+def test_the_agent_of_a_name(name: str, agent: Agent) -> None:
+    config = changed(api_players=[ApiPlayer(name="gpt", model="gpt-5")])
+    assert catalogue.agent_named(config, "split", "embedded", name, seed=1) == agent
+    assert Agent.of(agent.plain()) == agent
+
+
+def test_who_plays_whom() -> None:
+    place = (SMOKE, "prisoners_dilemma", "embedded")
+    cross_play = catalogue.cross_play(*place)
+    assert len(cross_play.agents) == 1 + 3 * 2 + 2
+    assert len(cross_play.pairs) == 9 * 10 / 2
+    assert len(cross_play.adapters) == 3 * 2
+    learners = catalogue.learner_matches(*place)
+    assert [tuple(learners.agents[i].name for i in pair) for pair in learners.pairs] == [
+        *[("naive_learner", "warm_start")] * 2,
+        *[("naive_learner", "advantage_alignment")] * 2,
+    ]
+    assert [agent.seed for agent in learners.agents[4:]] == [0, 0, 1, 1]
+    tournament = catalogue.tournament(*place)
+    assert len(tournament.pairs) == 7 * 4 + 7 * 6 / 2
+    assert {agent.kind for agent in tournament.agents} == {Kind.MODEL, Kind.AXELROD}
+    variant = catalogue.variant_matches(SMOKE, "split", "embedded", "critic")
+    assert variant.pairs == [(0, 0), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3)]
+    pair = catalogue.transcript_agents(*place, "naive-vs-always_b")
+    assert [(agent.name, agent.seed) for agent in pair] == [("naive", 0), ("always_b", -1)]
+
+
+def test_no_two_kinds_of_results_share_a_place() -> None:
+    names = ("game", "model", "algorithm", "opponent", "variant", "pair", "name", "seed")
+    patterns = [value for name, value in vars(paths).items() if name.isupper()]
+    filled = [pattern.format(**{name: name for name in names}) for pattern in patterns]
+    assert len(set(filled)) == len(patterns) == 13
+    assert paths.results("smoke") == "results/smoke"
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -15,6 +15,7 @@ from social_dilemmas.agents.scripted.player import scripted_player
 from social_dilemmas.config.schema import Buffer
 from social_dilemmas.games import build_game, game_names
 from social_dilemmas.games.game import Match
+from social_dilemmas.method.behaviour import seat_result, summarise
 from social_dilemmas.method.credit import CREDITS, discounted_returns, leave_one_out
 from social_dilemmas.method.learner import Learner
 from social_dilemmas.method.opponents import OpponentPool
@@ -24,8 +25,6 @@ from social_dilemmas.method.rollout import (
     Seating,
     play_rollout,
     seat_learner,
-    seat_result,
-    summarise,
 )
 from social_dilemmas.policy.model import load_model
 from social_dilemmas.policy.policy import Policy

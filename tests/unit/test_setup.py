@@ -22,7 +22,7 @@ TOOLS = [
 ]
 
 # Answers the probe with its own path, "makes" an environment by copying itself, notes each call of
-# pip, and can be told how pip shall end.
+# pip, and lets a test choose how pip ends.
 STAND_IN = """#!/bin/sh
 case "$*" in
     "-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from social_dilemmas.config.schema import WarmStart
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game, game_names
-from social_dilemmas.method.rollout import OUTCOMES
+from social_dilemmas.method.behaviour import OUTCOMES
 from social_dilemmas.method.warm_start import Population, run_warm_start, schedule
 from social_dilemmas.policy.model import LanguageModel, load_model
 from social_dilemmas.policy.policy import Policy

@@ -23,14 +23,20 @@ class Workflow:
         self.said = ""  # by the run that made it, if any
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Call Snakemake in the folder; what it says is in `stdout`."""
-        command = [sys.executable, "-m", "snakemake", "--nocolor", *arguments]
-        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-        environment.pop("PYTHONPATH", None)
+        """Call Snakemake in the folder; what it prints is in `stdout`."""
+        return self._python("-m", "snakemake", "--nocolor", *arguments, check=check, library="")
+
+    def script(self, path: str, *arguments: str) -> str:
+        """What a Python script of the folder, which imports the library, prints."""
+        return self._python(path, *arguments, library="workflow/scripts").stdout
+
+    def _python(
+        self, *arguments: str, library: str, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
         run = subprocess.run(
-            command,
+            [sys.executable, *arguments],
             cwd=self.folder,
-            env=environment,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": library},
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -38,20 +44,6 @@ class Workflow:
         )
         assert not check or run.returncode == 0, run.stdout
         return run
-
-    def script(self, path: str, *arguments: str) -> str:
-        """What a Python script of the folder prints."""
-        environment = {**os.environ, "PYTHONPATH": str(self.folder / "workflow" / "scripts")}
-        run = subprocess.run(
-            [sys.executable, path, *arguments],
-            cwd=self.folder,
-            env=environment,
-            text=True,
-            capture_output=True,
-            check=False,
-        )
-        assert run.returncode == 0, run.stdout + run.stderr
-        return run.stdout
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """How many jobs of each rule would run."""
@@ -134,15 +126,15 @@ sys.exit()
 
 @pytest.fixture(scope="session")
 def pretended_run(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
-    """A complete run of the smoke scale on one core, whose scripts only make empty outputs.
+    """All experiments of the smoke scale on one core, by scripts that only make empty outputs.
 
-    Each script goes on as before after that, so that its code's hash covers the same modules.
+    Each script goes on as before after that, so that its fingerprint covers the same modules.
     """
     run = copy_workflow(tmp_path_factory.mktemp("pretended"))
     run.configure(yaml.safe_load((REPOSITORY / "config" / "smoke.yaml").read_text()))
     for script in (run.folder / "workflow" / "scripts").glob("*.py"):
         script.write_text(PRETEND + script.read_text())
-    run.said = run.run("--cores", "1").stdout
+    run.said = run.run("--cores", "1", "everything").stdout
     return run
 
 

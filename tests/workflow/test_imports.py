@@ -17,16 +17,17 @@ DRAWING = (
     *("make_table.py", "print_table.py", "draw_figure.py"),
     *("describe_run.py", "list_transcripts.py", "show_transcript.py"),
 )
-MODULES = [module for entry in (*TABLES.values(), *FIGURES.values()) for module in entry.modules]
-
-
+MODULES = {
+    *(module for table in TABLES.values() for module in table.modules),
+    *(module for figure in FIGURES.values() for module in figure.modules),
+}
 ROOMS = (
     ("errors", "randomness"),
     ("games", "config.schema", "config.paths"),
     ("config.settings", "run"),
     ("agents",),
     ("policy", "config"),
-    ("run.resources", "backends"),
+    ("run.conversation", "run.resources", "backends"),
     ("method",),
     ("evaluation", "statistics"),
     ("report", "pettingzoo_view"),
@@ -101,20 +102,10 @@ def test_the_launcher_needs_no_scientific_library() -> None:
     assert run_without((*HEAVY, "numpy", "pandas", "scipy", "matplotlib"), statements) == ""
 
 
-@pytest.mark.parametrize(
-    "script",
-    [
-        "make_table.py",
-        "print_table.py",
-        "draw_figure.py",
-        "describe_run.py",
-        "list_transcripts.py",
-        "show_transcript.py",
-    ],
-)
+@pytest.mark.parametrize("script", DRAWING)
 def test_tables_and_figures_need_no_torch(script: str) -> None:
     statements = list(imports((SCRIPTS / script).read_text()))
-    for module in dict.fromkeys(MODULES):
+    for module in sorted(MODULES):
         name = module.removesuffix(".py").replace("/", ".")
         statements.append(f"import social_dilemmas.{name}")
     assert run_without(HEAVY, statements) == ""

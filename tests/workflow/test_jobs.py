@@ -63,7 +63,7 @@ def test_a_user_s_mistake_is_one_sentence(tmp_path: Path) -> None:
     assert "Traceback" not in log
 
 
-def test_an_estimate_is_told_first(tmp_path: Path) -> None:
+def test_an_estimate_is_announced_first(tmp_path: Path) -> None:
     estimate = {"estimated_mb": 640, "estimated_seconds": 80, "estimated_gpu_mb": 0}
     code, terminal, log = run(tmp_path, "", **estimate)
     assert code == 0

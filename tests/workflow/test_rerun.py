@@ -2,18 +2,23 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
+import pytest
 from tests.workflow.conftest import Workflow
 
 LIBRARY = "workflow/scripts/social_dilemmas"
-COMPUTED = {"table_learning_curves", "table_cross_play", "table_fingerprints", "table_claims"}
-DRAWN = {f"fig_{name}" for name in ("learning_curves", "cross_play", "fingerprints")}
-DRAWN |= {f"fig_{name}" for name in ("naive_learning_curves", "invalid_replies")}
-DRAWN |= {"fig_proposals", "fig_truthfulness"}
+TABLES = {f"table_{name}" for name in ("learning_curves", "cross_play", "fingerprints", "claims")}
+FIGURES = {
+    *(f"fig_{name}" for name in ("learning_curves", "cross_play", "fingerprints", "proposals")),
+    *(f"fig_{name}" for name in ("naive_learning_curves", "invalid_replies", "truthfulness")),
+}
+PRESENTATION = ("fig_", "print_", "show_", "list_", "describe_", "write_", "everything")
+TEXTS = {"table_claims", "table_all_claims"}  # beside the table, they write it as a text
 
 
 def test_a_complete_run_leaves_nothing_to_do(finished: Workflow) -> None:
-    assert finished.planned() == {}
+    assert finished.planned("everything") == {}
 
 
 def test_longer_jobs_come_first(pretended_run: Workflow) -> None:
@@ -27,13 +32,61 @@ def test_touching_everything_changes_nothing(finished: Workflow) -> None:
     for path in finished.folder.rglob("*"):
         if not {"results", ".snakemake"} & set(path.relative_to(finished.folder).parts):
             os.utime(path)
-    assert finished.planned() == {}
+    assert finished.planned("everything") == {}
 
 
-def test_comments_and_layout_change_nothing(finished: Workflow) -> None:
-    append(finished.folder / LIBRARY / "method/train.py", "\n\n# A thought.\n")
-    append(finished.folder / "workflow/scripts/train.py", "\n\n# Another.\n")
-    assert finished.planned() == {}
+@pytest.mark.parametrize(
+    ("path", "old", "new"),
+    [
+        (f"{LIBRARY}/method/train.py", "\n\n\n", "\n\n\n# A thought.\n"),
+        (f"{LIBRARY}/method/train.py", '"""Training by', '"""Really training by'),
+        ("workflow/report/fig_cross_play.rst", " ", "  "),
+        (f"{LIBRARY}/config/schema.py", "width of the model", "how wide the model is"),
+        (f"{LIBRARY}/backends/vllm/server.py", "\nclass ", "\nCHANGED = True\nclass "),
+        (f"{LIBRARY}/agents/api/player.py", "\nclass ", "\nCHANGED = True\nclass "),
+    ],
+    ids=["comment", "docstring", "caption", "description", "vllm", "api"],
+)
+def test_what_has_no_influence_reruns_nothing(
+    finished: Workflow, path: str, old: str, new: str
+) -> None:
+    finished.edit(path, old, new)
+    assert finished.planned("everything") == {}
+
+
+def test_labels_redraw_figures_and_pages(finished: Workflow) -> None:
+    finished.edit(f"{LIBRARY}/report/names.py", '"Naive RL"', '"Naive reinforcement learning"')
+    planned = finished.planned("everything").keys()
+    assert FIGURES | {"print_claims", "show_transcript", *TEXTS} <= planned
+    assert all(rule.startswith(PRESENTATION) for rule in planned - TEXTS)
+
+
+def test_texts_of_cards_rewrite_cards(finished: Workflow) -> None:
+    finished.edit("workflow/report/agent_card.md.jinja", "A LoRA adapter", "A low-rank adapter")
+    assert finished.planned("everything").keys() == {
+        *("write_cards", "write_further_cards", "everything")
+    }
+
+
+def test_credit_s_code_reruns_trainings_and_what_follows_from_them(finished: Workflow) -> None:
+    change_code(finished.folder / LIBRARY / "method/credit.py")
+    expected = finished.planned("everything", "--forceall")
+    for rule in ("build_base_model", "warm_start_model", "play_strategies", "describe_run"):
+        del expected[rule]
+    expected |= {"play_transcripts": 2, "show_transcript": 2}  # in the third, nobody was trained
+    assert finished.planned("everything") == expected
+
+
+def test_the_order_of_keys_and_the_type_of_numbers_change_nothing(finished: Workflow) -> None:
+    config = finished.config()
+    finished.configure(backwards(config))
+    assert finished.planned("everything") == {}
+    for game in config["games"]:
+        game["training"]["reward_scale"] = float(game["training"]["reward_scale"])
+        for numbers in (game["rules"], game["warm_start"]["population"]):
+            numbers |= {k: float(v) for k, v in numbers.items() if isinstance(v, int)}
+    finished.configure(config)
+    assert finished.planned("everything") == {}
 
 
 def test_payoffs_of_a_game_rerun_that_game(finished: Workflow) -> None:
@@ -41,9 +94,8 @@ def test_payoffs_of_a_game_rerun_that_game(finished: Workflow) -> None:
     config["games"][0]["rules"]["reward"] = 4
     finished.configure(config)
     assert finished.planned() == {
-        **dict.fromkeys(
-            {"warm_start_model", "play_cross_play", "write_cards", "all"} | COMPUTED | DRAWN, 1
-        ),
+        **dict.fromkeys({"warm_start_model", "play_cross_play", "write_cards", "all"}, 1),
+        **dict.fromkeys(TABLES | FIGURES, 1),
         "train": 6,
     }
     assert not [job for job in finished.planned_jobs() if "in split" in job or "in trust" in job]
@@ -72,11 +124,6 @@ def test_a_figure_is_redrawn_alone(finished: Workflow) -> None:
     assert finished.planned() == {"fig_cross_play": 1, "all": 1}
 
 
-def test_texts_of_cards_rerun_no_training(finished: Workflow) -> None:
-    finished.edit("workflow/report/agent_card.md.jinja", "A LoRA adapter", "A low-rank adapter")
-    assert finished.planned() == {"write_cards": 1, "all": 1}
-
-
 def test_code_of_a_game_reruns_its_jobs_and_the_tokenizer(finished: Workflow) -> None:
     """The tokenizer learns from the text of all games, and all else follows from it."""
     change_code(finished.folder / LIBRARY / "agents/scripted/split.py")
@@ -85,13 +132,6 @@ def test_code_of_a_game_reruns_its_jobs_and_the_tokenizer(finished: Workflow) ->
         "warm_start_model": 3,
         "warm_start": 1,
     }
-
-
-def test_training_s_code_reruns_training(finished: Workflow) -> None:
-    change_code(finished.folder / LIBRARY / "method/credit.py")
-    planned = finished.planned()
-    assert planned["train"] == 18
-    assert "warm_start_model" not in planned
 
 
 def test_what_cross_play_evaluates_reruns_no_training(finished: Workflow) -> None:
@@ -108,9 +148,12 @@ def test_what_was_deleted_is_made_again(finished: Workflow) -> None:
     assert finished.planned() == {}
 
 
-def append(file: Path, text: str) -> None:
-    file.write_text(file.read_text() + text)
-
-
 def change_code(file: Path) -> None:
-    append(file, "\n\nCHANGED = True\n")
+    file.write_text(f"{file.read_text()}\n\nCHANGED = True\n")
+
+
+def backwards(value: Any) -> Any:
+    """The same with the keys of all mappings in the opposite order."""
+    if isinstance(value, dict):
+        return {key: backwards(value[key]) for key in reversed(value)}
+    return [backwards(each) for each in value] if isinstance(value, list) else value

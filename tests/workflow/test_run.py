@@ -37,7 +37,7 @@ def test_cards_stand_beside_their_adapters(real_run: Workflow) -> None:
     assert len(folders) == 4
 
 
-def test_the_claims_are_told_at_the_end(real_run: Workflow) -> None:
+def test_the_claims_are_printed_at_the_end(real_run: Workflow) -> None:
     results = real_run.folder / "results" / "smoke"
     end = real_run.said[real_run.said.index("(100%) done") :]
     assert (results / "tables" / "claims.txt").read_text() in end

@@ -1,11 +1,6 @@
 # Ablations: one thing of the method left out or done differently.
 
 
-def start_of_variant(wildcards):
-    """The model that a variant's training starts from."""
-    return f"<results>/{catalogue.variant_start(CONFIG, wildcards.variant)}"
-
-
 use rule train as train_variant with:
     input:
         model=start_of_variant,

@@ -18,7 +18,7 @@ rule write_cards:
         **needs("table"),
     params:
         agents=origins_of_agents(further=False),
-        code=code_of_page("write_cards.py"),
+        code=code_of_page("write_cards.py", "md"),
     message:
         "Model cards of the trained agents"
     script:
@@ -38,6 +38,6 @@ use rule write_cards as write_further_cards with:
         "<benchmarks>/further_cards.tsv"
     params:
         agents=origins_of_agents(further=True),
-        code=code_of_page("write_cards.py"),
+        code=code_of_page("write_cards.py", "md"),
     message:
         "Model cards of the agents of further experiments"

@@ -71,6 +71,11 @@ wildcard_constraints:
     pair="[^/]+",
 
 
+def made(kind):
+    """All files of a kind; see `catalogue.files`."""
+    return [f"<results>/{path}" for path in FILES[kind].values()]
+
+
 def agents(further):
     """The trained agents of the main job, or those of the further experiments."""
     return [agent for agent in TRAININGS if agent.further == further]
@@ -125,6 +130,48 @@ def opponent_of(wildcards):
     return catalogue.agent_named(CONFIG, *(wildcards[key] for key in keys), int(wildcards.seed))
 
 
+def start_of_variant(wildcards):
+    """The model that a variant's training starts from."""
+    return f"<results>/{catalogue.variant_start(CONFIG, wildcards.variant)}"
+
+
+def agents_of_transcript(wildcards):
+    """Both agents of a pair."""
+    return catalogue.transcript_agents(CONFIG, wildcards.game, wildcards.model, wildcards.pair)
+
+
+def transcript_files(suffix):
+    """All transcripts: `json`, what was said; `html`, the pages that show it."""
+    return [
+        f"<results>/{paths.TRANSCRIPT.format(game=game, model=model, pair=pair)}.{suffix}"
+        for game, model in product(GAMES, MODELS)
+        for pair in catalogue.transcripts(CONFIG, game)
+    ]
+
+
+def transcript_labels(wildcards):
+    """How the report lists a pair's transcripts."""
+    first, second = (readable(agent.name) for agent in agents_of_transcript(wildcards))
+    model = {"model": wildcards.model} if len(MODELS) > 1 else {}
+    return {"agent": first, "opponent": second, **model}
+
+
+def transcript_job(game):
+    """How many matches are played for transcripts, and how replies are sampled; which pairs there are doesn't matter."""
+    settings = transcript_settings(CONFIG, game).plain()
+    return {key: value for key, value in settings.items() if key != "pairs"}
+
+
+def inputs_of_table(name):
+    """The files that a table is made from, by argument and key."""
+    table = shown.TABLES[name]
+    files = {argument: FILES[kind] for argument, kind in table.inputs.items()}
+    if table.tables:
+        made = [name for name in table.tables if name in TABLES + FURTHER_TABLES]
+        files["tables"] = {name: f"tables/{name}.csv" for name in made}
+    return files
+
+
 def modules_of(games, agents=(), sampler="trainer"):
     """Files of the library that a job finds by name: its games, its kinds of agents, and its inference server."""
     kinds = [kind_named(game) for game in games]
@@ -160,9 +207,9 @@ def code_of_matches(of):
     )
 
 
-def code_of_page(script):
-    """The fingerprint of a script that fills in a template, and of all templates."""
-    templates = sorted(Path(workflow.basedir, "workflow", "report").glob("*.jinja"))
+def code_of_page(script, kind="html"):
+    """The fingerprint of a script that fills in a template, and of all templates of its kind: `html` or `md`."""
+    templates = sorted(Path(workflow.basedir, "workflow", "report").glob(f"*.{kind}.jinja"))
     texts = combined(path.read_text(encoding="utf-8") for path in templates)
     return f"{fingerprint(script, *modules_of(GAMES))}-{texts}"
 

@@ -1,16 +1,6 @@
 # Every table has a rule of its own name: `snakemake table_cross_play`.
 
 
-def inputs_of_table(name):
-    """The files that a table is made from, by argument and key."""
-    table = shown.TABLES[name]
-    files = {argument: FILES[kind] for argument, kind in table.inputs.items()}
-    if table.tables:
-        made = [name for name in table.tables if name in TABLES + FURTHER_TABLES]
-        files["tables"] = {name: f"tables/{name}.csv" for name in made}
-    return files
-
-
 for table in TABLES + FURTHER_TABLES:
 
     rule:

@@ -1,27 +1,6 @@
 # Matches to be read: chosen pairs of agents in every game, as files and as pages.
 
 
-def agents_of_transcript(wildcards):
-    """Both agents of a pair."""
-    return catalogue.transcript_agents(CONFIG, wildcards.game, wildcards.model, wildcards.pair)
-
-
-def transcript_files(suffix):
-    """All transcripts: `json`, what was said; `html`, the pages that show it."""
-    return [
-        f"<results>/{paths.TRANSCRIPT.format(game=game, model=model, pair=pair)}.{suffix}"
-        for game, model in product(GAMES, MODELS)
-        for pair in catalogue.transcripts(CONFIG, game)
-    ]
-
-
-def transcript_labels(wildcards):
-    """How the report lists a pair's transcripts."""
-    first, second = (readable(agent.name) for agent in agents_of_transcript(wildcards))
-    model = {"model": wildcards.model} if len(MODELS) > 1 else {}
-    return {"agent": first, "opponent": second, **model}
-
-
 rule play_transcripts:
     input:
         model=f"<results>/{paths.WARM_STARTED}",
@@ -48,12 +27,6 @@ rule play_transcripts:
         "Transcripts of {wildcards.pair} in {wildcards.game}, {wildcards.model}"
     script:
         "../scripts/transcripts.py"
-
-
-def transcript_job(game):
-    """How many matches are played for transcripts, and how replies are sampled; which pairs there are doesn't matter."""
-    settings = transcript_settings(CONFIG, game).plain()
-    return {key: value for key, value in settings.items() if key != "pairs"}
 
 
 rule show_transcript:

@@ -99,11 +99,11 @@ def tournament_games(config: Config) -> list[str]:
 
 def learners(config: Config, game: str) -> list[tuple[str, str, int]]:
     """Algorithm, opponent and seed of every training against an opponent that doesn't learn."""
-    chosen = exploitability_settings(config, game).learners.items()
+    chosen = exploitability_settings(config, game).learners
     return [
         (algorithm, opponent, seed)
-        for algorithm, opponents in chosen
-        for opponent in opponents
+        for algorithm in algorithms(config)
+        for opponent in chosen.get(algorithm, [])
         for seed in config.seeds
     ]
 

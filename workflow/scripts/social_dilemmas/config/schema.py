@@ -20,6 +20,7 @@ from pydantic import (
     StringConstraints,
     Tag,
     create_model,
+    field_validator,
 )
 
 
@@ -37,20 +38,24 @@ class Section(BaseModel):
     """Old names of keys, for a sentence that names the new one."""
 
     def plain(self) -> dict[str, Any]:
-        """The section as plain data: equal sections give equal data, whatever order and numbers were written."""
-        return _canonical(self.model_dump(mode="json"))
+        """The section as plain data, the same for equal sections: Snakemake compares texts."""
+        return self.model_dump(mode="json")
+
+    @field_validator("*")
+    @classmethod
+    def _sort_keys(cls, value: Any) -> Any:
+        return _sorted(value)
 
 
-def _canonical(value: Any) -> Any:
+def _sorted(value: Any) -> Any:
+    """The same value with the keys of mappings, and of those within, in alphabetical order."""
     if isinstance(value, dict):
-        return {key: _canonical(value[key]) for key in sorted(value)}
-    if isinstance(value, list):
-        return [_canonical(each) for each in value]
-    return value
+        return {key: _sorted(value[key]) for key in sorted(value, key=str)}
+    return [_sorted(each) for each in value] if isinstance(value, list) else value
 
 
 def whole(value: Any) -> Any:
-    """The same free-form value (such as a game's rules) with 3.0 written as 3, and keys in the order given."""
+    """The same free-form value (such as a game's rules) with 3.0 written as 3."""
     if isinstance(value, dict):
         return {key: whole(each) for key, each in value.items()}
     if isinstance(value, list):

@@ -137,7 +137,12 @@ def completed(config: Config) -> dict[str, Any]:
     for section, kind in kinds.items():
         fields = kind.model_fields.items()
         defaults = {key: field.default for key, field in fields if not field.is_required()}
-        plain = {k: v.plain() if isinstance(v, Section) else v for k, v in defaults.items()}
+        plain = {
+            key: value.model_dump(mode="json", exclude_none=True)
+            if isinstance(value, Section)
+            else value
+            for key, value in defaults.items()
+        }
         said[section] = merge(plain, said[section])
     return said
 

@@ -19,11 +19,12 @@ from torch import Tensor
 from social_dilemmas.agents.agent import Agent
 from social_dilemmas.config.settings import ROUNDING_ONLY, TrainingSettings
 from social_dilemmas.games import game_of
+from social_dilemmas.method.behaviour import OUTCOMES, summarise
 from social_dilemmas.method.credit import CREDITS, discounted_returns, leave_one_out
 from social_dilemmas.method.critic import round_states
 from social_dilemmas.method.learner import Learner
 from social_dilemmas.method.loss import add_gradients
-from social_dilemmas.method.rollout import OUTCOMES, Rollout, Rollouts, summarise
+from social_dilemmas.method.rollout import Rollout, Rollouts
 from social_dilemmas.policy.adapters import WEIGHTS, merged_adapters, save_adapter
 from social_dilemmas.policy.model import load_model, model_fingerprint
 from social_dilemmas.policy.policy import Policy

@@ -23,7 +23,7 @@ from social_dilemmas.agents.scripted.player import scripted_player
 from social_dilemmas.config.schema import WarmStart
 from social_dilemmas.games import game_of
 from social_dilemmas.games.game import SEATS, Match, Turn
-from social_dilemmas.method.rollout import seat_result, summarise
+from social_dilemmas.method.behaviour import seat_result, summarise
 from social_dilemmas.policy.log_probabilities import action_log_probabilities
 from social_dilemmas.policy.model import LanguageModel, load_model
 from social_dilemmas.policy.policy import Policy
