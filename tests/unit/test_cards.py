@@ -8,11 +8,11 @@ import torch
 from huggingface_hub import ModelCard
 from safetensors.torch import save_file
 
-from social_dilemmas.config.load import read_config
+from social_dilemmas.config.load import load_scale
 from social_dilemmas.config.settings import training_settings
 from social_dilemmas.report.publishing.cards import BaseModel, parameter_count, write_agent_card
 
-SETTINGS = training_settings(read_config("smoke"), "split", "advantage_alignment")
+SETTINGS = training_settings(load_scale("smoke"), "split", "advantage_alignment").plain()
 GAME = {"name": "split", "rounds": 10, "rules": {"quantity": 10}}
 RUN: dict[str, Any] = {"seed": 42, "game": GAME, "settings": SETTINGS, "opponent": None}
 OWN = BaseModel("results/warm_start", "0123", 12_736)

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,19 +16,20 @@ import yaml
 from huggingface_hub import ModelCard
 from peft import AutoPeftModelForCausalLM, PeftModel
 from safetensors.torch import load_file
+from tests.unit.mixed_adapters import random_policy
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-from social_dilemmas.config.load import REPOSITORY, read_config
+from social_dilemmas.config.catalogue import Trained, trainings
+from social_dilemmas.config.load import REPOSITORY, load_scale
+from social_dilemmas.config.schema import Config, Section
 from social_dilemmas.config.settings import training_settings
 from social_dilemmas.errors import UserError
 from social_dilemmas.policy import adapters
 from social_dilemmas.policy.model import load_model, model_fingerprint
-from social_dilemmas.report.publishing.agents import TrainedAgent, trained_agents
 from social_dilemmas.report.publishing.folder import publish
 
-Config = Mapping[str, Any]
-Agents = list[TrainedAgent]
+Agents = list[Trained]
 Folders = pytest.TempPathFactory
 
 LAYER = re.compile(
@@ -44,6 +44,16 @@ FILES = {
     "tables/claims.csv": "game,model,agent,opponent,claim,quantity,value,low,high,bound,aim,holds\n"
     "split,embedded,naive,itself,C1,points a round,82.5,1.0,2.0,<= 90,False,True\n",
 }
+
+
+def as_said(section: Section) -> dict[str, Any]:
+    """A section of the configuration with the keys that its file gives."""
+    said: dict[str, Any] = section.model_dump(exclude_unset=True)
+    return said
+
+
+def changed(config: Config, **sections: Any) -> Config:
+    return Config(**{**as_said(config), **sections})
 
 
 def publish_results(config: Config, results: Path) -> Path:
@@ -64,44 +74,42 @@ def logits(model: torch.nn.Module) -> Tensor:
 @pytest.fixture(scope="module")
 def config() -> Config:
     """One game, one seed, two algorithms, one ablation and a learner."""
-    config = read_config("smoke")
-    game = next(entry for entry in config["games"] if entry["name"] == "split")
+    config = load_scale("smoke")
+    split, *algorithms = map(as_said, (config.game("split"), *config.algorithms[:2]))
     variant = {"name": "no_warm_start", "start": "base"}
-    return {
-        **config,
-        "seeds": [7],
-        "games": [{**game, "exploitability": {"learners": {"naive": ["greedy"]}}}],
-        "algorithms": config["algorithms"][:2],
-        "ablations": {"algorithm": "naive", "games": ["split"], "variants": [variant]},
-    }
+    return changed(
+        config,
+        seeds=[7],
+        games=[{**split, "exploitability": {"learners": {"naive": ["greedy"]}}}],
+        algorithms=algorithms,
+        ablations={"algorithm": "naive", "games": ["split"], "variants": [variant]},
+    )
 
 
 @pytest.fixture(scope="module")
 def agents(config: Config) -> Agents:
-    return list(trained_agents(config))
+    return list(trainings(config))
 
 
 @pytest.fixture
-def of_hub(config: Config) -> dict[str, Any]:
+def of_hub(config: Config) -> Config:
     """The configuration with a model of the hub that isn't trained before its agents are."""
     hub = {"name": "embedded", "kind": "hub", "source": "someone/a-model", "revision": "abc"}
-    game = {**config["games"][0], "warm_start": {**config["games"][0]["warm_start"], "steps": 0}}
-    return {**config, "models": [hub], "games": [game]}
+    game = as_said(config.games[0])
+    game["warm_start"] = {**game.get("warm_start", {}), "steps": 0}
+    return changed(config, models=[hub], games=[game])
 
 
-def make_agent(config: Config, results: Path, agent: TrainedAgent, seed: int) -> None:
+def make_agent(config: Config, results: Path, agent: Trained, seed: int) -> None:
     """An agent of random weights, as a training leaves it."""
     base, folder = results / agent.base, results / agent.folder
-    model = adapters.attach_learner(load_model(base, "cpu"), rank=2, alpha=8, seed=seed)
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            torch.nn.init.normal_(parameter, std=0.3)
-    adapters.save_adapter(model, base, folder / "adapter")
+    policy = random_policy(base, seed=seed)
+    adapters.save_adapter(policy.model, base, folder / "adapter")
     run = {
         "seed": 7,
         "model": str(base),
-        "game": {key: config["games"][0][key] for key in ("name", "rounds", "rules")},
-        "settings": training_settings(config, "split", "naive"),
+        "game": config.game("split").entry,
+        "settings": training_settings(config, "split", "naive").plain(),
         "opponent": {"name": agent.opponent} if agent.opponent else None,
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(run))
@@ -231,7 +239,7 @@ def test_a_model_of_the_hub_is_named_and_not_copied(
 def test_a_warm_started_model_of_the_hub_is_copied(
     config: Config, of_hub: Config, results: Path
 ) -> None:
-    output = publish_results({**config, "models": of_hub["models"]}, results)
+    output = publish_results(changed(config, models=[as_said(of_hub.models[0])]), results)
     model = output / "models/warm_start/split/embedded"
     assert (model / "model.safetensors").is_file()
     for card in (model / "README.md", output / "README.md"):
