@@ -39,7 +39,7 @@ LAYER = re.compile(
 
 FILES = {
     "figures/cross_play.pdf": "a figure",
-    "tables/cross_play.csv": "game,model,agent,opponent,pairing,quantity,mean,low,high\n"
+    "tables/cross_play.csv": "game,model,agent,opponent,seed_relation,quantity,mean,low,high\n"
     "split,embedded,naive,greedy,all,payoff,81.25,1.0,2.0\n",
     "tables/claims.csv": "game,model,agent,opponent,claim,quantity,value,low,high,bound,aim,holds\n"
     "split,embedded,naive,itself,C1,points a round,82.5,1.0,2.0,<= 90,False,True\n",
