@@ -187,12 +187,12 @@ def test_invalid_replies_for_ever_are_counted_forfeits(
 def test_a_rerun_costs_nothing(make: Make) -> None:
     make.server.does(*(says(text, usage=TOKENS) for text in ("nonsense", "<B>", "<A>")))
     prices: dict[str, Any] = {"prompt_price": 2.0, "completion_price": 10.0}
-    first = ApiPlayer(ApiSettings(**make.server.player(attempts=2), **prices), make.cache)
+    first = ApiPlayer(ApiSettings(**make.server.player(attempts=2) | prices), make.cache)
     played = actions(meet(first, dilemmas(3, rounds=4)))
     cost = 13 * (10 * 2 + 2 * 10) / 1e6
     assert first.usage_record["cost"] == first.usage_record["cost_now"] == pytest.approx(cost)
     make.server.close()
-    again = ApiPlayer(ApiSettings(**make.server.player(attempts=2), **prices), make.cache)
+    again = ApiPlayer(ApiSettings(**make.server.player(attempts=2) | prices), make.cache)
     assert actions(meet(again, dilemmas(3, rounds=4))) == played
     assert again.usage_record == {
         **{"name": "remote", "model": "m", "requests": 0, "cached_responses": 13},

@@ -8,6 +8,7 @@ import axelrod
 import pandas as pd
 import pytest
 
+from social_dilemmas.agents.agent import Agent, Kind
 from social_dilemmas.agents.axelrod.kinds import (
     COOPERATORS,
     DEFECTORS,
@@ -20,10 +21,10 @@ from social_dilemmas.agents.axelrod.names import ALL, STRATEGIES, chosen_strateg
 from social_dilemmas.agents.axelrod.player import AxelrodPlayer, library_game
 from social_dilemmas.agents.play import play
 from social_dilemmas.agents.scripted.player import scripted_player
+from social_dilemmas.config.schema import Evaluation
 from social_dilemmas.errors import UserError
-from social_dilemmas.evaluation.cross_play import Agent
+from social_dilemmas.evaluation.cross_play import play_pairs
 from social_dilemmas.evaluation.strategies import kind_row, match_seed, run_strategies
-from social_dilemmas.evaluation.tournament import run_tournament
 from social_dilemmas.games import build_game, game_of
 from social_dilemmas.games.game import Turn
 from social_dilemmas.games.prisoners_dilemma import PrisonersDilemma
@@ -212,15 +213,13 @@ def test_a_tournament_has_every_agent_with_every_strategy_and_agent(
 ) -> None:
     output = tmp_path / "matches.parquet"
     names = ["Tit For Tat", "Random"]
-    run_tournament(
+    agents = [Agent("warm_start"), Agent("second")]
+    strategies = [Agent(name, Kind.AXELROD) for name in names]
+    play_pairs(
         model=base_model,
-        agents=[Agent("warm_start"), Agent("second")],
-        strategies=names,
+        pairs=[*product(agents, strategies), (agents[0], agents[1])],
         game=GAME,
-        settings={
-            **{"matches": 4, "batch": 5, "temperature": 1.0, "max_new_tokens": 6},
-            "fold_adapter": True,
-        },
+        settings=Evaluation(opponents=[], matches=4, batch=5, max_new_tokens=6),
         output=output,
     )
     table = pd.read_parquet(output)

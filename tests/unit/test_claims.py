@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 
 from social_dilemmas.agents.agent import is_learner, learner_name
 from social_dilemmas.agents.axelrod.kinds import KINDS
 from social_dilemmas.agents.scripted.player import scripted_player_names
-from social_dilemmas.config.settings import ablated
+from social_dilemmas.config.load import load_scale
+from social_dilemmas.config.settings import ablated, exploitability_settings
 from social_dilemmas.games import build_game
 from social_dilemmas.report.claims_text import format_claims
 from social_dilemmas.statistics.claims import (
@@ -103,9 +103,9 @@ def test_criteria_name_things_that_exist() -> None:
 
 
 def test_further_criteria_are_about_what_the_default_configuration_measures() -> None:
-    config = yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text())
+    config = load_scale("laptop")
     learners = {
-        game["name"]: game.get("exploitability", {}).get("learners", {}) for game in config["games"]
+        game.name: exploitability_settings(config, game.name).learners for game in config.games
     }
     for criterion in FURTHER:
         quantities = {"payoff", "payoff_opponent"} | set(build_game(criterion.game, 10).behaviours)
