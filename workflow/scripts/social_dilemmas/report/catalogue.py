@@ -138,7 +138,7 @@ TABLES = {
 
 FIGURES = {
     "learning_curves": Figure("learning_curves", ("learning_curves",)),
-    "naive_learning_curves": Figure("naive_learning_curves", ("learning_curves",)),
+    "naive_learning_curves": Figure("learning_curves", ("learning_curves",), {"naive": True}),
     "cross_play": Figure("cross_play", ("cross_play",)),
     "fingerprints": Figure("fingerprints", ("fingerprints",)),
     "proposals": Figure("proposals", ("fingerprints",)),

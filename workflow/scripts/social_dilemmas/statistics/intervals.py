@@ -1,18 +1,17 @@
 """Intervals by a bootstrap that follows how the numbers came about: training runs, then matches.
 
-Two things are random in a mean payoff: which training runs (seeds) there happen to be, and which
-matches they happened to play. So a draw first chooses runs with replacement, within each algorithm
-separately, and then matches with replacement within each chosen run. Where both players are
-trained, the runs of both are chosen (the pigeonhole bootstrap of Owen, Annals of Applied Statistics
-1, 2007). The interval holds the middle share of the means of all draws (Efron's percentile method).
+Two things are random in a mean payoff: which training runs (seeds) there happen to be, and which matches they happened
+to play. So a draw first chooses runs with replacement, within each algorithm separately, and then matches with
+replacement within each chosen run. Where both players are trained, the runs of both are chosen (the pigeonhole
+bootstrap of Owen, Annals of Applied Statistics 1, 2007). The interval holds the middle share of the means of all draws
+(Efron's percentile method).
 
-With three runs, one draw in 27 is the lowest run three times, so a 95 % interval reaches from about
-the lowest run to the highest one, widened by the noise of matches. It shows honestly how far the
-runs lie apart, but can't promise 95 % coverage of the mean over all seeds that one might have used:
-where runs differ by much more than their matches' noise, it covers that mean about three times in
-four (three normal values enclose their mean with probability 3/4). From some twenty runs on,
-coverage is close to nominal. With a single run it knows nothing of other seeds: the interval is
-over matches only, and says so (`interval_over`).
+With three runs, one draw in 27 is the lowest run three times, so a 95 % interval reaches from about the lowest run to
+the highest one, widened by the noise of matches. It shows honestly how far the runs lie apart, but can't promise 95 %
+coverage of the mean over all seeds that one might have used: where runs differ by much more than their matches' noise,
+it covers that mean about three times in four (three normal values enclose their mean with probability 3/4). From some
+twenty runs on, coverage is close to nominal. With a single run it knows nothing of other seeds: the interval is over
+matches only, and says so (`interval_over`).
 """
 
 from collections.abc import Mapping, Sequence
