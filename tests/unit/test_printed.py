@@ -12,7 +12,6 @@ from social_dilemmas.report.numbers import number, with_interval
 from social_dilemmas.report.pages.page import write_page
 from social_dilemmas.report.printed import printed
 from social_dilemmas.statistics.claims import COLUMNS
-from social_dilemmas.statistics.tables import CURVE_COLUMNS
 
 SPECIAL = r"50% of $x_1 & {a}^2 ~ #1 \input{secret} <2 ≥ 1"
 
@@ -134,12 +133,13 @@ def test_fingerprints_are_those_with_everyone() -> None:
 
 
 def test_learning_curves_end_with_their_last_tenth() -> None:
+    columns = ["model", "game", "algorithm", "seed", "iteration", "quantity", "value"]
     rows = [
         ("embedded", "split", "naive", seed, iteration, "payoff", (1 + seed) * (iteration >= 18))
         for seed in (0, 1)
         for iteration in range(20)
     ]
-    (only,) = printed("learning_curves", pd.DataFrame(rows, columns=CURVE_COLUMNS))
+    (only,) = printed("learning_curves", pd.DataFrame(rows, columns=columns))
     assert only.frame.to_numpy().tolist() == [["Split", "Naive RL", "1.50 [1.00, 2.00]"]]
 
 

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,16 +19,16 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-from social_dilemmas.config.load import REPOSITORY, read_config
+from social_dilemmas.config.catalogue import Trained, trainings
+from social_dilemmas.config.load import REPOSITORY, load_scale
+from social_dilemmas.config.schema import Config
 from social_dilemmas.config.settings import training_settings
 from social_dilemmas.errors import UserError
 from social_dilemmas.policy import adapters
 from social_dilemmas.policy.model import load_model, model_fingerprint
-from social_dilemmas.report.publishing.agents import TrainedAgent, trained_agents
 from social_dilemmas.report.publishing.folder import publish
 
-Config = Mapping[str, Any]
-Agents = list[TrainedAgent]
+Agents = list[Trained]
 Folders = pytest.TempPathFactory
 
 LAYER = re.compile(
@@ -39,7 +38,7 @@ LAYER = re.compile(
 
 FILES = {
     "figures/cross_play.pdf": "a figure",
-    "tables/cross_play.csv": "game,model,agent,opponent,pairing,quantity,mean,low,high\n"
+    "tables/cross_play.csv": "game,model,agent,opponent,seed_relation,quantity,mean,low,high\n"
     "split,embedded,naive,greedy,all,payoff,81.25,1.0,2.0\n",
     "tables/claims.csv": "game,model,agent,opponent,claim,quantity,value,low,high,bound,aim,holds\n"
     "split,embedded,naive,itself,C1,points a round,82.5,1.0,2.0,<= 90,False,True\n",
@@ -64,32 +63,35 @@ def logits(model: torch.nn.Module) -> Tensor:
 @pytest.fixture(scope="module")
 def config() -> Config:
     """One game, one seed, two algorithms, one ablation and a learner."""
-    config = read_config("smoke")
-    game = next(entry for entry in config["games"] if entry["name"] == "split")
+    said = load_scale("smoke").model_dump(exclude_unset=True)
+    game = next(entry for entry in said["games"] if entry["name"] == "split")
+    game["exploitability"] = {"learners": {"naive": ["greedy"]}}
     variant = {"name": "no_warm_start", "start": "base"}
-    return {
-        **config,
-        "seeds": [7],
-        "games": [{**game, "exploitability": {"learners": {"naive": ["greedy"]}}}],
-        "algorithms": config["algorithms"][:2],
-        "ablations": {"algorithm": "naive", "games": ["split"], "variants": [variant]},
-    }
+    ablations = {"algorithm": "naive", "games": ["split"], "variants": [variant]}
+    said |= {"seeds": [7], "games": [game], "ablations": ablations}
+    return Config.model_validate({**said, "algorithms": said["algorithms"][:2]})
 
 
 @pytest.fixture(scope="module")
 def agents(config: Config) -> Agents:
-    return list(trained_agents(config))
+    return list(trainings(config))
+
+
+def with_hub(config: Config, **warm_start: int) -> Config:
+    """The configuration with a model of the hub and these settings of its warm start."""
+    said = config.model_dump(exclude_unset=True)
+    said["games"][0].setdefault("warm_start", {}).update(warm_start)
+    hub = {"name": "embedded", "kind": "hub", "source": "someone/a-model", "revision": "abc"}
+    return Config.model_validate({**said, "models": [hub]})
 
 
 @pytest.fixture
-def of_hub(config: Config) -> dict[str, Any]:
-    """The configuration with a model of the hub that isn't trained before its agents are."""
-    hub = {"name": "embedded", "kind": "hub", "source": "someone/a-model", "revision": "abc"}
-    game = {**config["games"][0], "warm_start": {**config["games"][0]["warm_start"], "steps": 0}}
-    return {**config, "models": [hub], "games": [game]}
+def of_hub(config: Config) -> Config:
+    """With a model that isn't trained before its agents are."""
+    return with_hub(config, steps=0)
 
 
-def make_agent(config: Config, results: Path, agent: TrainedAgent, seed: int) -> None:
+def make_agent(config: Config, results: Path, agent: Trained, seed: int) -> None:
     """An agent of random weights, as a training leaves it."""
     base, folder = results / agent.base, results / agent.folder
     model = adapters.attach_learner(load_model(base, "cpu"), rank=2, alpha=8, seed=seed)
@@ -100,8 +102,8 @@ def make_agent(config: Config, results: Path, agent: TrainedAgent, seed: int) ->
     run = {
         "seed": 7,
         "model": str(base),
-        "game": {key: config["games"][0][key] for key in ("name", "rounds", "rules")},
-        "settings": training_settings(config, "split", "naive"),
+        "game": config.games[0].model_dump(mode="json", include={"name", "rounds", "rules"}),
+        "settings": training_settings(config, "split", "naive").model_dump(mode="json"),
         "opponent": {"name": agent.opponent} if agent.opponent else None,
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(run))
@@ -223,15 +225,13 @@ def test_a_model_of_the_hub_is_named_and_not_copied(
     for agent in agents:
         adapter = output / "adapters" / agent.folder
         settings = adapter_settings(adapter)
-        found = settings["base_model_name_or_path"], settings["revision"]
-        assert found == ("someone/a-model", "abc")
+        assert settings["base_model_name_or_path"] == "someone/a-model"
+        assert settings["revision"] == "abc"
         assert f'"fingerprint": "{fingerprint}"' in (adapter / "base_model.json").read_text()
 
 
-def test_a_warm_started_model_of_the_hub_is_copied(
-    config: Config, of_hub: Config, results: Path
-) -> None:
-    output = publish_results({**config, "models": of_hub["models"]}, results)
+def test_a_warm_started_model_of_the_hub_is_copied(config: Config, results: Path) -> None:
+    output = publish_results(with_hub(config), results)
     model = output / "models/warm_start/split/embedded"
     assert (model / "model.safetensors").is_file()
     for card in (model / "README.md", output / "README.md"):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from social_dilemmas.report.catalogue import TABLES, Table, resolve
+from social_dilemmas.report.catalogue import TABLES
 from social_dilemmas.report.names import game_title, in_order, readable
 from social_dilemmas.report.numbers import NONE, number, with_interval
 from social_dilemmas.statistics import tables
@@ -40,7 +40,7 @@ def printed(name: str, table: pd.DataFrame) -> list[PrintedTable]:
         name: name of the table, that of its file.
         table: a tidy table.
     """
-    printer = resolve(TABLES.get(name, Table("", "")).printer)
+    printer = globals()[TABLES[name].printer] if name in TABLES else rows
     models = list(table["model"].unique()) if "model" in table else []
     if len(models) < 2:
         return list(printer(title_of(name), table))

@@ -2,11 +2,11 @@
 
 C1: naive learning ends in greedy play. C2: it exploits opponents that don't learn; how much more it gets than the
 frozen warm-started agent carries the claim, with its whole interval. C3: Advantage Alignment reaches high payoffs
-together, still isn't exploited, and answers a defection. Sum of
-rewards is the contrast: it reaches high payoffs and is exploited. C4: against a frozen agent that was trained with
-Advantage Alignment, naive learning ends in cooperation, as that is the best response; against one that was trained on
-the sum of rewards it ends in exploitation. C5: the group-relative baseline and the buffer of past agents each matter:
-the change of payoffs with or without them isn't zero, with its whole interval.
+together, still isn't exploited, and answers a defection. Sum of rewards is the contrast: it reaches high payoffs and is
+exploited. C4: against a frozen agent that was trained with Advantage Alignment, naive learning ends in cooperation, as
+that is the best response; against one that was trained on the sum of rewards it ends in exploitation. C5: the
+group-relative baseline and the buffer of past agents each matter: the change of payoffs with or without them isn't
+zero, with its whole interval.
 
 C6: Trust-and-Split needs honest messages to reach high welfare. A player sees only its own hand, and every hand is the
 upper one as often as the lower one. Without information about the other's hand, what it asks for can't depend on who
@@ -140,13 +140,12 @@ def judge(tables: Iterable[pd.DataFrame], criteria: pd.DataFrame) -> pd.DataFram
     ends = rows[["value", "low", "high"]]
     within = ends.sub(rows["bound"], axis=0).mul(sign, axis=0) <= 0
     whole = within["low"] & within["high"]
-    pairs = zip(rows["game"], rows["quantity"], strict=True)
     rows = rows.assign(
         aim=rows["kind"].str.contains("aim"),
         holds=within["value"].where(~rows["kind"].str.contains("whole"), whole),
         interval_holds=whole,
-        bound=rows["side"] + " " + rows["bound"].map("{:g}".format),
-        quantity=[quantity_words(*pair) for pair in pairs],
+        bound=[f"{row.side} {row.bound:g}" for row in rows.itertuples()],
+        quantity=[quantity_words(row.game, row.quantity) for row in rows.itertuples()],
     )
     return rows[COLUMNS]
 

@@ -6,7 +6,7 @@ say with few seeds.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +76,7 @@ def cross_play(matches: Mapping[Source, Path]) -> pd.DataFrame:
     Returns:
         Columns as `fingerprints`; `quantity` is one of `PAYOFFS`.
     """
-    return pd.concat(
-        [summary(source, pd.read_parquet(path), PAYOFFS) for source, path in matches.items()],
-        ignore_index=True,
-    )
+    return _summaries(matches, lambda frame: (frame, PAYOFFS))
 
 
 def fingerprints(matches: Mapping[Source, Path]) -> pd.DataFrame:
@@ -97,11 +94,7 @@ def fingerprints(matches: Mapping[Source, Path]) -> pd.DataFrame:
         Columns model, game, agent, opponent, seed_relation (`SAME_SEED` and `OTHER_SEED` for an agent with itself only,
         or `ALL_SEEDS`), quantity, and the attributes of `intervals.Interval`.
     """
-    parts = []
-    for source, path in matches.items():
-        frame = pd.read_parquet(path)
-        parts.append(summary(source, frame, _behaviours(frame), pool=True))
-    return pd.concat(parts, ignore_index=True)
+    return _summaries(matches, lambda frame: (frame, _behaviours(frame)), pool=True)
 
 
 def exploitability(matches: Mapping[Source, Path]) -> pd.DataFrame:
@@ -117,18 +110,14 @@ def exploitability(matches: Mapping[Source, Path]) -> pd.DataFrame:
         Columns as `fingerprints`; the agents are learners (`agents.agent.learner_name`); `quantity` is one of
         `PAYOFFS`, `payoff_gap` (what the learner gets more than its opponent), or a behaviour.
     """
-    parts = []
-    for source, path in matches.items():
-        frame = pd.read_parquet(path)
-        chosen = [*PAYOFFS, PAYOFF_GAP, *_behaviours(frame)]
-        frame = frame[[is_learner(str(agent)) for agent in frame["agent"]]]
-        frame = frame.assign(
-            payoff_gap=frame[PAYOFF] - frame[PAYOFF_OPPONENT],
-            opponent_seed=FIXED,
-            match=frame["match"] // 2,
-        )
-        parts.append(summary(source, frame, chosen))
-    return pd.concat(parts, ignore_index=True)
+
+    def learned(frame: pd.DataFrame) -> tuple[pd.DataFrame, Sequence[str]]:
+        own = frame[[is_learner(str(agent)) for agent in frame["agent"]]]
+        gap = own[PAYOFF] - own[PAYOFF_OPPONENT]
+        own = own.assign(payoff_gap=gap, opponent_seed=FIXED, match=own["match"] // 2)
+        return own, [*PAYOFFS, PAYOFF_GAP, *_behaviours(frame)]
+
+    return _summaries(matches, learned)
 
 
 def ablations(
@@ -198,13 +187,10 @@ def summary(
 
     Args:
         source: game and model of the matches.
-        frame: columns agent, agent_seed, opponent, opponent_seed, match, and the quantities.
-        quantities: the quantities.
-        pool: add the matches against all opponents together (`EVERYONE`).
+        frame: columns `PAIR`, match, and the quantities.
+        quantities: what to summarise.
+        pool: also take the matches against all opponents together (`EVERYONE`).
         stream: names of the intervals' random stream; those of key columns stand for their values.
-
-    Returns:
-        Columns as `fingerprints`.
     """
     game, model = source
     rows = []
@@ -214,6 +200,20 @@ def summary(
         names = [keys.get(name, name) for name in stream or (*keys, *quantities)]
         rows += interval_rows(keys, quantities, samples, names)
     return pd.DataFrame(rows)
+
+
+def _summaries(
+    matches: Mapping[Source, Path],
+    choose: Callable[[pd.DataFrame], tuple[pd.DataFrame, Sequence[str]]],
+    *,
+    pool: bool = False,
+) -> pd.DataFrame:
+    """`summary` of the chosen matches and quantities of each file."""
+    parts = [
+        summary(source, *choose(pd.read_parquet(path)), pool=pool)
+        for source, path in matches.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
 
 
 def _curves(metrics: Mapping[Any, Path], keys: list[str]) -> pd.DataFrame:

@@ -1,16 +1,24 @@
-"""Quantities over the course of training: the mean over seeds, and how far the seeds lie apart."""
+"""Quantities over the course of training: the mean over seeds, and how far the seeds lie apart.
+
+Payoffs, by algorithm or for naive RL by base model, are drawn next to those of greedy and of welfare-optimal play.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from social_dilemmas.report.figures import style
+from social_dilemmas.report.figures.panels import draw_reference, grid
+from social_dilemmas.report.names import in_order
+from social_dilemmas.statistics.references import OPTIMAL, references
 
 MEAN, LOWEST, HIGHEST = "mean over seeds", "lowest seed", "highest seed"
-KEYS = ["model", "game", "algorithm", "iteration"]
+REFERENCE = "reference"  # the line of payoffs that curves are compared with
+NAIVE = "naive"
 
 
 def summarise(curves: pd.DataFrame, quantity: str) -> pd.DataFrame:
@@ -23,12 +31,59 @@ def summarise(curves: pd.DataFrame, quantity: str) -> pd.DataFrame:
         Iterations in which nothing was observed are left out.
     """
     rows = curves[curves["quantity"] == quantity].dropna(subset="value")
-    by_iteration = rows.groupby(KEYS, sort=False)["value"]
+    keys = ["model", "game", "algorithm", "iteration"]
+    by_iteration = rows.groupby(keys, sort=False)["value"]
     parts = [rows.assign(line="seed " + rows["seed"].astype(str))]
     for line, statistic in ((MEAN, "mean"), (LOWEST, "min"), (HIGHEST, "max")):
         parts.append(by_iteration.agg(statistic).reset_index().assign(line=line))
     columns = ["model", "game", "algorithm", "line", "iteration", "value"]
     return pd.concat(parts, ignore_index=True)[columns]
+
+
+def table(curves: pd.DataFrame, quantity: str = "payoff", naive: bool = False) -> pd.DataFrame:
+    """Columns as from `summarise`. Payoffs also have references: their line is "reference", they have no iteration, and
+    their name is the algorithm. For naive RL there is no column algorithm, and the name is the model.
+    """
+    shown = summarise(curves[curves["algorithm"] == NAIVE] if naive else curves, quantity)
+    if quantity != "payoff":
+        return shown
+    names = {"reference": "model" if naive else "algorithm", "payoff": "value"}
+    lines = references(shown["game"].unique()).rename(columns=names).assign(line=REFERENCE)
+    if naive:
+        shown = shown.drop(columns="algorithm")[["game", "model", "line", "iteration", "value"]]
+    else:
+        lines = shown[["model", "game"]].drop_duplicates().merge(lines)
+    return pd.concat([shown, lines], ignore_index=True)
+
+
+@style.in_style
+def draw(table: pd.DataFrame) -> Figure:
+    """One panel per game, and by algorithm a row of panels per model; a single base model looks like naive RL."""
+    is_reference = table["line"] == REFERENCE
+    label = "Payoff per round (points)" if is_reference.any() else "Share of rounds"
+    row = 2.1 if is_reference.any() else 1.8
+    if "algorithm" in table:
+        algorithms = in_order(table.loc[~is_reference, "algorithm"])
+    else:
+        models, row = sorted(table.loc[~is_reference, "model"].unique()), 1.95
+        algorithms = [NAIVE] if len(models) == 1 else models
+        names = dict(zip(models, algorithms, strict=True))
+        table = table.assign(algorithm=table["model"].replace(names), model="")
+
+    def panel(axis: Axes, game: str, rows: pd.DataFrame) -> None:
+        drawn = rows["line"] == REFERENCE
+        draw_curves(axis, rows[~drawn], algorithms)
+        for name, payoff in rows[drawn].set_index("algorithm")["value"].items():
+            draw_reference(axis, payoff, str(name), above=name == OPTIMAL)
+        if drawn.any():
+            axis.margins(y=0.12)  # room for the names
+        else:
+            top = max(1.1 * rows["value"].max(), 0.1)
+            axis.set_ylim(-0.01 * top, top)  # a line at 0 is fully visible
+
+    figure = grid(table, panel, row=row, label=label)
+    style.legend(figure, algorithms, lines=True)
+    return figure
 
 
 def draw_curves(

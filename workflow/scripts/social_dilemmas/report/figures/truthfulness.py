@@ -3,8 +3,8 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from social_dilemmas.report.figures import style
 from social_dilemmas.report.figures import panels as shared
+from social_dilemmas.report.figures import style
 from social_dilemmas.report.figures.curves import draw_curves, summarise
 from social_dilemmas.report.names import in_order, readable
 from social_dilemmas.statistics.tables import EVERYONE, ITSELF, as_reported, is_scripted
