@@ -16,6 +16,7 @@ import yaml
 from huggingface_hub import ModelCard
 from peft import AutoPeftModelForCausalLM, PeftModel
 from safetensors.torch import load_file
+from tests.unit.mixed_adapters import random_policy
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
@@ -94,11 +95,8 @@ def of_hub(config: Config) -> Config:
 def make_agent(config: Config, results: Path, agent: Trained, seed: int) -> None:
     """An agent of random weights, as a training leaves it."""
     base, folder = results / agent.base, results / agent.folder
-    model = adapters.attach_learner(load_model(base, "cpu"), rank=2, alpha=8, seed=seed)
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            torch.nn.init.normal_(parameter, std=0.3)
-    adapters.save_adapter(model, base, folder / "adapter")
+    policy = random_policy(base, seed=seed)
+    adapters.save_adapter(policy.model, base, folder / "adapter")
     run = {
         "seed": 7,
         "model": str(base),
