@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -22,11 +23,12 @@ MAIN, FURTHER = CRITERIA[~IS_FURTHER], CRITERIA[IS_FURTHER]
 COMMON = {"payoff", "payoff_opponent", "welfare_share"}
 TRAINED = {"naive", "sum_of_rewards", "advantage_alignment"}
 
+ALIGNMENT = "advantage_alignment"
 MEASURED: list[Row] = [
     ("prisoners_dilemma", "naive", "naive", "same seed", "payoff", 1.05, 1.0, 1.2),
     ("prisoners_dilemma", "naive", "naive", "all", "payoff", 3.0, 3.0, 3.0),
-    ("prisoners_dilemma", *["advantage_alignment"] * 2, "same seed", "payoff", 2.5, 2.4, 2.7),
-    ("prisoners_dilemma", "advantage_alignment", "always_b", "all", "payoff", 0.9, 0.86, 0.95),
+    ("prisoners_dilemma", ALIGNMENT, ALIGNMENT, "same seed", "payoff", 2.5, 2.4, 2.7),
+    ("prisoners_dilemma", ALIGNMENT, "always_b", "all", "payoff", 0.9, 0.86, 0.95),
 ]
 
 
@@ -67,11 +69,11 @@ def test_only_games_that_were_played_have_rows_and_every_model_its_own() -> None
 
 
 def test_criteria_name_things_that_the_main_job_measures() -> None:
-    for one in MAIN.itertuples():
-        assert one.agent in TRAINED
-        assert one.opponent in {"itself", "everyone", *scripted_player_names(one.game)}
-        assert one.quantity in COMMON | set(build_game(one.game, 10).behaviours)
-        assert "whole" not in one.kind
+    for one in MAIN.to_dict("records"):
+        assert one["agent"] in TRAINED
+        assert one["opponent"] in {"itself", "everyone", *scripted_player_names(one["game"])}
+        assert one["quantity"] in COMMON | set(build_game(one["game"], 10).behaviours)
+        assert "whole" not in one["kind"]
     assert set(CRITERIA["claim"]) == CLAIMS.keys()
     assert set(CRITERIA["side"]) == {"<=", ">="}
     kinds = {word for kind in CRITERIA["kind"] for word in kind.split("+")}
@@ -80,21 +82,21 @@ def test_criteria_name_things_that_the_main_job_measures() -> None:
 
 def test_further_criteria_are_about_what_the_default_configuration_measures() -> None:
     config = load_scale("laptop")
-    for one in FURTHER.itertuples():
-        quantities = COMMON | set(build_game(one.game, 10).behaviours)
-        if is_learner(one.agent):
-            assert one.agent == learner_name("naive")
-            assert one.opponent in exploitability_settings(config, one.game).learners["naive"]
+    for one in FURTHER.to_dict("records"):
+        quantities = COMMON | set(build_game(one["game"], 10).behaviours)
+        if is_learner(one["agent"]):
+            assert one["agent"] == learner_name("naive")
+            assert one["opponent"] in exploitability_settings(config, one["game"]).learners["naive"]
             quantities |= {"payoff_gap"}
-        elif one.quantity == "payoff_change":
-            assert (one.game, one.agent) in ablated(config)
-            assert one.opponent in {"itself", *scripted_player_names(one.game)}
+        elif one["quantity"] == "payoff_change":
+            assert (one["game"], one["agent"]) in ablated(config)
+            assert one["opponent"] in {"itself", *scripted_player_names(one["game"])}
             quantities = {"payoff_change"}
         else:
-            assert one.agent in TRAINED
-            assert one.opponent in KINDS
-            assert one.game == "prisoners_dilemma"
-        assert one.quantity in quantities
+            assert one["agent"] in TRAINED
+            assert one["opponent"] in KINDS
+            assert one["game"] == "prisoners_dilemma"
+        assert one["quantity"] in quantities
 
 
 @pytest.mark.parametrize("side", ["<=", ">="])
@@ -186,7 +188,7 @@ def test_games_that_no_claim_is_about_leave_an_empty_table() -> None:
 
 def test_terminal_text_is_narrow_and_says_what_failed() -> None:
     names = ["game", "agent", "opponent", "quantity"]
-    numbers = {"seed_relation": "all", "mean": 100.25, "low": 99.75, "high": 101.55}
+    numbers: dict[str, Any] = {"seed_relation": "all", "mean": 100.25, "low": 99.75, "high": 101.55}
     everything = CRITERIA[names].assign(model="embedded", **numbers)
     text = format_claims(judged(table(MEASURED)))
     for each in (text, format_claims(judge([everything], CRITERIA))):

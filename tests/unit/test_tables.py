@@ -34,8 +34,9 @@ def cell(
 ) -> pd.Series:
     """The one row of the table that is asked for."""
     keys = ["quantity", "agent", "opponent", "seed_relation"]
-    (row,) = table.set_index(keys).loc[[(quantity, agent, opponent, relation)]].iloc
-    return row
+    rows = table.set_index(keys).loc[[(quantity, agent, opponent, relation)]]
+    assert len(rows) == 1
+    return rows.iloc[0]
 
 
 def test_learning_curves_are_tidy_and_hold_no_times(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ this file, so it imports nothing heavy and names functions such as "statistics.t
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pkgutil import resolve_name
 from typing import Any
 
 
@@ -20,6 +19,7 @@ class Table:
         inputs: arguments of the function, each with the kind of the files that it gets, by their keys; the rules know
             where the files of a kind lie.
         tables: tables that the function gets as its argument `tables`, if the configuration asks for them.
+        data: files that its module reads, as paths below the library.
         printer: function of `report.printed` that prints it.
         text: turns it into a text for a terminal, if it needs one.
     """
@@ -28,6 +28,7 @@ class Table:
     title: str
     inputs: Mapping[str, str] = field(default_factory=dict)
     tables: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
     printer: str = "rows"
     text: str | None = None
 
@@ -36,6 +37,11 @@ class Table:
         """The modules that make it, as paths below the library."""
         names = [name.partition(":")[0] for name in (self.function, self.text) if name]
         return [f"{name.replace('.', '/')}.py" for name in names]
+
+    @property
+    def files(self) -> list[str]:
+        """The modules, and the data that they read."""
+        return [*self.modules, *self.data]
 
 
 @dataclass(frozen=True)
@@ -55,11 +61,6 @@ class Figure:
     def modules(self) -> list[str]:
         """The module that draws it, as a path below the library."""
         return [f"report/figures/{self.module}.py"]
-
-
-def resolve(name: str) -> Any:
-    """The function of this name."""
-    return resolve_name(f"social_dilemmas.{name}")
 
 
 TABLES = {
@@ -85,6 +86,7 @@ TABLES = {
         "statistics.claims:claims",
         "The paper's claims and what was measured",
         tables=("cross_play", "fingerprints"),
+        data=("statistics/criteria.csv",),
         printer="claims",
         text="report.claims_text:format_claims",
     ),
@@ -127,6 +129,7 @@ TABLES = {
             *("cross_play", "fingerprints", "exploitability", "ablations"),
             "tournament_by_opponent",
         ),
+        data=("statistics/criteria.csv",),
         printer="claims",
         text="report.claims_text:format_claims",
     ),

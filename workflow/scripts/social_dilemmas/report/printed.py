@@ -78,7 +78,6 @@ def claims(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
 def cross_play(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
     """A matrix for each game: opponents down, agents that aren't scripted across."""
     rows = tables.as_reported(table[table["quantity"] == "payoff"])
-    rows = rows.sort_values("opponent", key=lambda names: names.map(in_order(names).index))
     words = "points a round of agents (columns) with opponents"
     return _by_game(rows, {"opponent": "Opponent"}, words)
 
@@ -147,6 +146,8 @@ def rows(title: str, table: pd.DataFrame, label: str = "") -> Iterator[PrintedTa
 def _by_game(table: pd.DataFrame, columns: Mapping[str, str], words: str) -> Iterator[PrintedTable]:
     """The rows as a matrix for each game, with agents that aren't scripted across."""
     for game, part in table.groupby("game", sort=False):
+        if "opponent" in columns:
+            part = part.set_index("opponent").loc[in_order(part["opponent"])].reset_index()
         agents = in_order(part.loc[~tables.is_scripted(part, "agent"), "agent"])
         frame = _wide(part, columns, {agent: readable(agent) for agent in agents}, "agent")
         yield PrintedTable(f"{game_title(str(game))}: {words}{INTERVAL}", str(game), frame)
@@ -160,7 +161,7 @@ def _wide(
 ) -> pd.DataFrame:
     """Rows in order of appearance; a column for each of these values of the column `across`."""
     keys = list({"game": "", **columns})
-    cells = table.assign(cell=_texts(table, "mean"))
+    cells = table.assign(cell=texts(table, "mean"))
     order = pd.MultiIndex.from_frame(table[keys].drop_duplicates())
     wide = cells.pivot(index=keys, columns=across, values="cell").reindex(order)
     wide = wide.fillna(NONE).reset_index()
@@ -171,7 +172,7 @@ def _wide(
 def _cells(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
     """These columns as texts, under their headings."""
     cells = {
-        heading + INTERVAL * bool(_ends(table, column)): _texts(table, column)
+        heading + INTERVAL * bool(_ends(table, column)): texts(table, column)
         for column, heading in columns.items()
     }
     return pd.DataFrame(cells, index=table.index)
@@ -184,7 +185,8 @@ def _ends(table: pd.DataFrame, column: str) -> list[str]:
     return ends if set(ends) <= set(table) else []
 
 
-def _texts(table: pd.DataFrame, column: str) -> list[str]:
+def texts(table: pd.DataFrame, column: str) -> list[str]:
+    """The cells of a column, with intervals where the table has them."""
     if ends := _ends(table, column):
         return [with_interval(*row) for row in table[[column, *ends]].itertuples(index=False)]
     if column == "quantity" and "game" in table:

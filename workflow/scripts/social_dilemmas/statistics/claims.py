@@ -21,7 +21,6 @@ pooled over all matches of the cross-play, with scripted players too, so that ev
 """
 
 from collections.abc import Iterable, Mapping
-from io import StringIO
 from pathlib import Path
 
 import pandas as pd
@@ -43,57 +42,7 @@ COLUMNS += ["bound", "aim", "holds", "interval_holds"]
 KEYS = ["model", "game", "agent", "opponent", "quantity"]
 
 
-TABLE = """\
-claim game              agent               opponent                 quantity             side bound kind
-C1    prisoners_dilemma naive               itself                   payoff               <=   1.15  -
-C1    split             naive               itself                   welfare_share        <=   0.68  -
-C1    trust_and_split   naive               itself                   payoff               <=   29    -
-C2    prisoners_dilemma naive_learner       warm_start               payoff_gap           >=   0     whole+further
-C2    split             naive_learner       warm_start               payoff_gap           >=   0     whole+further
-C2    trust_and_split   naive_learner       warm_start               payoff_gap           >=   0     whole+further
-C3    prisoners_dilemma advantage_alignment itself                   payoff               >=   2.6   -
-C3    prisoners_dilemma advantage_alignment always_b                 payoff               >=   0.85  -
-C3    prisoners_dilemma advantage_alignment everyone                 cooperation_after_CC >=   0.95  -
-C3    prisoners_dilemma advantage_alignment everyone                 cooperation_after_CD <=   0.1   -
-C3    prisoners_dilemma advantage_alignment everyone                 cooperation_after_DC >=   0.8   aim
-C3    prisoners_dilemma advantage_alignment tit_for_tat_like         cooperation          >=   0.85  further
-C3    prisoners_dilemma advantage_alignment defectors                payoff               >=   0.85  further
-C3    prisoners_dilemma sum_of_rewards      itself                   payoff               >=   2.9   -
-C3    prisoners_dilemma sum_of_rewards      always_b                 payoff               <=   0.3   -
-C3    split             advantage_alignment itself                   welfare_share        >=   0.9   -
-C3    split             advantage_alignment greedy                   payoff               >=   79    -
-C3    split             advantage_alignment welfare_maximising       payoff_opponent      >=   115   -
-C3    split             sum_of_rewards      itself                   welfare_share        >=   0.97  -
-C3    split             sum_of_rewards      greedy                   payoff               <=   75    -
-C3    trust_and_split   advantage_alignment itself                   payoff               >=   42    -
-C3    trust_and_split   advantage_alignment greedy                   payoff               >=   26    -
-C3    trust_and_split   advantage_alignment welfare_maximising       payoff               >=   45    -
-C3    trust_and_split   advantage_alignment welfare_maximising       payoff_opponent      >=   44    -
-C3    trust_and_split   sum_of_rewards      itself                   payoff               >=   46    -
-C3    trust_and_split   sum_of_rewards      greedy                   payoff               <=   26    -
-C4    prisoners_dilemma naive_learner       advantage_alignment      payoff               >=   2.6   further
-C4    prisoners_dilemma naive_learner       advantage_alignment      payoff_opponent      >=   2.6   further
-C4    prisoners_dilemma naive_learner       sum_of_rewards           payoff               >=   4.5   further
-C4    prisoners_dilemma naive_learner       sum_of_rewards           payoff_opponent      <=   0.6   further
-C4    trust_and_split   naive_learner       advantage_alignment      payoff               >=   42    further
-C4    trust_and_split   naive_learner       advantage_alignment      payoff_opponent      >=   42    further
-C5    prisoners_dilemma no_buffer           always_b                 payoff_change        <=   0     whole+further
-C5    trust_and_split   no_group_baseline   itself                   payoff_change        <=   0     whole+further
-C5    trust_and_split   no_group_baseline   greedy                   payoff_change        <=   0     whole+further
-C5    trust_and_split   with_buffer         itself                   payoff_change        >=   0     whole+further
-C5    trust_and_split   with_buffer         greedy                   payoff_change        >=   0     whole+further
-C6    trust_and_split   naive               itself                   welfare_share        <=   0.58  -
-C6    trust_and_split   advantage_alignment itself                   welfare_share        >=   0.84  -
-C6    trust_and_split   advantage_alignment itself                   coins_upper_hand     >=   8     -
-C6    trust_and_split   advantage_alignment itself                   coins_lower_hand     <=   2     -
-C6    trust_and_split   advantage_alignment itself                   truthfulness         >=   0.9   -
-C6    trust_and_split   sum_of_rewards      itself                   welfare_share        >=   0.92  -
-C6    trust_and_split   sum_of_rewards      itself                   coins_upper_hand     >=   8     -
-C6    trust_and_split   sum_of_rewards      itself                   coins_lower_hand     <=   1     -
-C6    trust_and_split   sum_of_rewards      itself                   truthfulness         >=   0.9   -
-C6    trust_and_split   sum_of_rewards      welfare_maximising_lying welfare_share        <=   0.55  aim
-"""
-CRITERIA = pd.read_csv(StringIO(TABLE), sep=r"\s+")
+CRITERIA = pd.read_csv(Path(__file__).with_name("criteria.csv"))
 """The numbers that carry the claims, and the bounds that count as shown, in the order in which they are listed.
 
 Columns: claim (a key of `CLAIMS`), game, agent (whose number it is), opponent (`ITSELF` in self-play, `EVERYONE` for
@@ -140,12 +89,15 @@ def judge(tables: Iterable[pd.DataFrame], criteria: pd.DataFrame) -> pd.DataFram
     ends = rows[["value", "low", "high"]]
     within = ends.sub(rows["bound"], axis=0).mul(sign, axis=0) <= 0
     whole = within["low"] & within["high"]
+    pairs = zip(rows["game"], rows["quantity"], strict=True)
     rows = rows.assign(
         aim=rows["kind"].str.contains("aim"),
         holds=within["value"].where(~rows["kind"].str.contains("whole"), whole),
         interval_holds=whole,
-        bound=[f"{row.side} {row.bound:g}" for row in rows.itertuples()],
-        quantity=[quantity_words(row.game, row.quantity) for row in rows.itertuples()],
+        bound=[
+            f"{side} {bound:g}" for side, bound in zip(rows["side"], rows["bound"], strict=True)
+        ],
+        quantity=[quantity_words(*pair) for pair in pairs],
     )
     return rows[COLUMNS]
 

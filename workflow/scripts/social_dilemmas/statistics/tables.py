@@ -7,6 +7,7 @@ say with few seeds.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pandas as pd
 
 from social_dilemmas.agents.agent import WARM_START, is_learner
 from social_dilemmas.agents.scripted.player import scripted_player_names
-from social_dilemmas.statistics.intervals import Run, Sample, interval_rows
+from social_dilemmas.statistics.intervals import Run, Sample, bootstrap_intervals
 from social_dilemmas.statistics.quantities import PAYOFF, PAYOFF_GAP, PAYOFF_OPPONENT, PAYOFFS
 
 RELATION = "seed_relation"
@@ -198,7 +199,9 @@ def summary(
         keys = {"model": model, "game": game, "agent": agent, "opponent": opponent}
         keys[RELATION] = relation
         names = [keys.get(name, name) for name in stream or (*keys, *quantities)]
-        rows += interval_rows(keys, quantities, samples, names)
+        intervals = bootstrap_intervals(samples, stream=names)
+        for quantity, interval in zip(quantities, intervals, strict=True):
+            rows.append({**keys, "quantity": quantity, **asdict(interval)})
     return pd.DataFrame(rows)
 
 

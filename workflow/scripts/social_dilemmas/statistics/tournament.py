@@ -9,6 +9,7 @@ run and another repetition would change, not what other opponents would: the fie
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,7 +51,13 @@ def ranking(
             for name, column in RANKS.items()
         }
         kind = table["agent"].map(_kinds(kinds[game])).fillna("")
-        facts = {"model": model, "game": game, "entrants": len(table), "kind": kind, **places}
+        facts: dict[str, Any] = {
+            "model": model,
+            "game": game,
+            "entrants": len(table),
+            "kind": kind,
+            **places,
+        }
         parts.append(table.assign(**facts)[COLUMNS])
     return pd.concat(parts, ignore_index=True)
 

@@ -1,5 +1,7 @@
 """What it costs to leave a part of the method out, or to do it differently."""
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -62,7 +64,7 @@ def _draw_panel(axis: Axes, rows: pd.DataFrame, variants: list[str]) -> None:
             low, high = point[["low", "high"]].to_numpy()[0]
             axis.axvspan(low, high, color=colour, alpha=0.13, lw=0)
         filled = agent in standards or bool(point["matters"].iloc[0])
-        look = {
+        look: Any = {
             "color": colour,
             "markerfacecolor": colour if filled else "white",
             "markersize": 4.5,

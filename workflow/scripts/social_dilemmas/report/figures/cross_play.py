@@ -1,6 +1,7 @@
 """Payoffs of every agent with every opponent, as a heat map with the numbers in it."""
 
 from textwrap import fill
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,7 +48,11 @@ def _draw_matrix(axis: Axes, game: str, part: pd.DataFrame) -> AxesImage:
     payoffs = part.pivot(index="agent", columns="opponent", values="mean")
     image = axis.imshow(payoffs.reindex(index=names, columns=names), COLOUR_MAP, aspect="auto")
     digits = 2 if part["mean"].max() < 10 else 1
-    centred = {"horizontalalignment": "center", "textcoords": "offset points", "in_layout": False}
+    centred: Any = {
+        "horizontalalignment": "center",
+        "textcoords": "offset points",
+        "in_layout": False,
+    }
     columns = part[["agent", "opponent", "mean", "low", "high"]]
     for agent, opponent, mean, low, high in columns.itertuples(index=False):
         red, green, blue, _ = np.ravel(COLOUR_MAP(image.norm(np.asarray(mean))))
@@ -58,7 +63,7 @@ def _draw_matrix(axis: Axes, game: str, part: pd.DataFrame) -> AxesImage:
             (f"{low:.{digits}f}–{high:.{digits}f}", -1.5, "top", 5.5),
         ):
             cell = names.index(opponent), names.index(agent)
-            look = {"verticalalignment": side, "color": colour, "fontsize": size}
+            look: Any = {"verticalalignment": side, "color": colour, "fontsize": size}
             axis.annotate(text, cell, (0, offset), **centred, **look)
     for line in (axis.axhline, axis.axvline):
         line(len(names) - len(scripted) - 0.5, color="white", linewidth=2.5)

@@ -46,7 +46,7 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def _label(behaviours: Mapping[str, str], quantity: str) -> str:
-    """The game's words on several short lines; dots stand for the words of the first behaviour, if they open with them."""
+    """The game's words on several short lines; dots stand for the words that the first behaviour has too."""
     first = next(iter(behaviours.values()))
     words = behaviours[quantity].replace("... ", "… ")
     return fill(words.replace(f"{first} ", "… "), 26)

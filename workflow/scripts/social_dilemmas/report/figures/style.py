@@ -114,7 +114,7 @@ def legend(
     colour, marker = colours(agents), markers(agents)
     handles: list[Artist] = []
     for name in agents:
-        look = {"linestyle": "-"} if lines else {"linestyle": "", "marker": marker[name]}
+        look: Any = {"linestyle": "-"} if lines else {"linestyle": "", "marker": marker[name]}
         label = readable(name) + doing
         handles.append(Line2D([], [], color=colour[name], markersize=size, label=label, **look))
     handles += others

@@ -73,11 +73,17 @@ def _draw_ranking(axis: Axes, ranking: pd.DataFrame, trained: list[str]) -> None
         axis.plot(*place, ".", color="black", markersize=4)
         axis.annotate(f"{row['agent']} ({row['rank']:.0f})", place, color=style.GREY, **BELOW)
     for index, agent in ranking.loc[ranking["agent"].isin(trained), "agent"].items():
-        row, colour = ranking.loc[[index]], colours[agent]
+        point, colour = ranking.loc[[index]], colours[agent]
         errorbars(
-            axis, row, row["rank"], horizontal=False, fmt=markers[agent], color=colour, markersize=5
+            axis,
+            point,
+            point["rank"],
+            horizontal=False,
+            fmt=markers[agent],
+            color=colour,
+            markersize=5,
         )
-        place = row["rank"].iloc[0], row["mean"].iloc[0]
+        place = point["rank"].iloc[0], point["mean"].iloc[0]
         axis.annotate(f"{readable(agent)} ({place[0]:.0f})", place, color=colour, **ABOVE)
     axis.set_xlim(0, len(ranking) + 1)
     lowest, highest = ranking["low"].min(), ranking["high"].max()

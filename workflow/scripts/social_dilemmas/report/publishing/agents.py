@@ -30,5 +30,6 @@ def finished_agents(config: Config, results: Path) -> list[Trained]:
 def hub_source(config: Config, model: str) -> str | None:
     """The name on the Hugging Face hub of a model of the configuration, if it is from there."""
     entry = config.model(model)
-    from_hub = isinstance(entry, HubModel) and not Path(entry.source).is_dir()
-    return entry.source if from_hub else None
+    if isinstance(entry, HubModel) and not Path(entry.source).is_dir():
+        return entry.source
+    return None

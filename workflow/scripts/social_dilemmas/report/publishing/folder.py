@@ -14,7 +14,7 @@ import yaml
 
 from social_dilemmas.config import paths
 from social_dilemmas.config.catalogue import Trained
-from social_dilemmas.config.schema import Config
+from social_dilemmas.config.schema import Config, HubModel
 from social_dilemmas.config.settings import completed, warm_start_settings
 from social_dilemmas.errors import UserError
 from social_dilemmas.policy.adapters import check_adapter, write_base_record
@@ -96,12 +96,14 @@ def _fill(folder: Path, config: Config, results: Path, agents: Sequence[Trained]
 def _base(config: Config, results: Path, agent: Trained) -> BaseModel:
     """An agent's base model: on the hub if it is available there as it is, else in the folder."""
     model, origin = results / agent.base, hub_source(config, agent.model)
+    entry = config.model(agent.model)
     warmed = agent.base.parts[0] != "base" and warm_start_settings(config, agent.game).steps > 0
     kind: str = json.loads((model / "config.json").read_text())["model_type"]
     # Of models that also see, the workflow keeps the language model alone; its layers have other names than the hub's.
-    if origin is not None and not warmed and not kind.endswith("_text"):
+    copied = warmed or kind.endswith("_text")
+    if isinstance(entry, HubModel) and origin is not None and not copied:
         model = results / paths.BASE.format(model=agent.model)
-        name, revision = origin, config.model(agent.model).revision or "main"
+        name, revision = origin, entry.revision or "main"
     else:
         place = agent.base.parent if agent.base.name == "model" else agent.base
         name, revision = Path("models", place).as_posix(), None
