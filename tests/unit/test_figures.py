@@ -347,8 +347,9 @@ def test_truthfulness_in_training_and_after_it(made: Tables, shown: Tables) -> N
     after = table[table["line"] == "cross-play"].set_index(["algorithm", "opponent"])["value"]
     opponents = {"itself", "everyone", *SCRIPTED["trust_and_split"]}
     assert set(after.index) == {*product([*ALGORITHMS, "warm_start"], opponents)}
-    same = chosen(made["fingerprints"], quantity="truthfulness", agent="naive", opponent="naive")
-    assert [after["naive", "itself"]] == list(chosen(same, seed_relation="same seed")["mean"])
+    keys = {"quantity": "truthfulness", "seed_relation": "same seed"}
+    own = chosen(made["fingerprints"], **keys, agent="advantage_alignment")["mean"]
+    assert [after["advantage_alignment", "itself"]] == list(own)
 
 
 def test_learning_against_fixed_shows_both_sides(shown: Tables) -> None:
