@@ -27,30 +27,23 @@ def card_path(tmp_path: Path) -> Path:
 def test_a_card_says_what_was_trained_and_how(card_path: Path) -> None:
     write_agent_card(card_path, "advantage_alignment", RUN, OWN, "somewhere/adapter")
     card = ModelCard.load(card_path)
-    assert "# Advantage Alignment in Split, seed 42\n" in card.text
-    for fact in ("in self-play", f"beta {SETTINGS['beta']}", "rank 2", "10 rounds", "MIT"):
+    for fact in (
+        *("# Advantage Alignment in Split, seed 42\n", "in self-play", "rank 2", "10 rounds"),
+        *("MIT", f"beta {SETTINGS['beta']}", "| rules | `{quantity: 10}` |"),
+        *(f"| training | {SETTINGS['iterations']} iterations, ", "| its fingerprint | `0123` |"),
+        'PeftModel.from_pretrained(model, "somewhere/adapter")',
+        "no evidence about large language models",
+    ):
         assert fact in card.text
-    assert f"| training | {SETTINGS['iterations']} iterations, " in card.text
-    assert "| rules | `{quantity: 10}` |" in card.text
     assert "KL coefficient" not in card.text  # it is zero
-    assert "| its fingerprint | `0123` |" in card.text
-    assert 'PeftModel.from_pretrained(model, "somewhere/adapter")' in card.text
-    assert "no evidence about large language models" in card.text
     assert "## Scores" not in card.text
     assert card.data.license == "mit"
     assert card.data.base_model is None  # the hub refuses paths there
 
 
-def test_a_model_of_the_hub_keeps_its_name_and_its_licence(card_path: Path) -> None:
-    write_agent_card(card_path, "naive", RUN, HUB, "adapter")
-    card = ModelCard.load(card_path)
-    assert (card.data.base_model, card.data.license) == (HUB.name, "other")
-    assert 'from_pretrained(base, revision="abc123")' in card.text
-    assert "https://huggingface.co/someone/a-model" in card.text
-    assert "no evidence" not in card.text
-
-
-def test_the_opponent_the_buffer_and_a_random_horizon_are_named(card_path: Path) -> None:
+def test_a_model_of_the_hub_the_opponent_the_buffer_and_a_random_horizon_are_named(
+    card_path: Path,
+) -> None:
     run = {
         **RUN,
         "game": {"name": "prisoners_dilemma", "rounds": {"continuation": 0.9, "most": 40}},
@@ -58,13 +51,16 @@ def test_the_opponent_the_buffer_and_a_random_horizon_are_named(card_path: Path)
         "opponent": {"name": "welfare_maximising"},
     }
     write_agent_card(card_path, "naive_learner", run, HUB, "adapter")
-    card = card_path.read_text()
-    assert "# Naive RL learner in" in card
-    assert "against Cooperator" in card
-    assert "self-play" not in card
-    assert "28 past agents |" in card
-    assert "rounds: `{continuation: 0.9, most: 40}` |" in card
-    assert "| rules | the default ones |" in card
+    card = ModelCard.load(card_path)
+    assert (card.data.base_model, card.data.license) == (HUB.name, "other")
+    for fact in (
+        *('from_pretrained(base, revision="abc123")', "https://huggingface.co/someone/a-model"),
+        *("# Naive RL learner in", "against Cooperator", "28 past agents |"),
+        *("rounds: `{continuation: 0.9, most: 40}` |", "| rules | the default ones |"),
+    ):
+        assert fact in card.text
+    assert "no evidence" not in card.text
+    assert "self-play" not in card.text
 
 
 @pytest.mark.parametrize(("rank", "allowed"), [(2, 8), (8, 8), (12, 16), (64, 64), (600, 600)])

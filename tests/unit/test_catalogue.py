@@ -3,6 +3,8 @@
 import inspect
 from collections import Counter
 from importlib import import_module
+from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import pytest
@@ -11,9 +13,11 @@ from social_dilemmas.agents.agent import Agent, Kind
 from social_dilemmas.config import catalogue, paths
 from social_dilemmas.config.load import load_scale
 from social_dilemmas.config.schema import Ablations, ApiPlayer, Config, Exploitability, Tournament
-from social_dilemmas.report.catalogue import FIGURES, TABLES, resolve
+from social_dilemmas.report import printed
+from social_dilemmas.report.catalogue import FIGURES, TABLES
 from social_dilemmas.report.pages.page import TEMPLATES
 
+LIBRARY = Path(printed.__file__).parents[1]
 SMOKE = load_scale("smoke")
 NO_LEARNERS = [
     game.model_copy(update={"exploitability": Exploitability()})
@@ -143,9 +147,14 @@ def test_no_two_kinds_of_results_share_a_place() -> None:
 def test_tables(name: str) -> None:
     table = TABLES[name]
     wanted = {*table.inputs, *(["tables"] if table.tables else [])}
-    assert wanted == inspect.signature(resolve(table.function)).parameters.keys()
+    assert (
+        wanted
+        == inspect.signature(resolve_name(f"social_dilemmas.{table.function}")).parameters.keys()
+    )
     assert TABLES.keys() >= set(table.tables)
-    assert all(callable(resolve(each)) for each in (table.printer, table.text) if each)
+    assert table.text is None or resolve_name(f"social_dilemmas.{table.text}")
+    assert callable(getattr(printed, table.printer))
+    assert all((LIBRARY / file).is_file() for file in table.files)
     assert (TEMPLATES / f"table_{name}.rst").is_file()
 
 

@@ -1,8 +1,8 @@
 """Claims on hand-made tables where some numbers hold and others don't."""
 
 import math
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -14,32 +14,21 @@ from social_dilemmas.config.load import load_scale
 from social_dilemmas.config.settings import ablated, exploitability_settings
 from social_dilemmas.games import build_game
 from social_dilemmas.report.claims_text import format_claims
-from social_dilemmas.statistics.claims import (
-    CHANGE,
-    CLAIMS,
-    CRITERIA,
-    Criterion,
-    all_claims,
-    claims,
-    judge,
-)
+from social_dilemmas.statistics.claims import CLAIMS, CRITERIA, all_claims, claims, judge
 
 Row = tuple[str, str, str, str, str, float, float, float]
 
-MAIN = [criterion for criterion in CRITERIA if not criterion.further]
-FURTHER = [criterion for criterion in CRITERIA if criterion.further]
+IS_FURTHER = CRITERIA["kind"].str.contains("further")
+MAIN, FURTHER = CRITERIA[~IS_FURTHER], CRITERIA[IS_FURTHER]
+COMMON = {"payoff", "payoff_opponent", "welfare_share"}
+TRAINED = {"naive", "sum_of_rewards", "advantage_alignment"}
 
+ALIGNMENT = "advantage_alignment"
 MEASURED: list[Row] = [
     ("prisoners_dilemma", "naive", "naive", "same seed", "payoff", 1.05, 1.0, 1.2),
     ("prisoners_dilemma", "naive", "naive", "all", "payoff", 3.0, 3.0, 3.0),
-    (
-        *("prisoners_dilemma", "advantage_alignment", "advantage_alignment"),
-        *("same seed", "payoff", 2.5, 2.4, 2.7),
-    ),
-    (
-        *("prisoners_dilemma", "advantage_alignment", "always_b"),
-        *("all", "payoff", 0.9, 0.86, 0.95),
-    ),
+    ("prisoners_dilemma", ALIGNMENT, ALIGNMENT, "same seed", "payoff", 2.5, 2.4, 2.7),
+    ("prisoners_dilemma", ALIGNMENT, "always_b", "all", "payoff", 0.9, 0.86, 0.95),
 ]
 
 
@@ -52,6 +41,11 @@ def table(rows: list[Row], model: str = "embedded") -> pd.DataFrame:
 
 def judged(*tables: pd.DataFrame) -> pd.DataFrame:
     return judge(tables, MAIN)
+
+
+def criterion(*values: str | float) -> pd.DataFrame:
+    """One criterion of its own, with the columns of `CRITERIA`."""
+    return pd.DataFrame([values], columns=list(CRITERIA))
 
 
 def test_the_mean_decides_and_the_interval_is_reported_separately() -> None:
@@ -68,77 +62,58 @@ def test_the_mean_decides_and_the_interval_is_reported_separately() -> None:
     assert points["bound"].iloc[0] == "<= 1.15"
 
 
-def test_behaviour_comes_from_the_fingerprints() -> None:
-    criterion = next(one for one in CRITERIA if one.quantity == "cooperation_after_CC")
-    rows: list[Row] = [
-        (
-            *("prisoners_dilemma", "advantage_alignment", "everyone"),
-            *("all", "cooperation_after_CC", 0.97, 0.96, 0.98),
-        )
-    ]
-    row = judge([table(MEASURED), table(rows)], [criterion]).iloc[0]
-    assert row["quantity"] == "cooperates after both cooperated"
-    assert (row["holds"], row["interval_holds"]) == (True, True)
-
-
 def test_only_games_that_were_played_have_rows_and_every_model_its_own() -> None:
     one = judged(table(MEASURED))
     assert set(one["game"]) == {"prisoners_dilemma"}
     assert len(judged(pd.concat([table(MEASURED), table(MEASURED, "another")]))) == 2 * len(one)
 
 
-TRAINED = {"naive", "sum_of_rewards", "advantage_alignment"}
-
-
-def test_criteria_name_things_that_exist() -> None:
-    quantities = {"payoff", "payoff_opponent", "welfare_share"}
-    for criterion in MAIN:
-        assert criterion.agent in TRAINED
-        opponents = {"itself", "everyone", *scripted_player_names(criterion.game)}
-        assert criterion.opponent in opponents
-        assert criterion.quantity in quantities | set(build_game(criterion.game, 10).behaviours)
-        assert not criterion.whole
-    assert {criterion.claim for criterion in CRITERIA} == CLAIMS.keys()
-    assert {criterion.direction for criterion in CRITERIA} == {"<=", ">="}
+def test_criteria_name_things_that_the_main_job_measures() -> None:
+    for one in MAIN.to_dict("records"):
+        assert one["agent"] in TRAINED
+        assert one["opponent"] in {"itself", "everyone", *scripted_player_names(one["game"])}
+        assert one["quantity"] in COMMON | set(build_game(one["game"], 10).behaviours)
+        assert "whole" not in one["kind"]
+    assert set(CRITERIA["claim"]) == CLAIMS.keys()
+    assert set(CRITERIA["side"]) == {"<=", ">="}
+    kinds = {word for kind in CRITERIA["kind"] for word in kind.split("+")}
+    assert kinds == {"-", "aim", "whole", "further"}
 
 
 def test_further_criteria_are_about_what_the_default_configuration_measures() -> None:
     config = load_scale("laptop")
-    learners = {
-        game.name: exploitability_settings(config, game.name).learners for game in config.games
-    }
-    for criterion in FURTHER:
-        quantities = {"payoff", "payoff_opponent"} | set(build_game(criterion.game, 10).behaviours)
-        if is_learner(criterion.agent):
+    for one in FURTHER.to_dict("records"):
+        quantities = COMMON | set(build_game(one["game"], 10).behaviours)
+        if is_learner(one["agent"]):
+            assert one["agent"] == learner_name("naive")
+            assert one["opponent"] in exploitability_settings(config, one["game"]).learners["naive"]
             quantities |= {"payoff_gap"}
-            assert learner_name("naive") == criterion.agent
-            assert criterion.opponent in learners[criterion.game]["naive"]
-        elif criterion.quantity == CHANGE:
-            quantities = {CHANGE}
-            assert (criterion.game, criterion.agent) in ablated(config)
-            assert criterion.opponent in {"itself", *scripted_player_names(criterion.game)}
+        elif one["quantity"] == "payoff_change":
+            assert (one["game"], one["agent"]) in ablated(config)
+            assert one["opponent"] in {"itself", *scripted_player_names(one["game"])}
+            quantities = {"payoff_change"}
         else:
-            assert criterion.agent in TRAINED
-            assert criterion.opponent in KINDS
-            assert criterion.game == "prisoners_dilemma"
-        assert criterion.quantity in quantities
+            assert one["agent"] in TRAINED
+            assert one["opponent"] in KINDS
+            assert one["game"] == "prisoners_dilemma"
+        assert one["quantity"] in quantities
 
 
-@pytest.mark.parametrize("direction", ["<=", ">="])
-@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("side", ["<=", ">="])
+@pytest.mark.parametrize("kind", ["-", "whole"])
 @pytest.mark.parametrize(
     "interval",
     [(2.0, 0.5, 3.0), (2.0, 2.0, 2.0), (2.01, 2.001, 2.1), (1.99, 1.5, 1.999), (math.nan,) * 3],
 )
 def test_bounds_belong_to_what_holds(
-    direction: str, whole: bool, interval: tuple[float, float, float]
+    side: str, kind: str, interval: tuple[float, float, float]
 ) -> None:
-    criterion = Criterion("C2", "split", "naive_learner", "warm_start", "payoff_gap", direction, 2)
-    rows: list[Row] = [("split", "naive_learner", "warm_start", "all", "payoff_gap", *interval)]
-    found = judge([table(rows)], [replace(criterion, whole=whole)]).iloc[0]
-    within = [end <= 2 if direction == "<=" else end >= 2 for end in interval]
+    what = ("split", "naive_learner", "warm_start")
+    bound = criterion("C2", *what, "payoff_gap", side, 2, kind)
+    found = judge([table([(*what, "all", "payoff_gap", *interval)])], bound).iloc[0]
+    within = [end <= 2 if side == "<=" else end >= 2 for end in interval]
     assert found["interval_holds"] == all(within)
-    assert found["holds"] == (all(within) if whole else within[0])
+    assert found["holds"] == (all(within) if kind == "whole" else within[0])
 
 
 def ablations(*rows: tuple[str, str, float, float, float]) -> pd.DataFrame:
@@ -159,7 +134,7 @@ def test_changes_of_ablations_are_quantities_of_their_own() -> None:
         ("no_group_baseline", "greedy", -1.0, -2.0, 0.5),
         ("with_buffer", "itself", 2.0, 1.0, 3.0),
     )
-    found = judge([frame], [one for one in FURTHER if one.claim == "C5"])
+    found = judge([frame], FURTHER[FURTHER["claim"] == "C5"])
     verdict = {
         (row["agent"], row["opponent"]): (row["value"], row["low"], row["high"], row["holds"])
         for row in found.to_dict("records")
@@ -173,8 +148,8 @@ def test_changes_of_ablations_are_quantities_of_their_own() -> None:
 
 def test_payoffs_of_variants_can_be_looked_up_too() -> None:
     frame = ablations(("with_buffer", "itself", 2.0, 1.0, 3.0))
-    criterion = Criterion("C5", "trust_and_split", "with_buffer", "itself", "payoff", ">=", 39.5)
-    row = judge([frame], [criterion]).iloc[0]
+    bound = criterion("C5", "trust_and_split", "with_buffer", "itself", "payoff", ">=", 39.5, "-")
+    row = judge([frame], bound).iloc[0]
     assert (row["value"], row["low"], row["high"], row["holds"]) == (40, 39, 41, True)
 
 
@@ -212,12 +187,11 @@ def test_games_that_no_claim_is_about_leave_an_empty_table() -> None:
 
 
 def test_terminal_text_is_narrow_and_says_what_failed() -> None:
-    everything = [
-        (one.game, one.agent, one.opponent, "all", one.quantity, 100.25, 99.75, 101.55)
-        for one in CRITERIA
-    ]
+    names = ["game", "agent", "opponent", "quantity"]
+    numbers: dict[str, Any] = {"seed_relation": "all", "mean": 100.25, "low": 99.75, "high": 101.55}
+    everything = CRITERIA[names].assign(model="embedded", **numbers)
     text = format_claims(judged(table(MEASURED)))
-    for each in (text, format_claims(judge([table(everything)], CRITERIA))):
+    for each in (text, format_claims(judge([everything], CRITERIA))):
         assert max(map(len, each.splitlines())) <= 100
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert "yes in self-play points a round 1.05 [1.00, 1.20] <= 1.15" in lines

@@ -1,190 +1,140 @@
-"""Figures from a small made-up experiment: scripted players stand in for the trained ones."""
+"""Figures from a small experiment that never took place: payoffs and behaviours are drawn at random."""
 
-import itertools
 from collections.abc import Iterator
 from importlib import import_module
+from itertools import combinations, combinations_with_replacement, product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import rcParams
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from social_dilemmas.agents.agent import learner_name
-from social_dilemmas.agents.play import play
-from social_dilemmas.agents.player import Player
-from social_dilemmas.agents.scripted.noise import Noisy
-from social_dilemmas.agents.scripted.player import scripted_player
-from social_dilemmas.games import build_game, declare
-from social_dilemmas.games.game import SEATS, Game, Match
+from social_dilemmas.games import declare, named_game
 from social_dilemmas.report.catalogue import FIGURES
 from social_dilemmas.report.figures import style
-from social_dilemmas.report.figures.curves import REFERENCE, summarise
+from social_dilemmas.report.figures.curves import MEAN, REFERENCE, summarise
+from social_dilemmas.report.names import game_title
 from social_dilemmas.statistics import tables
 from social_dilemmas.statistics.references import references
 
 GAMES = ("prisoners_dilemma", "split", "trust_and_split")
-SEEDS = (0, 42, 1337)
-ITERATIONS = 40
+MODEL, SEEDS, ITERATIONS = "embedded", (0, 42, 1337), 40
+ALGORITHMS = ("naive", "sum_of_rewards", "advantage_alignment")
 SCRIPTED = {
     "prisoners_dilemma": ["always_a", "always_b", "tit_for_tat", "random"],
     "split": ["greedy", "welfare_maximising", "random"],
     "trust_and_split": ["greedy", "greedy_lying", "welfare_maximising", "random"],
 }
-STAND_INS = {
-    "naive": ({"prisoners_dilemma": "always_b", "trust_and_split": "greedy_lying"}, "greedy", 0.06),
-    "sum_of_rewards": ({"prisoners_dilemma": "always_a"}, "welfare_maximising", 0.02),
-    "advantage_alignment": ({"prisoners_dilemma": "tit_for_tat"}, "reciprocator", 0.05),
+BEST = {"prisoners_dilemma": 3.0, "split": 127.5, "trust_and_split": 50.0}
+LEARNING = {
+    "naive": ["warm_start", *ALGORITHMS, "random"],
+    "advantage_alignment": ["naive", "advantage_alignment"],
 }
-"""For each algorithm: the players of some games, that of the others, and how often it slips."""
+VARIANTS = {"no_group_baseline": -3.0, "critic": 0.0, "with_buffer": 4.0}
+"""Variants of Advantage Alignment, and by how much their payoffs differ."""
 
-Agent = tuple[str, int]
+DRAWN = {name: entry for name, entry in FIGURES.items() if name != "tournament"}
+"""The tournament has a test of its own."""
 
-
-def stand_in(game: str, agent: Agent) -> Player:
-    """Plays in place of a trained agent; seeds slip more or less often."""
-    name, seed = agent
-    if name == "warm_start":
-        return Noisy(scripted_player(game, SCRIPTED[game][-2]), 0.5)
-    if seed == tables.FIXED:
-        return scripted_player(game, name)
-    by_game, otherwise, noise = STAND_INS[name]
-    player = scripted_player(game, by_game.get(game, otherwise))
-    return Noisy(player, noise * (1 + SEEDS.index(seed)))
+Tables = dict[str, pd.DataFrame]
 
 
-def observed(game: Game, match: Match, seat: int) -> dict[str, float]:
-    """Mean and number of everything that a seat did."""
-    values: dict[str, list[float]] = {name: [] for name in game.behaviours}
-    for name, value in game.observe(match, seat):
-        values[name].append(value)
-    means = {name: float(np.mean(seen)) if seen else np.nan for name, seen in values.items()}
-    return means | {f"{name}{tables.COUNT}": len(seen) for name, seen in values.items()}
-
-
-def matches(name: str, count: int) -> pd.DataFrame:
-    """A cross-play of stand-ins."""
-    game = build_game(name, 10)
-    agents: list[Agent] = [*itertools.product(STAND_INS, SEEDS), ("warm_start", tables.FIXED)]
+def matches(name: str) -> pd.DataFrame:
+    """A cross-play with two matches a pair, in which one situation never arises."""
+    game, random = named_game(name), np.random.default_rng(len(name))
+    agents = [*product(ALGORITHMS, SEEDS), ("warm_start", tables.FIXED)]
     agents += [(player, tables.FIXED) for player in SCRIPTED[name]]
-    players = {agent: stand_in(name, agent) for agent in agents}
-    pairs = list(itertools.combinations_with_replacement(agents, 2))
-    started = [game.start(number) for _ in pairs for number in range(count)]
-    seated = [pair for pair in pairs for _ in range(count)]
-    play(started, [(players[first], players[second]) for first, second in seated])
+    pairs = combinations_with_replacement(agents, 2)
     rows = []
-    for number, (match, pair) in enumerate(zip(started, seated, strict=True)):
-        points = [float(np.mean(match.rewards(seat))) for seat in SEATS]
-        optimum = game.welfare_optimum(match) / game.rounds
-        for seat in SEATS:
-            (agent, seed), (opponent, opponent_seed) = pair[seat], pair[1 - seat]
-            rows.append(
-                {
-                    "game": name,
-                    "agent": agent,
-                    "agent_seed": seed,
-                    "opponent": opponent,
-                    "opponent_seed": opponent_seed,
-                    "match": number % count,
-                    "seat": seat,
-                    "payoff": points[seat],
-                    "payoff_opponent": points[1 - seat],
-                    "welfare_share": sum(points) / optimum,
-                    **observed(game, match, seat),
-                }
-            )
+    for pair, match, seat in product(pairs, range(2), (0, 1)):
+        (agent, agent_seed), (opponent, opponent_seed) = pair[seat], pair[1 - seat]
+        row: dict[str, Any] = {"game": name, "agent": agent, "agent_seed": agent_seed}
+        row |= {"opponent": opponent, "opponent_seed": opponent_seed, "match": match, "seat": seat}
+        row |= {"payoff": BEST[name] * random.uniform(), "payoff_opponent": BEST[name] / 2}
+        row["welfare_share"] = random.uniform()
+        for behaviour in game.behaviours:
+            end = 1.0 if behaviour == "truthfulness" else game.axis[1]
+            row[behaviour] = end * random.uniform() if random.uniform() < 0.9 else np.nan
+        if agent == "naive":
+            row[list(game.behaviours)[-1]] = np.nan
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
 def metrics(game: str, algorithm: str, seed: int) -> pd.DataFrame:
     """A learning curve between two payoffs."""
     random = np.random.default_rng([SEEDS.index(seed), len(algorithm), len(game)])
-    scale = {"prisoners_dilemma": 3.0, "split": 127.5, "trust_and_split": 50.0}[game]
+    way = 1 / (1 + np.exp((15 + random.normal(0, 3) - np.arange(ITERATIONS)) / 4))
     end = {"naive": 0.4, "sum_of_rewards": 0.97, "advantage_alignment": 0.85}[algorithm]
-    iteration = np.arange(ITERATIONS)
-    way = 1 / (1 + np.exp((15 + random.normal(0, 3) - iteration) / 4))
-    payoff = scale * (0.64 + way * (end - 0.64) + random.normal(0, 0.012, ITERATIONS))
-    true = 0.5 + way * (end - 0.5) + random.normal(0, 0.02, ITERATIONS)
-    return pd.DataFrame(
-        {
-            "iteration": iteration,
-            "payoff": payoff,
-            "payoff_opponent": 0.8 * payoff,
-            "invalid_rate": 0.3 * (1 - way),
-            "seconds_sampling": 0.5,
-        }
-        | ({"truthfulness": true.clip(0, 1)} if game == "trust_and_split" else {})
+    payoff = BEST[game] * (0.64 + way * (end - 0.64) + random.normal(0, 0.012, ITERATIONS))
+    curve: dict[str, Any] = {
+        "iteration": range(ITERATIONS),
+        "payoff": payoff,
+        "payoff_opponent": 0.8 * payoff,
+    }
+    curve |= {"invalid_rate": 0.3 * (1 - way), "seconds_sampling": 0.5}
+    if game == "trust_and_split":
+        curve["truthfulness"] = 0.5 + way * (end - 0.5)
+    return pd.DataFrame(curve)
+
+
+def learned(played: pd.DataFrame) -> pd.DataFrame:
+    """Matches of learners with opponents that don't learn, of their own seeds."""
+    same = played["opponent_seed"].isin([tables.FIXED]) | (
+        played["opponent_seed"] == played["agent_seed"]
+    )
+    return pd.concat(
+        [
+            played[
+                (played["agent"] == algorithm) & played["opponent"].isin(opponents) & same
+            ].assign(agent=learner_name(algorithm))
+            for algorithm, opponents in LEARNING.items()
+        ]
     )
 
 
-LEARNING = {
-    "naive": ["warm_start", "naive", "sum_of_rewards", "advantage_alignment", "random"],
-    "advantage_alignment": ["naive", "advantage_alignment"],
-}
+def varied(played: pd.DataFrame, variant: str) -> pd.DataFrame:
+    """Matches of a variant of Advantage Alignment."""
+    own = played[played["agent"] == "advantage_alignment"]
+    names = own["opponent"].replace("advantage_alignment", variant)
+    return own.assign(agent=variant, opponent=names, payoff=own["payoff"] + VARIANTS[variant])
 
 
-def learned(cross_play_matches: pd.DataFrame) -> pd.DataFrame:
-    """Matches of stand-ins for learners with opponents that don't learn, of their own seeds."""
-    parts = []
-    for algorithm, opponents in LEARNING.items():
-        frame = cross_play_matches
-        same = frame["opponent_seed"].isin([tables.FIXED]) | (
-            frame["opponent_seed"] == frame["agent_seed"]
-        )
-        own = frame[(frame["agent"] == algorithm) & frame["opponent"].isin(opponents) & same]
-        parts.append(own.assign(agent=learner_name(algorithm)))
-        parts.append(own.assign(agent=own["opponent"], opponent=learner_name(algorithm)))
-    return pd.concat(parts, ignore_index=True)
+def experiment(folder: Path) -> Tables:
+    """The tables of the experiment."""
 
+    def saved(name: str, frame: pd.DataFrame) -> Path:
+        frame.to_parquet(folder / name)
+        return folder / name
 
-VARIANTS = {"no_group_baseline": -3.0, "critic": 0.0, "with_buffer": 4.0}
-"""Variants of Advantage Alignment, and by how much their payoffs differ."""
-
-
-def varied(cross_play_matches: pd.DataFrame, variant: str) -> pd.DataFrame:
-    """Matches of a variant with itself and with scripted players."""
-    frame = cross_play_matches[cross_play_matches["agent"] == "advantage_alignment"]
-    itself = (frame["opponent"] == "advantage_alignment") & (
-        frame["opponent_seed"] == frame["agent_seed"]
-    )
-    frame = frame[itself | (frame["opponent_seed"] == tables.FIXED)]
-    return frame.assign(
-        agent=variant,
-        opponent=frame["opponent"].mask(frame["opponent"] == "advantage_alignment", variant),
-        payoff=frame["payoff"] + VARIANTS[variant],
-    )
-
-
-def experiment(folder: Path, count: int) -> dict[str, pd.DataFrame]:
-    """The tables of an experiment with `count` matches a pair."""
     runs = {}
-    for game, algorithm, seed in itertools.product(GAMES, STAND_INS, SEEDS):
-        path = folder / f"{game}-{algorithm}-{seed}.csv"
-        metrics(game, algorithm, seed).to_csv(path, index=False)
-        runs[game, "embedded", algorithm, seed] = path
-    files, learners, standard, variants = {}, {}, {}, {}
-    for game in GAMES:
-        played = matches(game, count)
-        files[game, "embedded"] = folder / f"{game}.parquet"
-        played.to_parquet(files[game, "embedded"])
-        standard[game, "embedded", "advantage_alignment"] = files[game, "embedded"]
-        learners[game, "embedded"] = folder / f"{game}-learners.parquet"
-        learned(played).to_parquet(learners[game, "embedded"])
-        for variant in VARIANTS:
-            variants[game, "embedded", variant] = folder / f"{game}-{variant}.parquet"
-            varied(played, variant).to_parquet(variants[game, "embedded", variant])
+    for game, algorithm, seed in product(GAMES, ALGORITHMS, SEEDS):
+        runs[game, MODEL, algorithm, seed] = folder / f"{game}-{algorithm}-{seed}.csv"
+        metrics(game, algorithm, seed).to_csv(runs[game, MODEL, algorithm, seed], index=False)
     against = {
-        (game, model, algorithm, opponent, seed): path
-        for (game, model, algorithm, seed), path in runs.items()
+        (game, MODEL, algorithm, opponent, seed): path
+        for (game, _, algorithm, seed), path in runs.items()
         for opponent in LEARNING.get(algorithm, [])
         if game != "split" or opponent in ("naive", "warm_start")
     }
+    files, learners, variants = {}, {}, {}
+    for game in GAMES:
+        played = matches(game)
+        files[game, MODEL] = saved(game, played)
+        learners[game, MODEL] = saved(f"{game}-learners", learned(played))
+        for variant in VARIANTS:
+            path = saved(f"{game}-{variant}", varied(played, variant))
+            variants[game, MODEL, variant] = path
+    standard = {(*source, "advantage_alignment"): path for source, path in files.items()}
     return {
         "learning_curves": tables.learning_curves(runs),
         "cross_play": tables.cross_play(files),
@@ -195,28 +145,35 @@ def experiment(folder: Path, count: int) -> dict[str, pd.DataFrame]:
     }
 
 
-DRAWN = {name: entry for name, entry in FIGURES.items() if name != "tournament"}
-"""The tournament has a test of its own."""
+def module_of(name: str) -> Any:
+    return import_module(f"social_dilemmas.report.figures.{FIGURES[name].module}")
 
 
 def draw(name: str, table: pd.DataFrame) -> Figure:
     """A figure of the catalogue, from the table of what it shows."""
-    module = import_module(f"social_dilemmas.report.figures.{FIGURES[name].module}")
-    figure: Figure = module.draw(table)
+    figure: Figure = module_of(name).draw(table)
     return figure
 
 
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, pd.DataFrame]]:
-    """The table of every figure."""
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tables]:
     declare([{"name": game, "rounds": 10, "rules": {}} for game in GAMES])
-    made = experiment(tmp_path_factory.mktemp("experiment"), count=2)
-    found = {}
-    for name, entry in DRAWN.items():
-        module = import_module(f"social_dilemmas.report.figures.{entry.module}")
-        found[name] = module.table(*map(made.__getitem__, entry.tables), **entry.arguments)
-    yield found
+    yield experiment(tmp_path_factory.mktemp("experiment"))
     declare([])
+
+
+@pytest.fixture(scope="module")
+def shown(made: Tables) -> Tables:
+    """The table of every figure."""
+    return {
+        name: module_of(name).table(*map(made.__getitem__, entry.tables), **entry.arguments)
+        for name, entry in DRAWN.items()
+    }
+
+
+def chosen(table: pd.DataFrame, **values: str) -> pd.DataFrame:
+    """The rows with these values."""
+    return table[(table[list(values)] == pd.Series(values)).all(axis="columns")]
 
 
 def one_game(table: pd.DataFrame) -> pd.DataFrame:
@@ -227,30 +184,38 @@ def one_game(table: pd.DataFrame) -> pd.DataFrame:
 def texts_of(figure: Figure) -> list[Text]:
     """All text that stands in a figure; labels of ticks beyond the ends of an axis don't."""
     figure.draw_without_rendering()
-    beyond: set[Artist] = set()
-    for axes in figure.axes:
-        for axis in (axes.xaxis, axes.yaxis):
-            low, high = sorted(axis.get_view_interval())
-            for tick in axis.get_major_ticks():
-                if not low <= tick.get_loc() <= high:
-                    beyond |= {tick.label1, tick.label2}
-    found = (text for text in figure.findobj(Text) if text not in beyond)
+    beyond = set()
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        low, high = sorted(axis.get_view_interval())
+        for tick in axis.get_major_ticks():
+            if not low <= tick.get_loc() <= high:
+                beyond |= {tick.label1, tick.label2}
+    found = (text for text in figure.findobj(Text) if isinstance(text, Text))
     return [
         text
         for text in found
-        if isinstance(text, Text) and text.get_visible() and text.get_text().strip()
+        if text not in beyond and text.get_visible() and text.get_text().strip()
     ]
 
 
 def words(figure: Figure) -> list[str]:
-    """What stands in a figure."""
     return [text.get_text() for text in texts_of(figure)]
 
 
+def titles(figure: Figure) -> list[str]:
+    """Titles of all visible panels."""
+    found = [axis.get_title(loc="left") for axis in figure.axes if axis.get_visible()]
+    return [title for title in found if title]
+
+
+def thick(axis: Axes, agent: str, agents: tuple[str, ...] = ()) -> list[Line2D]:
+    """An agent's lines that show means."""
+    colour = style.colours(agents or [agent])[agent]
+    return [line for line in axis.lines if line.get_color() == colour and not line.get_alpha()]
+
+
 @pytest.mark.parametrize("name", DRAWN)
-def test_saving_again_gives_the_same_bytes(
-    name: str, shown: dict[str, pd.DataFrame], tmp_path: Path
-) -> None:
+def test_saving_again_gives_the_same_bytes(name: str, shown: Tables, tmp_path: Path) -> None:
     """Also from the numbers that stand beside the figure, read from their file."""
     numbers = one_game(shown[name])
     numbers.to_csv(tmp_path / "numbers.csv", index=False)
@@ -265,9 +230,7 @@ def test_saving_again_gives_the_same_bytes(
 
 
 @pytest.mark.parametrize("name", [*DRAWN, "fingerprints, backwards"])
-def test_no_text_lies_over_other_text_or_leaves_the_figure(
-    name: str, shown: dict[str, pd.DataFrame]
-) -> None:
+def test_no_text_lies_over_other_text_or_leaves_the_figure(name: str, shown: Tables) -> None:
     name, _, backwards = name.partition(", ")
     figure = draw(name, shown[name][::-1] if backwards else shown[name])
     renderer = FigureCanvasAgg(figure).get_renderer()
@@ -275,199 +238,142 @@ def test_no_text_lies_over_other_text_or_leaves_the_figure(
     for text, box in boxes.items():
         assert figure.bbox.x0 <= box.x0 <= box.x1 <= figure.bbox.x1 + 1, text.get_text()
         assert figure.bbox.y0 <= box.y0 <= box.y1 <= figure.bbox.y1 + 1, text.get_text()
-    for (first, box), (second, other) in itertools.combinations(boxes.items(), 2):
+    for (first, box), (second, other) in combinations(boxes.items(), 2):
         assert not box.padded(-1).overlaps(other.padded(-1)), (first.get_text(), second.get_text())
 
 
-@pytest.mark.parametrize("name", ["learning_curves", "fingerprints", "cross_play"])
-def test_there_is_one_titled_panel_for_each_game(name: str, shown: dict[str, pd.DataFrame]) -> None:
-    figure = draw(name, shown[name])
-    titles = [axis.get_title(loc="left") for axis in figure.axes]
-    assert [title for title in titles if title] == [build_game(game, 1).title for game in GAMES]
-
-
-def test_several_models_have_panels_of_their_own(shown: dict[str, pd.DataFrame]) -> None:
-    for name in DRAWN:
-        if name == "naive_learning_curves":
-            continue  # it has all models in one panel
-        table = one_game(shown[name])
-        both = pd.concat([table, table.assign(model="another")], ignore_index=True)
-        one, two = (
-            sum(bool(axis.get_title(loc="left")) for axis in draw(name, each).axes)
-            for each in (table, both)
-        )
-        assert two == 2 * one, name
-        assert any("another" in text for text in words(draw(name, both))), name
-
-
-def test_lines_are_drawn_through_the_numbers_of_the_table(
-    shown: dict[str, pd.DataFrame],
-) -> None:
-    table = shown["learning_curves"]
-    axis = draw("learning_curves", table).axes[0]
-    wanted = table[
-        (table["game"] == "prisoners_dilemma")
-        & (table["algorithm"] == "naive")
-        & (table["line"] == "mean over seeds")
-    ]
-    thick = [line for line in axis.lines if line.get_color() == style.COLOURS["naive"]][-1]
-    np.testing.assert_array_equal(thick.get_ydata(), wanted["value"])
-    np.testing.assert_array_equal(thick.get_xdata(), wanted["iteration"])
+@pytest.mark.parametrize("name", [name for name in DRAWN if name != "naive_learning_curves"])
+def test_several_models_have_panels_of_their_own(name: str, shown: Tables) -> None:
+    table = one_game(shown[name])
+    both = draw(name, pd.concat([table, table.assign(model="another")], ignore_index=True))
+    assert len(titles(both)) == 2 * len(titles(draw(name, table)))
+    assert any("another" in text for text in words(both))
+    if name in ("learning_curves", "fingerprints", "cross_play"):  # a panel for each game
+        assert titles(draw(name, shown[name])) == [game_title(game) for game in GAMES]
 
 
 def test_the_mean_and_the_range_are_those_of_the_seeds() -> None:
     rows = [("m", "split", "naive", s, 3, "payoff", v) for s, v in [(0, 1.0), (1, 2.0), (2, 6.0)]]
     rows.append(("m", "split", "naive", 0, 4, "payoff", np.nan))
-    table = summarise(pd.DataFrame(rows, columns=tables.CURVE_COLUMNS), "payoff")
-    values = table.set_index("line")["value"].to_dict()
-    assert values == {
-        "seed 0": 1,
-        "seed 1": 2,
-        "seed 2": 6,
-        "mean over seeds": 3,
-        "lowest seed": 1,
-        "highest seed": 6,
-    }
+    columns = ["model", "game", "algorithm", "seed", "iteration", "quantity", "value"]
+    found = summarise(pd.DataFrame(rows, columns=columns), "payoff").set_index("line")["value"]
+    seeds = {"seed 0": 1, "seed 1": 2, "seed 2": 6}
+    assert found.to_dict() == seeds | {MEAN: 3, "lowest seed": 1, "highest seed": 6}
 
 
-def test_reference_payoffs_are_those_of_the_rules(shown: dict[str, pd.DataFrame]) -> None:
-    found = references(GAMES).set_index(["game", "reference"])["payoff"]
-    assert found["prisoners_dilemma", "both greedy"] == 1
-    assert found["prisoners_dilemma", "welfare-optimal"] == 3
-    assert found["split", "both greedy"] == pytest.approx(82.5, rel=0.02)
-    assert found["split", "welfare-optimal"] == pytest.approx(127.5, rel=0.02)
-    assert found["trust_and_split", "both greedy"] == 27.5
-    assert found["trust_and_split", "welfare-optimal"] == 50
-
-
-def test_references_are_named_in_every_panel(shown: dict[str, pd.DataFrame]) -> None:
-    texts = words(draw("learning_curves", shown["learning_curves"]))
+def test_learning_curves_are_drawn_through_the_numbers_of_the_table(shown: Tables) -> None:
+    table = shown["learning_curves"]
+    figure = draw("learning_curves", table)
+    wanted = chosen(table, game=GAMES[0], algorithm="naive", line=MEAN)
+    (line,) = thick(figure.axes[0], "naive")
+    np.testing.assert_array_equal(line.get_ydata(), wanted["value"])
+    np.testing.assert_array_equal(line.get_xdata(), wanted["iteration"])
+    texts = words(figure)
     assert texts.count("both greedy") == texts.count("welfare-optimal") == len(GAMES)
     assert "Payoff per round (points)" in texts
     assert {"Naive RL", "Sum of rewards", "Advantage Alignment"} <= set(texts)
 
 
-def test_cells_hold_the_numbers_of_the_table(shown: dict[str, pd.DataFrame]) -> None:
+def test_reference_payoffs_are_those_of_the_rules(made: Tables) -> None:
+    found = references(GAMES).pivot(index="game", columns="reference", values="payoff")
+    assert found["both greedy"].to_list() == pytest.approx([1, 82.5, 27.5], rel=0.02)
+    assert found["welfare-optimal"].to_list() == pytest.approx(list(BEST.values()), rel=0.02)
+
+
+def test_naive_learning_curves_are_those_of_naive_play_by_model(shown: Tables) -> None:
+    """One panel for each game; with several models there is a colour for each."""
+    table, every = shown["naive_learning_curves"], shown["learning_curves"]
+    is_reference = table["line"] == REFERENCE
+    curves, naive = table[~is_reference], chosen(every, algorithm="naive")["value"]
+    np.testing.assert_array_equal(np.sort(curves["value"]), np.sort(naive))
+    assert set(curves["model"]) == {MODEL}
+    assert set(table.loc[is_reference, "model"]) == {"both greedy", "welfare-optimal"}
+    assert is_reference.sum() == 2 * len(GAMES)
+    assert "Naive RL" in words(draw("naive_learning_curves", table))
+    another = curves.assign(model="another", value=curves["value"] + 1)
+    figure = draw("naive_learning_curves", pd.concat([table, another], ignore_index=True))
+    assert {"Embedded", "Another"} <= set(words(figure))
+    for part in (curves, another):
+        (line,) = thick(figure.axes[0], part["model"].iloc[0], ("another", MODEL))
+        wanted = chosen(part, game=GAMES[0], line=MEAN)
+        np.testing.assert_array_equal(line.get_ydata(), wanted["value"])
+
+
+def test_invalid_replies_are_shares_of_rounds(shown: Tables) -> None:
+    table = shown["invalid_replies"]
+    assert set(table["algorithm"]) == {*ALGORITHMS}
+    assert table.loc[(table["iteration"] == 0) & (table["line"] == MEAN), "value"].min() > 0.2
+    figure = draw("invalid_replies", table)
+    assert "Share of rounds" in words(figure)
+    assert all(axis.get_ylim()[1] >= table["value"].max() for axis in figure.axes)
+    none = draw("invalid_replies", table.assign(value=0.0))  # as with masks: no reply is invalid
+    assert none.axes[0].get_ylim()[1] == pytest.approx(0.1)
+
+
+def test_cells_hold_the_numbers_of_the_table(shown: Tables) -> None:
     """The diagonal is self-play."""
     table = shown["cross_play"]
     itself = table["agent"] == table["opponent"]
     assert set(table.loc[itself, "seed_relation"]) == {"same seed"}
     assert set(table.loc[~itself, "seed_relation"]) == {"all"}
     texts = words(draw("cross_play", table))
-    dilemma = table[table["game"] == "prisoners_dilemma"]
-    assert len(dilemma) == (4 + len(SCRIPTED["prisoners_dilemma"])) ** 2
+    dilemma = table[table["game"] == GAMES[0]]
+    assert len(dilemma) == (4 + len(SCRIPTED[GAMES[0]])) ** 2
     for row in dilemma.itertuples():
         assert {f"{row.mean:.2f}", f"{row.low:.2f}–{row.high:.2f}"} <= set(texts)
 
 
-def test_fingerprints_show_trained_agents_in_every_situation(
-    shown: dict[str, pd.DataFrame],
-) -> None:
-    table = shown["fingerprints"]
-    assert set(table["agent"]) == {*STAND_INS, "warm_start"}
-    alignment = table[
-        (table["game"] == "prisoners_dilemma") & (table["agent"] == "advantage_alignment")
-    ].set_index("quantity")["mean"]
-    assert alignment.notna().all()
-    assert alignment["cooperation_after_DC"] > 0.8 > 0.2 > alignment["cooperation_after_CD"]
+def test_behaviours_are_those_of_trained_agents_with_everyone(made: Tables, shown: Tables) -> None:
+    """Coins by hand are those of self-play."""
+    keys = ["game", "agent", "opponent", "seed_relation", "quantity"]
+    measured = made["fingerprints"].set_index(keys)["mean"]
+    for name in ("fingerprints", "proposals"):
+        table = shown[name]
+        assert set(table["agent"]) == {*ALGORITHMS, "warm_start"}
+        by_hand = table["quantity"].isin(["coins_upper_hand", "coins_lower_hand"])
+        own = by_hand & (name == "proposals")
+        assert (table["opponent"] == table["agent"].where(own, "everyone")).all()
+        assert (table["seed_relation"] == own.map({True: "same seed", False: "all"})).all()
+        np.testing.assert_array_equal(
+            table.set_index(keys)["mean"], measured[table.set_index(keys).index]
+        )
+    assert len(shown["proposals"]) == 4 * 5
+    assert "truthfulness" not in set(shown["fingerprints"]["quantity"])
 
 
-def test_proposals_are_those_of_the_stand_ins(shown: dict[str, pd.DataFrame]) -> None:
-    table = shown["proposals"]
-    means = table.set_index(["agent", "quantity"])["mean"]
-    assert len(table) == 4 * 5
-    assert means["naive", "coins_lower_hand"] > 9
-    assert means["sum_of_rewards", "coins_lower_hand"] < 1
-    assert means["advantage_alignment", "coins_lower_after_grab"] > 8
-    assert means["advantage_alignment", "coins_lower_after_fair"] < 2
-
-
-def test_truthfulness_in_training_and_after_it(shown: dict[str, pd.DataFrame]) -> None:
+def test_truthfulness_in_training_and_after_it(made: Tables, shown: Tables) -> None:
     table = shown["truthfulness"]
+    assert set(table["line"]) >= {MEAN, "seed 42", "cross-play"}
     after = table[table["line"] == "cross-play"].set_index(["algorithm", "opponent"])["value"]
-    assert after["naive", "itself"] == 0
-    assert after["sum_of_rewards", "everyone"] == 1
-    assert set(table["line"]) >= {"mean over seeds", "seed 42", "cross-play"}
+    opponents = {"itself", "everyone", *SCRIPTED["trust_and_split"]}
+    assert set(after.index) == {*product([*ALGORITHMS, "warm_start"], opponents)}
+    keys = {"quantity": "truthfulness", "seed_relation": "same seed"}
+    own = chosen(made["fingerprints"], **keys, agent="advantage_alignment")["mean"]
+    assert [after["advantage_alignment", "itself"]] == list(own)
 
 
-def test_what_was_never_observed_is_left_out(shown: dict[str, pd.DataFrame]) -> None:
-    table = shown["proposals"].copy()
-    never = (table["agent"] == "naive") & (table["quantity"] == "coins_lower_after_grab")
-    table.loc[never, ["mean", "low", "high"]] = np.nan
-    assert len(words(draw("proposals", table))) == len(words(draw("proposals", shown["proposals"])))
-
-
-def test_naive_learning_curves_are_those_of_naive_play_by_model(
-    shown: dict[str, pd.DataFrame],
-) -> None:
-    """One panel for each game; with several models there is a colour for each."""
-    table = shown["naive_learning_curves"]
-    all_curves = shown["learning_curves"]
-    naive = all_curves[all_curves["algorithm"] == "naive"]
-    curves = table[table["line"] != REFERENCE]
-    np.testing.assert_array_equal(np.sort(curves["value"]), np.sort(naive["value"]))
-    assert set(curves["model"]) == {"embedded"}
-    references_ = table[table["line"] == REFERENCE]
-    assert set(references_["model"]) == {"both greedy", "welfare-optimal"}
-    assert len(references_) == 2 * len(GAMES)
-    assert "Naive RL" in words(draw("naive_learning_curves", table))
-    another = curves.assign(model="another", value=curves["value"] + 1)
-    figure = draw("naive_learning_curves", pd.concat([table, another], ignore_index=True))
-    assert {"Embedded", "Another"} <= set(words(figure))
-    colours = style.colours(["another", "embedded"])
-    for name, part in (("embedded", curves), ("another", another)):
-        thick = [line for line in figure.axes[0].lines if line.get_color() == colours[name]][-1]
-        wanted = part[(part["game"] == GAMES[0]) & (part["line"] == "mean over seeds")]
-        np.testing.assert_array_equal(thick.get_ydata(), wanted["value"])
-
-
-def test_invalid_replies_are_shares_of_rounds(shown: dict[str, pd.DataFrame]) -> None:
-    table = shown["invalid_replies"]
-    assert set(table["algorithm"]) == {*STAND_INS}
-    first = table[(table["iteration"] == 0) & (table["line"] == "mean over seeds")]
-    assert first["value"].between(0.2, 0.3).all()
-    figure = draw("invalid_replies", table)
-    assert "Share of rounds" in words(figure)
-    for axis in figure.axes[: len(GAMES)]:
-        assert axis.get_ylim()[1] >= table["value"].max()
-    none = draw("invalid_replies", table.assign(value=0.0))  # as with masks: no reply is invalid
-    assert none.axes[0].get_ylim()[1] == pytest.approx(0.1)
-
-
-def test_learning_against_fixed_shows_both_sides(shown: dict[str, pd.DataFrame]) -> None:
+def test_learning_against_fixed_shows_both_sides(shown: Tables) -> None:
     table = shown["learning_against_fixed"]
-    means = table[table["line"] == "mean over seeds"].set_index(
-        ["game", "opponent", "side", "algorithm", "iteration"]
-    )["value"]
-    means = means.sort_index()
-    learner = means["trust_and_split", "warm_start", "learner", "naive"]
-    other = means["trust_and_split", "warm_start", "opponent", "naive"]
-    np.testing.assert_allclose(other, 0.8 * learner)
-    assert set(table.loc[table["game"] == "split", "opponent"]) == {"naive", "warm_start"}
+    rows = chosen(
+        table, game="trust_and_split", opponent="warm_start", algorithm="naive", line=MEAN
+    )
+    naive = rows.pivot(index="iteration", columns="side", values="value")
+    np.testing.assert_allclose(naive["opponent"], 0.8 * naive["learner"])
     figure = draw("learning_against_fixed", table)
-    panels = [axis for axis in figure.axes if axis.get_visible()]
-    assert [axis.get_title(loc="left").split()[-1] for axis in panels] == [
-        *("start", "RL", "rewards", "Alignment", "Random"),
-        *("start", "RL"),
-        *("start", "RL", "rewards", "Alignment", "Random"),
-    ]
-    colour = style.COLOURS["naive"]
-    thick = [
-        line for line in panels[-5].lines if line.get_color() == colour and not line.get_alpha()
-    ]
-    solid, dashed = thick
-    np.testing.assert_array_equal(solid.get_ydata(), learner)
-    np.testing.assert_array_equal(dashed.get_ydata(), other)
+    every = ["Warm start", "Naive RL", "Sum of rewards", "Advantage Alignment", "Random"]
+    assert titles(figure) == [*every, *every[:2], *every]
+    solid, dashed = thick([axis for axis in figure.axes if axis.get_visible()][-5], "naive")
+    np.testing.assert_array_equal(solid.get_ydata(), naive["learner"])
+    np.testing.assert_array_equal(dashed.get_ydata(), naive["opponent"])
     assert (solid.is_dashed(), dashed.is_dashed()) == (False, True)
 
 
-def test_learning_against_one_opponent_alone(shown: dict[str, pd.DataFrame]) -> None:
-    alone = shown["learning_against_alignment"]
-    every = shown["learning_against_fixed"]
+def test_learning_against_one_opponent_alone(shown: Tables) -> None:
+    alone, every = shown["learning_against_alignment"], shown["learning_against_fixed"]
     wanted = every[every["opponent"] == "advantage_alignment"].reset_index(drop=True)
     pd.testing.assert_frame_equal(alone, wanted)
-    titles = [axis.get_title(loc="left") for axis in draw("learning_against_fixed", alone).axes]
-    assert titles == [build_game(game, 1).title for game in alone["game"].unique()]
+    found = titles(draw("learning_against_alignment", alone))
+    assert found == [game_title(game) for game in ("prisoners_dilemma", "trust_and_split")]
 
 
 def points(axis: Axes) -> list[tuple[float, float, str, bool]]:
@@ -483,70 +389,48 @@ def points(axis: Axes) -> list[tuple[float, float, str, bool]]:
     return found
 
 
-def test_exploitability_shows_what_both_sides_get(shown: dict[str, pd.DataFrame]) -> None:
+def labels(axis: Axes) -> list[str]:
+    return [label.get_text() for label in axis.get_yticklabels()]
+
+
+def test_exploitability_shows_what_both_sides_get(shown: Tables) -> None:
     table = shown["exploitability"]
-    assert set(table["quantity"]) == {"payoff", "payoff_opponent"}
     assert set(table["agent"]) == {learner_name(algorithm) for algorithm in LEARNING}
-    figure = draw("exploitability", table)
-    axis = figure.axes[0]
-    dilemma = table[table["game"] == "prisoners_dilemma"]
-    found = points(axis)
-    assert len(found) == len(dilemma) == 2 * sum(map(len, LEARNING.values()))
+    axis = draw("exploitability", table).axes[0]
     wanted = {
-        (
-            row["mean"],
-            style.COLOURS[row["agent"].removesuffix("_learner")],
-            row["quantity"] == "payoff",
-        )
-        for row in dilemma.to_dict("records")
+        (mean, style.COLOURS[agent.removesuffix("_learner")], quantity == "payoff")
+        for game, agent, quantity, mean in table[["game", "agent", "quantity", "mean"]].to_numpy()
+        if game == GAMES[0]
     }
+    found = points(axis)
+    assert len(found) == 2 * sum(map(len, LEARNING.values()))
     assert {(x, colour, filled) for x, _, colour, filled in found} == wanted
-    labels = [label.get_text() for label in axis.get_yticklabels()]
-    assert labels == ["Warm start", "Naive RL", "Sum of rewards", "Advantage Alignment", "Random"]
+    every = ["Warm start", "Naive RL", "Sum of rewards", "Advantage Alignment", "Random"]
+    assert labels(axis) == every
     places = {y for _, y, colour, _ in found if colour == style.COLOURS["naive"]}
     assert sorted(map(round, places)) == [0, 1, 2, 3, 4]
     assert len({y for _, y, _, _ in found}) == 7  # two learners never lie on each other
 
 
-def test_ablations_are_filled_where_they_matter(shown: dict[str, pd.DataFrame]) -> None:
+def test_ablations_are_filled_where_they_matter(shown: Tables) -> None:
     table = shown["ablations"]
-    figure = draw("ablations", table)
-    axis = figure.axes[0]
-    itself = table[
-        (table["game"] == "prisoners_dilemma")
-        & (table["opponent"] == "itself")
-        & (table["quantity"] == "payoff")
-    ]
+    axis = draw("ablations", table).axes[0]
+    itself = chosen(table, game=GAMES[0], opponent="itself", quantity="payoff")
     assert list(itself["agent"]) == ["advantage_alignment", *VARIANTS]
     np.testing.assert_allclose([x for x, *_ in points(axis)], itself["mean"])
     assert [y for _, y, _, _ in points(axis)] == [0, 1, 2, 3]
     assert [filled for *_, filled in points(axis)] == [True, True, False, True]
     assert points(axis)[0][2] == style.COLOURS["advantage_alignment"]
-    labels = [label.get_text() for label in axis.get_yticklabels()]
-    assert labels == ["Advantage Alignment", "No group baseline", "Critic", "With buffer"]
+    assert labels(axis) == ["Advantage Alignment", "No group baseline", "Critic", "With buffer"]
 
 
-def test_ablations_show_self_play_greedy_players_and_cooperators(
-    shown: dict[str, pd.DataFrame],
-) -> None:
+def test_ablations_show_self_play_greedy_players_and_cooperators(shown: Tables) -> None:
     table = shown["ablations"]
-    panels = {
-        game: set(zip(rows["opponent"], rows["quantity"], strict=True))
-        for game, rows in table.groupby("game")
-    }
-    assert panels["prisoners_dilemma"] == {
-        ("itself", "payoff"),
-        ("always_b", "payoff"),
-        ("always_a", "payoff"),
-        ("always_a", "payoff_opponent"),
-    }
-    for game in ("split", "trust_and_split"):
-        assert panels[game] == {
-            ("itself", "payoff"),
-            ("greedy", "payoff"),
-            ("welfare_maximising", "payoff"),
-            ("welfare_maximising", "payoff_opponent"),
-        }
+    for game, rows in table.groupby("game"):
+        greedy, kind = ("always_b", "always_a") if game == GAMES[0] else SCRIPTED["split"][:2]
+        payoffs = {(name, "payoff") for name in ("itself", greedy, kind)}
+        found = set(zip(rows["opponent"], rows["quantity"], strict=True))
+        assert found == payoffs | {(kind, "payoff_opponent")}
     # a game without such players has the first panel only
     alone = draw("ablations", table[table["opponent"] == "itself"])
     assert [axis.get_visible() for axis in alone.axes] == 3 * [True, False, False, False]
@@ -554,12 +438,12 @@ def test_ablations_show_self_play_greedy_players_and_cooperators(
 
 def test_new_algorithms_get_a_look_of_their_own() -> None:
     agents = ["naive", "another", "yet_another"]
-    assert len(set(style.colours(agents).values())) == len(style.COLOURS) + 2
-    assert len(set(style.markers(agents).values())) == len(style.COLOURS) + 2
-    assert style.colours(agents)["naive"] == style.colours(["naive"])["naive"]
+    for looks in (style.colours, style.markers):
+        assert len(set(looks(agents).values())) == len(style.COLOURS) + 2
+        assert looks(agents)["naive"] == looks(["naive"])["naive"]
 
 
-def test_drawing_leaves_the_settings_of_others_alone(shown: dict[str, pd.DataFrame]) -> None:
+def test_drawing_leaves_the_settings_of_others_alone(shown: Tables) -> None:
     before = dict(rcParams)
     draw("proposals", shown["proposals"])
     assert dict(rcParams) == before

@@ -1,6 +1,7 @@
 """Intervals: known cases, missing values, determinism, and what coverage they really have."""
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import numpy as np
 import pytest
@@ -21,20 +22,27 @@ def interval_of(
     return bootstrap_intervals(samples, draws=draws, stream=stream)[0]
 
 
-def test_a_constant_sample_has_an_interval_of_no_width() -> None:
-    interval = interval_of({seed: [0.1] * 64 for seed in (0, 42, 1337)})
-    assert (interval.mean, interval.low, interval.high) == (0.1, 0.1, 0.1)
-    assert (interval.seeds, interval.matches, interval.missing) == (3, 192, 0)
-
-
-def test_matches_without_noise_leave_the_range_of_three_seeds() -> None:
-    interval = interval_of({0: [1.0] * 8, 42: [2.0] * 8, 1337: [6.0] * 8})
-    assert (interval.mean, interval.low, interval.high) == (3, 1, 6)
-    assert interval.interval_over == "seeds and matches"
-
-
-def test_the_mean_is_over_seeds_however_many_matches_each_has() -> None:
-    assert interval_of({0: [0.0] * 30, 1: [1.0] * 10}).mean == 0.5
+@pytest.mark.parametrize(
+    ("values", "interval", "counts"),
+    [
+        ({seed: [0.1] * 64 for seed in (0, 42, 1337)}, (0.1, 0.1, 0.1), (3, 192, 0)),
+        # without noise of matches, the range of three seeds
+        ({0: [1.0] * 8, 42: [2.0] * 8, 1337: [6.0] * 8}, (3, 1, 6), (3, 24, 0)),
+        # the mean is over seeds, however many matches each has
+        ({0: [0.0] * 30, 1: [1.0] * 10}, (0.5, 0, 1), (2, 40, 0)),
+        # missing values are dropped and counted
+        ({0: [1.0, np.nan, 3.0], 1: [np.nan, np.nan], 2: [2.0]}, (2, 1, 3), (2, 3, 3)),
+        ({0: []}, (np.nan,) * 3, (0, 0, 0)),
+        ({0: [np.nan], 1: [np.nan]}, (np.nan,) * 3, (0, 0, 2)),
+    ],
+)
+def test_known_intervals(
+    values: dict[int, list[float]], interval: tuple[float, ...], counts: tuple[int, ...]
+) -> None:
+    found = interval_of(values)
+    np.testing.assert_array_equal((found.mean, found.low, found.high), interval)
+    assert (found.seeds, found.matches, found.missing) == counts
+    assert found.interval_over == ("seeds and matches" if found.seeds else "matches")
 
 
 def test_a_single_seed_falls_back_to_matches_and_says_so() -> None:
@@ -42,20 +50,6 @@ def test_a_single_seed_falls_back_to_matches_and_says_so() -> None:
     interval = interval_of({0: values})
     assert interval.interval_over == "matches"
     assert interval.high - interval.low == pytest.approx(2 * 1.96 / 20, rel=0.15)
-
-
-def test_missing_values_are_dropped_and_counted() -> None:
-    interval = interval_of({0: [1.0, np.nan, 3.0], 1: [np.nan, np.nan], 2: [2.0]})
-    assert interval.mean == 2
-    assert (interval.seeds, interval.matches, interval.missing) == (2, 3, 3)
-    assert interval.low <= 2 <= interval.high
-
-
-@pytest.mark.parametrize("values", [{0: []}, {0: [np.nan], 1: [np.nan]}])
-def test_nothing_observed_gives_nan(values: dict[int, list[float]]) -> None:
-    interval = interval_of(values)
-    assert np.isnan([interval.mean, interval.low, interval.high]).all()
-    assert interval.matches == interval.seeds == 0
 
 
 def test_equal_streams_give_equal_intervals_and_others_differ() -> None:
@@ -79,15 +73,10 @@ def test_observations_are_weighted_within_a_run() -> None:
 
 def test_runs_of_both_players_are_resampled() -> None:
     """Here payoffs depend on the opponent's run only."""
-    samples = [
-        Sample(
-            (("naive", agent), ("alignment", opponent)),
-            np.full((8, 1), float(opponent)),
-            np.ones((8, 1)),
-        )
-        for agent in range(3)
-        for opponent in range(3)
-    ]
+    samples = []
+    for agent, opponent in product(range(3), repeat=2):
+        runs = (("naive", agent), ("alignment", opponent))
+        samples.append(Sample(runs, np.full((8, 1), float(opponent)), np.ones((8, 1))))
     interval = bootstrap_intervals(samples)[0]
     assert (interval.mean, interval.low, interval.high) == (1, 0, 2)
     assert interval.seeds == 6

@@ -3,6 +3,7 @@
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -10,27 +11,17 @@ import pytest
 from social_dilemmas.report.latex import escape, latex_table
 from social_dilemmas.report.numbers import number, with_interval
 from social_dilemmas.report.pages.page import write_page
-from social_dilemmas.report.printed import printed
+from social_dilemmas.report.printed import INTERVAL, printed
 from social_dilemmas.statistics.claims import COLUMNS
-from social_dilemmas.statistics.tables import CURVE_COLUMNS
 
 SPECIAL = r"50% of $x_1 & {a}^2 ~ #1 \input{secret} <2 ≥ 1"
 
 
 def tidy(**columns: object) -> pd.DataFrame:
     """One row of a tidy table of cross-play or fingerprints."""
-    row = {
-        "model": "embedded",
-        "game": "prisoners_dilemma",
-        "agent": "naive",
-        "opponent": "always_b",
-        "seed_relation": "all",
-        "quantity": "payoff",
-        "mean": 1.0,
-        "low": 0.9,
-        "high": 1.1,
-    }
-    return pd.DataFrame([{**row, **columns}])
+    row = {"model": "embedded", "game": "prisoners_dilemma", "agent": "naive"}
+    row |= {"opponent": "always_b", "seed_relation": "all", "quantity": "payoff"}
+    return pd.DataFrame([{**row, "mean": 1.0, "low": 0.9, "high": 1.1, **columns}])
 
 
 def test_special_characters_stand_for_themselves() -> None:
@@ -102,110 +93,89 @@ def test_claims() -> None:
     assert list(second.frame["Bound"]) == ["≥ 1", "≥ 1 (aim)"]
 
 
-def test_cross_play_is_a_matrix_of_agents_and_opponents() -> None:
-    table = pd.concat(
-        [
-            tidy(),
-            tidy(opponent="naive", seed_relation="same seed", mean=2.0),
-            tidy(opponent="naive", seed_relation="all", mean=7.0),  # not with itself
-            tidy(agent="always_b", opponent="naive", mean=8.0),  # a scripted player's payoff
-            tidy(quantity="welfare_share", mean=9.0),
-        ]
-    )
-    (only,) = printed("cross_play", table)
-    assert list(only.frame) == ["Opponent", "Naive RL"]
-    assert only.frame.to_numpy().tolist() == [
-        ["Naive RL", "2.00 [0.900, 1.10]"],
-        ["Always-defect", "1.00 [0.900, 1.10]"],
-    ]
-
-
-def test_fingerprints_are_those_with_everyone() -> None:
-    table = pd.concat(
-        [
-            tidy(quantity="cooperation_after_CC", opponent="everyone", mean=0.5),
-            tidy(quantity="cooperation_after_CC", mean=0.1),
-        ]
-    )
-    (only,) = printed("fingerprints", table)
-    assert only.frame.to_numpy().tolist() == [
-        ["cooperates after both cooperated", "0.500 [0.900, 1.10]"]
-    ]
-
-
 def test_learning_curves_end_with_their_last_tenth() -> None:
+    columns = ["model", "game", "algorithm", "seed", "iteration", "quantity", "value"]
     rows = [
         ("embedded", "split", "naive", seed, iteration, "payoff", (1 + seed) * (iteration >= 18))
         for seed in (0, 1)
         for iteration in range(20)
     ]
-    (only,) = printed("learning_curves", pd.DataFrame(rows, columns=CURVE_COLUMNS))
+    (only,) = printed("learning_curves", pd.DataFrame(rows, columns=columns))
     assert only.frame.to_numpy().tolist() == [["Split", "Naive RL", "1.50 [1.00, 2.00]"]]
 
 
-def test_any_other_table_is_printed_row_by_row() -> None:
-    table = tidy(learner="sum_of_rewards", rank=3, rank_low=1, rank_high=4, wins=True).drop(
-        columns=["seed_relation"]
-    )
-    (only,) = printed("other", table)
-    assert only.title == "Other"
-    assert only.frame.to_dict("records") == [
+CHANGE = {"change_low": -2.0, "change_high": -1.0, "matters": True}
+NO_CHANGE = {"change": math.nan, "change_low": math.nan, "change_high": math.nan}
+PAYOFF = {"Game": "Iterated prisoner's dilemma", "Variant": "Naive RL", "With": "Always-defect"}
+PAYOFF[f"Points a round{INTERVAL}"] = "1.00 [0.900, 1.10]"
+ARISES = {"quantity": "cooperation_after_CC"}
+LEARNER = {"agent": "naive_learner"}
+TABLES: dict[str, tuple[Any, ...]] = {
+    "other": (
+        tidy(learner="sum_of_rewards", rank=3, rank_low=1, rank_high=4, wins=True),
         {
             "Game": "Iterated prisoner's dilemma",
             "Agent": "Naive RL",
             "Opponent": "Always-defect",
+            "Seed relation": "all",
             "Quantity": "points a round",
             "Mean [95 % interval]": "1.00 [0.900, 1.10]",
             "Learner": "Sum of rewards",
             "Rank [95 % interval]": "3 [1, 4]",
             "Wins": "yes",
-        }
-    ]
-
-
-def test_several_models_have_a_table_each() -> None:
-    parts = printed("cross_play", pd.concat([tidy(), tidy(model="other")]))
-    assert [part.label for part in parts] == [
-        "prisoners_dilemma-embedded",
-        "prisoners_dilemma-other",
-    ]
-    assert parts[1].title.endswith("(other)")
-
-
-def test_text_of_a_table_stays_text_on_its_page(tmp_path: Path) -> None:
-    parts = printed("other", pd.DataFrame({"strategy": ["<b>Bold</b>"], "rank": [1]}))
-    write_page("table.html.jinja", tmp_path / "page.html", title="Table", tables=parts)
-    page = (tmp_path / "page.html").read_text()
-    assert "<b>" not in page.lower()
-    assert "&lt;b&gt;bold&lt;/b&gt;" in page.lower()
-
-
-def test_ablations_say_what_changed_and_whether_that_can_be_told() -> None:
-    change = {"change_low": -2.0, "change_high": -1.0}
-    standard = tidy(change=math.nan, change_low=math.nan, change_high=math.nan)
-    table = pd.concat(
-        [
-            standard.assign(matters=False),
-            tidy(agent="critic", opponent="itself", change=-1.5, matters=True, **change),
-            tidy(agent="critic", change=0.5, matters=False, change_low=-1.0, change_high=2.0),
-        ]
-    )
-    (only,) = printed("ablations", table)
-    shown = only.frame[["Variant", "With", "Change [95 % interval]", "Matters"]]
-    assert shown.to_numpy().tolist() == [
-        ["Naive RL", "Always-defect", "–", ""],
-        ["Critic", "Itself", "−1.50 [−2.00, −1.00]", "it does"],
-        ["Critic", "Always-defect", "0.500 [−1.00, 2.00]", "can't be told"],
-    ]
-
-
-def test_exploitability_puts_both_sides_side_by_side() -> None:
-    table = pd.concat(
-        [tidy(agent="naive_learner", quantity=name) for name in ("payoff_gap", "payoff_opponent")]
-        + [tidy(agent="naive_learner", mean=3.0)]
-    )
-    (only,) = printed("exploitability", table)
-    assert only.frame.to_dict("records") == [
+        },
+    ),
+    "cross_play": (  # opponents down, agents that aren't scripted across
+        pd.concat(
+            [
+                tidy(),
+                tidy(opponent="naive", seed_relation="same seed", mean=2.0),
+                tidy(opponent="naive", seed_relation="all", mean=7.0),  # not with itself
+                tidy(agent="always_b", opponent="naive", mean=8.0),  # a scripted player's payoff
+                tidy(quantity="welfare_share", mean=9.0),
+            ]
+        ),
+        {"Opponent": "Naive RL", "Naive RL": "2.00 [0.900, 1.10]"},
+        {"Opponent": "Always-defect", "Naive RL": "1.00 [0.900, 1.10]"},
+    ),
+    "fingerprints": (  # those with everyone, without what never arises
+        pd.concat(
+            [
+                tidy(quantity="cooperation_after_DD", opponent="everyone", mean=math.nan),
+                tidy(agent="warm_start", opponent="everyone", **ARISES, mean=math.nan),
+                tidy(opponent="everyone", **ARISES, mean=0.5),
+                tidy(**ARISES, mean=0.1),
+            ]
+        ),
+        {
+            "What it does": "cooperates after both cooperated",
+            "Warm start": "–",
+            "Naive RL": "0.500 [0.900, 1.10]",
+        },
+    ),
+    "ablations": (
+        pd.concat(
+            [
+                tidy(**NO_CHANGE, matters=False),
+                tidy(agent="critic", opponent="itself", change=-1.5, **CHANGE),
+                tidy(agent="critic", change=0.5, change_low=-1.0, change_high=2.0, matters=False),
+            ]
+        ),
+        {**PAYOFF, f"Change{INTERVAL}": "–", "Matters": ""},
+        {
+            **{**PAYOFF, "Variant": "Critic", "With": "Itself"},
+            **{f"Change{INTERVAL}": "−1.50 [−2.00, −1.00]", "Matters": "it does"},
+        },
+        {
+            **{**PAYOFF, "Variant": "Critic"},
+            **{f"Change{INTERVAL}": "0.500 [−1.00, 2.00]", "Matters": "can't be told"},
+        },
+    ),
+    "exploitability": (
+        pd.concat(
+            [tidy(**LEARNER, quantity=name) for name in ("payoff_gap", "payoff_opponent")]
+            + [tidy(**LEARNER, mean=3.0)]
+        ),
         {
             "Game": "Iterated prisoner's dilemma",
             "Opponent": "Always-defect",
@@ -213,17 +183,37 @@ def test_exploitability_puts_both_sides_side_by_side() -> None:
             "Learner's points a round": "3.00 [0.900, 1.10]",
             "Opponent's points a round": "1.00 [0.900, 1.10]",
             "Difference": "1.00 [0.900, 1.10]",
-        }
-    ]
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_cells(name: str) -> None:
+    table, *expected = TABLES[name]
+    (only,) = printed(name, table)
+    assert only.frame.to_dict("records") == expected
 
 
 def test_the_tournament_lists_trained_agents_first() -> None:
-    table = pd.concat(
-        [
-            tidy(rank=1, kind="grim_like", agent="Grudger").drop(columns="opponent"),
-            tidy(rank=2, kind=None).drop(columns="opponent"),
-        ]
-    )
-    trained, everyone = printed("tournament", table)
+    rows = [tidy(rank=1, kind="grim_like", agent="Grudger"), tidy(rank=2, kind=None)]
+    trained, everyone = printed("tournament", pd.concat(rows).drop(columns="opponent"))
     assert list(trained.frame["Agent"]) == ["Naive RL"]
     assert list(everyone.frame["Rank"]) == ["1", "2"]
+
+
+def test_several_models_have_a_table_each() -> None:
+    parts = printed("cross_play", pd.concat([tidy(), tidy(model="other")]))
+    assert [part.label for part in parts] == [
+        *("prisoners_dilemma-embedded", "prisoners_dilemma-other")
+    ]
+    assert parts[1].title.endswith("(other)")
+
+
+def test_text_of_a_table_stays_text_on_its_page(tmp_path: Path) -> None:
+    parts = printed("other", pd.DataFrame({"strategy": ["<b>Bold</b>"], "rank": [1]}))
+    assert parts[0].title == "Other"
+    write_page("table.html.jinja", tmp_path / "page.html", title="Table", tables=parts)
+    page = (tmp_path / "page.html").read_text()
+    assert "<b>" not in page.lower()
+    assert "&lt;b&gt;bold&lt;/b&gt;" in page.lower()

@@ -22,21 +22,14 @@ def rows(
     agent: tuple[str, int], opponent: tuple[str, int], payoffs: tuple[float, float], shares: Any
 ) -> list[dict[str, Any]]:
     """Both sides of all matches of a pair; the second match pays 0.1 more to everybody."""
-    return [
-        {
-            "agent": one[0],
-            "agent_seed": one[1],
-            "opponent": other[0],
-            "opponent_seed": other[1],
-            "match": match,
-            "seat": side,
-            "payoff": payoffs[side] + 0.1 * match,
-            "payoff_opponent": payoffs[1 - side] + 0.1 * match,
-            "cooperation": shares[side],
-        }
-        for match in range(MATCHES)
-        for side, (one, other) in enumerate(((agent, opponent), (opponent, agent)))
-    ]
+    found = []
+    for match in range(MATCHES):
+        for side, (one, other) in enumerate(((agent, opponent), (opponent, agent))):
+            row = {"agent": one[0], "agent_seed": one[1], "opponent": other[0]}
+            row |= {"opponent_seed": other[1], "match": match, "seat": side}
+            row |= {"payoff": payoffs[side] + 0.1 * match, "cooperation": shares[side]}
+            found.append({**row, "payoff_opponent": payoffs[1 - side] + 0.1 * match})
+    return found
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ for table in TABLES + FURTHER_TABLES:
             function=shown.TABLES[table].function,
             text=shown.TABLES[table].text,
             inputs={argument: list(files) for argument, files in inputs_of_table(table).items()},
-            code=fingerprint("make_table.py", *shown.TABLES[table].modules, *modules_of(GAMES)),
+            code=fingerprint("make_table.py", *shown.TABLES[table].files, *modules_of(GAMES)),
         message:
             f"Table: {in_words(table).lower()}"
         script:

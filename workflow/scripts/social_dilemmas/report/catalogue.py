@@ -1,13 +1,11 @@
 """Every table and every figure: what it is made from, by what, and how it is shown.
 
-A new table or figure needs its function or module, an entry here, and a caption in
-`workflow/report`. The rules read this file, so it imports nothing heavy and names functions by
-module below the library and name, such as "statistics.tables:cross_play".
+A new table or figure needs its function or module, an entry here, and a caption in `workflow/report`. The rules read
+this file, so it imports nothing heavy and names functions such as "statistics.tables:cross_play".
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pkgutil import resolve_name
 from typing import Any
 
 
@@ -18,11 +16,11 @@ class Table:
     Attributes:
         function: computes it.
         title: above the printed table.
-        inputs: arguments of the function, each with the kind of the files that it gets, by their
-            keys; the rules know where the files of a kind lie.
-        tables: tables that the function gets as its argument `tables`, as far as a configuration
-            asks for them.
-        printer: prints it.
+        inputs: arguments of the function, each with the kind of the files that it gets, by their keys; the rules know
+            where the files of a kind lie.
+        tables: tables that the function gets as its argument `tables`, if the configuration asks for them.
+        data: files that its module reads, as paths below the library.
+        printer: function of `report.printed` that prints it.
         text: turns it into a text for a terminal, if it needs one.
     """
 
@@ -30,7 +28,8 @@ class Table:
     title: str
     inputs: Mapping[str, str] = field(default_factory=dict)
     tables: tuple[str, ...] = ()
-    printer: str = "report.printed:rows"
+    data: tuple[str, ...] = ()
+    printer: str = "rows"
     text: str | None = None
 
     @property
@@ -39,6 +38,11 @@ class Table:
         names = [name.partition(":")[0] for name in (self.function, self.text) if name]
         return [f"{name.replace('.', '/')}.py" for name in names]
 
+    @property
+    def files(self) -> list[str]:
+        """The modules, and the data that they read."""
+        return [*self.modules, *self.data]
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -46,8 +50,7 @@ class Figure:
 
     Attributes:
         module: in `report.figures`; its function `table` gathers what is shown, `draw` draws that.
-        tables: the tables that `table` gets, in this order.
-        arguments: its further arguments.
+        tables: the tables that `table` gets, in this order; `arguments` are its further arguments.
     """
 
     module: str
@@ -60,64 +63,59 @@ class Figure:
         return [f"report/figures/{self.module}.py"]
 
 
-def resolve(name: str) -> Any:
-    """The function of this name."""
-    return resolve_name(f"social_dilemmas.{name}")
-
-
 TABLES = {
     "learning_curves": Table(
         "statistics.tables:learning_curves",
         "Ends of the learning curves",
         {"metrics": "training_metrics"},
-        printer="report.printed:learning_curves",
+        printer="learning_curves",
     ),
     "cross_play": Table(
         "statistics.tables:cross_play",
         "Payoffs of every agent with every other",
         {"matches": "cross_play_matches"},
-        printer="report.printed:cross_play",
+        printer="cross_play",
     ),
     "fingerprints": Table(
         "statistics.tables:fingerprints",
         "What each agent does in which situation",
         {"matches": "cross_play_matches"},
-        printer="report.printed:fingerprints",
+        printer="fingerprints",
     ),
     "claims": Table(
         "statistics.claims:claims",
         "The paper's claims and what was measured",
         tables=("cross_play", "fingerprints"),
-        printer="report.printed:claims",
+        data=("statistics/criteria.csv",),
+        printer="claims",
         text="report.claims_text:format_claims",
     ),
     "learning_against_fixed": Table(
         "statistics.tables:learning_against_fixed",
         "Learning against opponents that don't learn",
         {"metrics": "learner_metrics"},
-        printer="report.printed:learning_curves",
+        printer="learning_curves",
     ),
     "exploitability": Table(
         "statistics.tables:exploitability",
         "What learners get out of opponents that don't learn",
         {"matches": "learner_matches"},
-        printer="report.printed:exploitability",
+        printer="exploitability",
     ),
     "ablations": Table(
         "statistics.tables:ablations",
         "What each part of the method is worth",
         {"standard": "ablated_matches", "variants": "variant_matches"},
-        printer="report.printed:ablations",
+        printer="ablations",
     ),
     "tournament": Table(
         "statistics.tournament:ranking",
         "Ranking among the strategies of the Axelrod library",
         {
-            "matches": "tournament_matches",
-            "strategies": "strategy_matches",
+            **{"matches": "tournament_matches", "strategies": "strategy_matches"},
             "kinds": "strategy_kinds",
         },
-        printer="report.printed:tournament",
+        printer="tournament",
     ),
     "tournament_by_opponent": Table(
         "statistics.tournament:by_opponent",
@@ -128,26 +126,26 @@ TABLES = {
         "statistics.claims:all_claims",
         "All of the paper's claims and what was measured",
         tables=(
-            *("cross_play", "fingerprints"),
-            *("exploitability", "ablations", "tournament_by_opponent"),
+            *("cross_play", "fingerprints", "exploitability", "ablations"),
+            "tournament_by_opponent",
         ),
-        printer="report.printed:claims",
+        data=("statistics/criteria.csv",),
+        printer="claims",
         text="report.claims_text:format_claims",
     ),
 }
 
 FIGURES = {
-    "learning_curves": Figure("learning_curves", ("learning_curves",)),
-    "naive_learning_curves": Figure("naive_learning_curves", ("learning_curves",)),
+    "learning_curves": Figure("curves", ("learning_curves",)),
+    "naive_learning_curves": Figure("curves", ("learning_curves",), {"naive": True}),
     "cross_play": Figure("cross_play", ("cross_play",)),
     "fingerprints": Figure("fingerprints", ("fingerprints",)),
     "proposals": Figure("proposals", ("fingerprints",)),
     "truthfulness": Figure("truthfulness", ("learning_curves", "fingerprints")),
-    "invalid_replies": Figure("invalid_replies", ("learning_curves",)),
+    "invalid_replies": Figure("curves", ("learning_curves",), {"quantity": "invalid_rate"}),
     "learning_against_fixed": Figure("learning_against_fixed", ("learning_against_fixed",)),
     "learning_against_alignment": Figure(
-        "learning_against_fixed",
-        ("learning_against_fixed",),
+        *("learning_against_fixed", ("learning_against_fixed",)),
         {"opponents": ["advantage_alignment"]},
     ),
     "exploitability": Figure("exploitability", ("exploitability",)),

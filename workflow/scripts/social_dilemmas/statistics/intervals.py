@@ -1,23 +1,23 @@
 """Intervals by a bootstrap that follows how the numbers came about: training runs, then matches.
 
-Two things are random in a mean payoff: which training runs (seeds) there happen to be, and which
-matches they happened to play. So a draw first chooses runs with replacement, within each algorithm
-separately, and then matches with replacement within each chosen run. Where both players are
-trained, the runs of both are chosen (the pigeonhole bootstrap of Owen, Annals of Applied Statistics
-1, 2007). The interval holds the middle share of the means of all draws (Efron's percentile method).
+Two things are random in a mean payoff: which training runs (seeds) there happen to be, and which matches they happened
+to play. So a draw first chooses runs with replacement, within each algorithm separately, and then matches with
+replacement within each chosen run. Where both players are trained, the runs of both are chosen (the pigeonhole
+bootstrap of Owen, Annals of Applied Statistics 1, 2007). The interval holds the middle share of the means of all draws
+(Efron's percentile method).
 
-With three runs, one draw in 27 is the lowest run three times, so a 95 % interval reaches from about
-the lowest run to the highest one, widened by the noise of matches. It shows honestly how far the
-runs lie apart, but can't promise 95 % coverage of the mean over all seeds that one might have used:
-where runs differ by much more than their matches' noise, it covers that mean about three times in
-four (three normal values enclose their mean with probability 3/4). From some twenty runs on,
-coverage is close to nominal. With a single run it knows nothing of other seeds: the interval is
-over matches only, and says so (`interval_over`).
+With three runs, one draw in 27 is the lowest run three times, so a 95 % interval reaches from about the lowest run to
+the highest one, widened by the noise of matches. It shows honestly how far the runs lie apart, but can't promise 95 %
+coverage of the mean over all seeds that one might have used: where runs differ by much more than their matches' noise,
+it covers that mean about three times in four (three normal values enclose their mean with probability 3/4). From some
+twenty runs on, coverage is close to nominal. With a single run it knows nothing of other seeds: the interval is over
+matches only, and says so (`interval_over`).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,20 +72,6 @@ class Interval:
     interval_over: str
 
 
-def interval_rows(
-    keys: Mapping[str, Any],
-    quantities: Sequence[str],
-    samples: Sequence[Sample],
-    stream: Sequence[object],
-) -> list[dict[str, Any]]:
-    """A table row for each quantity: the keys, quantity, and the attributes of its interval."""
-    intervals = bootstrap_intervals(samples, stream=stream)
-    return [
-        {**keys, "quantity": quantity, **asdict(interval)}
-        for quantity, interval in zip(quantities, intervals, strict=True)
-    ]
-
-
 def bootstrap_intervals(
     samples: Sequence[Sample], *, draws: int = DRAWS, stream: Sequence[object] = ()
 ) -> list[Interval]:
@@ -103,15 +89,13 @@ def bootstrap_intervals(
     quantities = samples[0].sums.shape[1]
     totals, norms = np.zeros((2, draws, quantities))
     for weight, sample in zip(weights.T, samples, strict=True):
-        means = _resampled_means(sample, draws, random)  # (draws, quantities)
+        taken = _resample(len(sample.sums), draws, random).astype(float)  # (draws, matches)
+        means = _ratio(taken @ sample.sums, taken @ sample.counts)  # (draws, quantities)
         observed = np.isfinite(means)
         totals += weight[:, None] * np.where(observed, means, 0.0)
         norms += weight[:, None] * observed
     drawn = _ratio(totals, norms)
-    means = _ratio(
-        np.stack([sample.sums.sum(0) for sample in samples]),
-        np.stack([sample.counts.sum(0) for sample in samples]),
-    )  # (samples, quantities)
+    means = np.stack([_ratio(each.sums.sum(0), each.counts.sum(0)) for each in samples])
     return [
         _interval(samples, quantity, means[:, quantity], drawn[:, quantity])
         for quantity in range(quantities)
@@ -123,22 +107,15 @@ def _sample_weights(
 ) -> NDArray[np.int64]:
     """How often each draw takes each sample, as often as all of its runs: (draws, samples)."""
     weights = np.ones((draws, len(samples)), np.int64)
-    for population in sorted({population for sample in samples for population, _ in sample.runs}):
-        seeds = sorted(
-            {seed for sample in samples for name, seed in sample.runs if name == population}
-        )
-        taken = _resample(len(seeds), draws, random)  # (draws, seeds)
+    runs = sorted({run for sample in samples for run in sample.runs})
+    for _, population in groupby(runs, itemgetter(0)):
+        own = list(population)
+        taken = _resample(len(own), draws, random)  # (draws, runs)
         for index, sample in enumerate(samples):
-            for column, seed in enumerate(seeds):
-                if (population, seed) in sample.runs:
+            for column, run in enumerate(own):
+                if run in sample.runs:
                     weights[:, index] *= taken[:, column]
     return weights
-
-
-def _resampled_means(sample: Sample, draws: int, random: np.random.Generator) -> Floats:
-    """Means over resampled matches, (draws, quantities); NaN where no observation was drawn."""
-    taken = _resample(len(sample.sums), draws, random).astype(float)  # (draws, matches)
-    return _ratio(taken @ sample.sums, taken @ sample.counts)
 
 
 def _resample(size: int, draws: int, random: np.random.Generator) -> NDArray[np.int64]:

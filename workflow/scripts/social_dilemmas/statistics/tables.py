@@ -1,19 +1,22 @@
 """Tidy tables from the files that training and cross-play leave behind: one number per row.
 
-A match of the cross-play is one observation, with both of its seats: the match is what was drawn,
-its seats and its rounds depend on one another. `social_dilemmas.statistics.intervals` says how the
-intervals are made, and what they can say with few seeds.
+A match of the cross-play is one observation, with both of its seats: the match is what was drawn, its seats and its
+rounds depend on one another. `social_dilemmas.statistics.intervals` says how the intervals are made, and what they can
+say with few seeds.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from social_dilemmas.agents.agent import WARM_START, is_learner
 from social_dilemmas.agents.scripted.player import scripted_player_names
-from social_dilemmas.statistics.intervals import Run, Sample, interval_rows
+from social_dilemmas.statistics.intervals import Run, Sample, bootstrap_intervals
 from social_dilemmas.statistics.quantities import PAYOFF, PAYOFF_GAP, PAYOFF_OPPONENT, PAYOFFS
 
 RELATION = "seed_relation"
@@ -32,7 +35,6 @@ FIXED = -1
 
 PAIR = ["agent", "agent_seed", "opponent", "opponent_seed"]
 COUNT = "_count"
-CURVE_COLUMNS = ["model", "game", "algorithm", "seed", "iteration", "quantity", "value"]
 KEYS = {"game", *PAIR, "match", "seat"}
 
 Source = tuple[str, str]
@@ -46,17 +48,10 @@ def learning_curves(metrics: Mapping[tuple[str, str, str, int], Path]) -> pd.Dat
         metrics: `metrics.csv` of each (game, model, algorithm, seed).
 
     Returns:
-        Columns model, game, algorithm, seed, iteration, quantity, value; NaN where a quantity
-        wasn't observed in an iteration.
+        Columns model, game, algorithm, seed, iteration, quantity, value; NaN where a quantity wasn't observed in an
+        iteration.
     """
-    parts = []
-    for (game, model, algorithm, seed), path in metrics.items():
-        wide = pd.read_csv(path)
-        times = [name for name in wide if str(name).startswith("seconds_")]
-        long = wide.drop(columns=times).melt("iteration", var_name="quantity")
-        long = long.assign(model=model, game=game, algorithm=algorithm, seed=seed)
-        parts.append(long[CURVE_COLUMNS])
-    return pd.concat(parts, ignore_index=True)
+    return _curves(metrics, ["game", "model", "algorithm", "seed"])
 
 
 def learning_against_fixed(
@@ -68,14 +63,9 @@ def learning_against_fixed(
         metrics: `metrics.csv` of each (game, model, algorithm, opponent, seed).
 
     Returns:
-        Columns as `learning_curves`, and opponent.
+        Columns as `learning_curves`, with the opponent after the algorithm.
     """
-    parts = [
-        learning_curves({(game, model, algorithm, seed): path}).assign(opponent=opponent)
-        for (game, model, algorithm, opponent, seed), path in metrics.items()
-    ]
-    columns = ["model", "game", "algorithm", "opponent", *CURVE_COLUMNS[3:]]
-    return pd.concat(parts, ignore_index=True)[columns]
+    return _curves(metrics, ["game", "model", "algorithm", "opponent", "seed"])
 
 
 def cross_play(matches: Mapping[Source, Path]) -> pd.DataFrame:
@@ -87,60 +77,48 @@ def cross_play(matches: Mapping[Source, Path]) -> pd.DataFrame:
     Returns:
         Columns as `fingerprints`; `quantity` is one of `PAYOFFS`.
     """
-    parts = [_summary(source, pd.read_parquet(path), PAYOFFS) for source, path in matches.items()]
-    return pd.concat(parts, ignore_index=True)
+    return _summaries(matches, lambda frame: (frame, PAYOFFS))
 
 
 def fingerprints(matches: Mapping[Source, Path]) -> pd.DataFrame:
     """What every agent does with every opponent, and with all of them pooled (`EVERYONE`).
 
-    The pooled rows take all matches of an agent's run together, so that they hold situations that
-    never arise among copies of it (an agent that always cooperates is never exploited in self-play).
-    Where the file says how often a quantity was observed in a match (columns ending in `_count`),
-    each observation counts the same; otherwise each match in which it was observed does.
+    The pooled rows take all matches of an agent's run together, so that they hold situations that never arise among
+    copies of it (an agent that always cooperates is never exploited in self-play). Where the file says how often a
+    quantity was observed in a match (columns ending in `_count`), each observation counts the same; otherwise each
+    match in which it was observed does.
 
     Args:
         matches: `matches.parquet` of each (game, model).
 
     Returns:
-        Columns model, game, agent, opponent, seed_relation (`SAME_SEED` and `OTHER_SEED` for an
-        agent with itself only, or `ALL_SEEDS`), quantity, and the attributes of
-        `intervals.Interval`.
+        Columns model, game, agent, opponent, seed_relation (`SAME_SEED` and `OTHER_SEED` for an agent with itself only,
+        or `ALL_SEEDS`), quantity, and the attributes of `intervals.Interval`.
     """
-    parts = []
-    for source, path in matches.items():
-        frame = pd.read_parquet(path)
-        parts.append(_summary(source, frame, _behaviours(frame), pool=True))
-    return pd.concat(parts, ignore_index=True)
+    return _summaries(matches, lambda frame: (frame, _behaviours(frame)), pool=True)
 
 
 def exploitability(matches: Mapping[Source, Path]) -> pd.DataFrame:
     """What learners get out of the opponents that they learned against, and what they do to them.
 
-    A frozen agent meets the learner of its own seed only, so the learners' seeds are what was
-    drawn. The two matches that share their chance events, with swapped seats, are one observation:
-    luck in one is offset in the other.
+    A frozen agent meets the learner of its own seed only, so the learners' seeds are what was drawn. The two matches
+    that share their chance events, with swapped seats, are one observation: luck in one is offset in the other.
 
     Args:
         matches: `matches.parquet` of each (game, model).
 
     Returns:
-        Columns as `fingerprints`; the agents are learners (`agents.agent.learner_name`);
-        `quantity` is one of `PAYOFFS`, `payoff_gap` (what the learner gets more than its opponent),
-        or a behaviour.
+        Columns as `fingerprints`; the agents are learners (`agents.agent.learner_name`); `quantity` is one of
+        `PAYOFFS`, `payoff_gap` (what the learner gets more than its opponent), or a behaviour.
     """
-    parts = []
-    for source, path in matches.items():
-        frame = pd.read_parquet(path)
-        chosen = [*PAYOFFS, PAYOFF_GAP, *_behaviours(frame)]
-        frame = frame[[is_learner(str(agent)) for agent in frame["agent"]]]
-        frame = frame.assign(
-            payoff_gap=frame[PAYOFF] - frame[PAYOFF_OPPONENT],
-            opponent_seed=FIXED,
-            match=frame["match"] // 2,
-        )
-        parts.append(_summary(source, frame, chosen))
-    return pd.concat(parts, ignore_index=True)
+
+    def learned(frame: pd.DataFrame) -> tuple[pd.DataFrame, Sequence[str]]:
+        own = frame[[is_learner(str(agent)) for agent in frame["agent"]]]
+        gap = own[PAYOFF] - own[PAYOFF_OPPONENT]
+        own = own.assign(payoff_gap=gap, opponent_seed=FIXED, match=own["match"] // 2)
+        return own, [*PAYOFFS, PAYOFF_GAP, *_behaviours(frame)]
+
+    return _summaries(matches, learned)
 
 
 def ablations(
@@ -148,17 +126,16 @@ def ablations(
 ) -> pd.DataFrame:
     """Payoffs of the method and of its variants, in self-play and with scripted players.
 
-    The interval of a change takes the arms of both means' intervals (Zou and Donner, Construction
-    of confidence limits about effect measures, Statistics in Medicine 27, 2008).
+    The interval of a change takes the arms of both means' intervals (Zou and Donner, Construction of confidence limits
+    about effect measures, Statistics in Medicine 27, 2008).
 
     Args:
         standard: cross-play matches of each (game, model, algorithm that was varied).
         variants: matches of each (game, model, variant).
 
     Returns:
-        Columns of `fingerprints` for `PAYOFFS`, and change, change_low, change_high (the variant's
-        mean minus that of the algorithm), matters (whether this interval excludes zero).
-        `opponent` is "itself" in self-play.
+        Columns of `fingerprints` for `PAYOFFS`, and change, change_low, change_high (the variant's mean minus that of
+        the algorithm), matters (whether this interval excludes zero). `opponent` is "itself" in self-play.
     """
     means, changed = (
         pd.concat([_headline(*key, pd.read_parquet(path)) for key, path in files.items()])
@@ -194,22 +171,64 @@ def _headline(game: str, model: str, agent: str, frame: pd.DataFrame) -> pd.Data
     own = frame[frame["agent"] == agent]
     itself = (own["opponent"] == agent) & (own["opponent_seed"] == own["agent_seed"])
     scripted = (own["opponent_seed"] == FIXED) & (own["opponent"] != WARM_START)
-    table = _summary((game, model), own[itself | scripted], PAYOFFS)
+    table = summary((game, model), own[itself | scripted], PAYOFFS)
     table = table[table[RELATION] == ALL_SEEDS]
     return table.assign(opponent=table["opponent"].where(table["opponent"] != agent, ITSELF))
 
 
-def _summary(
-    source: Source, frame: pd.DataFrame, quantities: Sequence[str], *, pool: bool = False
+def summary(
+    source: Source,
+    frame: pd.DataFrame,
+    quantities: Sequence[str],
+    *,
+    pool: bool = False,
+    stream: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Means and intervals of these quantities, for every agent with every opponent."""
+    """Means and intervals of these quantities, for every agent with every opponent.
+
+    Args:
+        source: game and model of the matches.
+        frame: columns `PAIR`, match, and the quantities.
+        quantities: what to summarise.
+        pool: also take the matches against all opponents together (`EVERYONE`).
+        stream: names of the intervals' random stream; those of key columns stand for their values.
+    """
     game, model = source
     rows = []
     for (agent, opponent, relation), samples in _grouped(frame, quantities, pool).items():
-        names = (model, game, agent, opponent, relation)
-        keys = dict(zip(("model", "game", "agent", "opponent", RELATION), names, strict=True))
-        rows += interval_rows(keys, quantities, samples, stream=(*names, *quantities))
+        keys = {"model": model, "game": game, "agent": agent, "opponent": opponent}
+        keys[RELATION] = relation
+        names = [keys.get(name, name) for name in stream or (*keys, *quantities)]
+        intervals = bootstrap_intervals(samples, stream=names)
+        for quantity, interval in zip(quantities, intervals, strict=True):
+            rows.append({**keys, "quantity": quantity, **asdict(interval)})
     return pd.DataFrame(rows)
+
+
+def _summaries(
+    matches: Mapping[Source, Path],
+    choose: Callable[[pd.DataFrame], tuple[pd.DataFrame, Sequence[str]]],
+    *,
+    pool: bool = False,
+) -> pd.DataFrame:
+    """`summary` of the chosen matches and quantities of each file."""
+    parts = [
+        summary(source, *choose(pd.read_parquet(path)), pool=pool)
+        for source, path in matches.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _curves(metrics: Mapping[Any, Path], keys: list[str]) -> pd.DataFrame:
+    """Training metrics in long form; the first keys are game and model."""
+    parts = []
+    for values, path in metrics.items():
+        wide = pd.read_csv(path)
+        times = [name for name in wide if str(name).startswith("seconds_")]
+        long = wide.drop(columns=times).melt("iteration", var_name="quantity")
+        parts.append(long.assign(**dict(zip(keys, values, strict=True))))
+    columns = ["model", "game", *keys[2:], "iteration", "quantity", "value"]
+    return pd.concat(parts, ignore_index=True)[columns]
 
 
 def _behaviours(frame: pd.DataFrame) -> list[str]:
@@ -222,22 +241,18 @@ def _grouped(
     frame: pd.DataFrame, quantities: Sequence[str], pool: bool
 ) -> dict[tuple[str, str, str], list[Sample]]:
     """The samples of each (agent, opponent, seed relation)."""
-    groups: dict[tuple[str, str, str], list[Sample]] = {}
-    of_run: dict[Run, list[Sample]] = {}
+    groups: dict[tuple[str, str, str], list[Sample]] = defaultdict(list)
+    of_run: dict[Run, list[Sample]] = defaultdict(list)
     for (agent, agent_seed, opponent, opponent_seed), sample in _samples(frame, quantities):
-        groups.setdefault((agent, opponent, ALL_SEEDS), []).append(sample)
+        groups[agent, opponent, ALL_SEEDS].append(sample)
         if agent == opponent:
             relation = SAME_SEED if agent_seed == opponent_seed else OTHER_SEED
-            groups.setdefault((agent, opponent, relation), []).append(sample)
-        of_run.setdefault((agent, agent_seed), []).append(sample)
-    if pool:
-        for run, parts in of_run.items():
-            sums, counts = (
-                np.concatenate([getattr(part, name) for part in parts])
-                for name in ("sums", "counts")
-            )
-            pooled = Sample(_trained(run), sums, counts)
-            groups.setdefault((run[0], EVERYONE, ALL_SEEDS), []).append(pooled)
+            groups[agent, opponent, relation].append(sample)
+        of_run[agent, agent_seed].append(sample)
+    for run, parts in of_run.items() if pool else ():
+        sums = np.concatenate([part.sums for part in parts])
+        counts = np.concatenate([part.counts for part in parts])
+        groups[run[0], EVERYONE, ALL_SEEDS].append(Sample(_trained(run), sums, counts))
     return groups
 
 
@@ -245,15 +260,10 @@ def _samples(
     frame: pd.DataFrame, quantities: Sequence[str]
 ) -> Iterator[tuple[tuple[str, int, str, int], Sample]]:
     """One sample for each pair of runs: sums and counts of each match, over its seats."""
-    values = frame[list(quantities)]
-    counts = pd.DataFrame(
-        {
-            name: frame.get(f"{name}{COUNT}", pd.Series(1.0, frame.index)).where(
-                values[name].notna(), 0.0
-            )
-            for name in quantities
-        }
-    )
+    values, counts = frame[list(quantities)], pd.DataFrame(index=frame.index)
+    for name in quantities:
+        known = frame.get(f"{name}{COUNT}", pd.Series(1.0, frame.index))
+        counts[name] = known.where(values[name].notna(), 0.0)
     keys = [frame[name] for name in (*PAIR, "match")]
     sums = (values * counts).fillna(0.0).groupby(keys, observed=True).sum()
     counts = counts.groupby(keys, observed=True).sum()

@@ -7,18 +7,22 @@ One observation is a repetition: one match with every opponent in question. So t
 run and another repetition would change, not what other opponents would: the field is fixed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from social_dilemmas.agents.axelrod.kinds import EVERY_STRATEGY
-from social_dilemmas.statistics.intervals import Run, Sample, bootstrap_intervals, interval_rows
-from social_dilemmas.statistics.tables import ALL_SEEDS, FIXED, PAIR, RELATION, Source
+from social_dilemmas.statistics.tables import FIXED, PAIR, Source, summary
 
 SCORES = ("payoff", "cooperation")
+RANKS = {"rank": "payoff", "rank_low": "payoff_high", "rank_high": "payoff_low"}
+COLUMNS = ["model", "game", *RANKS, "entrants", "agent", "kind"]
+COLUMNS += ["payoff", "payoff_low", "payoff_high", "seeds", "interval_over"]
+COLUMNS += ["cooperation", "cooperation_low", "cooperation_high"]
+STREAM = ("tournament", "model", "game", "agent", "opponent")
 MEASURES = ("payoff", "payoff_opponent", "cooperation", "cooperation_opponent")
 
 
@@ -33,27 +37,28 @@ def ranking(
         kinds: by game, the kinds of the strategies.
 
     Returns:
-        One row per agent, best first: model, game, rank (by payoff; 1 is best), rank_low and rank_high (where the ends
-        of its own interval would put it), entrants, agent, kind (empty for trained agents), payoff, payoff_low,
-        payoff_high, seeds, interval_over, cooperation, cooperation_low, cooperation_high.
+        One row per agent, best first, with `COLUMNS`: the rank is by payoff (1 is best), rank_low and rank_high are
+        where the ends of its own interval would put it; the kind of trained agents is empty.
     """
     parts = []
     for (game, model), path in matches.items():
-        kind = _kinds(kinds[game])
         fixed = pd.read_parquet(strategies[game]).assign(agent_seed=FIXED, opponent_seed=FIXED)
-        table = _scores(pd.concat([pd.read_parquet(path), fixed], ignore_index=True), (game, model))
-        table.insert(1, "kind", table["agent"].map(kind).fillna(""))
+        played = pd.concat([pd.read_parquet(path), fixed], ignore_index=True)
+        table = _scores(played, (game, model))
         payoffs = table["payoff"].to_numpy()
         places = {
             name: [_rank(payoffs, at, row) for row, at in enumerate(table[column])]
-            for name, column in (
-                ("rank", "payoff"),
-                ("rank_low", "payoff_high"),
-                ("rank_high", "payoff_low"),
-            )
+            for name, column in RANKS.items()
         }
-        head = {"model": model, "game": game, **places, "entrants": len(table)}
-        parts.append(pd.concat([pd.DataFrame(head, index=table.index), table], axis=1))
+        kind = table["agent"].map(_kinds(kinds[game])).fillna("")
+        facts: dict[str, Any] = {
+            "model": model,
+            "game": game,
+            "entrants": len(table),
+            "kind": kind,
+            **places,
+        }
+        parts.append(table.assign(**facts)[COLUMNS])
     return pd.concat(parts, ignore_index=True)
 
 
@@ -68,21 +73,17 @@ def by_opponent(matches: Mapping[Source, Path], kinds: Mapping[str, Path]) -> pd
         The columns of `tables.cross_play`. The opponent is a strategy, a kind, or `EVERY_STRATEGY`; the quantity one of
         `MEASURES`.
     """
-    rows = []
+    parts = []
     for (game, model), path in matches.items():
         kind = _kinds(kinds[game])
-        table = with_opponents_cooperation(pd.read_parquet(path))
+        table = with_opponents_cooperation(pd.read_parquet(path))[[*PAIR, "match", *MEASURES]]
         table = table[table["opponent"].isin(kind.index) & ~table["agent"].isin(kind.index)]
         strategies = table["opponent"]
-        for group in (strategies, strategies.map(kind), strategies.map(lambda _: EVERY_STRATEGY)):
-            for (agent, opponent), part in table.groupby([table["agent"], group]):
-                keys = {"model": model, "game": game, "agent": agent, "opponent": opponent}
-                stream = ("tournament", *keys.values())
-                keys[RELATION] = ALL_SEEDS
-                played = {"matches": len(part), "missing": 0, "observations": len(part)}
-                found = interval_rows(keys, MEASURES, _samples(part, MEASURES), stream)
-                rows += [{**row, **played} for row in found]
-    return pd.DataFrame(rows)
+        for group in (strategies, strategies.map(kind), EVERY_STRATEGY):
+            grouped = table.assign(opponent=group, opponent_seed=FIXED)
+            parts.append(summary((game, model), grouped, MEASURES, stream=STREAM))
+    found = pd.concat(parts, ignore_index=True)
+    return found.assign(matches=found["observations"], missing=0)
 
 
 def with_opponents_cooperation(table: pd.DataFrame) -> pd.DataFrame:
@@ -103,30 +104,20 @@ def _kinds(path: Path) -> pd.Series:
 def _scores(played: pd.DataFrame, source: Source) -> pd.DataFrame:
     """Payoff and cooperation of every agent over all others, with intervals; best first."""
     others = played[played["agent"] != played["opponent"]]
-    per_opponent = others.groupby(["agent", "agent_seed", "match", "opponent"])[[*SCORES]].mean()
-    repetitions = per_opponent.groupby(["agent", "agent_seed", "match"]).mean().reset_index()
-    rows = []
-    for agent, part in repetitions.groupby("agent"):
-        intervals = bootstrap_intervals(_samples(part, SCORES), stream=("ranking", *source, agent))
-        row: dict[str, object] = {"agent": agent}
-        for name, each in zip(SCORES, intervals, strict=True):
-            row |= {name: each.mean, f"{name}_low": each.low, f"{name}_high": each.high}
-            row |= {"seeds": each.seeds, "interval_over": each.interval_over}
-        rows.append(row)
-    table = pd.DataFrame(rows)
+    keys = ["agent", "agent_seed", "match"]
+    per_opponent = others.groupby([*keys, "opponent"])[[*SCORES]].mean()
+    repetitions = per_opponent.groupby(keys).mean().reset_index()
+    repetitions = repetitions.assign(opponent=EVERY_STRATEGY, opponent_seed=FIXED)
+    rows = summary(
+        source, repetitions, SCORES, stream=("ranking", "game", "model", "agent")
+    ).set_index("agent")
+    table = rows.loc[rows["quantity"] == "cooperation", ["seeds", "interval_over"]]
+    for name in SCORES:
+        ends = {"mean": name, "low": f"{name}_low", "high": f"{name}_high"}
+        own = rows.loc[rows["quantity"] == name, list(ends)]
+        table = table.join(own.rename(columns=ends))
+    table = table.reset_index()
     return table.sort_values("payoff", ascending=False, kind="stable", ignore_index=True)
-
-
-def _samples(part: pd.DataFrame, quantities: Sequence[str]) -> list[Sample]:
-    """One sample for each of the agent's runs: sums and counts of each repetition."""
-    samples = []
-    for run, of_run in part.groupby(["agent", "agent_seed"]):
-        agent, seed = cast(Run, run)
-        repetitions = of_run.groupby("match")[[*quantities]]
-        runs: tuple[Run, ...] = () if seed == FIXED else ((agent, int(seed)),)
-        counts = repetitions.count().to_numpy(float)
-        samples.append(Sample(runs, repetitions.sum().to_numpy(float), counts))
-    return samples
 
 
 def _rank(payoffs: np.ndarray, payoff: float, own: int) -> int:

@@ -1,17 +1,23 @@
 """What it costs to leave a part of the method out, or to do it differently."""
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from social_dilemmas.agents.scripted.greedy import GREEDY_PLAYERS
 from social_dilemmas.report.figures import style
-from social_dilemmas.report.figures.panels import blocks, draw_point, name_places, panels
+from social_dilemmas.report.figures.panels import blocks, errorbars, name_places, panels
 from social_dilemmas.report.names import game_title, in_order, readable
 from social_dilemmas.statistics.tables import ITSELF
 
 COOPERATORS = ("welfare_maximising", "always_a")
 QUANTITY = {"payoff": "Payoff", "payoff_opponent": "What it leaves"}
+LEGEND = (
+    "Filled: the interval of the change from the method as it is leaves out zero. "
+    "Band: interval of the method as it is."
+)
 
 
 def table(ablations: pd.DataFrame) -> pd.DataFrame:
@@ -32,8 +38,8 @@ def draw(table: pd.DataFrame) -> Figure:
     for row, (game, model, part) in zip(axes, lines, strict=True):
         variants = list(by_game[game])
         others = in_order(set(part["opponent"]) - {ITSELF})
-        shown = [(ITSELF, "payoff"), *((other, "payoff") for other in others)]
-        shown += [(other, "payoff_opponent") for other in others if other in COOPERATORS]
+        shown = [(name, "payoff") for name in (ITSELF, *others)]
+        shown += [(name, "payoff_opponent") for name in others if name in COOPERATORS]
         for axis in row[len(shown) :]:
             axis.set_visible(False)
         for axis, (opponent, quantity) in zip(row, shown, strict=False):
@@ -44,11 +50,7 @@ def draw(table: pd.DataFrame) -> Figure:
         row[0].set_yticks(range(len(variants)), [readable(name) for name in variants])
         if len(lines) > 1:
             row[0].set_ylabel(", ".join(filter(None, (game_title(game), model))))
-    figure.supxlabel(
-        "Filled: the interval of the change from the method as it is leaves out zero. "
-        "Band: interval of the method as it is.",
-        fontsize=7,
-    )
+    figure.supxlabel(LEGEND, fontsize=7)
     return figure
 
 
@@ -56,20 +58,18 @@ def _draw_panel(axis: Axes, rows: pd.DataFrame, variants: list[str]) -> None:
     """A point for each variant; those with a colour of their own are the method as it is."""
     standards = [variant for variant in variants if variant in style.COLOURS] or variants[:1]
     colours = style.colours(standards)
-    for value in rows.to_dict("records"):
-        standard = value["agent"] in standards
-        colour = colours[value["agent"]] if standard else "black"
-        if standard:
-            axis.axvspan(value["low"], value["high"], color=colour, alpha=0.13, lw=0)
-        draw_point(
-            axis,
-            value,
-            variants.index(value["agent"]),
-            marker="o",
-            colour=colour,
-            filled=standard or bool(value["matters"]),
-            size=4.5,
-        )
+    for index, agent in rows["agent"].items():
+        point, colour = rows.loc[[index]], colours[agent] if agent in standards else "black"
+        if agent in standards:
+            low, high = point[["low", "high"]].to_numpy()[0]
+            axis.axvspan(low, high, color=colour, alpha=0.13, lw=0)
+        filled = agent in standards or bool(point["matters"].iloc[0])
+        look: Any = {
+            "color": colour,
+            "markerfacecolor": colour if filled else "white",
+            "markersize": 4.5,
+        }
+        errorbars(axis, point, [variants.index(agent)], fmt="o", clip_on=False, **look)
     name_places(axis, [""] * len(variants))
     axis.grid(axis="x")
     axis.set_xlabel("points a round")

@@ -1,6 +1,10 @@
-"""Quantities over the course of training: the mean over seeds, and how far the seeds lie apart."""
+"""Quantities over the course of training: the mean over seeds, and how far the seeds lie apart.
 
-from collections.abc import Iterable, Sequence
+Payoffs, by algorithm or for naive RL by base model, are drawn next to those of greedy and of welfare-optimal play.
+"""
+
+from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,24 +13,26 @@ from matplotlib.ticker import MaxNLocator
 
 from social_dilemmas.report.figures import style
 from social_dilemmas.report.figures.panels import draw_reference, grid
+from social_dilemmas.report.names import in_order
 from social_dilemmas.statistics.references import OPTIMAL, references
 
 MEAN, LOWEST, HIGHEST = "mean over seeds", "lowest seed", "highest seed"
 REFERENCE = "reference"  # the line of payoffs that curves are compared with
-KEYS = ["model", "game", "algorithm", "iteration"]
+NAIVE = "naive"
 
 
 def summarise(curves: pd.DataFrame, quantity: str) -> pd.DataFrame:
-    """One quantity of the table of learning curves, and what its seeds have in common.
+    """One quantity of the table of learning curves: each seed, and their mean and range.
 
     With a few seeds the range from the lowest to the highest one says all that an interval could.
 
     Returns:
-        Columns model, game, algorithm, line, iteration, value; `line` is one of the three constants
-        above or "seed N". Iterations in which nothing was observed are left out.
+        Columns model, game, algorithm, line, iteration, value; `line` is one of the three constants above or "seed N".
+        Iterations in which nothing was observed are left out.
     """
     rows = curves[curves["quantity"] == quantity].dropna(subset="value")
-    by_iteration = rows.groupby(KEYS, sort=False)["value"]
+    keys = ["model", "game", "algorithm", "iteration"]
+    by_iteration = rows.groupby(keys, sort=False)["value"]
     parts = [rows.assign(line="seed " + rows["seed"].astype(str))]
     for line, statistic in ((MEAN, "mean"), (LOWEST, "min"), (HIGHEST, "max")):
         parts.append(by_iteration.agg(statistic).reset_index().assign(line=line))
@@ -34,54 +40,68 @@ def summarise(curves: pd.DataFrame, quantity: str) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[columns]
 
 
-def references_of(games: Iterable[str], name: str) -> pd.DataFrame:
-    """Payoffs that curves are compared with: columns game, `name` (what it is), value, line."""
-    found = references(games).rename(columns={"reference": name, "payoff": "value"})
-    return found.assign(line=REFERENCE)
+def table(curves: pd.DataFrame, quantity: str = "payoff", naive: bool = False) -> pd.DataFrame:
+    """Columns as from `summarise`. Payoffs also have references: their line is "reference", they have no iteration, and
+    their name is the algorithm. For naive RL there is no column algorithm, and the name is the model.
+    """
+    shown = summarise(curves[curves["algorithm"] == NAIVE] if naive else curves, quantity)
+    if quantity != "payoff":
+        return shown
+    names = {"reference": "model" if naive else "algorithm", "payoff": "value"}
+    lines = references(shown["game"].unique()).rename(columns=names).assign(line=REFERENCE)
+    if naive:
+        shown = shown.drop(columns="algorithm")[["game", "model", "line", "iteration", "value"]]
+    else:
+        lines = shown[["model", "game"]].drop_duplicates().merge(lines)
+    return pd.concat([shown, lines], ignore_index=True)
+
+
+@style.in_style
+def draw(table: pd.DataFrame) -> Figure:
+    """One panel per game, and by algorithm a row of panels per model; a single base model looks like naive RL."""
+    is_reference = table["line"] == REFERENCE
+    label = "Payoff per round (points)" if is_reference.any() else "Share of rounds"
+    row = 2.1 if is_reference.any() else 1.8
+    if "algorithm" in table:
+        algorithms = in_order(table.loc[~is_reference, "algorithm"])
+    else:
+        models, row = sorted(table.loc[~is_reference, "model"].unique()), 1.95
+        algorithms = [NAIVE] if len(models) == 1 else models
+        names = dict(zip(models, algorithms, strict=True))
+        table = table.assign(algorithm=table["model"].replace(names), model="")
+
+    def panel(axis: Axes, game: str, rows: pd.DataFrame) -> None:
+        drawn = rows["line"] == REFERENCE
+        draw_curves(axis, rows[~drawn], algorithms)
+        for name, payoff in rows[drawn].set_index("algorithm")["value"].items():
+            draw_reference(axis, payoff, str(name), above=name == OPTIMAL)
+        if drawn.any():
+            axis.margins(y=0.12)  # room for the names
+        else:
+            top = max(1.1 * rows["value"].max(), 0.1)
+            axis.set_ylim(-0.01 * top, top)  # a line at 0 is fully visible
+
+    figure = grid(table, panel, row=row, label=label)
+    style.legend(figure, algorithms, lines=True)
+    return figure
 
 
 def draw_curves(
-    axis: Axes,
-    table: pd.DataFrame,
-    algorithms: Sequence[str],
-    linestyle: str | tuple[int, tuple[int, int]] = "-",
+    axis: Axes, table: pd.DataFrame, algorithms: Sequence[str], linestyle: Any = "-"
 ) -> None:
     """Draw rows of `summarise`: the mean as a line, seeds as thin lines, their range as a band."""
-    colour = style.colours(algorithms)
+    colours = style.colours(algorithms)
     for algorithm in algorithms:
         rows = table[table["algorithm"] == algorithm]
         lines = rows.pivot(index="iteration", columns="line", values="value")
         if lines.empty:
             continue
-        axis.fill_between(
-            lines.index,
-            lines[LOWEST],
-            lines[HIGHEST],
-            color=colour[algorithm],
-            alpha=0.15,
-            linewidth=0,
-        )
-        for name in lines.columns.difference([MEAN, LOWEST, HIGHEST]):
-            axis.plot(lines.index, lines[name], color=colour[algorithm], alpha=0.35, linewidth=0.5)
-        axis.plot(lines.index, lines[MEAN], color=colour[algorithm], linestyle=linestyle)
+        at, colour = lines.index, colours[algorithm]
+        axis.fill_between(at, lines[LOWEST], lines[HIGHEST], color=colour, alpha=0.15, linewidth=0)
+        for seed in lines.columns.difference([MEAN, LOWEST, HIGHEST]):
+            axis.plot(at, lines[seed], color=colour, alpha=0.35, linewidth=0.5)
+        axis.plot(at, lines[MEAN], color=colour, linestyle=linestyle)
     axis.set_xlabel("Training iteration")
     axis.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
     axis.margins(x=0)
     axis.grid(axis="y")
-
-
-def draw_payoffs(table: pd.DataFrame, algorithms: Sequence[str], row: float) -> Figure:
-    """Curves of payoffs next to the payoffs that they are compared with, whose name is in the
-    column algorithm; one panel per game, and a row of panels, `row` inches high, per model.
-    """
-
-    def panel(axis: Axes, game: str, rows: pd.DataFrame) -> None:
-        is_reference = rows["line"] == REFERENCE
-        draw_curves(axis, rows[~is_reference], algorithms)
-        for name, payoff in rows[is_reference].set_index("algorithm")["value"].items():
-            draw_reference(axis, payoff, str(name), above=name == OPTIMAL)
-        axis.margins(y=0.12)  # room for the names
-
-    figure = grid(table, panel, row=row, label="Payoff per round (points)")
-    style.legend(figure, algorithms, lines=True)
-    return figure

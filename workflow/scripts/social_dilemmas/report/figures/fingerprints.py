@@ -15,14 +15,12 @@ from social_dilemmas.statistics.tables import EVERYONE, is_scripted
 
 WIDTH = 9.0  # inches; the words beside the panels need room
 ROW = 0.4  # inches that a behaviour needs at least
-
-ELSEWHERE = ("truthfulness",)
-"""Behaviours in other units, which have a figure of their own."""
+ELSEWHERE = "truthfulness"  # in other units; it has a figure of its own
 
 
 def table(fingerprints: pd.DataFrame) -> pd.DataFrame:
     """What trained agents and their warm start do, with all opponents together."""
-    shown = (fingerprints["opponent"] == EVERYONE) & ~fingerprints["quantity"].isin(ELSEWHERE)
+    shown = (fingerprints["opponent"] == EVERYONE) & (fingerprints["quantity"] != ELSEWHERE)
     return fingerprints[shown & ~is_scripted(fingerprints, "agent")].reset_index(drop=True)
 
 
@@ -41,18 +39,14 @@ def draw(table: pd.DataFrame) -> Figure:
         axis.set_xlabel(label)
         axis.set_xlim(0, max(end, rows["high"].max()))
 
-    width = WIDTH * max(len(behaviours), 2) / 3
-    row = max(2.7, ROW * behaviours.max())
+    width, row = WIDTH * max(len(behaviours), 2) / 3, max(2.7, ROW * behaviours.max())
     figure = grid(table, panel, row=row, width=width, title_at=-0.8)
     style.legend(figure, agents)
     return figure
 
 
 def _label(behaviours: Mapping[str, str], quantity: str) -> str:
-    """The game's words on as many short lines as they need, without those that all have in common.
-
-    Words that continue those of another behaviour open with dots.
-    """
+    """The game's words on several short lines; dots stand for the words that the first behaviour has too."""
     first = next(iter(behaviours.values()))
     words = behaviours[quantity].replace("... ", "… ")
     return fill(words.replace(f"{first} ", "… "), 26)

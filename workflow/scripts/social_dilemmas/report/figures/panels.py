@@ -1,6 +1,6 @@
 """Figures of several panels, and what is drawn into them: points with intervals, reference lines."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
+from numpy.typing import ArrayLike
 
 from social_dilemmas.report.figures import style
 from social_dilemmas.report.names import game_title
@@ -72,10 +73,7 @@ def blocks(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
 
 
 def title(axis: Axes, words: str, model: str, between: str = "\n", x: float = 0) -> None:
-    """Name a panel, and add its model where it isn't empty.
-
-    The title begins at `x`, where 0 is the left and 1 the right end of the axis.
-    """
+    """Name a panel, and its model if there is one; `x` is 0 at the left and 1 at the right end of the axis."""
     axis.set_title(f"{words}{between}{model}" if model else words, loc="left", x=x)
 
 
@@ -84,6 +82,21 @@ def name_places(axis: Axes, names: Sequence[str]) -> None:
     axis.set_yticks(range(len(names)), names)
     axis.tick_params(axis="y", length=0)
     axis.set_ylim(len(names) - 0.5, -0.5)
+
+
+def errorbars(
+    axis: Axes, rows: pd.DataFrame, at: ArrayLike, *, horizontal: bool = True, **look: Any
+) -> None:
+    """Means of the rows as points with intervals along x (or y), at these places of the other axis.
+
+    `rows` has the columns mean, low, high; `look` is for matplotlib's `errorbar`.
+    """
+    mean = rows["mean"].to_numpy(float)
+    reach = np.stack([mean - rows["low"], rows["high"] - mean]).clip(0)  # (2, rows)
+    if horizontal:
+        axis.errorbar(mean, at, xerr=reach, elinewidth=1, **look)
+    else:
+        axis.errorbar(at, mean, yerr=reach, elinewidth=1, **look)
 
 
 def draw_points(
@@ -97,8 +110,8 @@ def draw_points(
 ) -> None:
     """Means as points with their intervals, side by side at each place.
 
-    `table` has the columns agent, `column`, mean, low, high; `places` are values of `column`, in
-    order down y (along x if not `horizontal`), with `agents` in order within each place.
+    `table` has the columns agent, `column`, mean, low, high; `places` are values of `column`, in order down y (along x
+    if not `horizontal`), with `agents` in order within each place.
     """
     colour, marker = style.colours(agents), style.markers(agents)
     position = {place: index for index, place in enumerate(places)}
@@ -106,21 +119,8 @@ def draw_points(
     for index, agent in enumerate(agents):
         rows = table[(table["agent"] == agent) & table[column].isin(list(places))]
         at = rows[column].map(position).to_numpy(float) + step * (index - (len(agents) - 1) / 2)
-        mean = rows["mean"].to_numpy(float)
-        reach = np.stack([mean - rows["low"], rows["high"] - mean]).clip(0)
-        look: dict[str, Any] = {
-            "fmt": marker[agent],
-            "color": colour[agent],
-            "markersize": 4,
-            "markeredgewidth": 0,
-            "elinewidth": 1,
-            "capsize": 0,
-            "clip_on": False,
-        }
-        if horizontal:
-            axis.errorbar(mean, at, xerr=reach, **look)
-        else:
-            axis.errorbar(at, mean, yerr=reach, **look)
+        look = {"fmt": marker[agent], "color": colour[agent], "markersize": 4, "clip_on": False}
+        errorbars(axis, rows, at, horizontal=horizontal, markeredgewidth=0, **look)
     band = axis.axhspan if horizontal else axis.axvspan
     for index in range(1, len(places), 2):
         band(index - 0.5, index + 0.5, color=style.BAND, linewidth=0, zorder=0)
@@ -129,31 +129,6 @@ def draw_points(
     else:
         axis.set_xlim(-0.5, len(places) - 0.5)
     axis.grid(axis="x" if horizontal else "y")
-
-
-def draw_point(
-    axis: Axes,
-    value: Mapping[Any, Any],
-    at: float,
-    *,
-    marker: str,
-    colour: str,
-    filled: bool,
-    size: float,
-) -> None:
-    """A point at `value`'s mean with its interval, low to high, along x; `at` is its place on y."""
-    mean, low, high = (float(value[end]) for end in ("mean", "low", "high"))
-    axis.errorbar(
-        mean,
-        at,
-        xerr=[[max(mean - low, 0)], [max(high - mean, 0)]],
-        fmt=marker,
-        color=colour,
-        markerfacecolor=colour if filled else "white",
-        markersize=size,
-        elinewidth=1,
-        clip_on=False,
-    )
 
 
 def draw_reference(axis: Axes, value: float, words: str, *, above: bool) -> None:

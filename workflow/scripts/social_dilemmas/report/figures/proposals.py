@@ -8,41 +8,41 @@ from social_dilemmas.report.figures.panels import blocks, draw_points, panels, t
 from social_dilemmas.report.names import in_order
 from social_dilemmas.statistics.tables import EVERYONE, as_reported, is_scripted
 
-GAME = "trust_and_split"
+GAME, COINS = "trust_and_split", 10
 BY_HAND = {"coins_upper_hand": "upper hand", "coins_lower_hand": "lower hand"}
 BY_TREATMENT = {
     "coins_lower_at_start": "before any\ntreatment",
     "coins_lower_after_fair": "after the other\nleft it the coins",
     "coins_lower_after_grab": "after the other\ngrabbed them",
 }
-COINS = 10
+PANELS = {
+    "By hand, in self-play": BY_HAND,
+    "With the lower hand, against all opponents": BY_TREATMENT,
+}
 
 
 def table(fingerprints: pd.DataFrame) -> pd.DataFrame:
     """Coins asked for, by hand in self-play, by treatment with all opponents together."""
     rows = as_reported(fingerprints[fingerprints["game"] == GAME])
-    rows = rows[~is_scripted(rows, "agent")]
     by_hand = (rows["agent"] == rows["opponent"]) & rows["quantity"].isin(BY_HAND)
     by_treatment = (rows["opponent"] == EVERYONE) & rows["quantity"].isin(BY_TREATMENT)
-    return rows[by_hand | by_treatment].reset_index(drop=True)
+    shown = (by_hand | by_treatment) & ~is_scripted(rows, "agent")
+    return rows[shown].reset_index(drop=True)
 
 
 @style.in_style
 def draw(table: pd.DataFrame) -> Figure:
     """Two panels for each model."""
     agents, lines = in_order(table["agent"]), list(blocks(table))
-    height, widths = 2.3 * len(lines) + 0.35, (len(BY_HAND), len(BY_TREATMENT))
+    height, widths = 2.3 * len(lines) + 0.35, [*map(len, PANELS.values())]
     figure, axes = panels(len(lines), 2, style.WIDTH, height, sharey=True, width_ratios=widths)
-    for (left, right), (_, model, rows) in zip(axes, lines, strict=True):
-        for axis, words, heading in (
-            (left, BY_HAND, "By hand, in self-play"),
-            (right, BY_TREATMENT, "With the lower hand, against all opponents"),
-        ):
+    for row, (_, model, rows) in zip(axes, lines, strict=True):
+        for axis, (heading, words) in zip(row, PANELS.items(), strict=True):
             draw_points(axis, rows, list(words), "quantity", agents, horizontal=False)
             axis.set_xticks(range(len(words)), list(words.values()))
             axis.tick_params(axis="x", length=0)
             title(axis, heading, model, ", ")
-        left.set_ylabel("Coins asked for")
-        left.set_ylim(0, max(COINS, rows["high"].max()))
+        row[0].set_ylabel("Coins asked for")
+        row[0].set_ylim(0, max(COINS, rows["high"].max()))
     style.legend(figure, agents)
     return figure

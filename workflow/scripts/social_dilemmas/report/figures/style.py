@@ -1,10 +1,11 @@
 """One look for all figures: colours, type, and files that are the same bytes when drawn again.
 
-Colours are those of Okabe and Ito (Color universal design, 2008), which people with any kind of
-colour vision can tell apart; markers differ as well. An algorithm has the same colour everywhere.
+Colours are those of Okabe and Ito (Color universal design, 2008), which people with any kind of colour vision can tell
+apart; markers differ as well. An algorithm has the same colour everywhere.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,13 @@ MARKERS = {"warm_start": "D", "naive": "s", "sum_of_rewards": "^", "advantage_al
 OTHER_COLOURS = ("#E69F00", "#56B4E9", "#000000", "#F0E442")
 OTHER_MARKERS = ("v", "P", "X", "<")
 
+TICKS = {
+    "labelsize": 7,
+    "color": GREY,
+    "labelcolor": "black",
+    "major.width": 0.6,
+    "major.size": 2.5,
+}
 LOOK: Any = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -40,16 +48,7 @@ LOOK: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "xtick.color": GREY,
-    "ytick.color": GREY,
-    "xtick.labelcolor": "black",
-    "ytick.labelcolor": "black",
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "xtick.major.size": 2.5,
-    "ytick.major.size": 2.5,
+    **{f"{axis}tick.{name}": value for axis in "xy" for name, value in TICKS.items()},
     "grid.color": "#e6e6e6",
     "grid.linewidth": 0.6,
     "legend.fontsize": 7.5,
@@ -78,29 +77,25 @@ def save(figure: Figure, outputs: Sequence[Path]) -> None:
     No file holds a date or a random name, so the same figure gives the same bytes.
     """
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # the layout is made: the same one for every format
+    figure.set_layout_engine("none")  # keep this layout for every format
     for output in outputs:
         Path(output).parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(output, metadata=NO_DATES[Path(output).suffix])
 
 
-def _styles(agents: Iterable[str]) -> Mapping[str, tuple[str, str]]:
-    others = [name for name in in_order(agents) if name not in COLOURS]
-    styles = {name: (COLOURS[name], MARKERS[name]) for name in COLOURS}
-    for place, name in enumerate(others):
-        cycle = place % len(OTHER_COLOURS)
-        styles[name] = (OTHER_COLOURS[cycle], OTHER_MARKERS[cycle])
-    return styles
+def _assign(agents: Iterable[str], own: Mapping[str, str], others: Sequence[str]) -> dict[str, str]:
+    names = (name for name in in_order(agents) if name not in own)
+    return {**own, **dict(zip(names, cycle(others), strict=False))}
 
 
 def colours(agents: Iterable[str]) -> dict[str, str]:
     """The colour of every agent."""
-    return {name: colour for name, (colour, _) in _styles(agents).items()}
+    return _assign(agents, COLOURS, OTHER_COLOURS)
 
 
 def markers(agents: Iterable[str]) -> dict[str, str]:
     """The marker of every agent."""
-    return {name: marker for name, (_, marker) in _styles(agents).items()}
+    return _assign(agents, MARKERS, OTHER_MARKERS)
 
 
 def legend(
@@ -112,22 +107,15 @@ def legend(
     size: float = 4.5,
     others: Sequence[Artist] = (),
 ) -> None:
-    """A legend of the agents, as lines or as points, and of `others` below all panels.
+    """A legend below all panels: of the agents, as lines or as points of this size, and of `others`.
 
-    `doing` is added to the agents' names; `size` is that of points.
+    `doing` is added to the agents' names.
     """
     colour, marker = colours(agents), markers(agents)
-    handles: list[Artist] = [
-        Line2D(
-            [],
-            [],
-            color=colour[name],
-            marker="" if lines else marker[name],
-            linestyle="-" if lines else "",
-            markersize=size,
-            label=readable(name) + doing,
-        )
-        for name in agents
-    ]
+    handles: list[Artist] = []
+    for name in agents:
+        look: Any = {"linestyle": "-"} if lines else {"linestyle": "", "marker": marker[name]}
+        label = readable(name) + doing
+        handles.append(Line2D([], [], color=colour[name], markersize=size, label=label, **look))
     handles += others
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))

@@ -1,32 +1,37 @@
 """Trained agents among the strategies of the Axelrod library: their ranks, and how they fare with each kind."""
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from social_dilemmas.agents.axelrod.kinds import EVERY_STRATEGY, KINDS
 from social_dilemmas.report.figures import style
-from social_dilemmas.report.figures.panels import blocks, draw_points, name_places, title
+from social_dilemmas.report.figures.panels import blocks, draw_points, errorbars, name_places, title
 from social_dilemmas.report.names import game_title, in_order, readable
 from social_dilemmas.statistics.quantities import quantity_words
 
 RANKING, BY_KIND = "ranking", "by kind of opponent"
 QUANTITIES = ("payoff", "payoff_opponent", "cooperation")
+OPPONENTS = (*KINDS, EVERY_STRATEGY)
 LANDMARKS = ("Tit For Tat", "Grudger", "Win-Stay Lose-Shift", "Cooperator", "Defector")
 """Strategies that readers know, named in the ranking."""
 
 STRATEGY = "#b0b0b0"
 HEIGHT = 5.2  # inches, of each game and model
+NAME: Any = {"textcoords": "offset points", "rotation_mode": "anchor", "fontsize": 6.5}
+ABOVE = {**NAME, "xytext": (3, 5), "rotation": 15, "verticalalignment": "bottom"}
+BELOW = {**NAME, "xytext": (1, -3), "rotation": -25, "verticalalignment": "top"}
 
 
 def table(ranking: pd.DataFrame, by_opponent: pd.DataFrame) -> pd.DataFrame:
-    """Columns panel, model, game, agent, opponent, quantity, mean, low, high, and in the ranking only rank and kind (of
-    the agent).
+    """Columns panel, model, game, agent, opponent, quantity, mean, low, high; in the ranking also rank and kind (of the
+    agent).
     """
     payoffs = {"payoff": "mean", "payoff_low": "low", "payoff_high": "high"}
     ranks = ranking.rename(columns=payoffs).assign(panel=RANKING, opponent="", quantity="payoff")
-    shown = by_opponent["opponent"].isin([*KINDS, EVERY_STRATEGY])
-    shown &= by_opponent["quantity"].isin(QUANTITIES)
+    shown = by_opponent["opponent"].isin(OPPONENTS) & by_opponent["quantity"].isin(QUANTITIES)
     kinds = by_opponent[shown].assign(panel=BY_KIND)
     columns = ["panel", "model", "game", "agent", "opponent", "quantity", "mean", "low", "high"]
     parts = [ranks[[*columns, "rank", "kind"]], kinds[columns]]
@@ -45,8 +50,7 @@ def draw(table: pd.DataFrame) -> Figure:
         _draw_ranking(axis, part[part["panel"] == RANKING], trained)
         title(axis, game_title(game), model)
         by_kind = part[part["panel"] == BY_KIND]
-        found = set(by_kind["opponent"])
-        kinds = [kind for kind in (*KINDS, EVERY_STRATEGY) if kind in found]
+        kinds = [kind for kind in OPPONENTS if kind in set(by_kind["opponent"])]
         for column, quantity in enumerate(QUANTITIES):
             axis = figure.add_subplot(grid[2 * row + 1, column])
             rows = by_kind[by_kind["quantity"] == quantity]
@@ -54,8 +58,7 @@ def draw(table: pd.DataFrame) -> Figure:
             name_places(axis, [readable(kind) * (column == 0) for kind in kinds])
             axis.set_xlabel(quantity_words(game, quantity).capitalize())
             axis.set_xlim(0, max(1.0, rows["high"].max()))
-            if column == 0:
-                axis.set_ylabel("Opponents")
+            axis.set_ylabel("Opponents" * (column == 0))
     style.legend(figure, trained)
     return figure
 
@@ -68,21 +71,20 @@ def _draw_ranking(axis: Axes, ranking: pd.DataFrame, trained: list[str]) -> None
     for row in others[others["agent"].isin(LANDMARKS)].to_dict("records"):
         place = row["rank"], row["mean"]
         axis.plot(*place, ".", color="black", markersize=4)
-        words = f"{row['agent']} ({row['rank']:.0f})"
-        _write(axis, words, place, above=False, colour=style.GREY)
-    for row in ranking[ranking["agent"].isin(trained)].to_dict("records"):
-        agent, rank, mean = row["agent"], row["rank"], row["mean"]
-        axis.errorbar(
-            [rank],
-            [mean],
-            yerr=[[mean - row["low"]], [row["high"] - mean]],
+        axis.annotate(f"{row['agent']} ({row['rank']:.0f})", place, color=style.GREY, **BELOW)
+    for index, agent in ranking.loc[ranking["agent"].isin(trained), "agent"].items():
+        point, colour = ranking.loc[[index]], colours[agent]
+        errorbars(
+            axis,
+            point,
+            point["rank"],
+            horizontal=False,
             fmt=markers[agent],
-            color=colours[agent],
+            color=colour,
             markersize=5,
-            elinewidth=1,
         )
-        words = f"{readable(agent)} ({rank:.0f})"
-        _write(axis, words, (rank, mean), above=True, colour=colours[agent])
+        place = point["rank"].iloc[0], point["mean"].iloc[0]
+        axis.annotate(f"{readable(agent)} ({place[0]:.0f})", place, color=colour, **ABOVE)
     axis.set_xlim(0, len(ranking) + 1)
     lowest, highest = ranking["low"].min(), ranking["high"].max()
     span = highest - lowest or 1.0
@@ -90,18 +92,3 @@ def _draw_ranking(axis: Axes, ranking: pd.DataFrame, trained: list[str]) -> None
     axis.set_xlabel(f"Rank among {len(ranking)}")
     axis.set_ylabel("Points a round, all opponents")
     axis.grid(axis="y")
-
-
-def _write(axis: Axes, words: str, place: tuple[float, float], *, above: bool, colour: str) -> None:
-    """Write next to a point, upwards from above it or downwards from below it."""
-    axis.annotate(
-        words,
-        place,
-        (3, 5) if above else (1, -3),
-        textcoords="offset points",
-        rotation=15 if above else -25,
-        rotation_mode="anchor",
-        verticalalignment="bottom" if above else "top",
-        color=colour,
-        fontsize=6.5,
-    )

@@ -7,8 +7,8 @@ import pandas as pd
 
 from social_dilemmas.config.catalogue import Trained
 from social_dilemmas.report.names import readable
-from social_dilemmas.report.numbers import NONE, number, with_interval
-from social_dilemmas.report.printed import LAST
+from social_dilemmas.report.numbers import NONE, number
+from social_dilemmas.report.printed import LAST, texts
 from social_dilemmas.statistics.quantities import PAYOFFS, quantity_words
 from social_dilemmas.statistics.tables import ALL_SEEDS, ITSELF, RELATION
 
@@ -25,7 +25,7 @@ def scores_of(agent: Trained, metrics: Path, tables: Path) -> dict[str, Any]:
         "points": number(last.mean()),
         "table": payoffs.name,
         "payoffs": _payoffs(agent, payoffs) if payoffs.is_file() else (),
-        "claims": claims.assign(measured=_texts(claims, "value")).to_dict("records"),
+        "claims": claims.assign(measured=texts(claims, "value")).to_dict("records"),
     }
 
 
@@ -37,21 +37,15 @@ def _rows_of(agent: Trained, table: Path) -> pd.DataFrame:
     return rows[(rows[list(facts)] == pd.Series(facts)).all(axis="columns")]
 
 
-def _texts(rows: pd.DataFrame, column: str) -> list[str]:
-    return [with_interval(*row) for row in rows[[column, "low", "high"]].itertuples(index=False)]
-
-
 def _payoffs(agent: Trained, table: Path) -> pd.DataFrame:
     """Texts, with a row for each opponent and a column for each quantity."""
     rows = _rows_of(agent, table)
     rows = rows[(rows[RELATION] == ALL_SEEDS) & rows["quantity"].isin(PAYOFFS)]
-    cells = rows.assign(text=_texts(rows, "mean")).pivot(
+    cells = rows.assign(text=texts(rows, "mean")).pivot(
         index="opponent", columns="quantity", values="text"
     )
-    quantities = [name for name in PAYOFFS if name in cells]
-    cells = cells.reindex(index=rows["opponent"].unique(), columns=quantities).fillna(NONE)
-    themselves = dict.fromkeys((agent.name, ITSELF), "itself")
-    return cells.rename(
-        index=lambda opponent: themselves.get(opponent, readable(opponent)),
-        columns=lambda quantity: quantity_words(agent.game, quantity),
-    )
+    words = {name: quantity_words(agent.game, name) for name in PAYOFFS if name in cells}
+    opponents = {name: readable(name) for name in rows["opponent"].unique()}
+    opponents |= dict.fromkeys({agent.name, ITSELF} & opponents.keys(), "itself")
+    cells = cells.reindex(index=list(opponents), columns=list(words)).fillna(NONE)
+    return cells.rename(index=opponents, columns=words)
