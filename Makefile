@@ -7,7 +7,7 @@
 #   GAME         for make play: which game; default: trust_and_split
 #   AGAINST      for make play: who sits opposite: a scripted player, or an agent that was trained at
 #                this scale, such as advantage_alignment or naive/seed-42
-#   PYTEST_OPTIONS  for make test, such as --numprocesses 2 --dist loadfile
+#   PYTEST_OPTIONS  for make test, such as -k split or --numprocesses 0
 
 SCALE ?= laptop
 GPUS ?= 1
@@ -53,8 +53,8 @@ play: .venv/.ready  ## play a game yourself (GAME=split AGAINST=greedy, or a tra
 publish: .venv/.ready  ## gather agents, tables and figures in results/<scale>/publish, to be uploaded
 	@PYTHONPATH=workflow/scripts .venv/bin/python tools/publish.py --scale '$(SCALE)'
 
-test: .venv/.ready .venv/.axelrod  ## run all tests
-	.venv/bin/pytest $(PYTEST_OPTIONS)
+test: .venv/.ready .venv/.axelrod  ## run all tests, on all cores
+	.venv/bin/pytest --numprocesses auto --maxprocesses 8 --dist loadfile $(PYTEST_OPTIONS)
 
 test-all: test test-vllm  ## run all tests, and those of the vLLM backend, which take some minutes
 

@@ -132,7 +132,7 @@ torch=$(grep '^torch==' requirements.lock)
 step "torch" pip_install --no-deps ${index:+--extra-index-url "$index"} "$torch" || explain_pip
 step "the other packages" pip_install --requirement requirements.lock || explain_pip
 step "first import" env -u PYTHONDONTWRITEBYTECODE "$venv/bin/python" -c '
-import matplotlib.pyplot, pandas, peft, pyarrow.parquet, scipy.stats, seaborn, snakemake.cli, torch
+import matplotlib.pyplot, pandas, peft, pyarrow.parquet, seaborn, snakemake.cli, torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 from transformers import Qwen2ForCausalLM' ||
     give_up "an installed package can't be imported; the reason is at the end of $log"
