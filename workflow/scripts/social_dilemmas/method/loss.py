@@ -132,11 +132,7 @@ def micro_batches(
 ) -> list[list[int]]:
     """Which conversations share a forward and backward pass.
 
-    Args:
-        lengths: tokens of every conversation.
-        most_rows: most conversations of a pass.
-        most_tokens: most tokens of a pass, padding included; None for no limit. A conversation that is longer has a
-            pass of its own.
+    A pass has at most so many rows, and tokens with padding; a conversation that is longer has one of its own.
 
     Returns:
         Row numbers. In order without a limit of tokens; with one, the longest conversations come first, so that those

@@ -42,14 +42,9 @@ Source = tuple[str, str]
 
 
 def learning_curves(metrics: Mapping[tuple[str, str, str, int], Path]) -> pd.DataFrame:
-    """All training metrics except times.
+    """All training metrics except times, from the `metrics.csv` of each (game, model, algorithm, seed).
 
-    Args:
-        metrics: `metrics.csv` of each (game, model, algorithm, seed).
-
-    Returns:
-        Columns model, game, algorithm, seed, iteration, quantity, value; NaN where a quantity wasn't observed in an
-        iteration.
+    Columns model, game, algorithm, seed, iteration, quantity, value; NaN where a quantity wasn't observed.
     """
     return _curves(metrics, ["game", "model", "algorithm", "seed"])
 
@@ -57,25 +52,14 @@ def learning_curves(metrics: Mapping[tuple[str, str, str, int], Path]) -> pd.Dat
 def learning_against_fixed(
     metrics: Mapping[tuple[str, str, str, str, int], Path],
 ) -> pd.DataFrame:
-    """Training metrics of learners against opponents that don't learn.
-
-    Args:
-        metrics: `metrics.csv` of each (game, model, algorithm, opponent, seed).
-
-    Returns:
-        Columns as `learning_curves`, with the opponent after the algorithm.
-    """
+    """The same of learners against opponents that don't learn; the opponent stands after the algorithm."""
     return _curves(metrics, ["game", "model", "algorithm", "opponent", "seed"])
 
 
 def cross_play(matches: Mapping[Source, Path]) -> pd.DataFrame:
-    """What every agent gets with every opponent, in points a round, and what the opponent gets.
+    """What every agent and its opponent get (`PAYOFFS`), from the matches of each (game, model).
 
-    Args:
-        matches: `matches.parquet` of each (game, model).
-
-    Returns:
-        Columns as `fingerprints`; `quantity` is one of `PAYOFFS`.
+    Columns as `fingerprints`.
     """
     return _summaries(matches, lambda frame: (frame, PAYOFFS))
 
@@ -87,9 +71,6 @@ def fingerprints(matches: Mapping[Source, Path]) -> pd.DataFrame:
     copies of it (an agent that always cooperates is never exploited in self-play). Where the file says how often a
     quantity was observed in a match (columns ending in `_count`), each observation counts the same; otherwise each
     match in which it was observed does.
-
-    Args:
-        matches: `matches.parquet` of each (game, model).
 
     Returns:
         Columns model, game, agent, opponent, seed_relation (`SAME_SEED` and `OTHER_SEED` for an agent with itself only,
@@ -104,12 +85,8 @@ def exploitability(matches: Mapping[Source, Path]) -> pd.DataFrame:
     A frozen agent meets the learner of its own seed only, so the learners' seeds are what was drawn. The two matches
     that share their chance events, with swapped seats, are one observation: luck in one is offset in the other.
 
-    Args:
-        matches: `matches.parquet` of each (game, model).
-
-    Returns:
-        Columns as `fingerprints`; the agents are learners (`agents.agent.learner_name`); `quantity` is one of
-        `PAYOFFS`, `payoff_gap` (what the learner gets more than its opponent), or a behaviour.
+    Columns as `fingerprints`; `quantity` is one of `PAYOFFS`, `payoff_gap` (what the learner gets more than its
+    opponent), or a behaviour.
     """
 
     def learned(frame: pd.DataFrame) -> tuple[pd.DataFrame, Sequence[str]]:
@@ -146,9 +123,8 @@ def ablations(
     change = both["mean"] - both["mean_standard"]
     fall = np.hypot(both["mean"] - both["low"], both["high_standard"] - both["mean_standard"])
     rise = np.hypot(both["high"] - both["mean"], both["mean_standard"] - both["low_standard"])
-    both = both[changed.columns].assign(
-        change=change, change_low=change - fall, change_high=change + rise
-    )
+    both = both[changed.columns]
+    both = both.assign(change=change, change_low=change - fall, change_high=change + rise)
     both["matters"] = (both["change_low"] > 0) | (both["change_high"] < 0)
     return pd.concat([means, both], ignore_index=True)
 
@@ -184,14 +160,10 @@ def summary(
     pool: bool = False,
     stream: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Means and intervals of these quantities, for every agent with every opponent.
+    """Means and intervals of these quantities, for every agent with every opponent in matches (columns `PAIR`, match).
 
-    Args:
-        source: game and model of the matches.
-        frame: columns `PAIR`, match, and the quantities.
-        quantities: what to summarise.
-        pool: also take the matches against all opponents together (`EVERYONE`).
-        stream: names of the intervals' random stream; those of key columns stand for their values.
+    With `pool` also of the matches against all opponents together (`EVERYONE`). `stream` names the intervals' random
+    stream; names of key columns stand for their values.
     """
     game, model = source
     rows = []
