@@ -82,7 +82,7 @@ TABLES = {
         text="report.claims_text:format_claims",
     ),
     "learning_against_fixed": Table(
-        "statistics.tables:learning_against_fixed",
+        "statistics.tables:learning_curves",
         "Learning against opponents that don't learn",
         {"metrics": "learner_metrics"},
         printer="learning_curves",

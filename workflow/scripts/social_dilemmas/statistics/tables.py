@@ -41,19 +41,21 @@ Source = tuple[str, str]
 """(game, model)"""
 
 
-def learning_curves(metrics: Mapping[tuple[str, str, str, int], Path]) -> pd.DataFrame:
+def learning_curves(metrics: Mapping[tuple[Any, ...], Path]) -> pd.DataFrame:
     """All training metrics except times, from the `metrics.csv` of each (game, model, algorithm, seed).
 
-    Columns model, game, algorithm, seed, iteration, quantity, value; NaN where a quantity wasn't observed.
+    Learners against opponents that don't learn have the opponent before their seed. Columns model, game, algorithm,
+    (opponent,) seed, iteration, quantity, value; NaN where a quantity wasn't observed.
     """
-    return _curves(metrics, ["game", "model", "algorithm", "seed"])
-
-
-def learning_against_fixed(
-    metrics: Mapping[tuple[str, str, str, str, int], Path],
-) -> pd.DataFrame:
-    """The same of learners against opponents that don't learn; the opponent stands after the algorithm."""
-    return _curves(metrics, ["game", "model", "algorithm", "opponent", "seed"])
+    parts = []
+    for (game, model, algorithm, *opponents, seed), path in metrics.items():
+        wide = pd.read_csv(path)
+        times = [name for name in wide if str(name).startswith("seconds_")]
+        long = wide.drop(columns=times).melt("iteration", var_name="quantity")
+        keys = {"model": model, "game": game, "algorithm": algorithm}
+        keys |= zip(["opponent"], opponents, strict=False)
+        parts.append(pd.DataFrame({**keys, "seed": seed}, long.index).join(long))
+    return pd.concat(parts, ignore_index=True)
 
 
 def cross_play(matches: Mapping[Source, Path]) -> pd.DataFrame:
@@ -189,18 +191,6 @@ def _summaries(
         for source, path in matches.items()
     ]
     return pd.concat(parts, ignore_index=True)
-
-
-def _curves(metrics: Mapping[Any, Path], keys: list[str]) -> pd.DataFrame:
-    """Training metrics in long form; the first keys are game and model."""
-    parts = []
-    for values, path in metrics.items():
-        wide = pd.read_csv(path)
-        times = [name for name in wide if str(name).startswith("seconds_")]
-        long = wide.drop(columns=times).melt("iteration", var_name="quantity")
-        parts.append(long.assign(**dict(zip(keys, values, strict=True))))
-    columns = ["model", "game", *keys[2:], "iteration", "quantity", "value"]
-    return pd.concat(parts, ignore_index=True)[columns]
 
 
 def _behaviours(frame: pd.DataFrame) -> list[str]:

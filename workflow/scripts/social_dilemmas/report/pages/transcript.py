@@ -9,8 +9,6 @@ from typing import Any
 
 from social_dilemmas.report.names import readable
 
-ORDER = ("both_do_well", "exploits", "is_exploited", "both_do_poorly")
-
 
 def transcript_page(transcripts: Mapping[str, Any]) -> dict[str, Any]:
     """Values of the template `transcript.html.jinja`."""
@@ -54,7 +52,7 @@ def summarise(transcripts: Mapping[str, Any]) -> dict[str, Any]:
         "payoffs": [fmean(match["payoffs"][agent] for match in matches) for agent in (0, 1)],
         "welfare_share": fmean(shares) if shares else None,
         "outcome_words": words,
-        "outcomes": [(name, words[name], counts[name]) for name in ORDER if counts[name]],
+        "outcomes": [(name, said, counts[name]) for name, said in words.items() if counts[name]],
     }
 
 
