@@ -24,7 +24,6 @@ from social_dilemmas.report.figures import style
 from social_dilemmas.report.figures.curves import MEAN, REFERENCE, summarise
 from social_dilemmas.report.names import game_title
 from social_dilemmas.statistics import tables
-from social_dilemmas.statistics.references import references
 
 GAMES = ("prisoners_dilemma", "split", "trust_and_split")
 MODEL, SEEDS, ITERATIONS = "embedded", (0, 42, 1337), 40
@@ -265,8 +264,9 @@ def test_learning_curves_are_drawn_through_the_numbers_of_the_table(shown: Table
     assert {"Naive RL", "Sum of rewards", "Advantage Alignment"} <= set(texts)
 
 
-def test_reference_payoffs_are_those_of_the_rules(made: Tables) -> None:
-    found = references(GAMES).pivot(index="game", columns="reference", values="payoff")
+def test_reference_payoffs_are_those_of_the_rules(shown: Tables) -> None:
+    lines = chosen(shown["learning_curves"], line=REFERENCE)
+    found = lines.pivot(index="game", columns="algorithm", values="value")
     assert found["both greedy"].to_list() == pytest.approx([1, 82.5, 27.5], rel=0.02)
     assert found["welfare-optimal"].to_list() == pytest.approx(list(BEST.values()), rel=0.02)
 

@@ -34,15 +34,12 @@ def loss_terms(
     sampled: Tensor | None = None,
     kl_estimator: str = "forward",
 ) -> LossTerms:
-    """The parts of the loss.
+    """The parts of the loss; all tensors are (actions,), and log-probabilities are those of the policy, with gradient.
 
     Args:
-        log_probabilities: (actions,) under the policy, with gradient.
-        entropies: (actions,) of the policy where each token was sampled.
-        credit: (actions,) credit of the round in which each token was sampled.
-        reference: (actions,) log-probabilities under the reference model; None where there is no KL term.
-        sampled: (actions,) log-probabilities under the sampler, where it isn't the trained model itself; tokens are
-            weighted by their importance ratio, capped and without gradient.
+        reference: log-probabilities under the reference model; None where there is no KL term.
+        sampled: log-probabilities under the sampler, where it isn't the trained model itself; tokens are weighted by
+            their importance ratio, capped and without gradient.
         kl_estimator: `forward` is the k3 estimator behind a detached ratio; its gradient is that of
             KL(reference || policy). `reverse` is half the squared log-ratio, whose gradient is that of
             KL(policy || reference).

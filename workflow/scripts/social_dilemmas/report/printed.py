@@ -61,7 +61,7 @@ def claims(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
             bound=bound + rows["aim"].map({True: " (aim)", False: ""}),
             holds=rows["holds"].where(rows["value"].notna(), "not measured"),
         )
-        words = f"{claim}: {CLAIMS.get(str(claim), title)} ({held})"
+        words = f"{claim}: {CLAIMS[str(claim)]} ({held})"
         yield PrintedTable(words, str(claim), _cells(shown, columns))
 
 

@@ -103,18 +103,13 @@ def exploitability(matches: Mapping[Source, Path]) -> pd.DataFrame:
 def ablations(
     standard: Mapping[tuple[str, str, str], Path], variants: Mapping[tuple[str, str, str], Path]
 ) -> pd.DataFrame:
-    """Payoffs of the method and of its variants, in self-play and with scripted players.
+    """Payoffs of the algorithm that was varied and of its variants, in self-play (`ITSELF`) and with scripted players.
 
     The interval of a change takes the arms of both means' intervals (Zou and Donner, Construction of confidence limits
     about effect measures, Statistics in Medicine 27, 2008).
 
-    Args:
-        standard: cross-play matches of each (game, model, algorithm that was varied).
-        variants: matches of each (game, model, variant).
-
-    Returns:
-        Columns of `fingerprints` for `PAYOFFS`, and change, change_low, change_high (the variant's mean minus that of
-        the algorithm), matters (whether this interval excludes zero). `opponent` is "itself" in self-play.
+    Columns of `fingerprints` for `PAYOFFS`, and change, change_low, change_high (the variant's mean minus that of the
+    algorithm), matters (whether this interval excludes zero).
     """
     means, changed = (
         pd.concat([_headline(*key, pd.read_parquet(path)) for key, path in files.items()])
