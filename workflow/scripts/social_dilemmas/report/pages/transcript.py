@@ -3,7 +3,8 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import takewhile, zip_longest
+from itertools import zip_longest
+from os.path import commonprefix
 from statistics import fmean
 from typing import Any
 
@@ -58,9 +59,7 @@ def summarise(transcripts: Mapping[str, Any]) -> dict[str, Any]:
 
 def common_sentences(prompts: Sequence[str]) -> str:
     """The sentences that open all of these prompts: the rules."""
-    first, last = min(prompts), max(prompts)  # what they share, all between them share
-    same = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
-    shared = "".join(character for character, _ in same)
+    shared = commonprefix(prompts)  # noqa: RUF071 (of characters, as it should be)
     if all(prompt == shared for prompt in prompts):
         return shared
     return shared[: shared.rfind(". ") + 1]
