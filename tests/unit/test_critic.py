@@ -123,18 +123,6 @@ def test_rounds_past_the_end_contribute_nothing(seed: int) -> None:
     assert all(torch.equal(value, other.state()[name]) for name, value in one.state().items())
 
 
-def test_a_round_that_nobody_played_changes_nothing() -> None:
-    parts = rollout()
-    states, played, rewards = (
-        torch.cat((part, torch.zeros_like(part[:, :1])), dim=1) for part in parts
-    )
-    one, other = critic(steps=5), critic(steps=5)
-    for _ in range(3):
-        own, _ = one.advantages(*parts, DISCOUNT)
-        same, _ = other.advantages(states, played, rewards, DISCOUNT)
-        torch.testing.assert_close(same[:, :-1], own)
-
-
 def test_a_restored_critic_goes_on_as_if_nothing_had_been(tmp_path: Path) -> None:
     whole = trained()
     save_file(whole.state(), tmp_path / "critic.safetensors")

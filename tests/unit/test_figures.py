@@ -24,7 +24,6 @@ from social_dilemmas.report.figures import style
 from social_dilemmas.report.figures.curves import MEAN, REFERENCE, summarise
 from social_dilemmas.report.names import game_title
 from social_dilemmas.statistics import tables
-from social_dilemmas.statistics.references import references
 
 GAMES = ("prisoners_dilemma", "split", "trust_and_split")
 MODEL, SEEDS, ITERATIONS = "embedded", (0, 42, 1337), 40
@@ -76,30 +75,21 @@ def metrics(game: str, algorithm: str, seed: int) -> pd.DataFrame:
     way = 1 / (1 + np.exp((15 + random.normal(0, 3) - np.arange(ITERATIONS)) / 4))
     end = {"naive": 0.4, "sum_of_rewards": 0.97, "advantage_alignment": 0.85}[algorithm]
     payoff = BEST[game] * (0.64 + way * (end - 0.64) + random.normal(0, 0.012, ITERATIONS))
-    curve: dict[str, Any] = {
-        "iteration": range(ITERATIONS),
-        "payoff": payoff,
-        "payoff_opponent": 0.8 * payoff,
-    }
-    curve |= {"invalid_rate": 0.3 * (1 - way), "seconds_sampling": 0.5}
+    curve = pd.DataFrame({"payoff": payoff, "payoff_opponent": 0.8 * payoff})
+    curve = curve.assign(invalid_rate=0.3 * (1 - way), seconds_sampling=0.5)
     if game == "trust_and_split":
         curve["truthfulness"] = 0.5 + way * (end - 0.5)
-    return pd.DataFrame(curve)
+    return curve.rename_axis("iteration").reset_index()
 
 
 def learned(played: pd.DataFrame) -> pd.DataFrame:
     """Matches of learners with opponents that don't learn, of their own seeds."""
-    same = played["opponent_seed"].isin([tables.FIXED]) | (
-        played["opponent_seed"] == played["agent_seed"]
-    )
-    return pd.concat(
-        [
-            played[
-                (played["agent"] == algorithm) & played["opponent"].isin(opponents) & same
-            ].assign(agent=learner_name(algorithm))
-            for algorithm, opponents in LEARNING.items()
-        ]
-    )
+    pairs = played[["agent", "opponent"]].to_numpy()
+    chosen = [opponent in LEARNING.get(agent, []) for agent, opponent in pairs]
+    fixed = played["opponent_seed"] == tables.FIXED
+    same = fixed | (played["opponent_seed"] == played["agent_seed"])
+    learners = played[same & np.array(chosen)]
+    return learners.assign(agent=learners["agent"].map(learner_name))
 
 
 def varied(played: pd.DataFrame, variant: str) -> pd.DataFrame:
@@ -126,20 +116,21 @@ def experiment(folder: Path) -> Tables:
         for opponent in LEARNING.get(algorithm, [])
         if game != "split" or opponent in ("naive", "warm_start")
     }
-    files, learners, variants = {}, {}, {}
-    for game in GAMES:
-        played = matches(game)
-        files[game, MODEL] = saved(game, played)
-        learners[game, MODEL] = saved(f"{game}-learners", learned(played))
-        for variant in VARIANTS:
-            path = saved(f"{game}-{variant}", varied(played, variant))
-            variants[game, MODEL, variant] = path
+    played = {game: matches(game) for game in GAMES}
+    files = {(game, MODEL): saved(game, frame) for game, frame in played.items()}
+    learners = {
+        (game, MODEL): saved(f"{game}-learners", learned(frame)) for game, frame in played.items()
+    }
+    variants = {
+        (game, MODEL, variant): saved(f"{game}-{variant}", varied(played[game], variant))
+        for game, variant in product(GAMES, VARIANTS)
+    }
     standard = {(*source, "advantage_alignment"): path for source, path in files.items()}
     return {
         "learning_curves": tables.learning_curves(runs),
         "cross_play": tables.cross_play(files),
         "fingerprints": tables.fingerprints(files),
-        "learning_against_fixed": tables.learning_against_fixed(against),
+        "learning_against_fixed": tables.learning_curves(against),
         "exploitability": tables.exploitability(learners),
         "ablations": tables.ablations(standard, variants),
     }
@@ -190,12 +181,9 @@ def texts_of(figure: Figure) -> list[Text]:
         for tick in axis.get_major_ticks():
             if not low <= tick.get_loc() <= high:
                 beyond |= {tick.label1, tick.label2}
-    found = (text for text in figure.findobj(Text) if isinstance(text, Text))
-    return [
-        text
-        for text in found
-        if text not in beyond and text.get_visible() and text.get_text().strip()
-    ]
+    found = [text for text in figure.findobj(Text) if isinstance(text, Text)]
+    shown = [text for text in found if text.get_visible() and text.get_text().strip()]
+    return [text for text in shown if text not in beyond]
 
 
 def words(figure: Figure) -> list[str]:
@@ -220,8 +208,10 @@ def test_saving_again_gives_the_same_bytes(name: str, shown: Tables, tmp_path: P
     numbers = one_game(shown[name])
     numbers.to_csv(tmp_path / "numbers.csv", index=False)
     again = pd.read_csv(tmp_path / "numbers.csv")
+    suffixes = (".pdf", ".svg", ".png") if name == "proposals" else (".svg",)
     for folder, table in (("first", numbers), ("again", again)):
-        outputs = [tmp_path / folder / f"{name}{suffix}" for suffix in (".pdf", ".svg", ".png")]
+        (tmp_path / folder).mkdir()
+        outputs = [tmp_path / folder / f"{name}{suffix}" for suffix in suffixes]
         style.save(draw(name, table), outputs)
     for output in outputs:
         first = (tmp_path / "first" / output.name).read_bytes()
@@ -274,8 +264,9 @@ def test_learning_curves_are_drawn_through_the_numbers_of_the_table(shown: Table
     assert {"Naive RL", "Sum of rewards", "Advantage Alignment"} <= set(texts)
 
 
-def test_reference_payoffs_are_those_of_the_rules(made: Tables) -> None:
-    found = references(GAMES).pivot(index="game", columns="reference", values="payoff")
+def test_reference_payoffs_are_those_of_the_rules(shown: Tables) -> None:
+    lines = chosen(shown["learning_curves"], line=REFERENCE)
+    found = lines.pivot(index="game", columns="algorithm", values="value")
     assert found["both greedy"].to_list() == pytest.approx([1, 82.5, 27.5], rel=0.02)
     assert found["welfare-optimal"].to_list() == pytest.approx(list(BEST.values()), rel=0.02)
 

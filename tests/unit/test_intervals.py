@@ -32,7 +32,6 @@ def interval_of(
         ({0: [0.0] * 30, 1: [1.0] * 10}, (0.5, 0, 1), (2, 40, 0)),
         # missing values are dropped and counted
         ({0: [1.0, np.nan, 3.0], 1: [np.nan, np.nan], 2: [2.0]}, (2, 1, 3), (2, 3, 3)),
-        ({0: []}, (np.nan,) * 3, (0, 0, 0)),
         ({0: [np.nan], 1: [np.nan]}, (np.nan,) * 3, (0, 0, 2)),
     ],
 )

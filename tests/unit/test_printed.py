@@ -111,7 +111,7 @@ PAYOFF[f"Points a round{INTERVAL}"] = "1.00 [0.900, 1.10]"
 ARISES = {"quantity": "cooperation_after_CC"}
 LEARNER = {"agent": "naive_learner"}
 TABLES: dict[str, tuple[Any, ...]] = {
-    "other": (
+    "tournament_by_opponent": (  # row by row
         tidy(learner="sum_of_rewards", rank=3, rank_low=1, rank_high=4, wins=True),
         {
             "Game": "Iterated prisoner's dilemma",
@@ -211,8 +211,7 @@ def test_several_models_have_a_table_each() -> None:
 
 
 def test_text_of_a_table_stays_text_on_its_page(tmp_path: Path) -> None:
-    parts = printed("other", pd.DataFrame({"strategy": ["<b>Bold</b>"], "rank": [1]}))
-    assert parts[0].title == "Other"
+    parts = printed("tournament_by_opponent", tidy(strategy="<b>Bold</b>"))
     write_page("table.html.jinja", tmp_path / "page.html", title="Table", tables=parts)
     page = (tmp_path / "page.html").read_text()
     assert "<b>" not in page.lower()

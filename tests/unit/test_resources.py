@@ -14,7 +14,7 @@ from social_dilemmas.config.schema import Config, EmbeddedModel, HubModel, Shape
 from social_dilemmas.config.settings import merge, training_settings
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game, game_names
-from social_dilemmas.method.warm_start import Population
+from social_dilemmas.method.warm_start import demonstrations
 from social_dilemmas.policy.model import LanguageModel, load_model, write_base_model
 from social_dilemmas.policy.policy import Policy
 from social_dilemmas.run.conversation import conversation_of
@@ -64,7 +64,7 @@ def of_training(config: Config, game: str = "trust_and_split") -> Needs:
 def test_tokens_of_a_conversation(tiny: LanguageModel, name: str) -> None:
     """As the embedded model's own tokenizer counts them."""
     settings = WarmStart(population={"random": 1.0}, noise=0.0, steps=0)
-    played = Population(Policy(tiny, build_game(name, 10)), settings).trajectories(8, "tokens")
+    played = demonstrations(Policy(tiny, build_game(name, 10)), settings, 8, "tokens")
     estimate = conversation_of({"name": name, "rounds": 10}, 12, embedded=True)
     tokens = sum(len(trajectory.tokens) for trajectory in played) / len(played)
     actions = sum(len(trajectory.positions) for trajectory in played) / len(played)

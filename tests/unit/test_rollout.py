@@ -16,7 +16,6 @@ from social_dilemmas.config.schema import Buffer
 from social_dilemmas.games import build_game, game_names
 from social_dilemmas.games.game import Match
 from social_dilemmas.method.behaviour import seat_result, summarise
-from social_dilemmas.method.credit import CREDITS, discounted_returns, leave_one_out
 from social_dilemmas.method.learner import Learner
 from social_dilemmas.method.opponents import OpponentPool
 from social_dilemmas.method.rollout import (
@@ -45,8 +44,8 @@ def played(policy: Policy, seatings: list[Seating]) -> Rollout:
     return play_rollout(seatings, Players(policy.game), sampler)
 
 
-def policy_for(base_model: Path, name: str, rounds: Any = ROUNDS) -> Policy:
-    return random_policy(base_model, build_game(name, rounds))
+def policy_for(base_model: Path, name: str) -> Policy:
+    return random_policy(base_model, build_game(name, ROUNDS))
 
 
 def chance(seating: Seating) -> object:
@@ -144,32 +143,6 @@ def test_past_agents_play_with_their_own_weights(base_model: Path, tmp_path: Pat
         if found != {alike}:
             break
     assert found == {0.0 if alike == 3 else 5.0}  # the learner as before, and the other one not
-
-
-def test_after_the_end_of_a_match_there_is_nothing_to_learn_from(base_model: Path) -> None:
-    """Rewards, returns and credit are 0 there, and before it as if the match stood alone."""
-    policy = policy_for(base_model, "split", {"continuation": 0.6, "most": 5})
-    seatings = seated(policy, seed=1, matches=12)
-    rollout = played(policy, seatings)
-    lengths = [seating.match.rounds for seating in seatings for _ in (0, 1)]
-    assert all(len({*lengths[first : first + 8]}) == 1 for first in (0, 8, 16))  # of a group
-    longest = max(lengths)
-    assert min(lengths) < longest
-    assert rollout.rewards.shape == rollout.rewards_opponent.shape == (24, longest)
-    own, other = (
-        leave_one_out(discounted_returns(rewards, 0.9), rollout.groups)
-        for rewards in (rollout.rewards, rollout.rewards_opponent)
-    )
-    credit = CREDITS["advantage_alignment"](own, other, beta=1.0, discount=0.9)
-    for row, rounds in enumerate(lengths):
-        for values in (rollout.rewards, rollout.rewards_opponent, own, other, credit):
-            assert not values[row, rounds:].any()
-        same = rollout.groups == rollout.groups[row]
-        alone = leave_one_out(
-            discounted_returns(rollout.rewards[same, :rounds], 0.9), rollout.groups[same]
-        )
-        assert torch.allclose(own[same, :rounds], alone)
-        assert {*rollout.trajectories[row].rounds} == {*range(rounds)}
 
 
 def played_by(rounds: int, first: str, second: str) -> Match:

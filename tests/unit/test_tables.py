@@ -51,7 +51,7 @@ def test_learning_curves_are_tidy_and_hold_no_times(tmp_path: Path) -> None:
     found = tables.learning_curves({(GAME, MODEL, "naive", 42): path})
     expected = curve.assign(**keys, seed=42)[[*keys, "seed", *columns]]
     pd.testing.assert_frame_equal(found, expected)
-    against = tables.learning_against_fixed(
+    against = tables.learning_curves(
         {(GAME, MODEL, "naive", opponent, 42): path for opponent in ("grim", "warm_start")}
     )
     parts = [expected.assign(opponent=opponent) for opponent in ("grim", "warm_start")]

@@ -11,7 +11,6 @@ from tests.unit.mixed_adapters import foreign_model, saved_adapter
 from tests.unit.replying_server import ReplyingServer
 from tests.unit.training_run import (
     BUFFER,
-    CRITIC,
     GAME,
     assert_same,
     interrupt_training,
@@ -23,7 +22,6 @@ from tests.unit.training_run import (
 from social_dilemmas.agents.agent import Agent, Kind
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game
-from social_dilemmas.method.credit import CREDITS
 from social_dilemmas.method.rollout import total_usage
 
 COLUMNS = [
@@ -32,13 +30,9 @@ COLUMNS = [
 ]
 
 
-@pytest.mark.parametrize("credit", CREDITS)
 @pytest.mark.parametrize("name", ["prisoners_dilemma", "split", "trust_and_split"])
-def test_every_credit_runs_in_every_game(
-    name: str, credit: str, base_model: Path, tmp_path: Path
-) -> None:
-    game = {**GAME, "name": name}
-    run_training(base_model, tmp_path, game, credit=credit, iterations=2)
+def test_metrics_in_every_game(name: str, base_model: Path, tmp_path: Path) -> None:
+    run_training(base_model, tmp_path, {**GAME, "name": name}, iterations=2)
     rows = metrics(tmp_path)
     assert [*rows.columns] == [*COLUMNS, *build_game(name, 1).behaviours]
     assert rows["iteration"].tolist() == [0, 1]
@@ -76,15 +70,6 @@ def test_payoffs_are_those_of_self_play_also_with_past_agents(
     assert outcomes.iloc[0].notna().all()  # there is no past agent yet
     assert outcomes.iloc[1].isna().all()
     assert rows["cooperation"].notna().all()
-
-
-@pytest.mark.parametrize("changes", [{}, {"baseline": "critic", "critic": CRITIC}])
-def test_matches_of_different_lengths_can_be_learned_from(
-    changes: dict[str, Any], base_model: Path, tmp_path: Path
-) -> None:
-    game = {**GAME, "rounds": {"least": 1, "most": 4}}
-    run_training(base_model, tmp_path, game, group_size=2, **changes)
-    assert metrics(tmp_path)["loss"].map(math.isfinite).all()
 
 
 def test_learning_against_a_player_behind_a_server(base_model: Path, tmp_path: Path) -> None:

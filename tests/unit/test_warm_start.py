@@ -1,6 +1,7 @@
 """The warm start: a model learns the population's choices, and only those."""
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from social_dilemmas.config.schema import WarmStart
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game, game_names
 from social_dilemmas.method.behaviour import OUTCOMES
-from social_dilemmas.method.warm_start import Population, run_warm_start, schedule
+from social_dilemmas.method.warm_start import demonstrations, run_warm_start, schedule
 from social_dilemmas.policy.model import LanguageModel, load_model
 from social_dilemmas.policy.policy import Policy
+from social_dilemmas.policy.trajectory import Trajectory
 
 SETTINGS: dict[str, Any] = {
     **{"population": {"always_b": 1.0}, "noise": 0.0, "steps": 12, "matches": 8},
@@ -113,9 +115,11 @@ def test_a_missing_model_is_refused(tmp_path: Path) -> None:
         run(tmp_path / "nowhere", tmp_path)
 
 
-def population_of(language_model: LanguageModel, name: str, **weights: float) -> Population:
-    policy = Policy(language_model, build_game(name, 3))
-    return Population(policy, WarmStart(population=weights, noise=0.0, steps=1))
+def drawn(
+    model: LanguageModel, name: str, count: int, purpose: str = "test", **weights: float
+) -> list[Trajectory]:
+    settings = WarmStart(population=weights, noise=0.0, steps=1)
+    return demonstrations(Policy(model, build_game(name, 3)), settings, count, purpose)
 
 
 @pytest.mark.parametrize("name", game_names())
@@ -123,7 +127,7 @@ def test_only_a_player_s_own_choices_are_in_the_loss(tiny: LanguageModel, name: 
     """Neither prompts nor what the grammar forces."""
     masks = tiny.masks(build_game(name, 3))
     control = {tiny.tokenizer.convert_tokens_to_ids(mark) for mark in ("<|user|>", "<|assistant|>")}
-    trajectories = population_of(tiny, name, random=1.0).trajectories(4)
+    trajectories = drawn(tiny, name, 4, random=1.0)
     assert len(trajectories) == 8
     for trajectory in trajectories:
         chosen = {*trajectory.positions}
@@ -141,14 +145,14 @@ def test_only_a_player_s_own_choices_are_in_the_loss(tiny: LanguageModel, name: 
 
 
 def test_the_population_is_drawn_by_its_weights(tiny: LanguageModel) -> None:
-    drawn = population_of(tiny, "prisoners_dilemma", always_a=3, always_b=1).trajectories
-    trajectories = drawn(400, "test")
+    draw = partial(drawn, tiny, "prisoners_dilemma", always_a=3, always_b=1)
+    trajectories = draw(400)
     assert len(trajectories) == 800
     (cooperate,) = tiny.chat.encode_text("<A>")
     share = sum(t.tokens[t.positions[0]] == cooperate for t in trajectories) / 800
     assert share == pytest.approx(0.75, abs=4 * math.sqrt(0.75 * 0.25 / 800))
-    assert drawn(5, "test") == trajectories[:10]
-    assert drawn(400, "another test") != trajectories
+    assert draw(5) == trajectories[:10]
+    assert draw(400, "another test") != trajectories
 
 
 def test_the_learning_rate_rises_and_falls() -> None:

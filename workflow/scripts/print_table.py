@@ -7,9 +7,10 @@ from social_dilemmas.run.job import job
 with job() as snakemake:
     import pandas as pd
 
+    from social_dilemmas.report.catalogue import TABLES
     from social_dilemmas.report.latex import latex_table
     from social_dilemmas.report.pages.page import write_page
-    from social_dilemmas.report.printed import printed, title_of
+    from social_dilemmas.report.printed import printed
 
     name, most_rows = snakemake.params.table, 60  # what a page of a paper can hold
     parts = printed(name, pd.read_csv(snakemake.input[0]))
@@ -23,4 +24,5 @@ with job() as snakemake:
         ),
         encoding="utf-8",
     )
-    write_page("table.html.jinja", Path(snakemake.output.page), title=title_of(name), tables=parts)
+    title = TABLES[name].title
+    write_page("table.html.jinja", Path(snakemake.output.page), title=title, tables=parts)

@@ -1,6 +1,6 @@
 """What seats did in their matches, and the averages that the metrics hold."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -11,24 +11,15 @@ OUTCOMES = ("payoff", "payoff_opponent", "welfare_share", "invalid_rate")
 
 @dataclass(frozen=True)
 class SeatResult:
-    """What happened to a seat in a match, in plain numbers.
+    """What happened to a seat in a match, in plain numbers."""
 
-    Attributes:
-        group: id of the seats that share the match's chance events, the seat and the opponent.
-        rewards, rewards_opponent: points of the seat and of the other one in every round.
-        optimum: largest possible sum of both seats' points.
-        invalid: how many of the seat's replies were invalid, hence forfeits.
-        observed: the game's behaviours as they were observed, by name.
-        self_play: whether the live learner sat in the other seat, too.
-    """
-
-    group: int
-    rewards: list[float]
+    group: int  # of seats that share the match's chance events, the seat and the opponent
+    rewards: list[float]  # points of every round
     rewards_opponent: list[float]
-    optimum: float
-    invalid: int
-    observed: list[tuple[str, float]]
-    self_play: bool = False
+    optimum: float  # largest possible sum of both seats' points
+    invalid: int  # replies, hence forfeits
+    observed: list[tuple[str, float]]  # the game's behaviours, by name
+    self_play: bool = False  # the live learner sat in the other seat, too
 
 
 def seat_result(match: Match, seat: int, group: int = 0, self_play: bool = False) -> SeatResult:
@@ -56,7 +47,7 @@ def summarise(game: Game, results: Sequence[SeatResult]) -> dict[str, float]:
     other = [sum(result.rewards_opponent) for result in results]
     rounds = sum(len(result.rewards) for result in results)
     optimum = sum(result.optimum for result in results)
-    observed: Mapping[str, list[float]] = {name: [] for name in game.behaviours}
+    observed: dict[str, list[float]] = {name: [] for name in game.behaviours}
     for result in results:
         for name, value in result.observed:
             observed[name].append(value)

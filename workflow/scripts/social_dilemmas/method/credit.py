@@ -11,8 +11,7 @@ critic), and the advantages of both players become the credit that weighs each m
     credit = CREDITS["advantage_alignment"](own, other, beta=beta, discount=discount)
     loss = -(credit.detach() * log_probabilities).sum() / moves
 
-Source of the whole: Learning Robust Social Strategies with Large Language Models
-(arXiv 2511.19405). Each function names its own.
+Source: Learning Robust Social Strategies with Large Language Models (arXiv 2511.19405).
 """
 
 from functools import partial
@@ -32,7 +31,6 @@ def discounted_returns(rewards: Tensor, discount: float) -> Tensor:
     """Rewards still to come: ``returns[t] = sum_{s>=t} discount^(s-t) * rewards[s]``.
 
     There is no factor ``discount^t`` in front: late rounds count as much as early ones.
-    Takes and returns (matches, rounds).
     """
     _check_rounds("rewards", rewards)
     return _decayed_sums(rewards.flip(1), discount).flip(1)
@@ -42,14 +40,8 @@ def leave_one_out(values: Tensor, groups: Tensor) -> Tensor:
     """Values minus the mean of the other members of the group at the same round.
 
     The baseline never sees the match that it is taken from, so it lowers the variance of a policy
-    gradient without moving its mean. Equal values within a group give exactly zero.
-
-    Args:
-        values: (matches, rounds), for instance returns.
-        groups: (matches,) integer ids of any value, in any order; equal ids make a group.
-
-    Raises:
-        ValueError: a group has one member only (there is nobody to compare it with).
+    gradient without moving its mean. Equal values within a group give exactly zero. A group is made
+    by equal integers in `groups` (matches,); one with a single member is a ValueError.
 
     Source: Kool et al. 2019, Buy 4 REINFORCE samples, get a baseline for free!; Ahmadian et al.
     2024 (RLOO, arXiv 2402.14740).
@@ -81,14 +73,9 @@ def generalized_advantages(
     """Generalised advantage estimation, for training with a learned critic in place of groups.
 
     ``advantages[t] = sum_{s>=t} (discount * trace_decay)^(s-t) * error[s]`` with the one-step error
-    ``error[s] = rewards[s] + discount * values[s+1] - values[s]``.
-
-    Args:
-        rewards: (matches, rounds).
-        values: (matches, rounds + 1), what the critic expects before each round; the last column is
-            what it expects after the last round, zero where the match ends there.
-        discount: weight of the next round against this one.
-        trace_decay: 0 trusts the critic after one step, 1 uses the whole return.
+    ``error[s] = rewards[s] + discount * values[s+1] - values[s]``. Values (matches, rounds + 1) are
+    what the critic expects before each round, and after the last one (zero where the match ends
+    there). A trace decay of 0 trusts the critic after one step, 1 uses the whole return.
 
     Source: Schulman et al. 2015 (arXiv 1506.02438).
     """
@@ -123,11 +110,8 @@ def advantage_alignment(
     past was good, unkind where it was bad, so that a learning opponent learns to treat one well.
     The first round has no past, hence no such term, and the round before weighs discount^2.
     With ``include_current``: ``own[t] + beta * (sum_{k<=t} discount^(t-k) * own[k]) * other[t]``.
-
-    Args:
-        own, other: advantages of the player and of the other one, (matches, rounds).
-        beta: weight of the alignment term, a product of two advantages, hence in units of one over
-            the scale of the rewards.
+    The alignment term is a product of two advantages, so beta is in units of one over the scale of
+    the rewards.
 
     Source: Duque et al. 2024, Advantage Alignment Algorithms (arXiv 2406.14662); arXiv 2511.19405.
     """

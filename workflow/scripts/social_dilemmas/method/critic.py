@@ -27,7 +27,6 @@ class Critic:
     """
 
     def __init__(self, hidden_size: int, settings: CriticSettings) -> None:
-        """A critic that expects nothing yet, for a policy of this width."""
         self._head = torch.nn.Linear(hidden_size, len(SEATS))
         torch.nn.init.zeros_(self._head.weight)
         torch.nn.init.zeros_(self._head.bias)
@@ -37,16 +36,10 @@ class Critic:
     def advantages(
         self, states: Tensor, played: Tensor, rewards: Tensor, discount: float
     ) -> tuple[Tensor, Tensor]:
-        """Advantages of both seats by what the critic expected; afterwards it learns from these matches.
+        """Advantages of the learner and of the other, (rows, rounds) each, by what the critic expected.
 
-        Args:
-            states: (rows, rounds, hidden) what the learner knew at the beginning of every round.
-            played: (rows, rounds) bool, false past the end of a match.
-            rewards: (rows, rounds, 2) scaled rewards of the learner and of the other.
-            discount: weight of the next round against this one.
-
-        Returns:
-            Twice (rows, rounds): the learner's advantages, and the other's.
+        Afterwards it learns from these matches: `states` and `played` are as from `round_states`, `rewards` (rows,
+        rounds, 2) the scaled ones of both seats.
         """
         with torch.no_grad():
             values = self._values(states, played)  # (rows, rounds, 2)
@@ -87,11 +80,9 @@ class Critic:
 def round_states(
     policy: Policy, trajectories: Sequence[Trajectory], rounds: int, settings: Training
 ) -> tuple[Tensor, Tensor]:
-    """What the policy has in mind just before its first choice of every round.
+    """What the policy has in mind just before its first choice of every round, and which rounds were played.
 
-    Returns:
-        (rows, rounds, hidden) last hidden states in float32 on the CPU, zero past the end of a match, and
-        (rows, rounds) bool which rounds were played.
+    (rows, rounds, hidden) last hidden states in float32 on the CPU, zero past the end of a match; (rows, rounds) bool.
     """
     model = policy.model
     states = torch.zeros(len(trajectories), rounds, model.config.get_text_config().hidden_size)
@@ -104,11 +95,8 @@ def round_states(
         ).last_hidden_state  # (rows, length, hidden)
         for row, its_hidden in zip(rows, hidden, strict=True):
             trajectory = trajectories[row]
-            # The first choice of a round is the last one met when they are read backwards.
-            backwards = zip(
-                reversed(trajectory.rounds), reversed(trajectory.positions), strict=True
-            )
-            places = dict(backwards)
+            choices = zip(trajectory.rounds, trajectory.positions, strict=True)
+            places = dict(reversed(list(choices)))  # the first choice of each round stays
             played[row, list(places)] = True
             before = [position - 1 for position in places.values()]
             states[row, list(places)] = its_hidden[before].float().cpu()

@@ -16,21 +16,14 @@ from social_dilemmas.run.ranks import Ranks
 
 
 class Learner:
-    """The state of a run, which a checkpoint holds.
-
-    Attributes:
-        policy: the model, with the learner's adapter and those of its opponents.
-        pool: the opponents.
-        critic: expects returns, with `baseline: critic`; else None.
-    """
+    """The state of a run, which a checkpoint holds; `policy` is the model with all adapters."""
 
     def __init__(
         self, policy: Policy, settings: TrainingSettings, seed: int, opponent: Agent | None = None
     ) -> None:
         """A learner that plays like the base model.
 
-        Raises:
-            UserError: the opponent's adapter isn't there or doesn't fit, or the model can't do what is wanted.
+        Raises UserError if the opponent's adapter isn't there or doesn't fit, or the model can't do what is wanted.
         """
         self.policy = policy
         self._settings = settings

@@ -34,15 +34,12 @@ def loss_terms(
     sampled: Tensor | None = None,
     kl_estimator: str = "forward",
 ) -> LossTerms:
-    """The parts of the loss.
+    """The parts of the loss; all tensors are (actions,), and log-probabilities are those of the policy, with gradient.
 
     Args:
-        log_probabilities: (actions,) under the policy, with gradient.
-        entropies: (actions,) of the policy where each token was sampled.
-        credit: (actions,) credit of the round in which each token was sampled.
-        reference: (actions,) log-probabilities under the reference model; None where there is no KL term.
-        sampled: (actions,) log-probabilities under the sampler, where it isn't the trained model itself; tokens are
-            weighted by their importance ratio, capped and without gradient.
+        reference: log-probabilities under the reference model; None where there is no KL term.
+        sampled: log-probabilities under the sampler, where it isn't the trained model itself; tokens are weighted by
+            their importance ratio, capped and without gradient.
         kl_estimator: `forward` is the k3 estimator behind a detached ratio; its gradient is that of
             KL(reference || policy). `reverse` is half the squared log-ratio, whose gradient is that of
             KL(policy || reference).
@@ -132,11 +129,7 @@ def micro_batches(
 ) -> list[list[int]]:
     """Which conversations share a forward and backward pass.
 
-    Args:
-        lengths: tokens of every conversation.
-        most_rows: most conversations of a pass.
-        most_tokens: most tokens of a pass, padding included; None for no limit. A conversation that is longer has a
-            pass of its own.
+    A pass has at most so many rows, and tokens with padding; a conversation that is longer has one of its own.
 
     Returns:
         Row numbers. In order without a limit of tokens; with one, the longest conversations come first, so that those

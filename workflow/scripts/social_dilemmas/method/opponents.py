@@ -19,23 +19,14 @@ LIVE = Agent("learner", adapter=LEARNER)
 
 
 class OpponentPool:
-    """The opponents of a run. It owns the weights of the past agents in its buffer, and says who learns.
+    """The opponents of a run: a fixed one that doesn't learn, or the learner itself and the past agents in its buffer.
 
-    Attributes:
-        weights: of past agents, by the iteration after which they were kept.
+    `weights` are those of the past agents, by the iteration after which they were kept.
     """
 
     def __init__(
         self, policy: Policy, buffer: Buffer, seed: int, fixed: Agent | None = None
     ) -> None:
-        """A pool without past agents.
-
-        Args:
-            policy: holds the adapters of past agents.
-            buffer: how many are kept, how often, and when they are drawn.
-            seed: seed of the run.
-            fixed: the only opponent, which doesn't learn; the learner's seat alternates.
-        """
         self.weights: dict[int, dict[str, Tensor]] = {}
         self._policy = policy
         self._buffer = buffer

@@ -40,25 +40,18 @@ class Rollout:
     """The matches of an iteration as the learner saw them, one row for each learning seat of each match.
 
     Where several ranks share a run, trajectories are those of this rank, and everything else is that of all.
-
-    Attributes:
-        trajectories: the learner's conversations.
-        own: which rows they are.
-        rewards: (rows, rounds) points of the learner, with zeros after the end of shorter matches.
-        rewards_opponent: (rows, rounds) points of the other seat.
-        groups: (rows,) ids of rows that share chance events, seat and opponent.
-        results: of every row.
-        tokens, action_tokens: number of all tokens in the conversations, and of those that were sampled.
     """
 
     trajectories: list[Trajectory]
-    own: slice
-    rewards: Tensor
-    rewards_opponent: Tensor
-    groups: Tensor
+    own: slice  # which rows the trajectories are
+    rewards: (
+        Tensor  # (rows, rounds) points of the learner, with zeros after the end of shorter matches
+    )
+    rewards_opponent: Tensor  # (rows, rounds) of the other seat
+    groups: Tensor  # (rows,) ids of rows that share chance events, seat and opponent
     results: list[SeatResult]
-    tokens: int
-    action_tokens: int
+    tokens: int  # in all conversations
+    action_tokens: int  # those of them that were sampled
 
 
 def seat_learner(
@@ -96,19 +89,7 @@ class Rollouts:
         folder: Path,
         ranks: Ranks,
     ) -> None:
-        """Prepare the sampling of a run.
-
-        Args:
-            learner: holds the policy and its opponents.
-            game: the game's entry in the configuration.
-            settings: of the run.
-            seed: of the run; all draws are derived from it and from what they are for.
-            folder: takes a vLLM server's files while it runs.
-            ranks: those that share the run, each with its part of the matches.
-
-        Raises:
-            UserError: the server isn't installed.
-        """
+        """Prepare the sampling of a run; `folder` takes a vLLM server's files. UserError if vLLM isn't installed."""
         self._policy = learner.policy
         self._pool = learner.pool
         self._settings = settings
@@ -117,9 +98,8 @@ class Rollouts:
         self._players = Players(learner.policy.game)
         self._folder = folder
         self._server: Any = None
-        if (
-            settings.sampler == "vllm"
-        ):  # found by name, so that code which isn't used isn't part of a fingerprint
+        if settings.sampler == "vllm":
+            # Found by name, so that code which isn't used isn't part of a fingerprint.
             backend = import_module("social_dilemmas.backends.vllm.sampler")
             files = folder / f"vllm-{ranks.rank}"
             self._server = backend.VllmSampler(self._policy, settings, game=game, folder=files)
@@ -132,17 +112,12 @@ class Rollouts:
             self._server.__exit__(*error)
 
     def sample(self, iteration: int) -> Rollout:
-        """Play the matches of an iteration.
-
-        Raises:
-            UserError: a server that plays is lost for good; what it answered is kept.
-        """
+        """Play the matches of an iteration; UserError if a server that plays is lost for good."""
         with shortage_reported(self._folder, SAMPLING_ADVICE):
             if self._server is None:
                 return self._sample(iteration)
-            rollout: Rollout = self._server.repeat_if_lost(
-                iteration, partial(self._sample, iteration)
-            )
+            sample = partial(self._sample, iteration)
+            rollout: Rollout = self._server.repeat_if_lost(iteration, sample)
             return rollout
 
     def _sample(self, iteration: int) -> Rollout:
@@ -185,13 +160,9 @@ def play_rollout(
     sampler: Sampler[TrajectoryPlayer],
     ranks: Ranks = ALONE,
 ) -> Rollout:
-    """Play all matches to their end; all seats of the model are sampled together.
+    """Play the matches of this rank to their end; all seats of the model are sampled together.
 
-    Args:
-        seatings: matches of this rank.
-        players: of opponents that aren't the model.
-        sampler: plays the model's seats.
-        ranks: those that share the iteration, each with matches of its own.
+    `players` are those of opponents that aren't the model.
     """
     matches = [seating.match for seating in seatings]
     player = play_batch(matches, [seating.agents for seating in seatings], players, sampler)

@@ -8,6 +8,7 @@ as in play.
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,33 +37,32 @@ from social_dilemmas.run.progress import Progress
 EVALUATED_EVERY = 25  # steps
 
 
-class Population:
-    """Trajectories of matches between players drawn from a weighted population of scripted ones, with noise."""
+def demonstrations(
+    policy: Policy, settings: WarmStart, count: int, *purpose: object
+) -> list[Trajectory]:
+    """Both seats' trajectories of new matches between players drawn from the population, with noise.
 
-    def __init__(self, policy: Policy, settings: WarmStart) -> None:
-        """A population that plays the policy's game, written down in the policy's tokens."""
-        self._policy = policy
-        self._weights = list(settings.population.values())
-        self._players = [
-            Noisy(scripted_player(policy.game.kind, name), settings.noise)
-            for name in settings.population
-        ]
+    They are in the policy's tokens. The same purpose gives the same matches.
+    """
+    random = stream("population", *purpose)
+    players = [
+        Noisy(scripted_player(policy.game.kind, name), settings.noise)
+        for name in settings.population
+    ]
+    matches = [
+        policy.game.start(derive_seed("warm start match", *purpose, i)) for i in range(count)
+    ]
+    weights = list(settings.population.values())
+    pairs = [random.choices(players, weights, k=2) for _ in matches]
+    found = {(match, seat): Trajectory() for match in matches for seat in SEATS}
 
-    def trajectories(self, count: int, *purpose: object) -> list[Trajectory]:
-        """Both seats' trajectories of `count` new matches; the same purpose gives the same matches."""
-        random = stream("population", *purpose)
-        start = self._policy.game.start
-        matches = [start(derive_seed("warm start match", *purpose, i)) for i in range(count)]
-        pairs = [random.choices(self._players, self._weights, k=2) for _ in matches]
-        found = {(match, seat): Trajectory() for match in matches for seat in SEATS}
+    def write_down(turn: Turn, reply: str) -> None:
+        trajectory = found[turn.match, turn.seat]
+        trajectory.ask(turn, policy.language_model.chat)
+        trajectory.answer(turn, reply, policy.masks)
 
-        def write_down(turn: Turn, reply: str) -> None:
-            trajectory = found[turn.match, turn.seat]
-            trajectory.ask(turn, self._policy.language_model.chat)
-            trajectory.answer(turn, reply, self._policy.masks)
-
-        play(matches, [(first, second) for first, second in pairs], write_down)
-        return list(found.values())
+    play(matches, [(first, second) for first, second in pairs], write_down)
+    return list(found.values())
 
 
 def run_warm_start(
@@ -76,17 +76,10 @@ def run_warm_start(
 ) -> None:
     """Train a model on the population's trajectories and save it as an ordinary model directory.
 
-    Args:
-        base: directory of the base model.
-        game: the game's entry in the configuration.
-        settings: with `method: lora` an adapter is trained and merged into the model at the end, so that everything
-            downstream sees a plain model either way. With `steps: 0` the model stays as it is.
-        output: directory for the model.
-        metrics: CSV with the loss of every step, and on held-out trajectories now and then.
-        behaviour: CSV with what the model does when it plays itself.
-
-    Raises:
-        UserError: the base model isn't there, or the population names an unknown player.
+    With `method: lora` an adapter is trained and merged into the model at the end, so that everything downstream sees a
+    plain model either way; with `steps: 0` the model stays as it is. `metrics` takes the loss of every step, and now
+    and then on held-out trajectories, `behaviour` what the model does when it plays itself. Raises UserError if the
+    base model isn't there, or if the population names an unknown player.
     """
     language_model = load_model(base)
     policy = Policy(language_model, game_of(game))
@@ -94,7 +87,9 @@ def run_warm_start(
         imitate(policy, settings, metrics)
         LanguageModel(policy.model, language_model.chat, output).save(output)
     else:
-        shutil.copytree(base, output, copy_function=_link, ignore=shutil.ignore_patterns(".*"))
+        shutil.copytree(
+            base, output, copy_function=link_weights, ignore=shutil.ignore_patterns(".*")
+        )
         metrics.write_text("step,loss,held_out_loss\n")
     summary = self_play(policy, settings)
     pd.DataFrame(summary.items(), columns=["quantity", "value"]).to_csv(behaviour, index=False)
@@ -113,17 +108,17 @@ def self_play(policy: Policy, settings: WarmStart) -> dict[str, float]:
     return summarise(game, [seat_result(match, seat) for match in matches for seat in SEATS])
 
 
-def _link(source: str, target: str) -> None:
-    """The same file under a second name, which takes no room, or a copy where that can't be."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
+def link_weights(source: str, target: str) -> None:
+    """Link weights where the file system can, since they may be large; copy everything else."""
+    if source.endswith(".safetensors"):
+        with suppress(OSError):  # on another file system, or one without links
+            os.link(source, target)
+            return
+    shutil.copy2(source, target)
 
 
 def imitate(policy: Policy, settings: WarmStart, metrics: Path) -> None:
     """Train the policy's model on the population's trajectories; an adapter is merged into it at the end."""
-    population = Population(policy, settings)
     if settings.method == "lora":
         policy.add_learner(
             rank=settings.lora_rank,
@@ -137,14 +132,14 @@ def imitate(policy: Policy, settings: WarmStart, metrics: Path) -> None:
         batch = collate(trajectories, policy.language_model.padding)
         return -action_log_probabilities(policy.model, batch, policy.masks.allowed)[0].mean()
 
-    held_out = population.trajectories(settings.matches, "held out")
+    held_out = demonstrations(policy, settings, settings.matches, "held out")
     rows = MetricsFile(metrics)
     steps = settings.steps
     with Progress(steps, f"{policy.game.name}, warm start") as progress:
         for step in range(steps):
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate * schedule(step, steps)
-            batch = population.trajectories(settings.matches, "step", step)
+            batch = demonstrations(policy, settings, settings.matches, "step", step)
             loss = negative_log_likelihood(batch)
             optimizer.zero_grad()
             loss.backward()

@@ -1,7 +1,6 @@
 """Every table and every figure: what it is made from, by what, and how it is shown.
 
-A new table or figure needs its function or module, an entry here, and a caption in `workflow/report`. The rules read
-this file, so it imports nothing heavy and names functions such as "statistics.tables:cross_play".
+The rules read this file, so it imports nothing heavy and names functions such as "statistics.tables:cross_play".
 """
 
 from collections.abc import Mapping
@@ -13,15 +12,9 @@ from typing import Any
 class Table:
     """How a table is made and printed.
 
-    Attributes:
-        function: computes it.
-        title: above the printed table.
-        inputs: arguments of the function, each with the kind of the files that it gets, by their keys; the rules know
-            where the files of a kind lie.
-        tables: tables that the function gets as its argument `tables`, if the configuration asks for them.
-        data: files that its module reads, as paths below the library.
-        printer: function of `report.printed` that prints it.
-        text: turns it into a text for a terminal, if it needs one.
+    Its function gets files, by their keys, of a kind for each argument in `inputs`; the rules know where they lie. As
+    the argument `tables` it gets those of `tables` that the configuration asks for. `data` are files that its module
+    reads, `printer` is the function of `report.printed` that prints it, `text` one that writes it for a terminal.
     """
 
     function: str
@@ -46,11 +39,9 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """How a figure is drawn.
+    """How a figure is drawn: in a module of `report.figures`, `table` gathers what is shown, and `draw` draws it.
 
-    Attributes:
-        module: in `report.figures`; its function `table` gathers what is shown, `draw` draws that.
-        tables: the tables that `table` gets, in this order; `arguments` are its further arguments.
+    `table` gets these tables in this order, and further arguments.
     """
 
     module: str
@@ -91,7 +82,7 @@ TABLES = {
         text="report.claims_text:format_claims",
     ),
     "learning_against_fixed": Table(
-        "statistics.tables:learning_against_fixed",
+        "statistics.tables:learning_curves",
         "Learning against opponents that don't learn",
         {"metrics": "learner_metrics"},
         printer="learning_curves",
@@ -112,7 +103,8 @@ TABLES = {
         "statistics.tournament:ranking",
         "Ranking among the strategies of the Axelrod library",
         {
-            **{"matches": "tournament_matches", "strategies": "strategy_matches"},
+            "matches": "tournament_matches",
+            "strategies": "strategy_matches",
             "kinds": "strategy_kinds",
         },
         printer="tournament",

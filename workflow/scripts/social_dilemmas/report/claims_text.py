@@ -21,7 +21,7 @@ def format_claims(table: pd.DataFrame) -> str:
     rows = table.to_dict("records")
     for (model, claim), of_claim in groupby(rows, itemgetter("model", "claim")):
         of_model = f" ({model})" if table["model"].nunique() > 1 else ""
-        lines += [f"{claim}  {CLAIMS.get(claim, '')}{of_model}", ""]
+        lines += [f"{claim}  {CLAIMS[claim]}{of_model}", ""]
         for (game, agent), of_agent in groupby(of_claim, itemgetter("game", "agent")):
             lines.append(f"  {game_title(game)}: {readable(agent)}")
             for row in of_agent:

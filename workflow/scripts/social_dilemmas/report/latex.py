@@ -27,14 +27,9 @@ def escape(text: object) -> str:
 
 
 def latex_table(frame: pd.DataFrame, *, caption: str, label: str) -> str:
-    r"""A table in a floating environment, with the lines of booktabs.
+    r"""A frame of texts in a floating environment, with the lines of booktabs; numbers are aligned to the right.
 
-    Columns of numbers are aligned to the right, all others to the left.
-
-    Args:
-        frame: text, cell by cell; the index isn't shown.
-        caption: plain text, put above the table.
-        label: for `\ref`, without the prefix `tab:`.
+    The caption is plain text; the label, for `\ref`, is without the prefix `tab:`.
     """
     frame = frame.reset_index(drop=True)
     sides = "".join("r" if all(map(NUMBER.fullmatch, frame[name])) else "l" for name in frame)

@@ -37,7 +37,7 @@ def readable(agent: str) -> str:
     """The name of an agent for a label."""
     if is_learner(agent):
         return f"{readable(agent.removesuffix(LEARNER_SUFFIX))} learner"
-    return AGENTS.get(agent) or agent.replace("_", " ").capitalize()
+    return AGENTS.get(agent, agent.replace("_", " ").capitalize())
 
 
 def in_order(agents: Iterable[str]) -> list[str]:

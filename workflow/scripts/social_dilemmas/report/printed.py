@@ -34,28 +34,18 @@ class PrintedTable:
 
 
 def printed(name: str, table: pd.DataFrame) -> list[PrintedTable]:
-    """One printed table or several, for each model.
-
-    Args:
-        name: name of the table, that of its file.
-        table: a tidy table.
-    """
-    printer = globals()[TABLES[name].printer] if name in TABLES else rows
-    models = list(table["model"].unique()) if "model" in table else []
+    """A tidy table of the catalogue as one printed table or several, for each model."""
+    printer, title = globals()[TABLES[name].printer], TABLES[name].title
+    models = table["model"].unique()
     if len(models) < 2:
-        return list(printer(title_of(name), table))
+        return list(printer(title, table))
     return [
         PrintedTable(
             f"{part.title} ({model})", f"{part.label}-{model}".removeprefix("-"), part.frame
         )
         for model in models
-        for part in printer(title_of(name), table[table["model"] == model])
+        for part in printer(title, table[table["model"] == model])
     ]
-
-
-def title_of(name: str) -> str:
-    """The title of a table."""
-    return TABLES[name].title if name in TABLES else name.replace("_", " ").capitalize()
 
 
 def claims(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
@@ -71,7 +61,7 @@ def claims(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
             bound=bound + rows["aim"].map({True: " (aim)", False: ""}),
             holds=rows["holds"].where(rows["value"].notna(), "not measured"),
         )
-        words = f"{claim}: {CLAIMS.get(str(claim), title)} ({held})"
+        words = f"{claim}: {CLAIMS[str(claim)]} ({held})"
         yield PrintedTable(words, str(claim), _cells(shown, columns))
 
 
@@ -137,8 +127,8 @@ def tournament(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
 
 def rows(title: str, table: pd.DataFrame, label: str = "") -> Iterator[PrintedTable]:
     """Any tidy table: its rows, with an interval beside the value that it belongs to."""
-    ends = {end for column in map(str, table) for end in _ends(table, column)}
-    names = [column for column in map(str, table) if column not in {*ends, "model"}]
+    hidden = {"model", *(end for column in map(str, table) for end in _ends(table, column))}
+    names = [column for column in map(str, table) if column not in hidden]
     columns = {column: column.replace("_", " ").capitalize() for column in names}
     yield PrintedTable(title, label, _cells(table, columns))
 
@@ -201,8 +191,6 @@ def _text(column: str, value: Any) -> str:
         return NONE if column in AGENTS else number(value)
     if column == "game":
         return game_title(value)
-    if column in AGENTS and value != tables.ITSELF:
-        return readable(value)
     if column in AGENTS:
-        return str(value).capitalize()
+        return readable(value)
     return NONE if pd.isna(value) else str(value)

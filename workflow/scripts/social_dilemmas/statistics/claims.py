@@ -41,7 +41,6 @@ COLUMNS = ["model", "claim", "game", "agent", "opponent", "quantity", "value", "
 COLUMNS += ["bound", "aim", "holds", "interval_holds"]
 KEYS = ["model", "game", "agent", "opponent", "quantity"]
 
-
 CRITERIA = pd.read_csv(Path(__file__).with_name("criteria.csv"))
 """The numbers that carry the claims, and the bounds that count as shown, in the order in which they are listed.
 
@@ -53,11 +52,7 @@ experiments measure it (`snakemake everything`).
 
 
 def claims(tables: Mapping[str, Path]) -> pd.DataFrame:
-    """The criteria that need no further experiments; see `judge`.
-
-    Args:
-        tables: files with the columns of `tables.fingerprints`.
-    """
+    """The criteria that need no further experiments; see `judge`."""
     further = CRITERIA["kind"].str.contains("further")
     return judge(map(pd.read_csv, tables.values()), CRITERIA[~further])
 
@@ -68,12 +63,10 @@ def all_claims(tables: Mapping[str, Path]) -> pd.DataFrame:
 
 
 def judge(tables: Iterable[pd.DataFrame], criteria: pd.DataFrame) -> pd.DataFrame:
-    """Every criterion of every game that was played, for each model.
+    """Every criterion (a row of `CRITERIA`) of every game that was played, for each model.
 
-    Args:
-        tables: measurements, with the columns of `tables.fingerprints`; tables of ablations also with their changes.
-            Where several measure the same thing, the first one counts.
-        criteria: rows of `CRITERIA`.
+    Tables have the columns of `tables.fingerprints`, and of ablations also changes; where several measure the same
+    thing, the first one counts.
 
     Returns:
         Columns `COLUMNS`: quantity in words, bound such as "<= 1.15", holds (the value is within the bound, or the
@@ -90,13 +83,12 @@ def judge(tables: Iterable[pd.DataFrame], criteria: pd.DataFrame) -> pd.DataFram
     within = ends.sub(rows["bound"], axis=0).mul(sign, axis=0) <= 0
     whole = within["low"] & within["high"]
     pairs = zip(rows["game"], rows["quantity"], strict=True)
+    bounds = zip(rows["side"], rows["bound"], strict=True)
     rows = rows.assign(
         aim=rows["kind"].str.contains("aim"),
         holds=within["value"].where(~rows["kind"].str.contains("whole"), whole),
         interval_holds=whole,
-        bound=[
-            f"{side} {bound:g}" for side, bound in zip(rows["side"], rows["bound"], strict=True)
-        ],
+        bound=[f"{side} {bound:g}" for side, bound in bounds],
         quantity=[quantity_words(*pair) for pair in pairs],
     )
     return rows[COLUMNS]

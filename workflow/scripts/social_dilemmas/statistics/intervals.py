@@ -34,55 +34,37 @@ DIGITS = 12  # results are rounded, so that equal values give an interval of no 
 
 @dataclass(frozen=True)
 class Sample:
-    """Matches that the same runs played, with several quantities in columns.
-
-    Attributes:
-        runs: the trained runs that took part; none if all players are fixed.
-        sums: (matches, quantities): sum of what was observed in a match.
-        counts: (matches, quantities): how often it was observed; 0 where it wasn't.
-    """
+    """Matches of the same trained runs (none if all players are fixed), with several quantities in columns."""
 
     runs: tuple[Run, ...]
-    sums: Floats
-    counts: Floats
+    sums: Floats  # (matches, quantities) of what was observed in a match
+    counts: Floats  # (matches, quantities) how often it was observed
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and the interval around it; NaN if nothing was observed.
+    """The mean over samples of the mean over a sample's observations, and its interval; NaN without any.
 
-    Attributes:
-        mean: mean over the samples (run by run) of the mean over all observations in one sample.
-        low: lower end.
-        high: upper end.
-        matches: matches in which the quantity was observed.
-        missing: matches in which it wasn't.
-        observations: how often it was observed.
-        seeds: trained runs that it rests on.
-        interval_over: "seeds and matches", or "matches" where there was no second seed to choose.
+    `interval_over` is "seeds and matches", or "matches" where there was no second seed to choose.
     """
 
     mean: float
     low: float
     high: float
-    matches: int
-    missing: int
+    matches: int  # in which the quantity was observed
+    missing: int  # matches in which it wasn't
     observations: int
-    seeds: int
+    seeds: int  # trained runs
     interval_over: str
 
 
 def bootstrap_intervals(
     samples: Sequence[Sample], *, draws: int = DRAWS, stream: Sequence[object] = ()
 ) -> list[Interval]:
-    """An interval for each quantity, of the mean over runs of means over matches.
+    """An interval for each quantity of the samples, of which there is at least one.
 
-    Samples in which a quantity was never observed don't count for that quantity.
-
-    Args:
-        samples: at least one; all have the same quantities.
-        draws: number of resamples.
-        stream: names of the random stream; the same names and values give the same interval.
+    Samples in which a quantity was never observed don't count for it. `stream` names the random stream: the same names
+    and values give the same interval.
     """
     random = np.random.default_rng(derive_seed("bootstrap", *stream))
     weights = _sample_weights(samples, draws, random)  # (draws, samples)
@@ -111,17 +93,13 @@ def _sample_weights(
     for _, population in groupby(runs, itemgetter(0)):
         own = list(population)
         taken = _resample(len(own), draws, random)  # (draws, runs)
-        for index, sample in enumerate(samples):
-            for column, run in enumerate(own):
-                if run in sample.runs:
-                    weights[:, index] *= taken[:, column]
+        for run, times in zip(own, taken.T, strict=True):
+            weights[:, [run in sample.runs for sample in samples]] *= times[:, None]
     return weights
 
 
 def _resample(size: int, draws: int, random: np.random.Generator) -> NDArray[np.int64]:
     """How often each of `size` things is drawn when `size` are drawn with replacement."""
-    if not size:
-        return np.zeros((draws, 0), np.int64)
     cells = random.integers(size, size=(draws, size)) + size * np.arange(draws)[:, None]
     return np.bincount(cells.ravel(), minlength=draws * size).reshape(draws, size)
 

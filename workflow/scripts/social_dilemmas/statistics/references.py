@@ -1,6 +1,4 @@
-"""Payoffs that learning curves are compared with: those of two greedy players under the rules of
-the game, and the most that two players can reach together.
-"""
+"""Payoffs that learning curves are compared with: those of two greedy players, and the most that two can reach."""
 
 from collections.abc import Iterable
 
@@ -17,13 +15,9 @@ MATCHES = 500
 
 
 def references(games: Iterable[str]) -> pd.DataFrame:
-    """Points per round and seat, over the same chance events for both references.
+    """Points per round and seat in declared games, over the same chance events for both references.
 
-    Args:
-        games: names of declared games.
-
-    Returns:
-        Columns game, reference, payoff. A game without a greedy scripted player has no such row.
+    Columns game, reference, payoff. A game without a greedy scripted player has no such row.
     """
     rows = []
     for name in games:

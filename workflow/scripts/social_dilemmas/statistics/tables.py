@@ -41,41 +41,27 @@ Source = tuple[str, str]
 """(game, model)"""
 
 
-def learning_curves(metrics: Mapping[tuple[str, str, str, int], Path]) -> pd.DataFrame:
-    """All training metrics except times.
+def learning_curves(metrics: Mapping[tuple[Any, ...], Path]) -> pd.DataFrame:
+    """All training metrics except times, from the `metrics.csv` of each (game, model, algorithm, seed).
 
-    Args:
-        metrics: `metrics.csv` of each (game, model, algorithm, seed).
-
-    Returns:
-        Columns model, game, algorithm, seed, iteration, quantity, value; NaN where a quantity wasn't observed in an
-        iteration.
+    Learners against opponents that don't learn have the opponent before their seed. Columns model, game, algorithm,
+    (opponent,) seed, iteration, quantity, value; NaN where a quantity wasn't observed.
     """
-    return _curves(metrics, ["game", "model", "algorithm", "seed"])
-
-
-def learning_against_fixed(
-    metrics: Mapping[tuple[str, str, str, str, int], Path],
-) -> pd.DataFrame:
-    """Training metrics of learners against opponents that don't learn.
-
-    Args:
-        metrics: `metrics.csv` of each (game, model, algorithm, opponent, seed).
-
-    Returns:
-        Columns as `learning_curves`, with the opponent after the algorithm.
-    """
-    return _curves(metrics, ["game", "model", "algorithm", "opponent", "seed"])
+    parts = []
+    for (game, model, algorithm, *opponents, seed), path in metrics.items():
+        wide = pd.read_csv(path)
+        times = [name for name in wide if str(name).startswith("seconds_")]
+        long = wide.drop(columns=times).melt("iteration", var_name="quantity")
+        keys = {"model": model, "game": game, "algorithm": algorithm}
+        keys |= zip(["opponent"], opponents, strict=False)
+        parts.append(pd.DataFrame({**keys, "seed": seed}, long.index).join(long))
+    return pd.concat(parts, ignore_index=True)
 
 
 def cross_play(matches: Mapping[Source, Path]) -> pd.DataFrame:
-    """What every agent gets with every opponent, in points a round, and what the opponent gets.
+    """What every agent and its opponent get (`PAYOFFS`), from the matches of each (game, model).
 
-    Args:
-        matches: `matches.parquet` of each (game, model).
-
-    Returns:
-        Columns as `fingerprints`; `quantity` is one of `PAYOFFS`.
+    Columns as `fingerprints`.
     """
     return _summaries(matches, lambda frame: (frame, PAYOFFS))
 
@@ -87,9 +73,6 @@ def fingerprints(matches: Mapping[Source, Path]) -> pd.DataFrame:
     copies of it (an agent that always cooperates is never exploited in self-play). Where the file says how often a
     quantity was observed in a match (columns ending in `_count`), each observation counts the same; otherwise each
     match in which it was observed does.
-
-    Args:
-        matches: `matches.parquet` of each (game, model).
 
     Returns:
         Columns model, game, agent, opponent, seed_relation (`SAME_SEED` and `OTHER_SEED` for an agent with itself only,
@@ -104,12 +87,8 @@ def exploitability(matches: Mapping[Source, Path]) -> pd.DataFrame:
     A frozen agent meets the learner of its own seed only, so the learners' seeds are what was drawn. The two matches
     that share their chance events, with swapped seats, are one observation: luck in one is offset in the other.
 
-    Args:
-        matches: `matches.parquet` of each (game, model).
-
-    Returns:
-        Columns as `fingerprints`; the agents are learners (`agents.agent.learner_name`); `quantity` is one of
-        `PAYOFFS`, `payoff_gap` (what the learner gets more than its opponent), or a behaviour.
+    Columns as `fingerprints`; `quantity` is one of `PAYOFFS`, `payoff_gap` (what the learner gets more than its
+    opponent), or a behaviour.
     """
 
     def learned(frame: pd.DataFrame) -> tuple[pd.DataFrame, Sequence[str]]:
@@ -124,18 +103,13 @@ def exploitability(matches: Mapping[Source, Path]) -> pd.DataFrame:
 def ablations(
     standard: Mapping[tuple[str, str, str], Path], variants: Mapping[tuple[str, str, str], Path]
 ) -> pd.DataFrame:
-    """Payoffs of the method and of its variants, in self-play and with scripted players.
+    """Payoffs of the algorithm that was varied and of its variants, in self-play (`ITSELF`) and with scripted players.
 
     The interval of a change takes the arms of both means' intervals (Zou and Donner, Construction of confidence limits
     about effect measures, Statistics in Medicine 27, 2008).
 
-    Args:
-        standard: cross-play matches of each (game, model, algorithm that was varied).
-        variants: matches of each (game, model, variant).
-
-    Returns:
-        Columns of `fingerprints` for `PAYOFFS`, and change, change_low, change_high (the variant's mean minus that of
-        the algorithm), matters (whether this interval excludes zero). `opponent` is "itself" in self-play.
+    Columns of `fingerprints` for `PAYOFFS`, and change, change_low, change_high (the variant's mean minus that of the
+    algorithm), matters (whether this interval excludes zero).
     """
     means, changed = (
         pd.concat([_headline(*key, pd.read_parquet(path)) for key, path in files.items()])
@@ -146,9 +120,8 @@ def ablations(
     change = both["mean"] - both["mean_standard"]
     fall = np.hypot(both["mean"] - both["low"], both["high_standard"] - both["mean_standard"])
     rise = np.hypot(both["high"] - both["mean"], both["mean_standard"] - both["low_standard"])
-    both = both[changed.columns].assign(
-        change=change, change_low=change - fall, change_high=change + rise
-    )
+    both = both[changed.columns]
+    both = both.assign(change=change, change_low=change - fall, change_high=change + rise)
     both["matters"] = (both["change_low"] > 0) | (both["change_high"] < 0)
     return pd.concat([means, both], ignore_index=True)
 
@@ -184,14 +157,10 @@ def summary(
     pool: bool = False,
     stream: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Means and intervals of these quantities, for every agent with every opponent.
+    """Means and intervals of these quantities, for every agent with every opponent in matches (columns `PAIR`, match).
 
-    Args:
-        source: game and model of the matches.
-        frame: columns `PAIR`, match, and the quantities.
-        quantities: what to summarise.
-        pool: also take the matches against all opponents together (`EVERYONE`).
-        stream: names of the intervals' random stream; those of key columns stand for their values.
+    With `pool` also of the matches against all opponents together (`EVERYONE`). `stream` names the intervals' random
+    stream; names of key columns stand for their values.
     """
     game, model = source
     rows = []
@@ -217,18 +186,6 @@ def _summaries(
         for source, path in matches.items()
     ]
     return pd.concat(parts, ignore_index=True)
-
-
-def _curves(metrics: Mapping[Any, Path], keys: list[str]) -> pd.DataFrame:
-    """Training metrics in long form; the first keys are game and model."""
-    parts = []
-    for values, path in metrics.items():
-        wide = pd.read_csv(path)
-        times = [name for name in wide if str(name).startswith("seconds_")]
-        long = wide.drop(columns=times).melt("iteration", var_name="quantity")
-        parts.append(long.assign(**dict(zip(keys, values, strict=True))))
-    columns = ["model", "game", *keys[2:], "iteration", "quantity", "value"]
-    return pd.concat(parts, ignore_index=True)[columns]
 
 
 def _behaviours(frame: pd.DataFrame) -> list[str]:

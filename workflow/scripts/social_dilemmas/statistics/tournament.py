@@ -9,7 +9,6 @@ run and another repetition would change, not what other opponents would: the fie
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,49 +28,30 @@ MEASURES = ("payoff", "payoff_opponent", "cooperation", "cooperation_opponent")
 def ranking(
     matches: Mapping[Source, Path], strategies: Mapping[str, Path], kinds: Mapping[str, Path]
 ) -> pd.DataFrame:
-    """Rank, payoff and cooperation of every agent and every strategy.
+    """Rank, payoff and cooperation of every agent and every strategy, best first.
 
-    Args:
-        matches: `matches.parquet` of the tournament of each (game, model).
-        strategies: by game, the matches of the strategies among themselves.
-        kinds: by game, the kinds of the strategies.
+    Of each game there are the matches of the strategies among themselves, and the kinds of the strategies.
 
     Returns:
-        One row per agent, best first, with `COLUMNS`: the rank is by payoff (1 is best), rank_low and rank_high are
-        where the ends of its own interval would put it; the kind of trained agents is empty.
+        Columns `COLUMNS`: the rank is by payoff (1 is best), rank_low and rank_high are where the ends of its own
+        interval would put it; the kind of trained agents is empty.
     """
     parts = []
     for (game, model), path in matches.items():
         fixed = pd.read_parquet(strategies[game]).assign(agent_seed=FIXED, opponent_seed=FIXED)
         played = pd.concat([pd.read_parquet(path), fixed], ignore_index=True)
         table = _scores(played, (game, model))
-        payoffs = table["payoff"].to_numpy()
-        places = {
-            name: [_rank(payoffs, at, row) for row, at in enumerate(table[column])]
-            for name, column in RANKS.items()
-        }
+        places = {name: _ranks(table["payoff"], table[column]) for name, column in RANKS.items()}
         kind = table["agent"].map(_kinds(kinds[game])).fillna("")
-        facts: dict[str, Any] = {
-            "model": model,
-            "game": game,
-            "entrants": len(table),
-            "kind": kind,
-            **places,
-        }
-        parts.append(table.assign(**facts)[COLUMNS])
+        table = table.assign(model=model, game=game, entrants=len(table), kind=kind, **places)
+        parts.append(table[COLUMNS])
     return pd.concat(parts, ignore_index=True)
 
 
 def by_opponent(matches: Mapping[Source, Path], kinds: Mapping[str, Path]) -> pd.DataFrame:
-    """What trained agents get and do with every strategy, every kind of them, and all together.
+    """What trained agents get and do (`MEASURES`) with every strategy, every kind of them, and `EVERY_STRATEGY`.
 
-    Args:
-        matches: as in `ranking`.
-        kinds: as in `ranking`.
-
-    Returns:
-        The columns of `tables.cross_play`. The opponent is a strategy, a kind, or `EVERY_STRATEGY`; the quantity one of
-        `MEASURES`.
+    The columns are those of `tables.cross_play`.
     """
     parts = []
     for (game, model), path in matches.items():
@@ -90,9 +70,8 @@ def with_opponents_cooperation(table: pd.DataFrame) -> pd.DataFrame:
     """The matches with one more column, `cooperation_opponent`, from the rows of the other seat."""
     swapped = {"agent": "opponent", "opponent": "agent"}
     swapped |= {f"{name}_seed": f"{other}_seed" for name, other in swapped.items()}
-    other = table[[*PAIR, "match", "cooperation"]].rename(
-        columns={**swapped, "cooperation": "cooperation_opponent"}
-    )
+    swapped["cooperation"] = "cooperation_opponent"
+    other = table[[*PAIR, "match", "cooperation"]].rename(columns=swapped)
     return table.merge(other, on=[*PAIR, "match"], validate="one_to_one")
 
 
@@ -108,9 +87,8 @@ def _scores(played: pd.DataFrame, source: Source) -> pd.DataFrame:
     per_opponent = others.groupby([*keys, "opponent"])[[*SCORES]].mean()
     repetitions = per_opponent.groupby(keys).mean().reset_index()
     repetitions = repetitions.assign(opponent=EVERY_STRATEGY, opponent_seed=FIXED)
-    rows = summary(
-        source, repetitions, SCORES, stream=("ranking", "game", "model", "agent")
-    ).set_index("agent")
+    stream = ("ranking", "game", "model", "agent")
+    rows = summary(source, repetitions, SCORES, stream=stream).set_index("agent")
     table = rows.loc[rows["quantity"] == "cooperation", ["seeds", "interval_over"]]
     for name in SCORES:
         ends = {"mean": name, "low": f"{name}_low", "high": f"{name}_high"}
@@ -120,6 +98,8 @@ def _scores(played: pd.DataFrame, source: Source) -> pd.DataFrame:
     return table.sort_values("payoff", ascending=False, kind="stable", ignore_index=True)
 
 
-def _rank(payoffs: np.ndarray, payoff: float, own: int) -> int:
-    """The place of a payoff among those of the others; 1 is the best."""
-    return 1 + int(np.count_nonzero(np.delete(payoffs, own) > payoff))
+def _ranks(payoffs: pd.Series, ends: pd.Series) -> np.ndarray:
+    """The places that agents would have if they, but none of the others, got these ends; 1 is the best."""
+    better = payoffs.to_numpy() > ends.to_numpy()[:, None]  # (agents, others)
+    np.fill_diagonal(better, False)
+    return 1 + np.count_nonzero(better, axis=1)

@@ -64,12 +64,8 @@ def _draw_panel(axis: Axes, rows: pd.DataFrame, variants: list[str]) -> None:
             low, high = point[["low", "high"]].to_numpy()[0]
             axis.axvspan(low, high, color=colour, alpha=0.13, lw=0)
         filled = agent in standards or bool(point["matters"].iloc[0])
-        look: Any = {
-            "color": colour,
-            "markerfacecolor": colour if filled else "white",
-            "markersize": 4.5,
-        }
-        errorbars(axis, point, [variants.index(agent)], fmt="o", clip_on=False, **look)
+        look: Any = {"color": colour, "markerfacecolor": colour if filled else "white", "fmt": "o"}
+        errorbars(axis, point, [variants.index(agent)], markersize=4.5, clip_on=False, **look)
     name_places(axis, [""] * len(variants))
     axis.grid(axis="x")
     axis.set_xlabel("points a round")

@@ -48,11 +48,6 @@ def _draw_matrix(axis: Axes, game: str, part: pd.DataFrame) -> AxesImage:
     payoffs = part.pivot(index="agent", columns="opponent", values="mean")
     image = axis.imshow(payoffs.reindex(index=names, columns=names), COLOUR_MAP, aspect="auto")
     digits = 2 if part["mean"].max() < 10 else 1
-    centred: Any = {
-        "horizontalalignment": "center",
-        "textcoords": "offset points",
-        "in_layout": False,
-    }
     columns = part[["agent", "opponent", "mean", "low", "high"]]
     for agent, opponent, mean, low, high in columns.itertuples(index=False):
         red, green, blue, _ = np.ravel(COLOUR_MAP(image.norm(np.asarray(mean))))
@@ -63,8 +58,9 @@ def _draw_matrix(axis: Axes, game: str, part: pd.DataFrame) -> AxesImage:
             (f"{low:.{digits}f}–{high:.{digits}f}", -1.5, "top", 5.5),
         ):
             cell = names.index(opponent), names.index(agent)
-            look: Any = {"verticalalignment": side, "color": colour, "fontsize": size}
-            axis.annotate(text, cell, (0, offset), **centred, **look)
+            look: Any = {"color": colour, "fontsize": size, "in_layout": False}
+            look |= {"horizontalalignment": "center", "verticalalignment": side}
+            axis.annotate(text, cell, (0, offset), textcoords="offset points", **look)
     for line in (axis.axhline, axis.axvline):
         line(len(names) - len(scripted) - 0.5, color="white", linewidth=2.5)
     narrow = [fill(readable(name), 10, break_long_words=False) for name in names]

@@ -24,11 +24,8 @@ NAIVE = "naive"
 def summarise(curves: pd.DataFrame, quantity: str) -> pd.DataFrame:
     """One quantity of the table of learning curves: each seed, and their mean and range.
 
-    With a few seeds the range from the lowest to the highest one says all that an interval could.
-
-    Returns:
-        Columns model, game, algorithm, line, iteration, value; `line` is one of the three constants above or "seed N".
-        Iterations in which nothing was observed are left out.
+    Columns model, game, algorithm, line (one of the constants above or "seed N"), iteration, value. Iterations in which
+    nothing was observed are left out.
     """
     rows = curves[curves["quantity"] == quantity].dropna(subset="value")
     keys = ["model", "game", "algorithm", "iteration"]

@@ -17,10 +17,7 @@ from social_dilemmas.report.names import game_title
 def panels(
     rows: int, columns: int, width: float, height: float, **layout: Any
 ) -> tuple[Figure, Any]:
-    """A figure of `width` x `height` inches and its axes, an array of shape (rows, columns).
-
-    `layout` is for matplotlib's `subplots`.
-    """
+    """A figure of `width` x `height` inches and its axes, an array of shape (rows, columns)."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False, **layout)
 
@@ -40,16 +37,10 @@ def grid(
     title_at: float = 0,
     label: str = "",
 ) -> Figure:
-    """One panel per game, and a row of panels per model.
+    """One panel per game, and a row of panels per model; `draw` draws one from its game and its rows of the table.
 
-    Args:
-        table: columns model, game and others.
-        draw: draws a panel on an axis, from its game and its rows of the table.
-        row: height of a row in inches.
-        below: further height for the legend.
-        width: of the figure in inches.
-        title_at: where titles begin; see `title`.
-        label: of the y axes at the left.
+    In inches: a row's height, further height below for the legend, the figure's width. `label` is that of the y axes
+    at the left, `title_at` where titles begin.
     """
     models, games = panel_keys(table)
     width = width or style.WIDTH * max(len(games), 2) / 3
@@ -73,7 +64,7 @@ def blocks(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
 
 
 def title(axis: Axes, words: str, model: str, between: str = "\n", x: float = 0) -> None:
-    """Name a panel, and its model if there is one; `x` is 0 at the left and 1 at the right end of the axis."""
+    """Name a panel, and its model if there is one; at `x`, from 0 to 1 along the axis."""
     axis.set_title(f"{words}{between}{model}" if model else words, loc="left", x=x)
 
 
@@ -87,10 +78,7 @@ def name_places(axis: Axes, names: Sequence[str]) -> None:
 def errorbars(
     axis: Axes, rows: pd.DataFrame, at: ArrayLike, *, horizontal: bool = True, **look: Any
 ) -> None:
-    """Means of the rows as points with intervals along x (or y), at these places of the other axis.
-
-    `rows` has the columns mean, low, high; `look` is for matplotlib's `errorbar`.
-    """
+    """Means of the rows, from low to high, as points with intervals along x (or y), at places of the other axis."""
     mean = rows["mean"].to_numpy(float)
     reach = np.stack([mean - rows["low"], rows["high"] - mean]).clip(0)  # (2, rows)
     if horizontal:
@@ -108,11 +96,7 @@ def draw_points(
     *,
     horizontal: bool = True,
 ) -> None:
-    """Means as points with their intervals, side by side at each place.
-
-    `table` has the columns agent, `column`, mean, low, high; `places` are values of `column`, in order down y (along x
-    if not `horizontal`), with `agents` in order within each place.
-    """
+    """Means as points with their intervals at values of a column, down y (or along x), agents side by side at each."""
     colour, marker = style.colours(agents), style.markers(agents)
     position = {place: index for index, place in enumerate(places)}
     step = 0.6 / max(len(agents), 2)

@@ -72,15 +72,11 @@ in_style = rc_context(LOOK)
 
 @in_style
 def save(figure: Figure, outputs: Sequence[Path]) -> None:
-    """Write a figure to all files, in the formats of their suffixes (.pdf, .svg, .png).
-
-    No file holds a date or a random name, so the same figure gives the same bytes.
-    """
+    """Write a figure to all files (.pdf, .svg, .png); without dates, so that it gives the same bytes again."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # keep this layout for every format
     for output in outputs:
-        Path(output).parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(output, metadata=NO_DATES[Path(output).suffix])
+        figure.savefig(output, metadata=NO_DATES[output.suffix])
 
 
 def _assign(agents: Iterable[str], own: Mapping[str, str], others: Sequence[str]) -> dict[str, str]:
@@ -107,10 +103,7 @@ def legend(
     size: float = 4.5,
     others: Sequence[Artist] = (),
 ) -> None:
-    """A legend below all panels: of the agents, as lines or as points of this size, and of `others`.
-
-    `doing` is added to the agents' names.
-    """
+    """A legend below all panels: of agents (who are `doing` something), as lines or as points, and of `others`."""
     colour, marker = colours(agents), markers(agents)
     handles: list[Artist] = []
     for name in agents:

@@ -74,15 +74,8 @@ def _draw_ranking(axis: Axes, ranking: pd.DataFrame, trained: list[str]) -> None
         axis.annotate(f"{row['agent']} ({row['rank']:.0f})", place, color=style.GREY, **BELOW)
     for index, agent in ranking.loc[ranking["agent"].isin(trained), "agent"].items():
         point, colour = ranking.loc[[index]], colours[agent]
-        errorbars(
-            axis,
-            point,
-            point["rank"],
-            horizontal=False,
-            fmt=markers[agent],
-            color=colour,
-            markersize=5,
-        )
+        look = {"fmt": markers[agent], "color": colour, "markersize": 5}
+        errorbars(axis, point, point["rank"], horizontal=False, **look)
         place = point["rank"].iloc[0], point["mean"].iloc[0]
         axis.annotate(f"{readable(agent)} ({place[0]:.0f})", place, color=colour, **ABOVE)
     axis.set_xlim(0, len(ranking) + 1)

@@ -11,12 +11,9 @@ TEMPLATES = Path(__file__).resolve().parents[4] / "report"
 
 
 def write_page(template: str, output: Path, **values: Any) -> None:
-    """Write a page. Markup in the values of a HTML template is escaped and shows as text.
+    """Write a page from a template in `workflow/report`, of HTML or of Markdown (`.md.jinja`).
 
-    Args:
-        template: file name in `workflow/report`; of HTML, or of Markdown (`.md.jinja`).
-        output: the file to write.
-        values: by their names in the template.
+    Markup in the values of a HTML template is escaped and shows as text.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),

@@ -3,13 +3,12 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import takewhile, zip_longest
+from itertools import zip_longest
+from os.path import commonprefix
 from statistics import fmean
 from typing import Any
 
 from social_dilemmas.report.names import readable
-
-ORDER = ("both_do_well", "exploits", "is_exploited", "both_do_poorly")
 
 
 def transcript_page(transcripts: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,15 +53,13 @@ def summarise(transcripts: Mapping[str, Any]) -> dict[str, Any]:
         "payoffs": [fmean(match["payoffs"][agent] for match in matches) for agent in (0, 1)],
         "welfare_share": fmean(shares) if shares else None,
         "outcome_words": words,
-        "outcomes": [(name, words[name], counts[name]) for name in ORDER if counts[name]],
+        "outcomes": [(name, said, counts[name]) for name, said in words.items() if counts[name]],
     }
 
 
 def common_sentences(prompts: Sequence[str]) -> str:
     """The sentences that open all of these prompts: the rules."""
-    first, last = min(prompts), max(prompts)  # what they share, all between them share
-    same = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
-    shared = "".join(character for character, _ in same)
+    shared = commonprefix(prompts)  # noqa: RUF071 (of characters, as it should be)
     if all(prompt == shared for prompt in prompts):
         return shared
     return shared[: shared.rfind(". ") + 1]

@@ -21,12 +21,8 @@ TAGS = ["lora", "reinforcement-learning", "social-dilemmas"]
 class BaseModel:
     """What a card says of the model that an adapter belongs to.
 
-    Attributes:
-        name: where to get it: a path that whoever has the adapter also has, or a name on the hub.
-        fingerprint: as recorded beside the adapter, see `policy.model.model_fingerprint`.
-        parameters: number of parameters.
-        revision: commit, tag or branch on the hub; None for a path.
-        origin: name on the hub of the model that it was made from; None if the workflow built it from nothing.
+    Its name is a path that whoever has the adapter also has, or one on the hub, with a revision there. `origin` names
+    the model on the hub that it was made from; the workflow built others from nothing.
     """
 
     name: str
@@ -57,15 +53,9 @@ def write_agent_card(
     adapter: str,
     scores: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the card of an adapter.
+    """Write the card of an adapter, which readers find at `adapter`.
 
-    Args:
-        card: the file to write.
-        agent: the agent's name in the tables.
-        run: the run as described in its `config.yaml`.
-        base: its base model.
-        adapter: where the adapter is, for readers of the card.
-        scores: what `scores_of` found, if the card shall show scores.
+    `agent` is the agent's name in the tables, `run` what its `config.yaml` says, `scores` what `scores_of` found.
     """
     game = run["game"]
     on_hub = {"base_model": base.name} if base.revision else {}  # the hub refuses paths here

@@ -5,7 +5,6 @@ so that it works wherever it lies.
 """
 
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from social_dilemmas.config.catalogue import Trained
 from social_dilemmas.config.schema import Config
 from social_dilemmas.config.settings import completed, warm_start_settings
 from social_dilemmas.errors import UserError
+from social_dilemmas.method.warm_start import link_weights
 from social_dilemmas.policy.adapters import check_adapter, write_base_record
 from social_dilemmas.policy.model import model_fingerprint
 from social_dilemmas.report.publishing.agents import finished_agents, hub_entry
@@ -70,7 +70,10 @@ def _fill(folder: Path, config: Config, results: Path, agents: Sequence[Trained]
         if agent.base not in bases:
             base = bases[agent.base] = _base(config, results, agent)
             if base.revision is None:
-                _publish_base(agent, base, results / agent.base, folder / base.name)
+                model, target = results / agent.base, folder / base.name
+                shutil.copytree(model, target, ignore=NOT_SHARED, copy_function=link_weights)
+                facts = {"library_name": "transformers"}
+                write_card("model_card.md.jinja", target / CARD, base, facts, agent=agent)
         _publish_agent(agent, bases[agent.base], results, folder)
     for kind, suffixes in COPIED.items():
         (folder / kind).mkdir()
@@ -109,12 +112,6 @@ def _base(config: Config, results: Path, agent: Trained) -> BaseModel:
     return BaseModel(name, model_fingerprint(model), parameter_count(model), revision, origin)
 
 
-def _publish_base(agent: Trained, base: BaseModel, model: Path, target: Path) -> None:
-    shutil.copytree(model, target, ignore=NOT_SHARED, copy_function=_link_weights)
-    facts = {"library_name": "transformers"}
-    write_card("model_card.md.jinja", target / CARD, base, facts, agent=agent)
-
-
 def _publish_agent(agent: Trained, base: BaseModel, results: Path, output: Path) -> None:
     folder, run = Path("adapters", agent.folder), results / agent.folder
     check_adapter(run / "adapter", results / agent.base)
@@ -136,17 +133,6 @@ def _publish_agent(agent: Trained, base: BaseModel, results: Path, output: Path)
         folder.as_posix(),
         scores_of(agent, run / "metrics.csv", results / "tables"),
     )
-
-
-def _link_weights(source: str, target: str) -> None:
-    """Link weights where the file system can, since they may be large; copy everything else."""
-    if source.endswith(".safetensors"):
-        try:
-            os.link(source, target)
-            return
-        except OSError:
-            pass  # on another file system, or one without links
-    shutil.copy2(source, target)
 
 
 def _reason(error: OSError) -> str:
