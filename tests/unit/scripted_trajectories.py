@@ -24,7 +24,7 @@ class Recorded:
         replies = self.player.reply(turns)
         for turn, reply in zip(turns, replies, strict=True):
             trajectory = self.trajectories.setdefault((turn.match, turn.seat), Trajectory())
-            trajectory.ask(turn, self.chat)
+            trajectory.ask(turn, self.chat, self.masks)
             trajectory.answer(turn, reply, self.masks)
         return replies
 

@@ -58,7 +58,7 @@ class Population:
 
         def write_down(turn: Turn, reply: str) -> None:
             trajectory = found[turn.match, turn.seat]
-            trajectory.ask(turn, self._policy.language_model.chat)
+            trajectory.ask(turn, self._policy.language_model.chat, self._policy.masks)
             trajectory.answer(turn, reply, self._policy.masks)
 
         play(matches, [(first, second) for first, second in pairs], write_down)
