@@ -103,13 +103,10 @@ class TrajectoryPlayer(Player, Protocol):
 
 @dataclass(frozen=True)
 class TrajectoryBatch:
-    """Trajectories as tensors: conversations padded on the right, chosen tokens flattened.
+    """Trajectories as tensors: (conversations, length) `tokens`, padded on the right, and the rest (chosen,).
 
-    Attributes:
-        tokens: (conversations, length) token ids.
-        conversation, position, state, round, target: (chosen,) for every chosen token its conversation's row, its
-            place there, mask state, round and token id.
-        sampled: (chosen,) log-probabilities under the sampler; None where it is the trained model itself.
+    For every chosen token: its `conversation`'s row and its `position` there, mask `state`, `round` and token id
+    (`target`), and what it was `sampled` with, a log-probability; None where the sampler is the trained model itself.
     """
 
     tokens: Tensor

@@ -48,11 +48,9 @@ class VllmPlayer:
         return self._trajectories[match, seat]
 
     def reply(self, turns: Sequence[Turn]) -> list[str]:
-        """Sampled replies, valid by construction. A reply without a choice costs no request.
+        """Sampled replies, valid by construction; one without a choice costs no request.
 
-        Raises:
-            ServerLostError: the server has gone; the conversations can't go on.
-            UserError: it refuses a request.
+        Raises as `VllmServer.complete`; the conversations can't go on then.
         """
         asked = [self._trajectories[turn.match, turn.seat] for turn in turns]
         for turn, trajectory in zip(turns, asked, strict=True):

@@ -18,9 +18,8 @@ class Reply:
     """A reply that the server is writing.
 
     Attributes:
-        state, length: mask state and tokens of the reply as far as it was read. They begin after the forced tokens
-            that stand in the prompt.
-        limit: tokens of the reply after which free text is closed.
+        state, length: mask state and number of tokens as far as it was read, those included that stand in the prompt.
+        limit: number of tokens after which free text is closed.
         tokens: what was sampled so far; vLLM appends to this list.
         read: how many of these were read.
     """

@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from peft import PeftModel
-
 from social_dilemmas.agents.play import Place
 from social_dilemmas.backends.vllm.player import VllmPlayer
 from social_dilemmas.backends.vllm.protocol import masks_fingerprint
@@ -30,9 +28,9 @@ class NoServerError(UserError):
 
 
 class VllmSampler:
-    """Gives players on a vLLM server of the job's own, which starts with the first and ends with the `with`.
+    """Samples from a vLLM server of the job's own, which starts with the first match and ends with the `with`.
 
-    Also a `Sampler` of `agents.play`, for one iteration at a time. In every one the learner is served under a new name,
+    It is a `Sampler` of `agents.play`, for one iteration at a time. In each the learner is served under a new name,
     from a new directory, so that the server can't mistake its weights, or what it remembers of conversations, for those
     before the last optimiser step.
     """
@@ -42,8 +40,8 @@ class VllmSampler:
     ) -> None:
         """Prepare a server for a policy with a learner; raises UserError if vLLM isn't installed.
 
-        `settings` are the run's, `game` is the game's entry in the config. `folder` takes the server's log and the
-        served adapters, and is removed at the end unless something fails.
+        `game` is the game's entry in the config. `folder` takes the server's log and the served adapters, and is
+        removed at the end unless something fails.
         """
         self._policy = policy
         self._settings = settings
@@ -51,7 +49,6 @@ class VllmSampler:
         self._served: set[str] = set()
         shutil.rmtree(folder, ignore_errors=True)
         model = policy.model
-        assert isinstance(model, PeftModel)
         others = set(model.peft_config) - {LEARNER}  # a frozen opponent; past agents come later
         self.server = VllmServer(
             policy.language_model.path,
@@ -76,8 +73,7 @@ class VllmSampler:
     def repeat_if_lost(self, iteration: int, play: Callable[[], T]) -> T:
         """Call `play`, and once more if it loses the server: seeds depend on nothing else, so it samples the same.
 
-        Raises:
-            NoServerError: the server is lost again, or can't be started.
+        Raises NoServerError if the server is lost again, or can't be started.
         """
         log = self.server.log
         try:
@@ -102,9 +98,7 @@ class VllmSampler:
     def seated(self, adapters: Mapping[Place, str | None]) -> Iterator[VllmPlayer]:
         """A player for these seats, once the server has their adapters as they are now.
 
-        Raises:
-            NoServerError: the server can't be started.
-            ServerLostError: it has gone.
+        Raises NoServerError if the server can't be started, ServerLostError if it has gone.
         """
         policy = self._policy
         named = {place: policy.name_of(adapter) for place, adapter in adapters.items()}
@@ -126,7 +120,6 @@ class VllmSampler:
         there are never more than the server has room for.
         """
         model = self._policy.model
-        assert isinstance(model, PeftModel)
         names = {name: name for name in model.peft_config}
         names |= {LEARNER: f"learner-{self._iteration}", NO_ADAPTER: BASE}
         if not self.server.running:
