@@ -3,12 +3,11 @@
 import json
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.unit.conftest import PUBLISHED, WINDOW
+from tests.unit.conftest import PUBLISHED, WINDOW, BaseOf, Published
 from tests.unit.mixed_adapters import ADAPTERS, DILEMMA, logits_read_anew, with_two_adapters
 from tests.unit.training_run import run_training, training_settings
 from transformers import AutoModelForCausalLM, MistralConfig, MistralForCausalLM
@@ -28,16 +27,13 @@ from social_dilemmas.policy.sampler import PolicySampler
 from social_dilemmas.policy.template import dialogue, render
 from social_dilemmas.randomness import derive_seed
 
-if TYPE_CHECKING:
-    from tests.unit.conftest import BaseOf, Published
-
 
 @pytest.fixture(scope="module", params=PUBLISHED)
-def base(request: pytest.FixtureRequest, base_of: "BaseOf") -> LanguageModel:
+def base(request: pytest.FixtureRequest, base_of: BaseOf) -> LanguageModel:
     return base_of(request.param)
 
 
-def mistral(base_of: "BaseOf") -> LanguageModel:
+def mistral(base_of: BaseOf) -> LanguageModel:
     """A model that has sliding layers only."""
     torch.manual_seed(0)
     config = MistralConfig(
@@ -56,7 +52,7 @@ def mistral(base_of: "BaseOf") -> LanguageModel:
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_base_model_is_the_published_language_model(
-    name: str, published: "Published", base_of: "BaseOf"
+    name: str, published: Published, base_of: BaseOf
 ) -> None:
     base = base_of(name)
     whole = AutoModelForCausalLM.from_pretrained(published(name)).eval()
@@ -94,7 +90,7 @@ def test_adapters_are_on_the_layers_of_the_language_model(base: LanguageModel) -
 
 @pytest.mark.parametrize("name", [*PUBLISHED, "mistral"])
 @torch.no_grad()
-def test_turns_through_the_cache_equal_a_plain_forward_pass(name: str, base_of: "BaseOf") -> None:
+def test_turns_through_the_cache_equal_a_plain_forward_pass(name: str, base_of: BaseOf) -> None:
     """With rows of different lengths and adapters, which speak in turn, and beyond the window of sliding layers."""
     mixed = with_two_adapters(mistral(base_of) if name == "mistral" else base_of(name))
     random = Random(0)
@@ -190,7 +186,7 @@ def test_an_iteration_of_training_changes_the_adapter_only(
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_warm_start_leaves_an_ordinary_model_of_the_same_numbers(
-    base_of: "BaseOf", tmp_path: Path, dtype: torch.dtype
+    base_of: BaseOf, tmp_path: Path, dtype: torch.dtype
 ) -> None:
     source = base_of("gemma3")
     LanguageModel(source.model.to(dtype), source.chat, tmp_path).save(tmp_path / "base")

@@ -31,7 +31,7 @@ from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.trajectory import collate
 from social_dilemmas.randomness import derive_seed
 
-GAME: dict[str, Any] = {"name": "trust_and_split", "rounds": 2}
+GAME: dict[str, Any] = {"name": "trust_and_split", "rounds": 1}
 
 
 class StandIn:
@@ -205,7 +205,8 @@ def test_tokens_that_the_masks_do_not_allow_are_refused(place: int, tiny: Langua
 
 
 def trained(base: Path, output: Path, **changes: Any) -> Path:
-    changes = {"iterations": 3, "sampler": "vllm", **changes}
+    small = {"iterations": 3, "matches": 4, "group_size": 2}
+    changes = {**small, "sampler": "vllm", **changes}
     return run_training(base, output, GAME, **changes)
 
 

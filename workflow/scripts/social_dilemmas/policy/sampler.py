@@ -59,7 +59,7 @@ class PolicySampler:
             yield LanguageModelPlayer(self, names)
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class CachedTrajectory(Trajectory):
     """A conversation with its row of the cache, its adapter, its random stream, and how much the cache holds."""
 

@@ -223,9 +223,8 @@ class VllmServer:
             if not self.running:
                 problem = f"ended while it was starting{last_error(self.log)},"
             elif waited > timeout:
-                problem = (
-                    f"wasn't ready after {timeout:g} seconds; raise training.vllm.start_timeout, or"
-                )
+                raised = "raise training.vllm.start_timeout"
+                problem = f"wasn't ready after {timeout:g} seconds; {raised}, or"
             if problem:
                 self.stop()
                 raise UserError(f"the vLLM server {problem} see its log {self.log}")
