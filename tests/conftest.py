@@ -34,6 +34,7 @@ TINY = EmbeddedModel(
     intermediate_size=32,
     merges=64,
 )
+GAMES = ("prisoners_dilemma", "split", "trust_and_split", "deal_or_no_deal")  # one of every kind
 gc.set_threshold(COLLECT_AFTER)
 
 

@@ -8,7 +8,6 @@ import pytest
 import torch
 from peft import PeftModel
 from peft.utils import load_peft_weights
-from safetensors.torch import load_file, save_file
 from tests.unit.mixed_adapters import (
     DILEMMA,
     foreign_model,
@@ -25,7 +24,6 @@ from social_dilemmas.policy.adapters import (
     FILES,
     LEARNER,
     NO_ADAPTER,
-    WEIGHTS,
     check_adapter,
     merged_adapters,
     save_adapter,
@@ -74,26 +72,6 @@ def test_the_seed_decides_the_first_weights(base_model: Path) -> None:
     first, again, other = (fresh_policy(base_model, seed).weights() for seed in (0, 0, 1))
     assert same(first, again)
     assert not same(first, other)
-
-
-def test_a_step_changes_the_adapters_of_all_linear_layers_only(base_model: Path) -> None:
-    policy = Policy(load_model(base_model, "cpu"), DILEMMA)
-    trained = policy.add_learner(rank=2, alpha=8.0, seed=0)
-    policy.put(LEARNER, random_weights(policy))
-    layers = [f"self_attn.{each}_proj" for each in "qkvo"]
-    layers += [f"mlp.{each}_proj" for each in ("gate", "up", "down")]
-    assert trained.keys() == {
-        f"base_model.model.model.layers.{layer}.{name}.lora_{matrix}.{LEARNER}.weight"
-        for layer in (0, 1)
-        for name in layers
-        for matrix in "AB"
-    }
-    before = {name: each.detach().clone() for name, each in policy.model.named_parameters()}
-    optimizer = torch.optim.Adam(policy.model.parameters(), lr=0.01)
-    policy.model(TOKENS).logits.square().mean().backward()
-    optimizer.step()
-    for name, parameter in policy.model.named_parameters():
-        assert torch.equal(parameter, before[name]) == (name not in trained), name
 
 
 def test_plain_peft_loads_what_was_saved(
@@ -227,20 +205,13 @@ def test_a_missing_file_is_named(saved: Path, base_model: Path, missing: str) ->
 
 
 @pytest.mark.parametrize("name", [*FILES, BASE_RECORD])
-@pytest.mark.parametrize("kept", [0, 0.5])
-def test_a_truncated_file_is_refused(saved: Path, base_model: Path, name: str, kept: float) -> None:
+@pytest.mark.parametrize("kept", [0, 0.5, 1])
+def test_a_damaged_file_is_refused(saved: Path, base_model: Path, name: str, kept: float) -> None:
+    """Truncated, or of the same length; PEFT would take other weights, and only warn where some are missing."""
     content = (saved / name).read_bytes()
-    (saved / name).write_bytes(content[: int(kept * len(content))])
+    other = content[:-1] + bytes([content[-1] ^ 1])
+    (saved / name).write_bytes(other[: int(kept * len(content))])
     with pytest.raises(UserError, match=f"{name} is damaged"):
-        check_adapter(saved, base_model)
-
-
-def test_an_adapter_that_lacks_weights_is_refused(saved: Path, base_model: Path) -> None:
-    """PEFT would only warn, and leave layers without an adapter."""
-    weights = load_file(saved / WEIGHTS)
-    weights.pop(next(iter(weights)))
-    save_file(weights, saved / WEIGHTS)
-    with pytest.raises(UserError, match=f"{WEIGHTS} is damaged"):
         check_adapter(saved, base_model)
 
 

@@ -2,21 +2,18 @@
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.conftest import MakeTokenizer
+from tests.unit.conftest import BaseOf, FamilyOf, Published
 
 from social_dilemmas.config.schema import HubModel
 from social_dilemmas.errors import UserError
 from social_dilemmas.policy.chat import ChatFormat
 from social_dilemmas.policy.model import load_model, write_base_model
 from social_dilemmas.policy.template import append_only, dialogue, render
-
-if TYPE_CHECKING:
-    from tests.conftest import MakeTokenizer
-    from tests.unit.conftest import BaseOf, FamilyOf, Published
 
 FAMILIES = ("qwen2", "llama", "qwen3", "gemma3")
 WORDS = ("I have rock", "<3 coins>", "10", "  ", "\n\n", "naïve café", "🙂", "<b>", "user", "x")
@@ -28,7 +25,7 @@ CONTROL = (
 )
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(data=st.data(), turns=st.integers(1, 5))
 def test_growing_equals_the_template_of_the_whole(
     any_chat: ChatFormat, data: st.DataObject, turns: int
@@ -47,7 +44,7 @@ def test_growing_equals_the_template_of_the_whole(
     assert grown == [*whole]
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_control_tokens_in_a_text_stay_text(any_chat: ChatFormat, data: st.DataObject) -> None:
     known = st.sampled_from(sorted(any_chat.control_tokens))
@@ -65,7 +62,7 @@ def test_control_tokens_in_a_text_stay_text(any_chat: ChatFormat, data: st.DataO
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_all_of_a_familys_control_tokens_are_known(
-    name: str, base_of: "BaseOf", family_of: "FamilyOf"
+    name: str, base_of: BaseOf, family_of: FamilyOf
 ) -> None:
     assert {*base_of(name).chat.control_tokens} >= {*family_of(name).control}
 
@@ -100,7 +97,7 @@ def test_all_of_a_familys_control_tokens_are_known(
         ),
     ],
 )
-def test_frames_are_the_familys(name: str, opening: str, following: str, base_of: "BaseOf") -> None:
+def test_frames_are_the_familys(name: str, opening: str, following: str, base_of: BaseOf) -> None:
     chat = base_of(name).chat
     assert chat.decode(chat.opening("Hi")) == opening
     assert chat.decode(chat.following("Hi")) == following
@@ -114,7 +111,7 @@ def test_frames_are_the_familys(name: str, opening: str, following: str, base_of
 
 
 def test_a_template_that_drops_thoughts_is_replaced_in_the_model_directory(
-    published: "Published", tmp_path: Path, caplog: pytest.LogCaptureFixture
+    published: Published, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     source = published("qwen3")
     with caplog.at_level(logging.INFO, "social_dilemmas"):
@@ -142,9 +139,7 @@ def test_a_template_that_drops_thoughts_is_replaced_in_the_model_directory(
 
 
 @pytest.mark.parametrize("name", ["qwen2", "llama", "gemma3"])
-def test_other_templates_stay_as_they_are(
-    name: str, published: "Published", base_of: "BaseOf"
-) -> None:
+def test_other_templates_stay_as_they_are(name: str, published: Published, base_of: BaseOf) -> None:
     template = load_model(published(name), device="cpu").tokenizer.chat_template
     assert base_of(name).tokenizer.chat_template == template
 
@@ -152,7 +147,7 @@ def test_other_templates_stay_as_they_are(
 @pytest.mark.parametrize("name", ["qwen2", "llama", "gemma3"])
 @pytest.mark.parametrize("reply", [True, False])
 def test_an_append_only_template_has_the_same_frames(
-    name: str, reply: bool, family_of: "FamilyOf"
+    name: str, reply: bool, family_of: FamilyOf
 ) -> None:
     """Where nothing needs to be replaced, it would change nothing."""
     tokenizer = family_of(name).tokenizer
@@ -183,7 +178,7 @@ NO_CONTROL = (
     ],
 )
 def test_an_unfit_template_is_refused(
-    template: str | None, complaint: str, make_tokenizer: "MakeTokenizer"
+    template: str | None, complaint: str, make_tokenizer: MakeTokenizer
 ) -> None:
     with pytest.raises(UserError, match=complaint):
         ChatFormat(make_tokenizer(template, ["<|im_start|>", "<|im_end|>"]))
@@ -199,7 +194,7 @@ def test_an_unfit_template_is_refused(
     ids=["drops thoughts", "today's date", "rewords"],
 )
 def test_a_familys_template_is_refused(
-    name: str, old: str, new: str, complaint: str, family_of: "FamilyOf"
+    name: str, old: str, new: str, complaint: str, family_of: FamilyOf
 ) -> None:
     tokenizer = family_of(name).tokenizer
     tokenizer.chat_template = tokenizer.chat_template.replace(old, new)

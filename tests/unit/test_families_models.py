@@ -1,43 +1,39 @@
 """Models of the published families: the base model, its cache, sampling and training, on tiny ones."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.unit.conftest import PUBLISHED, WINDOW
+from tests.unit.conftest import PUBLISHED, WINDOW, BaseOf, Published
 from tests.unit.mixed_adapters import ADAPTERS, DILEMMA, logits_read_anew, with_two_adapters
 from tests.unit.training_run import run_training, training_settings
 from transformers import AutoModelForCausalLM, MistralConfig, MistralForCausalLM
 
-from social_dilemmas.agents.play import play
+from social_dilemmas.agents.agent import WARM_START, Agent
+from social_dilemmas.agents.play import Players, play_batch
 from social_dilemmas.config.schema import WarmStart
 from social_dilemmas.games import build_game
-from social_dilemmas.games.game import SEATS, Match, Turn
+from social_dilemmas.games.game import SEATS, Turn
 from social_dilemmas.method import train as train_module
 from social_dilemmas.method.warm_start import run_warm_start
 from social_dilemmas.policy.adapters import LEARNER
 from social_dilemmas.policy.cache import RaggedCache
 from social_dilemmas.policy.model import LanguageModel, load_model
 from social_dilemmas.policy.policy import Policy
-from social_dilemmas.policy.sampler import LanguageModelPlayer
-from social_dilemmas.policy.template import render
-from social_dilemmas.randomness import derive_seed, stream
-
-if TYPE_CHECKING:
-    from tests.unit.conftest import BaseOf, Published
+from social_dilemmas.policy.sampler import PolicySampler
+from social_dilemmas.policy.template import dialogue, render
+from social_dilemmas.randomness import derive_seed
 
 
 @pytest.fixture(scope="module", params=PUBLISHED)
-def base(request: pytest.FixtureRequest, base_of: "BaseOf") -> LanguageModel:
+def base(request: pytest.FixtureRequest, base_of: BaseOf) -> LanguageModel:
     return base_of(request.param)
 
 
-def mistral(base_of: "BaseOf") -> LanguageModel:
+def mistral(base_of: BaseOf) -> LanguageModel:
     """A model that has sliding layers only."""
     torch.manual_seed(0)
     config = MistralConfig(
@@ -56,7 +52,7 @@ def mistral(base_of: "BaseOf") -> LanguageModel:
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_base_model_is_the_published_language_model(
-    name: str, published: "Published", base_of: "BaseOf"
+    name: str, published: Published, base_of: BaseOf
 ) -> None:
     base = base_of(name)
     whole = AutoModelForCausalLM.from_pretrained(published(name)).eval()
@@ -94,7 +90,7 @@ def test_adapters_are_on_the_layers_of_the_language_model(base: LanguageModel) -
 
 @pytest.mark.parametrize("name", [*PUBLISHED, "mistral"])
 @torch.no_grad()
-def test_turns_through_the_cache_equal_a_plain_forward_pass(name: str, base_of: "BaseOf") -> None:
+def test_turns_through_the_cache_equal_a_plain_forward_pass(name: str, base_of: BaseOf) -> None:
     """With rows of different lengths and adapters, which speak in turn, and beyond the window of sliding layers."""
     mixed = with_two_adapters(mistral(base_of) if name == "mistral" else base_of(name))
     random = Random(0)
@@ -146,43 +142,28 @@ def test_a_window_is_kept_to(base: LanguageModel) -> None:
             assert seen == [*range(max(0, own + 1 - lengths[kind]), own + 1)]
 
 
-class Listening(LanguageModelPlayer):
-    """Writes down the prompts that it gets and its replies."""
-
-    said: dict[tuple[Match, int], list[dict[str, str]]]
-
-    def reply(self, turns: Sequence[Turn]) -> list[str]:
-        replies = super().reply(turns)
-        for turn, reply in zip(turns, replies, strict=True):
-            said = self.said.setdefault((turn.match, turn.seat), [])
-            said.append({"role": "user", "content": turn.prompt})
-            said.append({"role": "assistant", "content": reply})
-        return replies
-
-
 @pytest.mark.parametrize("limit", [1, 3, 40])
 def test_a_reply_that_would_become_too_long_is_closed(base: LanguageModel, limit: int) -> None:
     """First the message, then the model's turn; and the next turn follows as if nothing had happened."""
-    game = build_game("trust_and_split", 2)
-    player = Listening(
-        base.model,
-        base.chat,
-        base.masks(game),
-        lambda turn: stream(0, turn.seat),
-        max_new_tokens=limit,
-    )
-    player.said = {}
-    match = game.start(0)
-    play([match], [(player, player)])
+    policy = Policy(base, build_game("trust_and_split", 2))
+    said: dict[int, list[str]] = {seat: [] for seat in SEATS}
+
+    def listen(turn: Turn, reply: str) -> None:
+        said[turn.seat] += [turn.prompt, reply]
+
+    match = policy.game.start(0)
+    sampler = PolicySampler(policy, lambda turn: (0, turn.seat), max_new_tokens=limit)
+    seats = [(Agent(WARM_START), Agent(WARM_START))]
+    player = play_batch([match], seats, Players(policy.game), sampler, listen)
+    assert player is not None
     assert match.invalid == [0, 0]
     for seat in SEATS:
         tokens = player.trajectory(match, seat).tokens
         assert tokens[-1] == base.chat.end_token
-        messages = player.said[match, seat]
-        assert len(messages) == 2 * 2 * 2
-        longest = max(len(base.chat.encode_text(reply["content"])) for reply in messages[1::2])
+        assert len(said[seat]) == 2 * 2 * 2
+        longest = max(len(base.chat.encode_text(reply)) for reply in said[seat][1::2])
         assert longest <= limit + len(base.chat.encode_text("<message></message><10 coins>"))
-        written = render(base.tokenizer, messages, reply=False)
+        written = render(base.tokenizer, dialogue(*said[seat]), reply=False)
         assert written.strip() == base.chat.decode(tuple(tokens))
 
 
@@ -205,7 +186,7 @@ def test_an_iteration_of_training_changes_the_adapter_only(
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_warm_start_leaves_an_ordinary_model_of_the_same_numbers(
-    base_of: "BaseOf", tmp_path: Path, dtype: torch.dtype
+    base_of: BaseOf, tmp_path: Path, dtype: torch.dtype
 ) -> None:
     source = base_of("gemma3")
     LanguageModel(source.model.to(dtype), source.chat, tmp_path).save(tmp_path / "base")

@@ -12,7 +12,7 @@ from hashlib import sha1
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -20,14 +20,12 @@ import torch
 from huggingface_hub import constants
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from tests.unit.conftest import BaseOf, Published
 
 from social_dilemmas.config.schema import HubModel
 from social_dilemmas.errors import UserError
 from social_dilemmas.policy import hub
 from social_dilemmas.policy.model import LanguageModel, load_model, write_base_model
-
-if TYPE_CHECKING:
-    from tests.unit.conftest import BaseOf, Published
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 MODEL, GATED = "somebody/tiny-model", "somebody/gated-model"
@@ -79,7 +77,7 @@ class Hub:
 
 @pytest.fixture
 def stand_in(
-    published: "Published", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Hub]:
     """A hub on this machine, and an empty cache."""
     folder = tmp_path / "served"
@@ -144,7 +142,7 @@ def logits(path: Path) -> torch.Tensor:
 
 @pytest.mark.parametrize("revision", [None, "main", COMMIT])
 def test_a_model_is_downloaded(
-    stand_in: Hub, published: "Published", tmp_path: Path, revision: str | None
+    stand_in: Hub, published: Published, tmp_path: Path, revision: str | None
 ) -> None:
     write(tmp_path / "base", revision=revision)
     assert torch.equal(logits(tmp_path / "base"), logits(published("qwen2")))
@@ -156,7 +154,7 @@ def test_a_model_is_downloaded(
 
 
 def test_the_environment_s_hub_and_token_are_used(
-    stand_in: Hub, published: "Published", tmp_path: Path
+    stand_in: Hub, published: Published, tmp_path: Path
 ) -> None:
     """As in a job: in a process of its own, which knows nothing but environment variables."""
     code = (
@@ -285,7 +283,7 @@ def ask_for_code(folder: Path) -> None:
     ],
 )
 def test_a_folder_that_isn_t_complete(
-    published: "Published", tmp_path: Path, damage: Callable[[Path], None]
+    published: Published, tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
     folder = tmp_path / "mine"
     shutil.copytree(published("qwen2"), folder)
@@ -310,38 +308,38 @@ def test_a_full_disk_while_writing(stand_in: Hub, tmp_path: Path) -> None:
     refused(base, f"no space is left on the disk of {base}")
 
 
+DOWNLOAD = "huggingface_hub.file_download.http_get"
+WRITE = "social_dilemmas.policy.model.LanguageModel.save"
+
+
 @pytest.mark.parametrize(
-    "error",
+    ("where", "error", "path"),
     [
-        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
-        RuntimeError("Data processing error: No space left on device (os error 28)"),
+        (DOWNLOAD, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "cache: .*HF_HOME"),
+        (DOWNLOAD, RuntimeError("Data processing error: No space left on device"), "cache: "),
+        (WRITE, SafetensorError("I/O error: No space left on device (os error 28)"), "base: "),
     ],
-    ids=["by http", "by the hub's own protocol"],
+    ids=["by http", "by the hub's own protocol", "while writing weights"],
 )
-def test_a_full_disk_while_downloading(
-    stand_in: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+def test_a_full_disk_in_the_words_of_libraries(
+    stand_in: Hub,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    error: Exception,
+    path: str,
 ) -> None:
     def full(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("huggingface_hub.file_download.http_get", full)
-    refused(tmp_path / "base", f"no space is left on the disk of {tmp_path / 'cache'}: .*HF_HOME")
-
-
-def test_a_full_disk_in_the_words_of_the_library_of_weights(
-    stand_in: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object) -> None:
-        raise SafetensorError("I/O error: No space left on device (os error 28)")
-
-    monkeypatch.setattr(LanguageModel, "save", full)
-    refused(tmp_path / "base", "no space is left on the disk of")
+    monkeypatch.setattr(where, full)
+    refused(tmp_path / "base", f"no space is left on the disk of {tmp_path}/{path}")
 
 
 @pytest.mark.parametrize("stored", ["float32", "bfloat16"])
 @pytest.mark.parametrize("wanted", ["float32", "bfloat16", None])
 def test_a_model_is_stored_in_the_dtype_that_was_asked_for(
-    base_of: "BaseOf", tmp_path: Path, stored: str, wanted: str | None
+    base_of: BaseOf, tmp_path: Path, stored: str, wanted: str | None
 ) -> None:
     source, model = tmp_path / "source", base_of("qwen2")
     LanguageModel(model.model.to(getattr(torch, stored)), model.chat, source).save(source)

@@ -4,16 +4,18 @@ import math
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel
+from tests.conftest import GAMES
+from tests.unit.conftest import PUBLISHED, BaseOf
+from tests.unit.mixed_adapters import random_policy
 from tests.unit.scripted_trajectories import scripted_trajectories
 from torch import Tensor
 
 from social_dilemmas.errors import UserError
-from social_dilemmas.games import build_game, game_names
+from social_dilemmas.games import build_game
 from social_dilemmas.policy import log_probabilities
 from social_dilemmas.policy.activation_checkpointing import (
     activation_checkpointing,
@@ -21,16 +23,13 @@ from social_dilemmas.policy.activation_checkpointing import (
 )
 from social_dilemmas.policy.log_probabilities import action_log_probabilities, chunk_size
 from social_dilemmas.policy.masks import AllowedTokens
-from social_dilemmas.policy.model import LanguageModel, load_model
+from social_dilemmas.policy.model import LanguageModel
 from social_dilemmas.policy.trajectory import Trajectory, TrajectoryBatch, collate
-
-if TYPE_CHECKING:
-    from tests.unit.conftest import BaseOf
 
 TEMPERATURE = 0.7
 
 
-@pytest.fixture(params=game_names())
+@pytest.fixture(params=GAMES)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -65,10 +64,8 @@ def test_equals_a_computation_token_by_token(tiny: LanguageModel, name: str) -> 
     assert_right(tiny, name)
 
 
-@pytest.mark.parametrize("family", ["qwen2", "llama", "qwen3", "gemma3_text", "gemma3"])
-def test_equals_a_computation_token_by_token_in_every_family(
-    base_of: "BaseOf", family: str
-) -> None:
+@pytest.mark.parametrize("family", PUBLISHED)
+def test_it_does_so_in_every_family(base_of: BaseOf, family: str) -> None:
     assert_right(base_of(family), "split")
 
 
@@ -161,13 +158,7 @@ def small_chunks(tiny: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def adapted(base_model: Path) -> PeftModel:
     """The tiny model under an adapter that does something, the same every time."""
-    config = LoraConfig(r=2, lora_alpha=8, target_modules="all-linear", task_type="CAUSAL_LM")
-    model = get_peft_model(load_model(base_model, "cpu").model, config).eval()
-    generator = torch.Generator().manual_seed(0)
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            parameter.data = torch.randn(parameter.shape, generator=generator) * 0.1
-    return model
+    return random_policy(base_model, scale=0.1).model
 
 
 def scored(

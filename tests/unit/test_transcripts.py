@@ -98,7 +98,7 @@ def test_log_probabilities_are_those_of_the_agent_that_spoke(
         for agent, replies in enumerate(replies_of(match)):
             conversation = Trajectory()
             for turn, reply in zip(turns[agent], replies, strict=True):
-                conversation.ask(turn, tiny.chat)
+                conversation.ask(turn, tiny.chat, masks)
                 conversation.answer(turn, reply["reply"], masks)
             batch = collate([conversation], tiny.padding)
             with torch.no_grad():

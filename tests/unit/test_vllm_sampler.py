@@ -27,10 +27,11 @@ from social_dilemmas.games.grammar import Choice, Grammar, Literal
 from social_dilemmas.policy.log_probabilities import action_log_probabilities
 from social_dilemmas.policy.masks import DONE, TokenMasks
 from social_dilemmas.policy.model import LanguageModel, load_model
+from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.trajectory import collate
 from social_dilemmas.randomness import derive_seed
 
-GAME: dict[str, Any] = {"name": "trust_and_split", "rounds": 2}
+GAME: dict[str, Any] = {"name": "trust_and_split", "rounds": 1}
 
 
 class StandIn:
@@ -131,29 +132,28 @@ class OneModel:
 
     context = 512
 
-    def __init__(self, tiny: LanguageModel, masks: TokenMasks, forge: int | None = None) -> None:
+    def __init__(self, policy: Policy, forge: int | None = None) -> None:
         self.requests: list[Mapping[str, Any]] = []
-        self._tiny, self._masks, self._forge = tiny, masks, forge
+        self._policy, self._forge = policy, forge
 
     def complete(self, requests: Sequence[Mapping[str, Any]]) -> list[Completion]:
         self.requests += requests
 
         def following(model: str, tokens: list[int]) -> Tensor:
             assert model == BASE
-            logits: Tensor = self._tiny.model(torch.tensor([tokens])).logits[0, -1]
+            logits: Tensor = self._policy.model(torch.tensor([tokens])).logits[0, -1]
             return logits
 
-        answers = [draw(following, request, self._masks) for request in requests]
+        answers = [draw(following, request, self._policy.masks) for request in requests]
         if self._forge is not None:
             answers[0].tokens[self._forge] = 0
         return answers
 
 
-def player_on(server: Any, tiny: LanguageModel, masks: TokenMasks, limit: int = 400) -> VllmPlayer:
+def player_on(server: Any, policy: Policy, limit: int = 400) -> VllmPlayer:
     return VllmPlayer(
         server,
-        tiny.chat,
-        masks,
+        policy,
         seed_of=lambda turn, replies: derive_seed(turn.match.seed, turn.seat, replies),
         model_of=lambda turn: BASE,
         temperature=0.8,
@@ -163,17 +163,18 @@ def player_on(server: Any, tiny: LanguageModel, masks: TokenMasks, limit: int = 
 
 @pytest.mark.parametrize("name", ["trust_and_split", "split", "prisoners_dilemma"])
 def test_transcripts_hold_what_the_trainer_would_say(name: str, tiny: LanguageModel) -> None:
-    game = build_game(name, 2)
-    masks = tiny.masks(game)
-    server = OneModel(tiny, masks)
-    player = player_on(server, tiny, masks, limit=5)  # so that some messages have to be closed
-    matches = [game.start(seed) for seed in range(3)]
+    policy = Policy(tiny, build_game(name, 2))
+    server = OneModel(policy)
+    player = player_on(server, policy, limit=5)  # so that some messages have to be closed
+    matches = [policy.game.start(seed) for seed in range(3)]
     play(matches, [(player, player)] * 3)
     trajectories = [player.trajectory(match, seat) for match in matches for seat in (0, 1)]
     assert not any(match.invalid[seat] for match in matches for seat in (0, 1))
     batch = collate(trajectories, tiny.padding)
     with torch.no_grad():
-        scored, _ = action_log_probabilities(tiny.model, batch, masks.allowed, temperature=0.8)
+        scored, _ = action_log_probabilities(
+            tiny.model, batch, policy.masks.allowed, temperature=0.8
+        )
     assert batch.sampled is not None
     assert torch.allclose(scored, batch.sampled, atol=1e-5)
     seeds = [request["seed"] for request in server.requests]
@@ -181,11 +182,12 @@ def test_transcripts_hold_what_the_trainer_would_say(name: str, tiny: LanguageMo
 
 
 def test_a_reply_without_a_choice_costs_no_request(tiny: LanguageModel) -> None:
-    match = build_game("prisoners_dilemma", 1).start(0)
+    policy = Policy(tiny, build_game("prisoners_dilemma", 1))
+    match = policy.game.start(0)
     fixed, free = Grammar((Literal("<yes>"),)), Grammar((Choice("it", ("A", "B")),))
-    masks = TokenMasks([fixed, free], tiny.chat, tiny.model.config.vocab_size)
-    server = OneModel(tiny, masks)
-    player = player_on(server, tiny, masks)
+    policy.masks = TokenMasks([fixed, free], tiny.chat, tiny.model.config.vocab_size)
+    server = OneModel(policy)
+    player = player_on(server, policy)
     turns = [Turn(match, 0, "first", "Say yes.", fixed), Turn(match, 1, "first", "A or B?", free)]
     first, second = player.reply(turns)
     assert first == "<yes>"
@@ -196,15 +198,15 @@ def test_a_reply_without_a_choice_costs_no_request(tiny: LanguageModel) -> None:
 
 @pytest.mark.parametrize("place", [0, -1])
 def test_tokens_that_the_masks_do_not_allow_are_refused(place: int, tiny: LanguageModel) -> None:
-    game = build_game("split", 1)
-    masks = tiny.masks(game)
-    player = player_on(OneModel(tiny, masks, forge=place), tiny, masks)
+    policy = Policy(tiny, build_game("split", 1))
+    player = player_on(OneModel(policy, forge=place), policy)
     with pytest.raises((ValueError, KeyError)):
-        player.reply(game.start(0).turns())
+        player.reply(policy.game.start(0).turns())
 
 
 def trained(base: Path, output: Path, **changes: Any) -> Path:
-    changes = {"iterations": 3, "sampler": "vllm", **changes}
+    small = {"iterations": 3, "matches": 4, "group_size": 2}
+    changes = {**small, "sampler": "vllm", **changes}
     return run_training(base, output, GAME, **changes)
 
 

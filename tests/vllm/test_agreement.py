@@ -36,8 +36,7 @@ def conversations(
     """Matches in which both seats are played by the server, and the trajectories, two of every match."""
     player = VllmPlayer(
         server,
-        policy.language_model.chat,
-        policy.masks,
+        policy,
         seed_of=lambda turn, replies: derive_seed(seed, turn.match.seed, turn.seat, replies),
         model_of=model_of,
         temperature=TEMPERATURE,

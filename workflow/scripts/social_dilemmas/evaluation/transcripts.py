@@ -122,12 +122,13 @@ def _add_log_probabilities(
             policy.model.set_adapter(adapter)
         else:
             active = policy.model.disable_adapter()
-    batch = collate([player.trajectory(*place)], policy.language_model.padding)
+    trajectory = player.trajectory(*place)
+    batch = collate([trajectory], policy.language_model.padding)
     with active:
         scores, _ = action_log_probabilities(
             policy.model, batch, policy.masks.allowed, settings.temperature
         )  # (actions,)
-    ends = player.reply_ends(*place)
+    ends = trajectory.reply_ends
     for reply, start, end in zip(replies, [0, *ends], ends, strict=False):
         inside = (batch.position >= start) & (batch.position < end)
         reply.log_probability = round(float(scores.cpu()[inside].sum()), 5)

@@ -17,9 +17,8 @@ from social_dilemmas.games.game import SEATS, Game, Match, Turn
 from social_dilemmas.method.behaviour import SeatResult, seat_result
 from social_dilemmas.method.learner import Learner
 from social_dilemmas.method.opponents import LIVE, OpponentPool
-from social_dilemmas.policy.conversation import TrajectoryPlayer
 from social_dilemmas.policy.sampler import PolicySampler
-from social_dilemmas.policy.trajectory import Trajectory
+from social_dilemmas.policy.trajectory import Trajectory, TrajectoryPlayer
 from social_dilemmas.randomness import derive_seed
 from social_dilemmas.run.ranks import ALONE, Ranks
 from social_dilemmas.run.shortage import SAMPLING_ADVICE, shortage_reported

@@ -58,7 +58,7 @@ def demonstrations(
 
     def write_down(turn: Turn, reply: str) -> None:
         trajectory = found[turn.match, turn.seat]
-        trajectory.ask(turn, policy.language_model.chat)
+        trajectory.ask(turn, policy.language_model.chat, policy.masks)
         trajectory.answer(turn, reply, policy.masks)
 
     play(matches, [(first, second) for first, second in pairs], write_down)

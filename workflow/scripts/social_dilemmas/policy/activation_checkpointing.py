@@ -1,4 +1,4 @@
-"""Activation checkpointing: layers are computed again in the backward pass, instead of keeping their activations."""
+"""Activation checkpointing: of each layer only inputs are kept; it is computed again in the backward pass."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +11,7 @@ from social_dilemmas.errors import UserError
 
 
 def enable_activation_checkpointing(model: PreTrainedModel) -> None:
-    """Keep only each layer's inputs for the backward pass, within `activation_checkpointing`.
-
-    Raises:
-        UserError: models of this type don't support it.
-    """
+    """Prepare a model for `activation_checkpointing`; raises UserError if its type doesn't support it."""
     if not _layers(model):
         kind = model.config.model_type
         raise UserError(

@@ -87,11 +87,8 @@ def merged_adapters(
     products become one. For a large model the sums would cost too much memory. Layers in half precision are left
     alone: rounded to it, a sum would swallow what an adapter learns at first.
 
-    Args:
-        model: with or without adapters.
-        enabled: do nothing otherwise.
-        adapters: those that rows of a batch may name in `adapter_names`, `NO_ADAPTER` among them. A single one serves
-            rows that name none.
+    `adapters` are those that rows of a batch may name in `adapter_names`, `NO_ADAPTER` among them; a single one serves
+    rows that name none.
     """
     layers = [
         module
@@ -121,14 +118,12 @@ def _linear_by_row(
     adapter_names: Sequence[str] | None = None,
 ) -> Tensor:
     """(rows, width, in) -> (rows, width, out), each row by the weight that its adapter names."""
-    if adapter_names is None:
-        return linear(inputs, next(iter(weights.values())), bias)
-    rows: dict[str, list[int]] = {}
-    for row, name in enumerate(adapter_names):
-        rows.setdefault(name, []).append(row)
-    if len(rows) == 1:
-        return linear(inputs, weights[adapter_names[0]], bias)
     some = next(iter(weights.values()))
+    rows: dict[str, list[int]] = {}
+    for row, name in enumerate(adapter_names or ()):
+        rows.setdefault(name, []).append(row)
+    if len(rows) < 2:
+        return linear(inputs, weights[adapter_names[0]] if adapter_names else some, bias)
     outputs = inputs.new_empty(*inputs.shape[:-1], some.shape[0])  # (rows, width, out)
     for name, its_rows in rows.items():
         outputs[its_rows] = linear(inputs[its_rows], weights[name], bias)

@@ -27,9 +27,8 @@ class RaggedCache(Cache):
     def place(self, rows: slice, positions: Tensor) -> Tensor | dict[str, Tensor]:
         """Say which rows the next forward pass covers, and to which (rows, width) positions it writes.
 
-        Returns:
-            (rows, 1, width, columns) bool attention mask: each token sees its own and earlier positions, in
-            sliding-window layers only those within the window. A model with both types of layers gets one for each.
+        Gives its (rows, 1, width, columns) bool attention mask: each token sees its own and earlier positions, in
+        sliding-window layers only those within the window. A model with both types of layers gets one for each.
         """
         self._rows, self._positions, self._length = rows, positions, int(positions.max()) + 1
         starts = positions[:, 0].unique()

@@ -24,18 +24,13 @@ class ChatFormat:
     Attributes:
         control_tokens: ids of all control tokens, by how they are written.
         end_token: id of the control token that ends a reply, of which it is part.
-        encode_text: from text to token ids; control tokens spelled out in it are encoded as text.
-        decode: from token ids to text.
+        encode_text, decode: from text to token ids, and back.
         opening: from the first user turn's text to the tokens up to where the first reply begins.
         following: from a later user turn's text to the tokens between one reply's end token and the next reply.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        """The format of a tokenizer.
-
-        Raises:
-            UserError: it has no chat template, or one that turns can't be appended to.
-        """
+        """Raises UserError if the tokenizer has no chat template, or one that turns can't be appended to."""
         self.tokenizer = tokenizer
         name = tokenizer.name_or_path
         if not tokenizer.chat_template:

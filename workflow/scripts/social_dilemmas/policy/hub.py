@@ -30,8 +30,7 @@ OTHER_FORMATS = ["*/*", "consolidated*"]  # the same weights once more
 def published_directory(entry: Any) -> Path:
     """The directory of a config entry's model: `source` if it is a folder, else its `revision` in the hub's cache.
 
-    Raises:
-        UserError: the model can't be downloaded.
+    Raises UserError if it can't be downloaded.
     """
     folder = Path(expanduser(entry.source))
     if folder.is_dir():
@@ -69,7 +68,6 @@ def first_line(error: Exception) -> str:
 
 
 def _reason(error: Exception, source: str, revision: str | None) -> str:
-    """Why a download failed, and what to change."""
     hub, cache = constants.ENDPOINT, constants.HF_HUB_CACHE
     by_hand = f"hf download {source}" + (f" --revision {revision}" if revision else "")
     elsewhere = f"or run `{by_hand}` where there is one, and copy {cache} from there"

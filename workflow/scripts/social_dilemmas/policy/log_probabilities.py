@@ -17,13 +17,10 @@ def action_log_probabilities(
 ) -> tuple[Tensor, Tensor]:
     """Log-probability and entropy of every action token of a batch.
 
-    Logits are computed at the action tokens only. The softmax is in float32, over the tokens that the masks allow
-    there, at the sampling temperature. If all logits together would take more than `CHUNK_BYTES`, they are computed in
-    chunks, and once more in the backward pass, so that only those of one chunk are in memory at a time.
-
-    Args:
-        model: its active adapter is the policy.
-        allowed: (states, vocabulary) bool, the masks' table.
+    The model's active adapter is the policy. Logits are computed at the action tokens only, the softmax in float32,
+    over the tokens that the masks allow there, at the sampling temperature. If all logits together would take more than
+    `CHUNK_BYTES`, they are computed in chunks, and once more in the backward pass, so that only those of one chunk are
+    in memory at a time.
 
     Returns:
         (actions,) log-probabilities and (actions,) entropies in nats, in float32.

@@ -28,18 +28,13 @@ class AllowedTokens:
     A message with 400 characters left admits the same tokens as one with 300: so the table stays small even for
     vocabularies of hundreds of thousands of tokens. It is read like a tensor, `table[states]` and
     `table[states, tokens]`; what is read is on the table's device, also where the states are on the CPU.
-
-    Attributes:
-        rows: (rows, vocabulary) bool, all different.
-        row_of_state: (states,) index of each state's row.
     """
 
-    rows: Tensor
-    row_of_state: Tensor
+    rows: Tensor  # (rows, vocabulary) bool, all different
+    row_of_state: Tensor  # (states,)
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Number of states and of tokens."""
         return len(self.row_of_state), self.rows.shape[1]
 
     def __getitem__(self, key: Any) -> Tensor:
@@ -69,13 +64,9 @@ class TokenMasks:
         vocabulary_size: int,
         device: torch.device | str = "cpu",
     ) -> None:
-        """Compile the grammars of a game.
+        """Compile the grammars of all replies of a game, with the table on a device.
 
-        Args:
-            grammars: those of all its replies.
-            chat: the model's chat format.
-            vocabulary_size: number of the model's logits, which may be more than the tokenizer has tokens.
-            device: where to store the table: on the model's, looking it up needs no transfer.
+        `vocabulary_size` is the number of the model's logits, which may be more than the tokenizer has tokens.
         """
         self._chat = chat
         self._states: list[_State] = []

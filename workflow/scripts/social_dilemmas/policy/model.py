@@ -49,17 +49,15 @@ class LanguageModel:
 
     @property
     def padding(self) -> int:
-        """Id of the token that pads shorter conversations; the model never attends to it."""
+        """Id of the token that pads shorter conversations."""
         pad = self.tokenizer.pad_token_id
         return self.tokenizer.eos_token_id if pad is None else pad
 
     def masks(self, game: Game) -> TokenMasks:
-        """The game's reply grammars for this tokenizer."""
         model = self.model
         return TokenMasks(game.grammars(), self.chat, model.config.vocab_size, model.device)
 
     def save(self, output: Path) -> None:
-        """Write an ordinary model directory."""
         self.model.save_pretrained(output)
         self.tokenizer.save_pretrained(output)
 
@@ -67,11 +65,9 @@ class LanguageModel:
 def build_embedded_model(
     tokenizer: PreTrainedTokenizerBase, *, seed: int, context: int = 1024, **shape: int
 ) -> PreTrainedModel:
-    """A small randomly initialised model of Qwen2's architecture for this tokenizer.
+    """A small randomly initialised model of Qwen2's architecture, with a number for each of `SHAPE`.
 
-    Args:
-        context: the most tokens of a conversation.
-        shape: a number for each of `SHAPE`.
+    `context` is the most tokens of a conversation.
     """
     torch.manual_seed(seed)
     config = Qwen2Config(
@@ -94,10 +90,7 @@ def write_base_model(
     """Write the model of a config entry as an ordinary model directory.
 
     An embedded model is built here, its tokenizer trained on the corpus (see `train_tokenizer`); a published one is
-    taken from the hub or from a folder.
-
-    Raises:
-        UserError: the model can't be had, or isn't of a kind that can play.
+    taken from the hub or a folder. Raises UserError if it can't be had, or isn't of a kind that can play.
     """
     if entry.kind == "hub":
         model = _published_model(entry)
@@ -137,11 +130,7 @@ def _published_model(entry: Any) -> LanguageModel:
 
 
 def load_model(path: Path | str, device: str = "auto") -> LanguageModel:
-    """Load a model directory, in evaluation mode (there is no dropout anywhere).
-
-    Raises:
-        UserError: there is no complete model at that path.
-    """
+    """Load a model directory, in evaluation mode; raises UserError if there is no complete model."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     model, tokenizer = _load(path, AS_STORED)

@@ -17,11 +17,7 @@ from social_dilemmas.policy.model import LanguageModel
 class Policy:
     """A language model, its token masks for a game, and its adapters.
 
-    Attributes:
-        language_model: the model without adapters, with its tokenizer.
-        game: the game that it plays.
-        masks: the reply grammars of the game for this tokenizer.
-        model: computes; a PEFT model once there is an adapter.
+    `model` computes; it is a PEFT model once there is an adapter.
     """
 
     def __init__(self, language_model: LanguageModel, game: Game) -> None:
@@ -33,19 +29,12 @@ class Policy:
 
     @property
     def adapters(self) -> list[str]:
-        """Names of all adapters."""
         return list(self.model.peft_config) if isinstance(self.model, PeftModel) else []
 
     def add_learner(self, *, rank: int, alpha: float, seed: int) -> dict[str, Parameter]:
-        """Put a fresh LoRA adapter on all linear layers; nothing else is trained.
+        """Put a fresh LoRA adapter on all linear layers; gives its parameters by name, all that is trained.
 
-        Args:
-            rank: rank of the low-rank update.
-            alpha: the update is scaled by alpha / rank.
-            seed: seed of the initial weights; the policy begins as the base model's whatever the seed.
-
-        Returns:
-            The trained parameters by name.
+        The update, of this rank, is scaled by `alpha / rank`; it is zero at first, whatever the seed.
         """
         torch.manual_seed(seed)
         config = LoraConfig(
@@ -60,11 +49,7 @@ class Policy:
         return {name: parameter for name, parameter in parameters if parameter.requires_grad}
 
     def load(self, adapter: str) -> None:
-        """Load a frozen adapter from its directory, once.
-
-        Raises:
-            UserError: it isn't there, is damaged, or belongs to another base model.
-        """
+        """Load a frozen adapter from its directory, once; raises as `check_adapter`."""
         if adapter in self._loaded or adapter in self.adapters:
             return
         check_adapter(Path(adapter), self.language_model.path)
@@ -74,24 +59,18 @@ class Policy:
             if LEARNER in self.adapters:
                 self.model.set_adapter(LEARNER)  # loading has frozen it
         else:
-            frozen = PeftModel.from_pretrained(self.model, adapter, adapter_name=name)
-            self.model = frozen.eval()
+            self.model = PeftModel.from_pretrained(self.model, adapter, adapter_name=name).eval()
         self._loaded[adapter] = name
 
     def name_of(self, adapter: str | None) -> str:
         """PEFT's name of an agent's adapter."""
-        if adapter is None:
-            return NO_ADAPTER
-        return self._loaded.get(adapter, adapter)
+        return NO_ADAPTER if adapter is None else self._loaded.get(adapter, adapter)
 
     def weights(self, name: str = LEARNER) -> dict[str, Tensor]:
-        """A copy of an adapter's weights."""
-        assert isinstance(self.model, PeftModel)
         return adapter_weights(self.model, name)
 
     def put(self, name: str, weights: dict[str, Tensor]) -> None:
         """Give the learner these weights, or hold a frozen adapter of its shape under another name."""
-        assert isinstance(self.model, PeftModel)
         if name not in self.adapters:
             self.model.add_adapter(name, self.model.peft_config[LEARNER])
             for key, parameter in self.model.named_parameters():
@@ -100,6 +79,4 @@ class Policy:
         set_peft_model_state_dict(self.model, dict(weights), adapter_name=name)
 
     def drop(self, name: str) -> None:
-        """Hold an adapter no longer."""
-        assert isinstance(self.model, PeftModel)
         self.model.delete_adapter(name)

@@ -3,32 +3,20 @@
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from itertools import count
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
 
+from social_dilemmas.agents.play import Place
 from social_dilemmas.games.game import Match, Turn
 from social_dilemmas.policy.adapters import LEARNER, merged_adapters
 from social_dilemmas.policy.cache import RaggedCache
-from social_dilemmas.policy.chat import ChatFormat
-from social_dilemmas.policy.conversation import Conversation, ConversationPlayer
-from social_dilemmas.policy.masks import DONE, TokenMasks
+from social_dilemmas.policy.masks import DONE
 from social_dilemmas.policy.policy import Policy
+from social_dilemmas.policy.trajectory import Trajectory
 from social_dilemmas.randomness import stream
-
-
-@dataclass(kw_only=True)
-class CachedConversation(Conversation):
-    """A conversation with its row of the cache, its adapter, its random stream, and how much the cache holds."""
-
-    row: int
-    adapter: str | None
-    draws: random.Random
-    cached: int = 0
-
 
 NamesOf = Callable[[Turn], Sequence[object]]
 """Names the random stream of all replies in a conversation, from its first turn."""
@@ -40,96 +28,69 @@ def in_order(*purpose: object) -> NamesOf:
     return lambda turn: (*purpose, next(numbers))
 
 
+@dataclass(frozen=True)
 class PolicySampler:
-    """Samples from the policy itself."""
+    """Samples from the policy itself.
 
-    def __init__(
-        self,
-        policy: Policy,
-        names_of: NamesOf,
-        *,
-        temperature: float = 1.0,
-        max_new_tokens: int,
-        merge_adapter: bool = False,
-    ) -> None:
-        """A sampler.
+    Attributes:
+        policy: the model with its adapters.
+        names_of: names each conversation's random stream, so that what is said doesn't depend on which other
+            conversations share the batch.
+        temperature: divides the logits before sampling.
+        max_new_tokens: limit of a reply; free text is closed in time, so that every reply stays valid.
+        merge_adapter: see `merged_adapters`.
+    """
 
-        Args:
-            policy: the model with its adapters.
-            names_of: names each conversation's random stream, so that what is said doesn't depend on which other
-                conversations share the batch.
-            temperature: divides the logits before sampling.
-            max_new_tokens: limit of a reply; free text is closed in time, so that every reply stays valid.
-            merge_adapter: see `merged_adapters`.
-        """
-        self._policy = policy
-        self._names_of = names_of
-        self._temperature = temperature
-        self._max_new_tokens = max_new_tokens
-        self._merge_adapter = merge_adapter
+    policy: Policy
+    names_of: NamesOf
+    _: KW_ONLY
+    temperature: float = 1.0
+    max_new_tokens: int
+    merge_adapter: bool = False
 
     @contextmanager
-    def seated(
-        self, adapters: Mapping[tuple[Match, int], str | None]
-    ) -> Iterator["LanguageModelPlayer"]:
-        """A player for these seats of new matches, each under an adapter.
-
-        Raises:
-            UserError: an adapter can't be loaded.
-        """
+    def seated(self, adapters: Mapping[Place, str | None]) -> Iterator["LanguageModelPlayer"]:
+        """A player for these seats of new matches; raises UserError if an adapter can't be loaded."""
         for adapter in sorted({each for each in adapters.values() if each}):
-            self._policy.load(adapter)
-        names = {place: self._policy.name_of(adapter) for place, adapter in adapters.items()}
+            self.policy.load(adapter)
+        names = {place: self.policy.name_of(adapter) for place, adapter in adapters.items()}
         in_play = set(names.values())
-        # Rows need not name their adapters where there are none, or where all run under the active one.
-        named = bool(self._policy.adapters) and in_play != {LEARNER}
-        with torch.no_grad(), merged_adapters(self._policy.model, self._merge_adapter, in_play):
-            yield LanguageModelPlayer(
-                self._policy.model,
-                self._policy.language_model.chat,
-                self._policy.masks,
-                lambda turn: stream(*self._names_of(turn)),
-                temperature=self._temperature,
-                max_new_tokens=self._max_new_tokens,
-                adapter_of=(lambda turn: names[turn.match, turn.seat]) if named else None,
-            )
+        with torch.no_grad(), merged_adapters(self.policy.model, self.merge_adapter, in_play):
+            yield LanguageModelPlayer(self, names)
 
 
-class LanguageModelPlayer(ConversationPlayer[CachedConversation]):
+@dataclass(kw_only=True, eq=False)
+class CachedTrajectory(Trajectory):
+    """A conversation with its row of the cache, its adapter, its random stream, and how much the cache holds."""
+
+    row: int
+    adapter: str
+    draws: random.Random
+    cached: int = 0
+
+
+class LanguageModelPlayer:
     """Plays any number of seats with one model; turns only append to the key-value cache.
 
     Conversations get rows of the cache in the order in which they first speak, so that seats which act at the
     same time lie next to each other and a forward pass covers little else.
     """
 
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        chat: ChatFormat,
-        masks: TokenMasks,
-        streams: Callable[[Turn], random.Random],
-        *,
-        temperature: float = 1.0,
-        max_new_tokens: int = 400,
-        adapter_of: Callable[[Turn], str] | None = None,
-    ) -> None:
-        """A player for new matches.
+    def __init__(self, sampler: PolicySampler, adapters: Mapping[Place, str]) -> None:
+        """A player for seats of new matches, by PEFT's names of their adapters."""
+        self._sampler = sampler
+        self._chat = sampler.policy.language_model.chat
+        self._masks = sampler.policy.masks
+        self._model = sampler.policy.model
+        self._cache = RaggedCache(self._model.config)
+        self._adapters = adapters
+        # Rows need not name their adapters where there are none, or where all run under the active one.
+        self._named = bool(sampler.policy.adapters) and {*adapters.values()} != {LEARNER}
+        self._conversations: dict[Place, CachedTrajectory] = {}
 
-        Args:
-            model: a causal language model, with or without PEFT adapters.
-            chat: how turns are framed for this model.
-            masks: the reply grammars of the game, compiled for this tokenizer.
-            streams: called with the first turn of every conversation, gives the random stream of all its replies.
-            temperature, max_new_tokens: see `PolicySampler`.
-            adapter_of: names the adapter under which a seat plays ("__base__" for none); it is carried with the
-                conversation. None: whatever is active in the model.
-        """
-        super().__init__(chat, masks, temperature=temperature, max_new_tokens=max_new_tokens)
-        self._model = model
-        self._streams = streams
-        self._adapter_of = adapter_of
-        self._by_row: list[CachedConversation] = []
-        self._cache = RaggedCache(model.config)
+    def trajectory(self, match: Match, seat: int) -> Trajectory:
+        """The conversation of a seat so far."""
+        return self._conversations[match, seat]
 
     @torch.inference_mode()
     def reply(self, turns: Sequence[Turn]) -> list[str]:
@@ -138,34 +99,39 @@ class LanguageModelPlayer(ConversationPlayer[CachedConversation]):
         while speaking := [conversation for conversation in asked if conversation.state != DONE]:
             logits = self._next_logits(speaking)  # (speaking, vocabulary)
             for conversation in speaking:
-                conversation.limit(self._max_new_tokens, self._masks)
+                conversation.limit(self._sampler.max_new_tokens, self._masks)
             for conversation, token in zip(speaking, self._draw(speaking, logits), strict=True):
                 conversation.take(token, self._masks)
         return [conversation.text(self._chat) for conversation in asked]
 
-    def _begin(self, turn: Turn) -> CachedConversation:
-        adapter = self._adapter_of(turn) if self._adapter_of else None
-        conversation = CachedConversation(
-            row=len(self._by_row), adapter=adapter, draws=self._streams(turn)
-        )
-        self._by_row.append(conversation)
+    def _ask(self, turn: Turn) -> CachedTrajectory:
+        """Append a turn to its seat's conversation."""
+        place = turn.match, turn.seat
+        if place not in self._conversations:
+            draws = stream(*self._sampler.names_of(turn))
+            self._conversations[place] = CachedTrajectory(
+                row=len(self._conversations), adapter=self._adapters[place], draws=draws
+            )
+        conversation = self._conversations[place]
+        conversation.ask(turn, self._chat, self._masks)
         return conversation
 
-    def _next_logits(self, speaking: Sequence[CachedConversation]) -> Tensor:
+    def _next_logits(self, speaking: Sequence[CachedTrajectory]) -> Tensor:
         """Read what the cache doesn't hold yet; (speaking, vocabulary) float32 logits of the next tokens."""
+        device = self._model.device
         first = min(conversation.row for conversation in speaking)
         covered = slice(first, max(conversation.row for conversation in speaking) + 1)
-        device = self._model.device
-        chunks: list[list[int]] = [[] for _ in self._by_row[covered]]
+        in_rows = [*self._conversations.values()][covered]
+        chunks: list[list[int]] = [[] for _ in in_rows]
         for conversation in speaking:
-            chunks[conversation.row - first] = conversation.trajectory.tokens[conversation.cached :]
+            chunks[conversation.row - first] = conversation.tokens[conversation.cached :]
         width = max(map(len, chunks))
         tokens = torch.tensor(  # padding is overwritten in the cache by the row's next turn
             [chunk + [0] * (width - len(chunk)) for chunk in chunks], device=device
         )  # (rows, width)
-        starts = torch.tensor([c.cached for c in self._by_row[covered]], device=device)
+        starts = torch.tensor([c.cached for c in in_rows], device=device)
         positions = starts[:, None] + torch.arange(width, device=device)  # (rows, width)
-        adapters = [conversation.adapter for conversation in self._by_row[covered]]
+        named = {"adapter_names": [c.adapter for c in in_rows]} if self._named else {}
         last = torch.tensor([len(chunks[c.row - first]) - 1 for c in speaking], device=device)
         kept, column = last.unique(return_inverse=True)
         logits = self._model(
@@ -175,18 +141,18 @@ class LanguageModelPlayer(ConversationPlayer[CachedConversation]):
             past_key_values=self._cache,
             use_cache=True,
             logits_to_keep=kept,
-            **({"adapter_names": adapters} if self._adapter_of else {}),
+            **named,
         ).logits  # (rows, kept, vocabulary)
         rows = torch.tensor([c.row - first for c in speaking], device=device)
         for conversation in speaking:
-            conversation.cached = len(conversation.trajectory.tokens)
+            conversation.cached = len(conversation.tokens)
         return logits[rows, column].float()
 
-    def _draw(self, speaking: Sequence[CachedConversation], logits: Tensor) -> list[int]:
+    def _draw(self, speaking: Sequence[CachedTrajectory], logits: Tensor) -> list[int]:
         states = torch.tensor([conversation.state for conversation in speaking])  # (speaking,)
         allowed = self._masks.allowed[states].to(logits.device)  # (speaking, vocabulary)
         columns = allowed.any(0).nonzero()[:, 0]  # tokens that somebody may choose now
-        scores = (logits[:, columns] / self._temperature).masked_fill(
+        scores = (logits[:, columns] / self._sampler.temperature).masked_fill(
             ~allowed[:, columns], -torch.inf
         )
         cumulative = scores.softmax(-1).double().cumsum(-1)  # (speaking, columns)

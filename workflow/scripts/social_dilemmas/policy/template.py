@@ -49,11 +49,7 @@ def why_unfit(tokenizer: PreTrainedTokenizerBase) -> str | None:
 
 
 def trims(tokenizer: PreTrainedTokenizerBase) -> bool:
-    """Whether a chat template strips the white space around a user's text.
-
-    Raises:
-        UserError: it changes the text in another way.
-    """
+    """Whether a template strips white space around a user's text; raises UserError if it changes it otherwise."""
     padded, bare = f" \n{FIRST}\n ", render(tokenizer, dialogue(FIRST))
     rendered = render(tokenizer, dialogue(padded))
     if rendered not in (bare, bare.replace(FIRST, padded)):
@@ -67,9 +63,7 @@ def append_only(tokenizer: PreTrainedTokenizerBase) -> str:
     """A chat template with the same frames that never changes earlier turns.
 
     Every reply is framed as the tokenizer's own template frames the next one: what opens it stays in the history.
-
-    Raises:
-        UserError: the template's turns don't stand one after the other.
+    Raises UserError if that template's turns don't stand one after the other.
     """
     asked = render(tokenizer, dialogue(FIRST), reply=False)
     opening = render(tokenizer, dialogue(FIRST))

@@ -33,10 +33,8 @@ CHAT_TEMPLATE = (
 def train_tokenizer(corpus: Iterable[str], varying: Iterable[str], merges: int) -> Qwen2Tokenizer:
     """A tokenizer for the games' text.
 
-    Args:
-        corpus: prompts and replies of the games; every segment of them becomes a token.
-        varying: phrases that vary within otherwise constant sentences, and become tokens of their own.
-        merges: number of byte-level merges for text outside the corpus.
+    Every segment of the corpus becomes a token, and so do the phrases that vary within otherwise constant sentences.
+    `merges` is the number of byte-level merges for any other text.
     """
     phrases = sorted(set(varying), key=lambda phrase: (-len(phrase), phrase))
     varies = re.compile("|".join([r"<[^<>]*>", *map(re.escape, phrases), r"[0-9]+"]))

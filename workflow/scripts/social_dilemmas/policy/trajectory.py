@@ -2,26 +2,31 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
-from social_dilemmas.games.game import Turn
+from social_dilemmas.agents.player import Player
+from social_dilemmas.games.game import Match, Turn
 from social_dilemmas.policy.chat import ChatFormat
-from social_dilemmas.policy.masks import TokenMasks
+from social_dilemmas.policy.masks import DONE, TokenMasks
 
 
 @dataclass
 class Trajectory:
-    """One seat's conversation.
+    """One seat's conversation, and where the reply stands that is being written.
 
     Attributes:
         tokens: the whole conversation.
         positions: places in `tokens` of the chosen tokens.
-        states: for each chosen token, the mask state in which it was chosen.
-        rounds: for each chosen token, the round in which it was chosen.
-        sampled: for each chosen token, its log-probability under the sampler; empty where the sampler is the trained
-            model itself.
+        states, rounds: the mask state and the round in which each of these was chosen.
+        sampled: log-probability of each under the sampler; empty where that is the trained model itself.
+        state: mask state of the reply; DONE once it is complete.
+        round: of the latest turn.
+        reply_start: place where the latest reply begins.
+        reply_ends: places where the replies so far have ended.
     """
 
     tokens: list[int] = field(default_factory=list)
@@ -29,48 +34,79 @@ class Trajectory:
     states: list[int] = field(default_factory=list)
     rounds: list[int] = field(default_factory=list)
     sampled: list[float] = field(default_factory=list)
+    state: int = DONE
+    round: int = 0
+    reply_start: int = 0
+    reply_ends: list[int] = field(default_factory=list)
 
-    def ask(self, turn: Turn, chat: ChatFormat) -> None:
-        """Append the framed prompt of a turn."""
+    def ask(self, turn: Turn, chat: ChatFormat, masks: TokenMasks) -> None:
+        """Append a turn's framed prompt, and the tokens with which every reply to it begins."""
         self.tokens += chat.following(turn.prompt) if self.tokens else chat.opening(turn.prompt)
+        self.reply_start = len(self.tokens)
+        self.round = len(turn.match.history)
+        self._enter(masks.start(turn.grammar), masks)
 
-    def choose(
-        self, token: int, state: int, round_index: int, log_probability: float | None = None
-    ) -> None:
-        """Append a token that was chosen in a mask state, with its log-probability under another sampler."""
-        self.positions.append(len(self.tokens))
-        self.states.append(state)
-        self.rounds.append(round_index)
+    def limit(self, length: int, masks: TokenMasks) -> None:
+        """Close free text, if the reply has come to so many tokens."""
+        if len(self.tokens) - self.reply_start >= length:
+            self.state = masks.closing(self.state)
+
+    def take(self, token: int, masks: TokenMasks, log_probability: float | None = None) -> None:
+        """Append the reply's next token, and all that must follow it.
+
+        `log_probability` is the token's under a sampler that isn't the trained model itself. Raises KeyError if the
+        masks don't allow the token.
+        """
+        following = masks.step(self.state, token)
+        if masks.forced[self.state] is None:  # else it is free text that had to be closed
+            self.positions.append(len(self.tokens))
+            self.states.append(self.state)
+            self.rounds.append(self.round)
+            if log_probability is not None:
+                self.sampled.append(log_probability)
         self.tokens.append(token)
-        if log_probability is not None:
-            self.sampled.append(log_probability)
+        self._enter(following, masks)
 
     def answer(self, turn: Turn, reply: str, masks: TokenMasks) -> None:
-        """Append a reply given as text, marking as chosen what the masks leave open.
+        """Append a reply given as text to the latest turn.
 
         Raises:
             ValueError: the reply isn't valid, or its message holds what the masks never admit.
         """
-        state = masks.start(turn.grammar)
-        for token in masks.encode(turn.grammar, reply):
-            if not masks.allowed[state, token]:
-                raise ValueError(f"the masks don't admit this reply: {reply!r}")
-            if masks.forced[state] is None:
-                self.choose(token, state, len(turn.match.history))
-            else:
-                self.tokens.append(token)
+        for place, token in enumerate(masks.encode(turn.grammar, reply), start=self.reply_start):
+            if place == len(self.tokens):  # forced tokens are there already
+                if not masks.allowed[self.state, token]:
+                    raise ValueError(f"the masks don't admit this reply: {reply!r}")
+                self.take(token, masks)
+
+    def text(self, chat: ChatFormat) -> str:
+        """The latest reply, complete, without its end token."""
+        return chat.decode(tuple(self.tokens[self.reply_start : -1]))
+
+    def _enter(self, state: int, masks: TokenMasks) -> None:
+        """Go to a mask state, and on along all tokens that are forced from there."""
+        while state != DONE and (token := masks.forced[state]) is not None:
+            self.tokens.append(token)
             state = masks.step(state, token)
+        self.state = state
+        if state == DONE:
+            self.reply_ends.append(len(self.tokens))
+
+
+class TrajectoryPlayer(Player, Protocol):
+    """A player whose replies are tokens of the model."""
+
+    def trajectory(self, match: Match, seat: int) -> Trajectory:
+        """The conversation of a seat so far."""
+        ...
 
 
 @dataclass(frozen=True)
 class TrajectoryBatch:
-    """Trajectories as tensors: conversations padded on the right, chosen tokens flattened.
+    """Trajectories as tensors: (conversations, length) `tokens`, padded on the right, and the rest (chosen,).
 
-    Attributes:
-        tokens: (conversations, length) token ids.
-        conversation, position, state, round, target: (chosen,) for every chosen token its conversation's row, its
-            place there, mask state, round and token id.
-        sampled: (chosen,) log-probabilities under the sampler; None where it is the trained model itself.
+    For every chosen token: its `conversation`'s row and its `position` there, mask `state`, `round` and token id
+    (`target`), and what it was `sampled` with, a log-probability; None where the sampler is the trained model itself.
     """
 
     tokens: Tensor
@@ -89,9 +125,8 @@ class TrajectoryBatch:
 
 def collate(trajectories: Sequence[Trajectory], padding: int) -> TrajectoryBatch:
     """Trajectories as one batch. Under causal attention the padding on the right is never seen."""
-    length = max(len(trajectory.tokens) for trajectory in trajectories)
-    rows = [t.tokens + [padding] * (length - len(t.tokens)) for t in trajectories]
-    tokens = torch.tensor(rows)  # (conversations, length)
+    rows = [torch.tensor(trajectory.tokens) for trajectory in trajectories]
+    tokens = pad_sequence(rows, True, padding)  # (conversations, length)
     counts = torch.tensor([len(t.positions) for t in trajectories])  # (conversations,)
     conversation = torch.repeat_interleave(torch.arange(len(trajectories)), counts)  # (chosen,)
     position, state, round_index = (

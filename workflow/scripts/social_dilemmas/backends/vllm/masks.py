@@ -27,11 +27,7 @@ class ReplyMasks(LogitsProcessor):
     """Restricts every request to the tokens that the mask state of its reply allows."""
 
     def __init__(self, vllm_config: VllmConfig, device: torch.device, is_pin_memory: bool) -> None:
-        """Compile the masks of the game.
-
-        Raises:
-            RuntimeError: they differ from the trainer's, whose packages read the tokenizer in another way.
-        """
+        """Compile the game's masks; raises RuntimeError if the trainer's packages read the tokenizer in another way."""
         given: dict[str, Any] = vllm_config.additional_config["reply_masks"]
         self._masks = TokenMasks(
             game_of(given["game"]).grammars(),

@@ -1,16 +1,18 @@
 """Language-model players whose tokens a vLLM server samples."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from social_dilemmas.agents.play import Place
 from social_dilemmas.backends.vllm.server import Completion, VllmServer
-from social_dilemmas.games.game import Turn
-from social_dilemmas.policy.chat import ChatFormat
-from social_dilemmas.policy.conversation import Conversation, ConversationPlayer
-from social_dilemmas.policy.masks import DONE, TokenMasks
+from social_dilemmas.games.game import Match, Turn
+from social_dilemmas.policy.masks import DONE
+from social_dilemmas.policy.policy import Policy
+from social_dilemmas.policy.trajectory import Trajectory
 
 
-class VllmPlayer(ConversationPlayer[Conversation]):
+class VllmPlayer:
     """Plays any number of seats; every reply is a request, and all replies of a step are requested at once.
 
     Turns only append to conversations, so the server finds all but the latest turn in its prefix cache. Trajectories
@@ -20,69 +22,73 @@ class VllmPlayer(ConversationPlayer[Conversation]):
     def __init__(
         self,
         server: VllmServer,
-        chat: ChatFormat,
-        masks: TokenMasks,
+        policy: Policy,
         *,
         seed_of: Callable[[Turn, int], int],
         model_of: Callable[[Turn], str],
         temperature: float,
         max_new_tokens: int,
     ) -> None:
-        """A player for new matches on a server that has been started with these masks.
+        """A player for new matches on a server that has been started with the policy's masks.
 
         `seed_of` gives the seed of a request, by the turn and the number of earlier replies in its conversation;
         `model_of` the name under which the server has the adapter of a turn's seat.
         """
-        super().__init__(chat, masks, temperature=temperature, max_new_tokens=max_new_tokens)
         self._server = server
+        self._chat = policy.language_model.chat
+        self._masks = policy.masks
         self._seed_of = seed_of
         self._model_of = model_of
+        self._temperature = temperature
+        self._max_new_tokens = max_new_tokens
+        self._trajectories: dict[Place, Trajectory] = defaultdict(Trajectory)
+
+    def trajectory(self, match: Match, seat: int) -> Trajectory:
+        """The conversation of a seat so far."""
+        return self._trajectories[match, seat]
 
     def reply(self, turns: Sequence[Turn]) -> list[str]:
-        """Sampled replies, valid by construction. A reply without a choice costs no request.
+        """Sampled replies, valid by construction; one without a choice costs no request.
 
-        Raises:
-            ServerLostError: the server has gone; the conversations can't go on.
-            UserError: it refuses a request.
+        Raises as `VllmServer.complete`; the conversations can't go on then.
         """
-        conversations = [self._ask(turn) for turn in turns]
-        open_ = [pair for pair in zip(turns, conversations, strict=True) if pair[1].state != DONE]
-        completions = self._server.complete([self._request(*pair) for pair in open_])
-        for (_, conversation), completion in zip(open_, completions, strict=True):
-            self._read(conversation, completion)
-        return [conversation.text(self._chat) for conversation in conversations]
+        asked = [self._trajectories[turn.match, turn.seat] for turn in turns]
+        for turn, trajectory in zip(turns, asked, strict=True):
+            trajectory.ask(turn, self._chat, self._masks)
+        speaking = [pair for pair in zip(turns, asked, strict=True) if pair[1].state != DONE]
+        completions = self._server.complete([self._request(*pair) for pair in speaking])
+        for (_, trajectory), completion in zip(speaking, completions, strict=True):
+            self._read(trajectory, completion)
+        return [trajectory.text(self._chat) for trajectory in asked]
 
-    def _begin(self, turn: Turn) -> Conversation:
-        return Conversation()
-
-    def _request(self, turn: Turn, conversation: Conversation) -> dict[str, Any]:
-        tokens = conversation.trajectory.tokens
+    def _request(self, turn: Turn, trajectory: Trajectory) -> dict[str, Any]:
+        tokens = trajectory.tokens
         return {
             "model": self._model_of(turn),
             "prompt": tokens,
             "max_tokens": max(1, self._server.context - len(tokens)),  # the grammar ends it before
             "temperature": self._temperature,
-            "seed": self._seed_of(turn, len(conversation.reply_ends)),
+            "seed": self._seed_of(turn, len(trajectory.reply_ends)),
             "stop_token_ids": [self._chat.end_token],
             "logprobs": 0,
             "skip_special_tokens": False,
             "vllm_xargs": {
-                "mask_state": conversation.state,
-                "reply_length": conversation.reply_length,
+                "mask_state": trajectory.state,
+                "reply_length": len(tokens) - trajectory.reply_start,
                 "reply_limit": self._max_new_tokens,
             },
         }
 
-    def _read(self, conversation: Conversation, completion: Completion) -> None:
+    def _read(self, trajectory: Trajectory, completion: Completion) -> None:
         """Append sampled tokens. Forced ones are there already, and must agree with the server's."""
-        tokens = conversation.trajectory.tokens
+        tokens = trajectory.tokens
         begin = len(tokens)
         sampled = zip(completion.tokens, completion.log_probabilities, strict=True)
         for place, (token, log_probability) in enumerate(sampled, start=begin):
             if place == len(tokens):
-                conversation.limit(self._max_new_tokens, self._masks)
-                conversation.take(token, self._masks, log_probability)
+                trajectory.limit(self._max_new_tokens, self._masks)
+                trajectory.take(token, self._masks, log_probability)
             elif tokens[place] != token:
                 raise ValueError(f"the server says {token} where only {tokens[place]} is allowed")
-        if conversation.state != DONE or len(tokens) != begin + len(completion.tokens):
+        if trajectory.state != DONE or len(tokens) != begin + len(completion.tokens):
             raise ValueError("the server hasn't ended a reply where it must end")

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from social_dilemmas.policy.conversation import limited
 from social_dilemmas.policy.masks import DONE, TokenMasks
 
 ROWS_AT_ONCE = 64  # rows of the masks' table that are hashed at a time; limits memory
@@ -19,9 +18,8 @@ class Reply:
     """A reply that the server is writing.
 
     Attributes:
-        state, length: mask state and tokens of the reply as far as it was read. They begin after the forced tokens
-            that stand in the prompt.
-        limit: tokens of the reply after which free text is closed.
+        state, length: mask state and number of tokens as far as it was read, those included that stand in the prompt.
+        limit: number of tokens after which free text is closed.
         tokens: what was sampled so far; vLLM appends to this list.
         read: how many of these were read.
     """
@@ -43,15 +41,19 @@ class Reply:
 
     def next_state(self, masks: TokenMasks) -> int:
         """The state in which the next token is drawn; DONE if there is none."""
+        self._limit(masks)
         for token in self.tokens[self.read :]:
             if self.state != DONE:
-                self.state = masks.step(self._limited(masks), token)
+                self.state = masks.step(self.state, token)
             self.read += 1
             self.length += 1
-        return DONE if self.state == DONE else self._limited(masks)
+            self._limit(masks)
+        return self.state
 
-    def _limited(self, masks: TokenMasks) -> int:
-        return limited(masks, self.state, self.length, self.limit)
+    def _limit(self, masks: TokenMasks) -> None:
+        """Close free text from the limit on."""
+        if self.length >= self.limit and self.state != DONE:
+            self.state = masks.closing(self.state)
 
 
 def masks_fingerprint(masks: TokenMasks) -> str:

@@ -2,20 +2,17 @@
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from peft import PeftModel
-
+from social_dilemmas.agents.play import Place
 from social_dilemmas.backends.vllm.player import VllmPlayer
 from social_dilemmas.backends.vllm.protocol import masks_fingerprint
 from social_dilemmas.backends.vllm.server import BASE, ServerLostError, VllmServer
 from social_dilemmas.config.schema import Training
 from social_dilemmas.errors import UserError
-from social_dilemmas.games.game import Match
 from social_dilemmas.policy.adapters import LEARNER, NO_ADAPTER, write_served_adapter
 from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.sampler import NamesOf
@@ -31,10 +28,11 @@ class NoServerError(UserError):
 
 
 class VllmSampler:
-    """Gives players on a vLLM server of the job's own, which starts with the first and ends with the `with`.
+    """Samples from a vLLM server of the job's own, which starts with the first match and ends with the `with`.
 
-    In every iteration the learner is served under a new name, from a new directory, so that the server can't mistake
-    its weights, or what it remembers of conversations, for those before the last optimiser step.
+    It is a `Sampler` of `agents.play`, for one iteration at a time. In each the learner is served under a new name,
+    from a new directory, so that the server can't mistake its weights, or what it remembers of conversations, for those
+    before the last optimiser step.
     """
 
     def __init__(
@@ -42,8 +40,8 @@ class VllmSampler:
     ) -> None:
         """Prepare a server for a policy with a learner; raises UserError if vLLM isn't installed.
 
-        `settings` are the run's, `game` is the game's entry in the config. `folder` takes the server's log and the
-        served adapters, and is removed at the end unless something fails.
+        `game` is the game's entry in the config. `folder` takes the server's log and the served adapters, and is
+        removed at the end unless something fails.
         """
         self._policy = policy
         self._settings = settings
@@ -51,7 +49,6 @@ class VllmSampler:
         self._served: set[str] = set()
         shutil.rmtree(folder, ignore_errors=True)
         model = policy.model
-        assert isinstance(model, PeftModel)
         others = set(model.peft_config) - {LEARNER}  # a frozen opponent; past agents come later
         self.server = VllmServer(
             policy.language_model.path,
@@ -76,8 +73,7 @@ class VllmSampler:
     def repeat_if_lost(self, iteration: int, play: Callable[[], T]) -> T:
         """Call `play`, and once more if it loses the server: seeds depend on nothing else, so it samples the same.
 
-        Raises:
-            NoServerError: the server is lost again, or can't be started.
+        Raises NoServerError if the server is lost again, or can't be started.
         """
         log = self.server.log
         try:
@@ -92,51 +88,40 @@ class VllmSampler:
             problem = f"the vLLM server {error}, for the second time in iteration {iteration}"
             raise NoServerError(f"{problem}, see its log {log}; {NOTHING_LOST}") from error
 
-    def name_of(self, adapter: str | None) -> str:
-        """The policy's name of an agent's adapter."""
-        return self._policy.name_of(adapter)
+    def at(self, iteration: int, names_of: NamesOf) -> Self:
+        """Turns to an iteration, with a name for the random stream of every conversation."""
+        self._iteration = iteration
+        self._names_of = names_of
+        return self
 
-    def at(self, iteration: int, names_of: NamesOf) -> "IterationSampler":
-        """The sampler of an iteration, with a name for the random stream of every conversation."""
-        return IterationSampler(self, iteration, names_of)
+    @contextmanager
+    def seated(self, adapters: Mapping[Place, str | None]) -> Iterator[VllmPlayer]:
+        """A player for these seats, once the server has their adapters as they are now.
 
-    def player(
-        self, iteration: int, adapters: Mapping[tuple[Match, int], str], names_of: NamesOf
-    ) -> VllmPlayer:
-        """The player of an iteration, once the server has the adapters as they are now.
-
-        Args:
-            iteration: number of the iteration.
-            adapters: names of the adapters of all seats that it plays for, `NO_ADAPTER` among them or not.
-            names_of: names the random stream of a conversation.
-
-        Raises:
-            NoServerError: the server can't be started.
-            ServerLostError: it has gone.
+        Raises NoServerError if the server can't be started, ServerLostError if it has gone.
         """
-        names = self._serve(
-            iteration, sorted({*adapters.values()}, key=lambda name: name != LEARNER)
-        )
-        return VllmPlayer(
+        policy = self._policy
+        named = {place: policy.name_of(adapter) for place, adapter in adapters.items()}
+        served = self._serve({*named.values()})
+        names_of = self._names_of
+        yield VllmPlayer(
             self.server,
-            self._policy.language_model.chat,
-            self._policy.masks,
+            policy,
             seed_of=lambda turn, replies: derive_seed(*names_of(turn), replies),
-            model_of=lambda turn: names[adapters[turn.match, turn.seat]],
+            model_of=lambda turn: served[named[turn.match, turn.seat]],
             temperature=self._settings.temperature,
             max_new_tokens=self._settings.max_new_tokens,
         )
 
-    def _serve(self, iteration: int, adapters: Sequence[str]) -> dict[str, str]:
-        """Have these adapters served; gives the names under which they are.
+    def _serve(self, adapters: Iterable[str]) -> dict[str, str]:
+        """Have these adapters served; gives the names under which all are.
 
         Adapters of earlier learners, and of past agents that the model has no longer, are unloaded first, so that
         there are never more than the server has room for.
         """
         model = self._policy.model
-        assert isinstance(model, PeftModel)
         names = {name: name for name in model.peft_config}
-        names |= {LEARNER: f"learner-{iteration}", NO_ADAPTER: BASE}
+        names |= {LEARNER: f"learner-{self._iteration}", NO_ADAPTER: BASE}
         if not self.server.running:
             self._served.clear()
             try:
@@ -149,25 +134,10 @@ class VllmSampler:
             self.server.unload_adapter(name)
             self._served.remove(name)
             shutil.rmtree(folder / name)
-        for adapter in adapters:
+        for adapter in sorted(adapters):
             name = names[adapter]
             if adapter != NO_ADAPTER and name not in self._served:
                 write_served_adapter(model, adapter, folder / name)
                 self.server.load_adapter(name, folder / name)
                 self._served.add(name)
         return names
-
-
-@dataclass(frozen=True)
-class IterationSampler:
-    """Plays for the model's seats in one iteration; see `agents.play.Sampler`."""
-
-    sampler: VllmSampler
-    iteration: int
-    names_of: NamesOf
-
-    @contextmanager
-    def seated(self, adapters: Mapping[tuple[Match, int], str | None]) -> Iterator[VllmPlayer]:
-        """A player for these seats; raises as `VllmSampler.player`."""
-        named = {place: self.sampler.name_of(adapter) for place, adapter in adapters.items()}
-        yield self.sampler.player(self.iteration, named, self.names_of)

@@ -69,7 +69,6 @@ class VllmServer:
         log: file that takes all that it prints.
         context: most tokens of a conversation, once it has started.
         starts: how many times it was started.
-        client: sends requests to it.
     """
 
     def __init__(
@@ -180,9 +179,7 @@ class VllmServer:
     def complete(self, requests: Sequence[Mapping[str, Any]]) -> list[Completion]:
         """Answers to completion requests, all sent at once; one that fails is sent a second time.
 
-        Raises:
-            ServerLostError: the server has gone.
-            UserError: it refuses one.
+        Raises ServerLostError if the server has gone, UserError if it refuses a request.
         """
         if not requests:
             return []
@@ -218,22 +215,22 @@ class VllmServer:
         raise ServerLostError(problem if self.running else "has ended")
 
     def _wait_until_ready(self) -> None:
-        begin = news = time.monotonic()
+        begin, news = time.monotonic(), NEWS
         timeout = self._settings.start_timeout
         logger.info("vLLM server: starting, its log is %s", self.log)
         while not self._ready():
-            problem, now = "", time.monotonic()
+            problem, waited = "", time.monotonic() - begin
             if not self.running:
                 problem = f"ended while it was starting{last_error(self.log)},"
-            elif now - begin > timeout:
+            elif waited > timeout:
                 raised = "raise training.vllm.start_timeout"
                 problem = f"wasn't ready after {timeout:g} seconds; {raised}, or"
             if problem:
                 self.stop()
                 raise UserError(f"the vLLM server {problem} see its log {self.log}")
-            if now - news > NEWS:
+            if waited > news:
                 news += NEWS
-                logger.info("vLLM server: still starting after %s", duration(now - begin))
+                logger.info("vLLM server: still starting after %s", duration(waited))
             time.sleep(0.25)
         logger.info("vLLM server: ready after %s", duration(time.monotonic() - begin))
 
@@ -246,8 +243,7 @@ class VllmServer:
 def find_python(chosen: str | None) -> str:
     """The interpreter that runs the server: the one chosen, the job's own if it has vLLM, or that of `make vllm`.
 
-    Raises:
-        UserError: it isn't there, or has no vLLM.
+    Raises UserError if it isn't there, or has no vLLM.
     """
     if chosen is None and find_spec("vllm") is not None:
         return sys.executable
