@@ -281,6 +281,15 @@ def transcripts(config: Config, game: str) -> dict[str, tuple[str, str]]:
     return {f"{first}-vs-{second}": (first, second) for first, second in pairs}
 
 
+def transcript_paths(config: Config) -> list[str]:
+    """All transcripts, as paths below the results without a suffix."""
+    return [
+        paths.TRANSCRIPT.format(game=game, model=model, pair=pair)
+        for game, model in product(games(config), models(config))
+        for pair in transcripts(config, game)
+    ]
+
+
 def transcript_agents(config: Config, game: str, model: str, pair: str) -> list[Agent]:
     """Both agents of a pair; a trained one has the first of the seeds."""
     names = transcripts(config, game)[pair]

@@ -37,9 +37,9 @@ class Section(BaseModel):
     RENAMED: ClassVar[Mapping[str, str]] = {}
     """Old names of keys, for a sentence that names the new one."""
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self, *, without: str = "") -> dict[str, Any]:
         """The section as plain data, the same for equal sections: Snakemake compares texts."""
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", exclude={without})
 
     @field_validator("*")
     @classmethod
