@@ -1,5 +1,8 @@
 """The job graph: what there is to do at each scale, for each target, and from any folder."""
 
+import re
+from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,13 +21,35 @@ FURTHER = {
     *(f"fig_{name}" for name in ("exploitability", "ablations", "tournament")),
     "write_further_cards",
 }
-SCALES: dict[str, tuple[str, ...]] = {"laptop": (), "smoke": ("--configfile", "config/smoke.yaml")}
-SEEDS = {"laptop": 3, "smoke": 2}
+STAGES = ("base", "warm_start", "training", "cross_play", "tournament", "tables", "figures")
+SEEDS = {"config": 3, "smoke": 2}
+Graph = dict[str, Counter[str]]
 
 
-@pytest.mark.parametrize("scale", SCALES)
-def test_the_main_job(workflow: Workflow, scale: str) -> None:
-    assert workflow.planned(*SCALES[scale]) == {
+@pytest.fixture(scope="module", params=SEEDS)
+def scale(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def graph(repository: Workflow, scale: str, tmp_path_factory: pytest.TempPathFactory) -> Graph:
+    """For each rule that has a single job, how many jobs of each rule that one takes, itself included."""
+    configured = ("--configfile", f"config/{scale}.yaml")
+    elsewhere = ("--directory", str(tmp_path_factory.mktemp("graph")))
+    targets = ("--", "all", "everything", *STAGES)
+    said = repository.run("--dag", "dot", *configured, *elsewhere, *targets).stdout
+    rules = dict(re.findall(r'^\t(\d+)\[label = "(\w+)', said, re.M))
+    edges = re.findall(r"^\t(\d+) -> (\d+)$", said, re.M)
+
+    @cache
+    def needed(job: str) -> frozenset[str]:
+        return frozenset([job]).union(*(needed(first) for first, then in edges if then == job))
+
+    return {rule: Counter(rules[each] for each in needed(job)) for job, rule in rules.items()}
+
+
+def test_the_main_job(graph: Graph, scale: str) -> None:
+    assert graph["all"] == {
         **dict.fromkeys({"all", *MAIN}, 1),
         "warm_start_model": 3,
         "train": 3 * 3 * SEEDS[scale],
@@ -32,11 +57,10 @@ def test_the_main_job(workflow: Workflow, scale: str) -> None:
     }
 
 
-@pytest.mark.parametrize("scale", SCALES)
-def test_everything(workflow: Workflow, scale: str) -> None:
-    planned = workflow.planned(*SCALES[scale], "--", "everything")
+def test_everything(graph: Graph, scale: str, repository: Workflow) -> None:
+    planned = graph["everything"]
     assert dict.fromkeys(MAIN | FURTHER, 1).items() <= planned.items()
-    config = workflow.config(f"config/{'config' if scale == 'laptop' else scale}.yaml")
+    config = repository.config(f"config/{scale}.yaml")
     games = config["ablations"]["games"]
     variants = sum(len(each.get("games", games)) for each in config["ablations"]["variants"])
     assert planned["play_variant"] == variants
@@ -49,82 +73,49 @@ def test_everything(workflow: Workflow, scale: str) -> None:
     assert planned["train_learner"] == sum(against) * SEEDS[scale]
 
 
-@pytest.mark.parametrize(
-    ("target", "jobs"),
-    [
-        ("base", {"build_base_model": 1}),
-        ("warm_start", {"build_base_model": 1, "warm_start_model": 3}),
-        ("training", {"build_base_model": 1, "warm_start_model": 3, "train": 27}),
-        ("cross_play", {"train": 27, "play_cross_play": 3}),
-        ("tables", {"train": 27, "play_cross_play": 3, "table_claims": 1}),
-        ("figures", {"play_cross_play": 3, "fig_truthfulness": 1}),
-    ],
-)
-def test_stages(workflow: Workflow, target: str, jobs: dict[str, int]) -> None:
-    planned = workflow.planned(target)
-    assert planned[target] == 1
-    assert jobs.items() <= planned.items()
-    if target in ("base", "warm_start", "training"):
-        assert planned == {**jobs, target: 1}
-
-
-@pytest.mark.parametrize("figure", ["fig_cross_play", "fig_learning_against_alignment"])
-def test_a_figure_by_name(workflow: Workflow, figure: str) -> None:
-    planned = workflow.planned(figure)
-    assert [name for name in planned if name.startswith("fig_")] == [figure]
-    assert "all" not in planned
-
-
-def test_only_figures_of_games_that_are_played(workflow: Workflow) -> None:
-    config = workflow.config()
-    config["games"] = config["games"][:1]
-    del config["ablations"]
-    workflow.configure(config)
-    planned = workflow.planned()
-    assert planned["warm_start_model"] == 1
-    assert "fig_cross_play" in planned
-    assert "fig_proposals" not in planned
-
-
-def test_the_tournament_trains_its_agents_only(workflow: Workflow) -> None:
-    assert workflow.planned("tournament") == {
-        **{"build_base_model": 1, "warm_start_model": 1, "train": 9},
+def test_stages(graph: Graph, scale: str) -> None:
+    jobs = {"build_base_model": 1}
+    assert graph["base"] == {**jobs, "base": 1}
+    jobs["warm_start_model"] = 3
+    assert graph["warm_start"] == {**jobs, "warm_start": 1}
+    jobs["train"] = 9 * SEEDS[scale]
+    assert graph["training"] == {**jobs, "training": 1}
+    jobs["play_cross_play"] = 3
+    assert graph["cross_play"] == {**jobs, "cross_play": 1}
+    assert {**jobs, "table_claims": 1}.items() <= graph["tables"].items()
+    assert {**jobs, "fig_truthfulness": 1}.items() <= graph["figures"].items()
+    assert graph["tournament"] == {  # its agents are those of one game
+        **{"build_base_model": 1, "warm_start_model": 1, "train": 3 * SEEDS[scale]},
         **{"play_strategies": 1, "play_tournament": 1, "tournament": 1},
     }
 
 
-@pytest.mark.parametrize("without", ["game", "strategies"])
-def test_no_tournament_without_a_dilemma_or_strategies(workflow: Workflow, without: str) -> None:
-    config = workflow.config()
-    if without == "game":
-        config["games"] = [game for game in config["games"] if game["name"] == "split"]
-        del config["ablations"]
-    else:
-        config["tournament"] = {"strategies": []}
-    workflow.configure(config)
-    planned = workflow.planned("everything")
-    assert "fig_cross_play" in planned
-    assert not [name for name in planned if "tournament" in name or "strategies" in name]
+@pytest.mark.parametrize("figure", ["fig_cross_play", "fig_learning_against_alignment"])
+def test_a_figure_needs_no_other(graph: Graph, figure: str) -> None:
+    assert [name for name in graph[figure] if name.startswith("fig_")] == [figure]
 
 
-def test_profile_is_found_from_here_and_from_elsewhere(
-    workflow: Workflow, tmp_path_factory: pytest.TempPathFactory
+def test_a_figure_by_name_from_elsewhere(
+    repository: Workflow, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    """The profile is found from there, too."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    here = workflow.run("--dry-run").stdout
-    there = workflow.run("--dry-run", "--directory", str(elsewhere)).stdout
-    snakefile = str(workflow.folder / "Snakefile")
-    from_there = Workflow(elsewhere).run("--dry-run", "--snakefile", snakefile).stdout
-    for said in (here, there, from_there):
+    call = ("--dry-run", "fig_cross_play")
+    there = repository.run(*call, "--directory", str(elsewhere)).stdout
+    snakefile = str(repository.folder / "Snakefile")
+    from_there = Workflow(elsewhere).run(*call, "--snakefile", snakefile).stdout
+    for said in (there, from_there):
         assert "Using workflow specific profile" in said
         assert "Reason:" not in said  # one of its settings
+        assert "Figure: cross play" in said
 
 
 def test_a_frozen_opponent_is_trained_first(workflow: Workflow) -> None:
+    """An opponent that is the warm-started model isn't."""
     learner = "results/laptop/exploitability/split/embedded/naive/against-{}/seed-0/adapter"
-    planned = workflow.planned(learner.format("advantage_alignment"))
-    assert (planned["train"], planned["train_learner"]) == (1, 1)
-    assert "train" not in workflow.planned(learner.format("warm_start"))
+    learners = [learner.format(opponent) for opponent in ("advantage_alignment", "warm_start")]
+    planned = workflow.planned(*learners)
+    assert (planned["train"], planned["train_learner"]) == (1, 2)
 
 
 def test_lint(workflow: Workflow) -> None:

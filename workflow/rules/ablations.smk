@@ -3,7 +3,7 @@
 
 use rule train as train_variant with:
     input:
-        model=start_of_variant,
+        model=lambda wildcards: f"<results>/{catalogue.variant_start(CONFIG, wildcards.variant)}",
     output:
         adapter=directory(f"<results>/{paths.VARIANT}/adapter"),
         metrics=f"<results>/{paths.VARIANT}/metrics.csv",
@@ -12,22 +12,19 @@ use rule train as train_variant with:
         f"<logs>/{paths.VARIANT}.log",
     benchmark:
         f"<benchmarks>/{paths.VARIANT}.tsv"
-    threads: world_size("variant", "game", "model", "variant")
+    threads: lambda wildcards: estimate("variant", wildcards).world_size
     resources:
-        **needs("variant", "game", "model", "variant"),
+        **needs("variant"),
     params:
-        game=game_entry,
-        settings=plain(ablation_settings, "game", "variant"),
-        opponent=None,
-        code=code_of_training(ablation_settings, "game", "variant"),
+        **parameters_of_training("variant"),
     message:
         "Ablation {wildcards.variant} in {wildcards.game}, {wildcards.model}, seed {wildcards.seed}"
 
 
 use rule play_cross_play as play_variant with:
     input:
-        model=start_of_variant,
-        adapters=fixture(catalogue.variant_matches)["adapters"],
+        model=lambda wildcards: f"<results>/{catalogue.variant_start(CONFIG, wildcards.variant)}",
+        adapters=adapters_of_matches("variant_matches"),
     output:
         f"<results>/{paths.VARIANT_MATCHES}/matches.parquet",
     log:
@@ -35,12 +32,8 @@ use rule play_cross_play as play_variant with:
     benchmark:
         f"<benchmarks>/{paths.VARIANT_MATCHES}.tsv"
     resources:
-        **needs("variant_matches", "game", "model", "variant"),
+        **needs("variant_matches"),
     params:
-        game=game_entry,
-        agents=fixture(catalogue.variant_matches)["agents"],
-        pairs=fixture(catalogue.variant_matches)["pairs"],
-        settings=plain(evaluation_settings, "game"),
-        code=code_of_matches(catalogue.variant_matches),
+        **parameters_of_matches("variant_matches"),
     message:
         "Matches of the ablation {wildcards.variant} in {wildcards.game}, {wildcards.model}"

@@ -8,9 +8,9 @@ rule build_base_model:
     conda:
         "../../envs/train.yaml"
     resources:
-        **needs("base", "model"),
+        **needs("base"),
     params:
-        model=model_entry,
+        model=lambda wildcards: CONFIG.model(wildcards.model).plain(without="shape"),
         games=wordings([game.entry for game in CONFIG.games]),
         code=fingerprint("build_base_model.py", *modules_of(GAMES)),
     message:

@@ -2,4 +2,8 @@
 
 
 onstart:
-    check_submission(workflow)
+    if workflow.executor_plugin.name == "slurm":
+        try:
+            check_submission(workflow)
+        except UserError as error:
+            sys.exit(str(error))

@@ -14,7 +14,7 @@ rule play_strategies:
         "../../envs/axelrod.yaml"
     threads: 1
     resources:
-        **needs("strategies", "game"),
+        **needs("strategies"),
     params:
         game=game_entry,
         strategies=catalogue.strategies(CONFIG),
@@ -29,7 +29,7 @@ rule play_strategies:
 use rule play_cross_play as play_tournament with:
     input:
         model=f"<results>/{paths.WARM_STARTED}",
-        adapters=fixture(catalogue.tournament)["adapters"],
+        adapters=adapters_of_matches("tournament"),
     output:
         f"<results>/{paths.TOURNAMENT}/matches.parquet",
     log:
@@ -39,12 +39,8 @@ use rule play_cross_play as play_tournament with:
     conda:
         "../../envs/axelrod.yaml"
     resources:
-        **needs("tournament", "game", "model"),
+        **needs("tournament"),
     params:
-        game=game_entry,
-        agents=fixture(catalogue.tournament)["agents"],
-        pairs=fixture(catalogue.tournament)["pairs"],
-        settings=plain(tournament_settings, "game"),
-        code=code_of_matches(catalogue.tournament),
+        **parameters_of_matches("tournament"),
     message:
         "Tournament in {wildcards.game}, {wildcards.model}"

@@ -9,17 +9,14 @@ rule train:
         f"<logs>/{paths.TRAINING}.log",
     benchmark:
         f"<benchmarks>/{paths.TRAINING}.tsv"
-    priority: priority(first=0)
+    priority: longer_first(0)
     conda:
-        training_environment()
-    threads: world_size("training", "game", "model", "algorithm")
+        "../../envs/train.yaml" if not SERVING else "../../envs/vllm.yaml"
+    threads: lambda wildcards: estimate("training", wildcards).world_size
     resources:
-        **needs("training", "game", "model", "algorithm"),
+        **needs("training"),
     params:
-        game=game_entry,
-        settings=plain(training_settings, "game", "algorithm"),
-        opponent=None,
-        code=code_of_training(training_settings, "game", "algorithm"),
+        **parameters_of_training("training"),
     message:
         "Training {wildcards.algorithm} in {wildcards.game}, {wildcards.model}, seed {wildcards.seed}"
     script:

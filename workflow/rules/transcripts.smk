@@ -17,11 +17,13 @@ rule play_transcripts:
         "../../envs/train.yaml"
     threads: 1
     resources:
-        **needs("transcripts", "game", "model"),
+        **needs("transcripts"),
     params:
         game=game_entry,
         agents=lambda wildcards: [agent.plain() for agent in agents_of_transcript(wildcards)],
-        settings=lambda wildcards: transcript_job(wildcards.game),
+        settings=lambda wildcards: transcript_settings(CONFIG, wildcards.game).plain(
+            without="pairs"
+        ),
         code=code_of_game("transcripts.py"),
     message:
         "Transcripts of {wildcards.pair} in {wildcards.game}, {wildcards.model}"
@@ -38,7 +40,7 @@ rule show_transcript:
             caption="../report/transcript.rst",
             category="Transcripts",
             subcategory=lambda wildcards: game_title(wildcards.game),
-            labels=transcript_labels,
+            labels=labels_of_transcript,
         ),
     log:
         f"<logs>/{paths.TRANSCRIPT}.page.log",
@@ -58,8 +60,8 @@ rule show_transcript:
 
 rule list_transcripts:
     input:
-        transcripts=transcript_files("json"),
-        pages=transcript_files("html"),
+        transcripts=expand("<results>/{path}.json", path=TRANSCRIPTS),
+        pages=expand("<results>/{path}.html", path=TRANSCRIPTS),
     output:
         "<results>/transcripts/index.html",
     log:

@@ -9,15 +9,15 @@ rule warm_start_model:
         f"<logs>/{paths.WARM_START}.log",
     benchmark:
         f"<benchmarks>/{paths.WARM_START}.tsv"
-    priority: priority(first=100)
+    priority: longer_first(100)
     conda:
         "../../envs/train.yaml"
     threads: 1
     resources:
-        **needs("warm_start", "game", "model"),
+        **needs("warm_start"),
     params:
         game=game_entry,
-        settings=plain(warm_start_settings, "game"),
+        settings=lambda wildcards: warm_start_settings(CONFIG, wildcards.game).plain(),
         code=code_of_game("warm_start_model.py"),
     message:
         "Warm start of {wildcards.model} in {wildcards.game}"

@@ -31,9 +31,7 @@ class Trained:
     Attributes:
         stage: `training`, `exploitability` or `ablations`.
         folder, base: where it and the model that it starts from are, below the results.
-        game, model, seed: of the training.
         name: the agent's name in tables.
-        settings: of the run.
         opponent: the only one that it learns against; None for self-play.
     """
 
@@ -129,10 +127,9 @@ def trainings(config: Config) -> Iterator[Trained]:
     for game, model in places:
         for name, opponent, seed in learners(config, game):
             where = {"game": game, "model": model, "algorithm": name, "seed": seed}
+            where["opponent"] = opponent
             settings = learner_settings(config, game, name, opponent)
-            facing = {**where, "opponent": opponent}
-            learner = learner_name(name)
-            yield _trained(paths.LEARNER, paths.WARM_STARTED, facing, learner, settings, opponent)
+            yield _trained(paths.LEARNER, paths.WARM_STARTED, where, learner_name(name), settings)
     for (game, name), model, seed in product(ablated(config), models(config), config.seeds):
         where = {"game": game, "model": model, "variant": name, "seed": seed}
         settings = ablation_settings(config, game, name)
@@ -140,12 +137,7 @@ def trainings(config: Config) -> Iterator[Trained]:
 
 
 def _trained(
-    path: str,
-    base: str,
-    where: Mapping[str, Any],
-    name: str,
-    settings: TrainingSettings,
-    opponent: str | None = None,
+    path: str, base: str, where: Mapping[str, Any], name: str, settings: TrainingSettings
 ) -> Trained:
     """A training whose folder and base model are at these paths, filled in with `where`."""
     return Trained(
@@ -157,7 +149,7 @@ def _trained(
         seed=where["seed"],
         name=name,
         settings=settings,
-        opponent=opponent,
+        opponent=where.get("opponent"),
     )
 
 
@@ -210,17 +202,22 @@ def _filled(path: str, values: Iterable[Any]) -> str:
 
 def agent_named(config: Config, game: str, model: str, name: str, seed: int) -> Agent:
     """The agent of a name in a place; a trained one is that of the seed."""
-    results = paths.results(config.scale)
     if name in algorithms(config):
-        folder = paths.TRAINING.format(game=game, model=model, algorithm=name, seed=seed)
-        return Agent(name, seed=seed, adapter=f"{results}/{folder}/adapter")
+        where = {"game": game, "model": model, "algorithm": name, "seed": seed}
+        return _trained_agent(config, name, paths.TRAINING, **where)
     if name == WARM_START:
         return Agent(WARM_START)
     for player in config.api_players:
         if player.name == name:
-            cache = f"{results}/{paths.API_CACHE.format(name=name)}"
+            cache = f"{paths.results(config.scale)}/{paths.API_CACHE.format(name=name)}"
             return Agent(name, Kind.API, api=player.model_dump_json(), cache=cache)
     return Agent(name, Kind.SCRIPTED)
+
+
+def _trained_agent(config: Config, name: str, path: str, **where: Any) -> Agent:
+    """The agent of a training whose folder is at this path, filled in with `where`."""
+    adapter = f"{paths.results(config.scale)}/{path.format(**where)}/adapter"
+    return Agent(name, seed=where["seed"], adapter=adapter)
 
 
 def _self_trained(config: Config, game: str, model: str) -> list[Agent]:
@@ -243,10 +240,9 @@ def cross_play(config: Config, game: str, model: str) -> Fixture:
 
 def variant_matches(config: Config, game: str, model: str, variant: str) -> Fixture:
     """Every agent of an ablation with itself and with every scripted player."""
+    where = {"game": game, "model": model, "variant": variant}
     trained = [
-        Agent(variant, seed=seed, adapter=f"{paths.results(config.scale)}/{folder}/adapter")
-        for seed in config.seeds
-        for folder in [paths.VARIANT.format(game=game, model=model, variant=variant, seed=seed)]
+        _trained_agent(config, variant, paths.VARIANT, **where, seed=seed) for seed in config.seeds
     ]
     agents = [*trained, *_scripted(evaluation_settings(config, game).opponents)]
     fixed = range(len(trained), len(agents))
@@ -257,11 +253,9 @@ def learner_matches(config: Config, game: str, model: str) -> Fixture:
     """Every learner with the opponent that it learned against."""
     agents = []
     for algorithm, opponent, seed in learners(config, game):
-        folder = paths.LEARNER.format(
-            game=game, model=model, algorithm=algorithm, opponent=opponent, seed=seed
-        )
-        adapter = f"{paths.results(config.scale)}/{folder}/adapter"
-        agents.append(Agent(learner_name(algorithm), seed=seed, adapter=adapter))
+        where = {"game": game, "model": model, "algorithm": algorithm, "opponent": opponent}
+        name = learner_name(algorithm)
+        agents.append(_trained_agent(config, name, paths.LEARNER, **where, seed=seed))
         agents.append(agent_named(config, game, model, opponent, seed))
     return Fixture(agents, [(i, i + 1) for i in range(0, len(agents), 2)])
 
@@ -279,6 +273,15 @@ def transcripts(config: Config, game: str) -> dict[str, tuple[str, str]]:
     """The pairs of agents whose transcripts are wanted, by the names of their files."""
     pairs = transcript_settings(config, game).pairs
     return {f"{first}-vs-{second}": (first, second) for first, second in pairs}
+
+
+def transcript_paths(config: Config) -> list[str]:
+    """All transcripts, as paths below the results without a suffix."""
+    return [
+        paths.TRANSCRIPT.format(game=game, model=model, pair=pair)
+        for game, model in product(games(config), models(config))
+        for pair in transcripts(config, game)
+    ]
 
 
 def transcript_agents(config: Config, game: str, model: str, pair: str) -> list[Agent]:

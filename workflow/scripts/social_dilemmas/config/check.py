@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from social_dilemmas.agents.agent import WARM_START
 from social_dilemmas.agents.axelrod.names import ALL, STRATEGIES, unknown_strategy
 from social_dilemmas.agents.scripted.player import scripted_player_names
+from social_dilemmas.config import catalogue
 from social_dilemmas.config.mistakes import Mistake, Place, unknown, words
 from social_dilemmas.config.schema import (
     ApiPlayer,
@@ -45,9 +46,7 @@ SECTIONS: dict[str, type[Section]] = {
 def mistakes_between(config: Config, said: Mapping[str, Any]) -> Iterator[Mistake]:
     """Mistakes that only show where parts of a valid configuration meet, each relying on the checks before it.
 
-    Args:
-        config: the configuration.
-        said: the same as plain data, for the words of places.
+    `said` is the configuration as plain data, for the words of places.
     """
     yield from _repeated_names(config)
     for index, model in enumerate(config.models):
@@ -70,7 +69,7 @@ def mistakes_between(config: Config, said: Mapping[str, Any]) -> Iterator[Mistak
         place = ("games", index)
         yield from _missing_settings(place, game, config, said)
         yield from _game(place, game, config, said)
-        for algorithm in _algorithms(config):
+        for algorithm in catalogue.algorithms(config):
             settings = training_settings(config, game.name, algorithm)
             yield from _training((*place, "training"), settings, said)
         yield from _learners((*place, "exploitability"), game, config, said)
@@ -79,10 +78,6 @@ def mistakes_between(config: Config, said: Mapping[str, Any]) -> Iterator[Mistak
         if name not in (ALL, *STRATEGIES):
             sentence = f"tournament.strategies: {unknown_strategy(name)}"
             yield Mistake(("tournament", "strategies"), sentence)
-
-
-def _algorithms(config: Config) -> list[str]:
-    return [algorithm.name for algorithm in config.algorithms]
 
 
 def _repeated_names(config: Config) -> Iterator[Mistake]:
@@ -98,7 +93,7 @@ def _api_player(
     place: Place, player: ApiPlayer, config: Config, said: Mapping[str, Any]
 ) -> Iterator[Mistake]:
     """A name that another agent has, and addresses that are none or hold secrets."""
-    agents = {WARM_START, *_algorithms(config)}
+    agents = {WARM_START, *catalogue.algorithms(config)}
     for game in config.games:
         if kind_of(game.entry) in game_names():
             agents.update(scripted_player_names(kind_of(game.entry)))
@@ -147,21 +142,17 @@ def _game(place: Place, game: Game, config: Config, said: Mapping[str, Any]) -> 
     if game.name != kind and game.name in game_names():
         sentence = f"games: {game.name!r} is the name of another kind than {kind!r}"
         yield Mistake((*place, "name"), sentence)
-    players, algorithms = scripted_player_names(kind), _algorithms(config)
+    players, algorithms = scripted_player_names(kind), catalogue.algorithms(config)
     warm_start = warm_start_settings(config, game.name)
     if warm_start.steps and not warm_start.population:
         where = (*place, "warm_start", "population")
         yield Mistake(where, f"{words(where, said)} must not be empty, but is {{}}")
     agents = [WARM_START, *algorithms, *players]
     pairs = transcript_settings(config, game.name).pairs
+    opponents = evaluation_settings(config, game.name).opponents
     for inside, names, what, known in (
         (("warm_start", "population"), warm_start.population, "player", players),
-        (
-            ("evaluation", "opponents"),
-            evaluation_settings(config, game.name).opponents,
-            "player",
-            players,
-        ),
+        (("evaluation", "opponents"), opponents, "player", players),
         (("training_by_algorithm",), game.training_by_algorithm, "algorithm", algorithms),
         (("transcripts", "pairs"), chain.from_iterable(pairs), "agent", agents),
     ):
@@ -200,11 +191,10 @@ def _learners(
     place: Place, game: Game, config: Config, said: Mapping[str, Any]
 ) -> Iterator[Mistake]:
     """Learners and opponents that don't exist, and settings of theirs that don't go together."""
-    algorithms = _algorithms(config)
+    algorithms = catalogue.algorithms(config)
     api_players = [player.name for player in config.api_players]
-    opponents = [
-        *algorithms, WARM_START, *scripted_player_names(kind_of(game.entry)), *api_players
-    ]  # fmt: skip
+    scripted = scripted_player_names(kind_of(game.entry))
+    opponents = [*algorithms, WARM_START, *scripted, *api_players]
     exploitability = exploitability_settings(config, game.name)
     for name in exploitability.training_by_opponent:
         if name not in opponents:
@@ -223,11 +213,11 @@ def _learners(
 
 def _ablations(config: Config, said: Mapping[str, Any]) -> Iterator[Mistake]:
     """Ablations of what doesn't exist, and variants whose settings don't go together."""
-    ablations, algorithms = config.ablations, _algorithms(config)
+    ablations, algorithms = config.ablations, catalogue.algorithms(config)
     if ablations.games and ablations.algorithm not in algorithms:
         place: Place = ("ablations", "algorithm")
         yield unknown(place, "algorithm", ablations.algorithm, algorithms, "ablations.algorithm")
-    games = [game.name for game in config.games]
+    games = catalogue.games(config)
     for name in ablations.games:
         if name not in games:
             yield unknown(("ablations", "games"), "game", name, games, "ablations.games")

@@ -2,14 +2,14 @@
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from social_dilemmas.config.schema import Config, EmbeddedModel, HubModel, Section
+from social_dilemmas.config.schema import Config
 
 Place = tuple[str | int, ...]  # keys and list positions on the way to a value
 
@@ -49,7 +49,7 @@ def mistakes_in(config: Mapping[str, Any]) -> Iterator[tuple[Mistake, ErrorDetai
         Config.model_validate(config)
     except ValidationError as invalid:
         errors = invalid.errors(include_url=False)
-        for error in sorted(errors, key=lambda error: error["type"] != "extra_forbidden"):
+        for error in sorted(errors, key=lambda error: error["type"] != "unknown_key"):
             yield _mistake(error, config), error
 
 
@@ -82,81 +82,59 @@ def holds(config: Any, step: str | int) -> bool:
 
 
 def _mistake(error: ErrorDetails, config: Mapping[str, Any]) -> Mistake:
-    kind, value = error["type"], error["input"]
+    kind, value, context = error["type"], error["input"], error.get("ctx", {})
     place = _place(error, config)
     where = words(place, config)
     if kind == "missing":
-        return Mistake(place[:-1], f"the key {where} is missing")
+        return Mistake(place, f"the key {words((*place, error['loc'][-1]), config)} is missing")
     if kind == "union_tag_not_found":
         return Mistake(place, f"the key {where}.kind is missing")
-    if kind == "extra_forbidden":
-        return _unknown_key(place, config)
+    if kind == "unknown_key":
+        key, section = str(context["key"]), context["section"]
+        new = section.RENAMED.get(key)
+        if new in section.model_fields:
+            return Mistake(place, f"the key {words((*place, key), config)} is now called {new}")
+        return unknown(
+            (*place, key), "key", key, section.model_fields, where or "the configuration"
+        )
     if kind == "union_tag_invalid":
         place, where, value = (*place, "kind"), f"{where}.kind", value["kind"]
         return Mistake(place, f"{where} must be one of embedded, hub, but is {value!r}")
     if kind in ("too_short", "too_long"):
-        limit = error["ctx"].get("min_length", error["ctx"].get("max_length"))
+        limit = context.get("min_length", context.get("max_length"))
         must = "must not be empty" if limit == 1 else f"must hold {limit} entries"
     elif kind == "literal_error":
-        allowed = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
+        allowed = context["expected"].replace("'", "").replace(" or ", ", ")
         must = f"must be one of {allowed}"
     else:
-        must = MUST[kind].format(**error.get("ctx", {}))
-    if kind.endswith(("_type", "_error")) and type(None) in _types_at(place, config):
+        must = MUST[kind].format(**context)
+    if kind.endswith(("_type", "_error")) and _may_be_null(error, place, config):
         must += ", null" if kind == "literal_error" else " or null"
     return Mistake(place, f"{where} {must}, but is {_shown(value)}")
 
 
 def _place(error: ErrorDetails, config: Any) -> Place:
-    """Where an error is, without the steps in pydantic's location that name the kind of an entry."""
-    place: list[str | int] = []
-    *steps, last = error["loc"]
-    for step in steps:
+    """Where an error is: the steps of pydantic's location that exist, without those that name the kind of an entry."""
+    place: Place = ()
+    for step in error["loc"]:
         if holds(config, step):
             config = config[step]
-            place.append(step)
-    if holds(config, last) or error["type"] == "missing":
-        place.append(last)
-    return tuple(place)
+            place += (step,)
+    return place
 
 
-def _unknown_key(place: Place, config: Mapping[str, Any]) -> Mistake:
-    *parents, key = place
-    section = _types_at(tuple(parents), config)[0]
-    new = section.RENAMED.get(str(key))
-    if new in section.model_fields:
-        return Mistake(place, f"the key {words(place, config)} is now called {new}")
-    where = words(tuple(parents), config) or "the configuration"
-    return unknown(place, "key", str(key), section.model_fields, where)
-
-
-def _types_at(place: Place, config: Any) -> list[Any]:
-    """The types that the schema allows at a place."""
-    found: list[Any] = [Config]
-    for step in place:
-        config = config[step]
-        inner: list[Any] = []
-        for kind in found:
-            if isinstance(kind, type) and issubclass(kind, Section):
-                if step in kind.model_fields:
-                    inner += _alternatives(kind.model_fields[str(step)].annotation)
-            elif get_origin(kind) in (list, dict):
-                inner += _alternatives(get_args(kind)[-1])
-        found = inner
-        if found == [EmbeddedModel, HubModel]:  # told apart by their kind
-            found = [HubModel if config.get("kind") == "hub" else EmbeddedModel]
-    return sorted(
-        found, key=lambda kind: not isinstance(kind, type) or not issubclass(kind, Section)
-    )
-
-
-def _alternatives(annotation: Any) -> list[Any]:
-    """The members of a union, without what is annotated to them."""
-    if get_origin(annotation) is Annotated:
-        return _alternatives(get_args(annotation)[0])
-    if get_origin(annotation) in (Union, UnionType):
-        return [each for member in get_args(annotation) for each in _alternatives(member)]
-    return [annotation]
+def _may_be_null(error: ErrorDetails, place: Place, config: Mapping[str, Any]) -> bool:
+    """Whether null would be no mistake at the place of an error."""
+    changed: Any = deepcopy(config)
+    entry = changed
+    for step in place[:-1]:
+        entry = entry[step]
+    entry[place[-1]] = None
+    try:
+        Config.model_validate(changed)
+    except ValidationError as invalid:
+        return all(each["loc"] != error["loc"] for each in invalid.errors())
+    return True
 
 
 def _shown(value: Any) -> str:

@@ -21,7 +21,9 @@ from pydantic import (
     Tag,
     create_model,
     field_validator,
+    model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 
 class Section(BaseModel):
@@ -37,9 +39,18 @@ class Section(BaseModel):
     RENAMED: ClassVar[Mapping[str, str]] = {}
     """Old names of keys, for a sentence that names the new one."""
 
-    def plain(self) -> dict[str, Any]:
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, value: Any) -> Any:
+        """An error that knows its section; `config.mistakes` makes a sentence of it."""
+        for key in value if isinstance(value, Mapping) else ():
+            if key not in cls.model_fields:
+                raise PydanticCustomError("unknown_key", "", {"key": key, "section": cls})
+        return value
+
+    def plain(self, *, without: str = "") -> dict[str, Any]:
         """The section as plain data, the same for equal sections: Snakemake compares texts."""
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", exclude={without})
 
     @field_validator("*")
     @classmethod
@@ -416,8 +427,7 @@ class Game(Section):
     @property
     def entry(self) -> dict[str, Any]:
         """How the game is played, as plain data: name, kind, rounds and rules."""
-        said = self.model_dump(include={"name", "kind", "rounds", "rules"}, exclude_none=True)
-        return {key: said[key] for key in ("name", "kind", "rounds", "rules") if key in said}
+        return self.model_dump(include={"name", "kind", "rounds", "rules"}, exclude_none=True)
 
 
 class Algorithm(Section):

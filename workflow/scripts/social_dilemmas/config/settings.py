@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import Field
-
 from social_dilemmas.config.schema import (
     Config,
     Credit,
@@ -39,39 +37,15 @@ class TranscriptSettings(Transcripts):
     max_new_tokens: int
 
 
-class TournamentSettings(Evaluation):
-    """Settings of a tournament: those of cross-play with the tournament's own numbers of matches."""
-
-    opponents: list[str] = Field([])
-
-
 def warm_start_settings(config: Config, game: str) -> WarmStart:
     """Settings of a game's warm start."""
     return WarmStart(**merge(config.warm_start, config.game(game).warm_start))
 
 
-def training_settings(config: Config, game: str, algorithm: str) -> TrainingSettings:
-    """Settings of an algorithm's training in a game."""
-    return _training(config, game, algorithm)
-
-
-def learner_settings(config: Config, game: str, algorithm: str, opponent: str) -> TrainingSettings:
-    """Settings of an algorithm's training against an opponent that doesn't learn; there are no past agents then."""
-    against = exploitability_settings(config, game)
-    own = against.training_by_opponent.get(opponent, {})
-    return _training(config, game, algorithm, against.training, own, {"buffer": {"size": 0}})
-
-
-def ablation_settings(config: Config, game: str, variant: str) -> TrainingSettings:
-    """Settings of the ablated algorithm's training in a variant."""
-    chosen = named(config.ablations.variants, variant)
-    credit = {"credit": chosen.credit} if chosen.credit else {}
-    return _training(config, game, config.ablations.algorithm, chosen.training, credit)
-
-
-def _training(
+def training_settings(
     config: Config, game: str, algorithm: str, *further: Section | Mapping[str, Any]
 ) -> TrainingSettings:
+    """Settings of an algorithm's training in a game; `further` ones win."""
     own, chosen = config.game(game), named(config.algorithms, algorithm)
     by_algorithm = own.training_by_algorithm.get(algorithm, {})
     settings = merge(
@@ -85,6 +59,21 @@ def _training(
     if settings.get("sampler") != "vllm":
         settings["vllm"] = Vllm()
     return TrainingSettings(**settings)
+
+
+def learner_settings(config: Config, game: str, algorithm: str, opponent: str) -> TrainingSettings:
+    """Settings of an algorithm's training against an opponent that doesn't learn; there are no past agents then."""
+    against = exploitability_settings(config, game)
+    own = against.training_by_opponent.get(opponent, {})
+    further = (against.training, own, {"buffer": {"size": 0}})
+    return training_settings(config, game, algorithm, *further)
+
+
+def ablation_settings(config: Config, game: str, variant: str) -> TrainingSettings:
+    """Settings of the ablated algorithm's training in a variant."""
+    chosen = named(config.ablations.variants, variant)
+    credit = {"credit": chosen.credit} if chosen.credit else {}
+    return training_settings(config, game, config.ablations.algorithm, chosen.training, credit)
 
 
 def exploitability_settings(config: Config, game: str) -> Exploitability:
@@ -107,11 +96,10 @@ def transcript_settings(config: Config, game: str) -> TranscriptSettings:
     )
 
 
-def tournament_settings(config: Config, game: str) -> TournamentSettings:
+def tournament_settings(config: Config, game: str) -> Evaluation:
     """Settings of a game's tournament; replies are sampled as in its cross-play."""
-    sampling = evaluation_settings(config, game).model_dump(exclude={"opponents"})
-    chosen = config.tournament.model_dump(include={"matches", "batch"})
-    return TournamentSettings(**{**sampling, **chosen})
+    own = {"opponents": [], "matches": config.tournament.matches, "batch": config.tournament.batch}
+    return evaluation_settings(config, game).model_copy(update=own)
 
 
 def ablated(config: Config) -> list[tuple[str, str]]:
@@ -135,15 +123,13 @@ def completed(config: Config) -> dict[str, Any]:
     }
     said = config.model_dump(mode="json", exclude_none=True)
     for section, kind in kinds.items():
-        fields = kind.model_fields.items()
-        defaults = {key: field.default for key, field in fields if not field.is_required()}
-        plain = {
+        defaults = {
             key: value.model_dump(mode="json", exclude_none=True)
             if isinstance(value, Section)
             else value
-            for key, value in defaults.items()
+            for key, value in kind.model_construct()
         }
-        said[section] = merge(plain, said[section])
+        said[section] = merge(defaults, said[section])
     return said
 
 

@@ -184,11 +184,15 @@ def ask(command: Sequence[str]) -> str:
     return run.stdout
 
 
-def check_cluster(
-    requests: Sequence[Request], folder: Path, longest: float, array_rules: str | None, jobs: float
-) -> None:
-    """All of these checks, with what the cluster says of itself."""
+def check_submission(workflow: Any) -> None:
+    """All of these checks, with what Snakemake is about to submit and what the cluster says of itself."""
+    submitted = {
+        workflow.dag.get_job_group(job) or job
+        for job in workflow.dag.needrun_jobs()
+        if not job.is_local
+    }
+    requests = [request_of(job.name, job.threads, job.resources) for job in submitted]
     check_requests(requests, read_nodes(ask(NODES)))
-    check_times(requests, longest)
-    check_arrays(array_rules, requests, jobs)
-    check_earlier_jobs(ask(QUEUE), folder)
+    check_times(requests, workflow.global_resources.get("runtime").value or inf)
+    check_arrays(workflow.executor_settings.array_jobs, requests, workflow.nodes)
+    check_earlier_jobs(ask(QUEUE), Path(workflow.workdir_init))
