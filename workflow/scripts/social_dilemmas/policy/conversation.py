@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from social_dilemmas.agents.player import Player
+from social_dilemmas.agents.play import Player
 from social_dilemmas.games.game import Match, Turn
 from social_dilemmas.policy.chat import ChatFormat
 from social_dilemmas.policy.masks import DONE, TokenMasks
