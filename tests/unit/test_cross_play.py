@@ -11,11 +11,10 @@ import pandas as pd
 import pytest
 from tests.unit.mixed_adapters import foreign_model, saved_adapter
 
-from social_dilemmas.agents.agent import UNSEEDED, WARM_START, Agent, Kind
+from social_dilemmas.agents.agent import WARM_START, Agent, Kind
 from social_dilemmas.agents.play import play
 from social_dilemmas.agents.scripted.player import scripted_player, scripted_player_names
-from social_dilemmas.config.catalogue import Fixture, cross_play, learner_matches, variant_matches
-from social_dilemmas.config.schema import Config, Evaluation
+from social_dilemmas.config.schema import Evaluation
 from social_dilemmas.errors import UserError
 from social_dilemmas.evaluation.cross_play import Pair, play_pairs
 from social_dilemmas.games import build_game, game_names
@@ -179,60 +178,3 @@ def test_a_foreign_adapter_is_refused(
 def test_an_unknown_opponent_is_refused(base_model: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="unknown player 'nobody'"):
         run(base_model, tmp_path, all_pairs(scripted("nobody")))
-
-
-CONFIG = Config.model_validate(
-    {
-        **{"scale": "test", "seeds": [0, 42]},
-        "models": [
-            {
-                **{"name": "tiny", "kind": "embedded", "seed": 0, "hidden_size": 16, "merges": 64},
-                **{"num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32},
-            }
-        ],
-        "games": [{"name": "prisoners_dilemma", "rounds": ROUNDS}],
-        "algorithms": [{"name": name, "credit": name} for name in ("naive", "advantage_alignment")],
-        "evaluation": {"opponents": ["always_a", "grim"]},
-        "exploitability": {
-            "learners": {"naive": ["naive", WARM_START], "advantage_alignment": ["always_b"]}
-        },
-        "ablations": {"games": ["prisoners_dilemma"], "variants": [{"name": "no_buffer"}]},
-    }
-)
-PLACE = (CONFIG, "prisoners_dilemma", "tiny")
-Identity = tuple[str, int]
-
-
-def identities(fixture: Fixture) -> list[tuple[Identity, Identity]]:
-    names = [(agent.name, agent.seed) for agent in fixture.agents]
-    return [(names[first], names[second]) for first, second in fixture.pairs]
-
-
-def test_cross_play_is_every_agent_with_every_other_and_itself_once() -> None:
-    pairs = identities(cross_play(*PLACE))
-    agents = {(name, seed) for name in ("naive", "advantage_alignment") for seed in (0, 42)}
-    agents |= {(name, UNSEEDED) for name in (WARM_START, "always_a", "grim")}
-    assert {agent for pair in pairs for agent in pair} == agents
-    assert len(pairs) == len({frozenset(pair) for pair in pairs}) == 7 * 8 / 2
-
-
-def test_agents_of_an_ablation_meet_themselves_and_the_scripted_players() -> None:
-    assert identities(variant_matches(*PLACE, "no_buffer")) == [
-        (("no_buffer", seed), other)
-        for seed in (0, 42)
-        for other in (("no_buffer", seed), ("always_a", UNSEEDED), ("grim", UNSEEDED))
-    ]
-
-
-def test_learners_meet_the_opponents_that_they_learned_against() -> None:
-    fixture = learner_matches(*PLACE)
-    assert identities(fixture) == [
-        *((("naive_learner", seed), ("naive", seed)) for seed in (0, 42)),
-        *((("naive_learner", seed), (WARM_START, UNSEEDED)) for seed in (0, 42)),
-        *((("advantage_alignment_learner", seed), ("always_b", UNSEEDED)) for seed in (0, 42)),
-    ]
-    learner, opponent = fixture.agents[:2]
-    folder = "results/test/exploitability/prisoners_dilemma/tiny/naive/against-naive/seed-0"
-    assert learner.adapter == f"{folder}/adapter"
-    assert opponent.adapter == ("results/test/training/prisoners_dilemma/tiny/naive/seed-0/adapter")
-    assert [agent.kind for agent in fixture.agents[-2:]] == [Kind.MODEL, Kind.SCRIPTED]
