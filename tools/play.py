@@ -51,7 +51,7 @@ def main() -> None:
         sampler = sampler_of(model, entry, config, seed) if opponent.on_model else None
         match = game_of(entry.entry).start(derive_seed(seed, "play"))
         seat = derive_seed(seed, "play", "seat") % 2
-        play_in_terminal(match, seat, opponent, sampler=sampler)
+        play_in_terminal(match, seat, opponent, sampler)
     except UserError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:  # while a model is loaded
@@ -59,11 +59,7 @@ def main() -> None:
 
 
 def game_entry(config: Config, name: str) -> Game:
-    """The configuration's entry of a game, or any other game under its default rules.
-
-    Raises:
-        UserError: there is no such game.
-    """
+    """The configuration's entry of a game, or any other game under its default rules; UserError if there is none."""
     entries = {game.name: game for game in config.games}
     if name not in entries and name not in game_names():
         known = dict.fromkeys([*entries, *game_names()])
@@ -72,55 +68,41 @@ def game_entry(config: Config, name: str) -> Game:
 
 
 def opponent_named(config: Config, game: str, name: str) -> tuple[str, Agent]:
-    """A model of the configuration, and an agent that may run on it.
-
-    Args:
-        config: the configuration.
-        game: name of the game.
-        name: a scripted player, a name of `api_players`, `warm_start`, an algorithm (the first seed that was trained)
-            or `advantage_alignment/seed-0`.
+    """The model of an opponent, if it runs on one, and the opponent; an algorithm's is the first seed that was trained.
 
     Raises:
         UserError: there is no such opponent.
     """
-    agents: dict[str, tuple[str, Agent]] = {}
-    for player in scripted_player_names(game):
-        agents[player] = ("", Agent(player, Kind.SCRIPTED))
+    known = opponents(config, game)
+    for each in (name, *(each for each in known if each.startswith(f"{name}/"))):
+        if each in known:
+            return known[each]
+    nobody = f" (there are no trained agents of this game in {paths.results(config.scale)})"
+    hint = "" if WARM_START in known else nobody
+    raise UserError(f"{game}: unknown opponent {name!r}; known: {', '.join(known)}{hint}")
+
+
+def opponents(config: Config, game: str) -> dict[str, tuple[str, Agent]]:
+    """Everybody that `opponent_named` knows: scripted players, those of `api_players`, and agents whose files are
+    there, whatever their seeds, such as `warm_start` and `naive/seed-0`; of several models the first.
+    """
+    found = {name: ("", Agent(name, Kind.SCRIPTED)) for name in scripted_player_names(game)}
     for entry in config.api_players:
-        agents[entry.name] = ("", agent_named(config, game, "", entry.name, 0))
-    trained = dict(trained_agents(config, game))
-    found = {**trained, **agents}
-    for known in (name, *(each for each in trained if each.split("/")[0] == name)):
-        if known in found:
-            return found[known]
-    folder = paths.results(config.scale)
-    hint = "" if trained else f" (there are no trained agents of this game in {folder})"
-    raise UserError(
-        f"{game}: unknown opponent {name!r}; known: {', '.join([*agents, *trained])}{hint}"
-    )
-
-
-def trained_agents(config: Config, game: str) -> dict[str, tuple[str, Agent]]:
-    """The model of every agent that is there, whatever its seed, and the agent, by its name; the first model's."""
+        found[entry.name] = ("", agent_named(config, game, "", entry.name, 0))
     results = Path(paths.results(config.scale))
-    agents: dict[str, tuple[str, Agent]] = {}
     for start in sorted(results.glob(paths.WARM_STARTED.format(game=game, model="*"))):
         model = start.parent.name
-        agents.setdefault(WARM_START, (model, Agent(WARM_START)))
+        found.setdefault(WARM_START, (model, Agent(WARM_START)))
         runs = paths.TRAINING.format(game=game, model=model, algorithm="*", seed="*")
         for adapter in sorted(results.glob(f"{runs}/adapter")):
             algorithm, seed = adapter.parts[-3:-1]
             agent = Agent(algorithm, adapter=str(adapter))
-            agents.setdefault(f"{algorithm}/{seed}", (model, agent))
-    return agents
+            found.setdefault(f"{algorithm}/{seed}", (model, agent))
+    return found
 
 
 def sampler_of(model: str, game: Game, config: Config, seed: int) -> Any:
-    """Plays for agents that are the model.
-
-    Raises:
-        UserError: a file is missing or damaged.
-    """
+    """Plays for agents that are the model; UserError if a file is missing or damaged."""
     print("Loading the model...", flush=True)
     os.environ.update(TQDM_DISABLE="1", TOKENIZERS_PARALLELISM="false")
     from transformers.utils import logging

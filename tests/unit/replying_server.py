@@ -4,7 +4,6 @@ import json
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any, Self
 
 Behaviour = Callable[[BaseHTTPRequestHandler], None]
@@ -83,11 +82,9 @@ class ReplyingServer:
         """From now on, and with the count of requests from the start."""
         self.behaviours, self.asked = list(behaviours), []
 
-    def player(self, price: float | None = None, **changes: Any) -> dict[str, Any]:
+    def player(self, **changes: Any) -> dict[str, Any]:
         """The entry of a config for a player behind it."""
-        return player_entry(
-            base_url=self.url, prompt_price=price, completion_price=price, **changes
-        )
+        return player_entry(base_url=self.url, **changes)
 
     def close(self) -> None:
         self._server.shutdown()
@@ -97,20 +94,14 @@ class ReplyingServer:
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
 def player_entry(**changes: Any) -> dict[str, Any]:
-    """A complete entry of `api_players`."""
+    """An entry of `api_players`."""
     return {
-        **{"name": "remote", "model": "m", "key_variable": None, "temperature": 1.0},
-        **{"max_new_tokens": 5, "timeout": 30, "retries": 0, "attempts": 0, "concurrency": 4},
-        **{"prompt_price": None, "completion_price": None, "extra": {}},
+        **{"name": "remote", "model": "m", "key_variable": None, "max_new_tokens": 5},
+        **{"timeout": 30, "retries": 0, "attempts": 0, "concurrency": 4},
         **changes,
     }

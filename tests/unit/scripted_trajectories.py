@@ -26,7 +26,7 @@ def scripted_trajectories(
 
     def write_down(turn: Turn, reply: str) -> None:
         trajectory = found[turn.match, turn.seat]
-        trajectory.ask(turn, language_model.chat)
+        trajectory.ask(turn, language_model.chat, masks)
         trajectory.answer(turn, reply, masks)
 
     players = scripted_player(game, name), scripted_player(game, "random")

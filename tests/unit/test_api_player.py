@@ -33,11 +33,16 @@ VARIABLE = "KEY_OF_A_TEST"
 TOKENS = {"prompt_tokens": 10, "completion_tokens": 2}
 
 
-def hangs_up(handler: BaseHTTPRequestHandler) -> None:
-    """Dies in the middle of its answer."""
+def begins(handler: BaseHTTPRequestHandler) -> None:
+    """Promises a long answer."""
     handler.send_response(200)
     handler.send_header("Content-Length", "1000")
     handler.end_headers()
+
+
+def hangs_up(handler: BaseHTTPRequestHandler) -> None:
+    """Dies in the middle of its answer."""
+    begins(handler)
     handler.wfile.write(b'{"choices": [')
     handler.wfile.flush()
     handler.connection.shutdown(socket.SHUT_RDWR)
@@ -49,9 +54,7 @@ def stalls(handler: BaseHTTPRequestHandler) -> None:
 
 def drips(handler: BaseHTTPRequestHandler) -> None:
     """Always sends something, but never ends."""
-    handler.send_response(200)
-    handler.send_header("Content-Length", "1000")
-    handler.end_headers()
+    begins(handler)
     for _ in range(20):
         handler.wfile.write(b" ")
         handler.wfile.flush()
@@ -66,12 +69,7 @@ class Make:
         self.cache = cache
 
     def __call__(self, **changes: Any) -> ApiPlayer:
-        usual: dict[str, Any] = {
-            "key_variable": VARIABLE,
-            "timeout": 5.0,
-            "retries": 2,
-            "attempts": 2,
-        }
+        usual = {"key_variable": VARIABLE, "timeout": 5.0, "retries": 2, "attempts": 2}
         return ApiPlayer(ApiSettings(**self.server.player(**usual | changes)), self.cache)
 
 
@@ -186,13 +184,11 @@ def test_invalid_replies_for_ever_are_counted_forfeits(
 
 def test_a_rerun_costs_nothing(make: Make) -> None:
     make.server.does(*(says(text, usage=TOKENS) for text in ("nonsense", "<B>", "<A>")))
-    prices: dict[str, Any] = {"prompt_price": 2.0, "completion_price": 10.0}
-    first = ApiPlayer(ApiSettings(**make.server.player(attempts=2) | prices), make.cache)
+    first, again = (make(prompt_price=2.0, completion_price=10.0) for _ in range(2))
     played = actions(meet(first, dilemmas(3, rounds=4)))
     cost = 13 * (10 * 2 + 2 * 10) / 1e6
     assert first.usage_record["cost"] == first.usage_record["cost_now"] == pytest.approx(cost)
     make.server.close()
-    again = ApiPlayer(ApiSettings(**make.server.player(attempts=2) | prices), make.cache)
     assert actions(meet(again, dilemmas(3, rounds=4))) == played
     assert again.usage_record == {
         **{"name": "remote", "model": "m", "requests": 0, "cached_responses": 13},
@@ -254,15 +250,15 @@ def test_simultaneous_requests_are_bounded(make: Make, wanted: int) -> None:
         (fails(500, "overloaded"), "answers with status 500 (overloaded)"),
         (fails(429, "too fast"), "answers with status 429 (too fast)"),
         (hangs_up, "can't be reached"),
-        (stalls, "doesn't answer within 0.2 seconds"),
-        (drips, "doesn't answer within 0.2 seconds"),
+        (stalls, "doesn't answer within 0.5 seconds"),
+        (drips, "doesn't answer within 0.5 seconds"),
     ],
     ids=["status 500", "status 429", "dies", "stalls", "drips"],
 )
 def test_what_may_pass_is_retried_a_bounded_number_of_times(
     make: Make, trouble: Behaviour, problem: str
 ) -> None:
-    player = make(timeout=0.2)
+    player = make(timeout=0.5)
     make.server.does(trouble, trouble, says("<B>"))
     assert actions(meet(player, dilemmas())) == [["B"]]
     assert len(make.server.asked) == 3 == player.usage_record["requests"]
@@ -283,47 +279,41 @@ def test_the_server_says_how_long_to_wait_unless_it_is_too_long(
     assert waits == [7]
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        *("<html>busy</html>", '{"choices": [', "", "[" * 100_000, "[]", "null"),
-        *('{"error": "model is loading"}', '{"choices": []}', '{"choices": [{"text": "<A>"}]}'),
-        '{"choices": [{"message": "<A>"}]}',
-        '{"choices": [{"message": {"content": 5}}]}',
-    ],
-    ids=lambda body: body[:40],
-)
-def test_a_server_of_another_protocol_is_not_asked_again(make: Make, body: str) -> None:
-    make.server.does(sends(body))
-    sentence = complaint(make(concurrency=1), dilemmas(2))
-    assert f"answers with something that isn't a chat completion: {body}".strip()[:100] in sentence
-    assert len(sentence) < 600
-    assert len(make.server.asked) == 1
-
-
 @pytest.mark.parametrize("usage", [None, [], {"prompt_tokens": "many"}, {"prompt_tokens": -1}])
 def test_a_wrong_count_of_tokens_is_no_count(make: Make, usage: Any) -> None:
     make.server.does(says("<A>", usage=usage))
     player = make()
     meet(player, dilemmas())
-    assert (player.usage_record["prompt_tokens"], player.usage_record["completion_tokens"]) == (
-        0,
-        0,
-    )
+    usage_record = player.usage_record
+    assert usage_record["prompt_tokens"] == usage_record["completion_tokens"] == 0
+
+
+OF_NO_CHAT = (
+    *("<html>busy</html>", '{"choices": [', "", "[" * 100_000, "[]", "null"),
+    *('{"error": "model is loading"}', '{"choices": []}', '{"choices": [{"text": "<A>"}]}'),
+    *('{"choices": [{"message": "<A>"}]}', '{"choices": [{"message": {"content": 5}}]}'),
+)
 
 
 @pytest.mark.parametrize(
-    ("status", "problem"),
+    ("answer", "problem"),
     [
-        (401, f"doesn't accept the key in {VARIABLE} (status 401: no)"),
-        (403, f"doesn't accept the key in {VARIABLE} (status 403: no)"),
-        (400, "answers with status 400 (no)"),
-        (404, "answers with status 404 (no)"),
+        (fails(401), f"doesn't accept the key in {VARIABLE} (status 401: no)"),
+        (fails(403), f"doesn't accept the key in {VARIABLE} (status 403: no)"),
+        (fails(400), "answers with status 400 (no)"),
+        (fails(404), "answers with status 404 (no)"),
+        *(
+            (sends(body), f"that isn't a chat completion: {body}".strip()[:80])
+            for body in OF_NO_CHAT
+        ),
     ],
 )
-def test_a_refusal_is_final_for_all_matches(make: Make, status: int, problem: str) -> None:
-    make.server.does(fails(status))
-    assert f"{problem}; its responses" in complaint(make(concurrency=1), dilemmas(5))
+def test_a_refusal_is_final_for_all_matches(make: Make, answer: Behaviour, problem: str) -> None:
+    make.server.does(answer)
+    sentence = complaint(make(concurrency=1), dilemmas(5))
+    assert problem in sentence
+    assert "; its responses so far (0) are kept in" in sentence
+    assert len(sentence) < 600
     assert len(make.server.asked) == 1
 
 
@@ -379,11 +369,12 @@ def test_the_key_appears_nowhere(
     escaped = f'{{"choices": [{{"message": {{"content": "\\u0073{KEY[1:]}"}}}}]}}'
     make.server.does(says(f"<A> {KEY}"), sends(escaped), says("<A>"))
     meet(player, dilemmas())
-    for trouble in (fails(401, f"wrong key {KEY}"), fails(500, KEY), sends(f"not JSON {KEY}")):
+    for trouble in (
+        *(fails(401, f"wrong key {KEY}"), fails(500, KEY)),
+        *(sends(f"not JSON {KEY}"), sends(json.dumps({"choices": [KEY]}))),
+    ):
         make.server.does(trouble)
         assert "[key]" in complaint(player, dilemmas(first_seed=1))
-    make.server.does(sends(json.dumps({"choices": [KEY]})))
-    assert "[key]" in complaint(player, dilemmas(first_seed=1))
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert make.cache in files
     for path in files:
@@ -432,9 +423,8 @@ def test_a_server_that_answers_is_reachable(make: Make, answer: Behaviour) -> No
 
 def test_a_server_that_refuses_the_key_is_not(make: Make) -> None:
     make.server.does(fails(401, KEY))
-    with pytest.raises(UserError, match=f"doesn't accept the key in {VARIABLE}") as caught:
+    with pytest.raises(UserError, match=f"doesn't accept the key in {VARIABLE}.*: \\[key\\]"):
         make().check_reachable()
-    assert KEY not in str(caught.value)
     assert len(make.server.asked) == 1
 
 
@@ -467,10 +457,9 @@ def test_finished_matches_are_forgotten(make: Make) -> None:
 
 
 NUMBERS = tuple(map(str, range(11)))
-
-
-COINS = Choice("coins", NUMBERS, "<", " coins>")
-HATS, BALLS = (Choice(kind, NUMBERS, "<", f" {kind}>") for kind in ("hats", "balls"))
+COINS, HATS, BALLS = (
+    Choice(kind, NUMBERS, "<", f" {kind}>") for kind in ("coins", "hats", "balls")
+)
 MESSAGE = (Literal("<message>"), Text("message", 50), Literal("</message>"))
 
 

@@ -3,14 +3,15 @@
 import inspect
 from collections import Counter
 from importlib import import_module
+from itertools import product
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
 import pytest
 
-from social_dilemmas.agents.agent import Agent, Kind
-from social_dilemmas.config import catalogue, paths
+from social_dilemmas.agents.agent import UNSEEDED, Agent, Kind
+from social_dilemmas.config import catalogue, paths, settings
 from social_dilemmas.config.load import load_scale
 from social_dilemmas.config.schema import Ablations, ApiPlayer, Config, Exploitability, Tournament
 from social_dilemmas.report import printed
@@ -133,6 +134,32 @@ def test_who_plays_whom() -> None:
     assert variant.pairs == [(0, 0), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3)]
     pair = catalogue.transcript_agents(*place, "naive-vs-always_b")
     assert [(agent.name, agent.seed) for agent in pair] == [("naive", 0), ("always_b", -1)]
+
+
+def test_in_cross_play_every_agent_meets_every_other_and_itself_once() -> None:
+    fixture = catalogue.cross_play(SMOKE, "prisoners_dilemma", "embedded")
+    agents = {(agent.name, agent.seed) for agent in fixture.agents}
+    trained = product((each.name for each in SMOKE.algorithms), SMOKE.seeds)
+    others = ("warm_start", *settings.evaluation_settings(SMOKE, "prisoners_dilemma").opponents)
+    assert agents == {*trained, *((name, UNSEEDED) for name in others)}
+    assert len({frozenset(pair) for pair in fixture.pairs}) == len(fixture.pairs) == 45
+
+
+def test_learners_meet_the_opponents_that_they_learned_against() -> None:
+    fixture = catalogue.learner_matches(SMOKE, "prisoners_dilemma", "embedded")
+    learner, opponent = (fixture.agents[index].adapter for index in fixture.pairs[-1])
+    assert learner == (
+        "results/smoke/exploitability/prisoners_dilemma/embedded/naive"
+        "/against-advantage_alignment/seed-1/adapter"
+    )
+    assert opponent == (
+        "results/smoke/training/prisoners_dilemma/embedded/advantage_alignment/seed-1/adapter"
+    )
+    fixture = catalogue.learner_matches(SMOKE, "trust_and_split", "embedded")
+    assert [fixture.agents[index].kind for index in fixture.pairs[-1]] == [
+        Kind.MODEL,
+        Kind.SCRIPTED,
+    ]
 
 
 def test_no_two_kinds_of_results_share_a_place() -> None:

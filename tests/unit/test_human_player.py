@@ -1,28 +1,31 @@
 """A person at the terminal, played by scripted lines: what is shown, what is taken, how it ends."""
 
 import re
+import runpy
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from io import StringIO
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from rich.console import Console
+from tests.unit.mixed_adapters import saved_adapter
 
 from social_dilemmas.agents.agent import Agent, Kind
 from social_dilemmas.agents.human.player import HumanPlayer, play_in_terminal, question
 from social_dilemmas.agents.human.scoreboard import prose, table
-from social_dilemmas.agents.play import play
-from social_dilemmas.agents.player import Player
+from social_dilemmas.agents.play import Place, play
 from social_dilemmas.agents.scripted.player import scripted_player_names
 from social_dilemmas.games import build_game, game_names
 from social_dilemmas.games.game import Match, Turn
 from social_dilemmas.games.grammar import Choice, Grammar, Text
 
-ROOT = Path(__file__).parents[2]
+COMMAND = Path(__file__).parents[2] / "tools" / "play.py"
 
 
 class Session:
@@ -45,10 +48,13 @@ class Session:
 
 
 class Stub:
-    """Always says this, and asks for so much."""
+    """In a model's place, always says this, and asks for so much."""
 
     def __init__(self, message: str, coins: str) -> None:
         self.values = {"message": message, "coins": coins}
+
+    def seated(self, _: Mapping[Place, str | None]) -> "nullcontext[Stub]":
+        return nullcontext(self)
 
     def reply(self, turns: Sequence[Turn]) -> list[str]:
         return [turn.grammar.write(self.values) for turn in turns]
@@ -74,19 +80,13 @@ def somebody(asked: str) -> str:
     return options[1].split(" to ")[0].split(",")[0].split(" or ")[-1]
 
 
-def sit(
-    session: Session,
-    game: str,
-    other: str | Player,
-    rounds: int = 2,
-    *,
-    seed: int = 3,
-    seat: int = 0,
-) -> Match:
-    match = build_game(game, rounds).start(seed)
-    opponent = Agent(str(other), Kind.SCRIPTED)
-    made = {} if isinstance(other, str) else {opponent: other}
-    play_in_terminal(match, seat, opponent, made=made, ask=session.ask, show=session.show)
+def sit(session: Session, game: str, other: str | Stub, rounds: int = 2, *, seat: int = 0) -> Match:
+    match = build_game(game, rounds).start(3)
+    if isinstance(other, Stub):
+        opponent, sampler = Agent("stub"), other
+    else:
+        opponent, sampler = Agent(other, Kind.SCRIPTED), None
+    play_in_terminal(match, seat, opponent, sampler, ask=session.ask, show=session.show)
     return match
 
 
@@ -281,40 +281,39 @@ def test_questions() -> None:
     assert question(Text("message", 9)) == "message (up to 9 characters)"
 
 
-def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
-    """`make play` without make."""
-    return subprocess.Popen(
-        [sys.executable, "-u", ROOT / "tools" / "play.py", *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=folder,
-        env={"PYTHONPATH": str(ROOT / "workflow" / "scripts")},
-    )
+class Run(Protocol):
+    """Runs `make play`, without make, in this folder; returns what it prints."""
+
+    def __call__(self, folder: Path, *arguments: str, typed: str = "") -> str: ...
 
 
-def run(folder: Path, *arguments: str, typed: str = "") -> "subprocess.CompletedProcess[str]":
-    process = start(folder, *arguments)
-    out, err = process.communicate(typed)
-    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    def run(folder: Path, *arguments: str, typed: str = "") -> str:
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "argv", ["play.py", *arguments])
+        monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(typed.encode())))
+        runpy.run_path(str(COMMAND), run_name="__main__")
+        return capsys.readouterr().out
+
+    return run
 
 
 @pytest.mark.parametrize("game", ["prisoners_dilemma", "split", "trust_and_split", "stag_hunt"])
-def test_the_command_begins_with_the_rules_and_ends_cleanly(game: str, tmp_path: Path) -> None:
-    done = run(tmp_path, "--game", game, "--seed", "1", typed="q\n")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "You play against " in done.stdout
-    assert "Your aim is to collect as many points as you can" in done.stdout
-    assert "You left in round 1." in done.stdout
+def test_the_command_begins_with_the_rules_and_ends_cleanly(
+    game: str, run: Run, tmp_path: Path
+) -> None:
+    shown = run(tmp_path, "--game", game, "--seed", "1", typed="q\n")
+    assert "You play against " in shown
+    assert "Your aim is to collect as many points as you can" in shown
+    assert "You left in round 1." in shown
 
 
-def test_the_same_seed_deals_the_same(tmp_path: Path) -> None:
+def test_the_same_seed_deals_the_same(run: Run, tmp_path: Path) -> None:
     arguments = ["--against", "random", "--seed", "5"]
-    lines = "I have rock\n7\n" * 10
-    first, second = (run(tmp_path, *arguments, typed=lines) for _ in range(2))
-    assert first.stdout == second.stdout
-    assert "points in 10 rounds" in first.stdout
+    first, second = (run(tmp_path, *arguments, typed="I have rock\n7\n" * 10) for _ in range(2))
+    assert first == second
+    assert "points in 10 rounds" in first
 
 
 @pytest.mark.parametrize(
@@ -334,57 +333,56 @@ def test_the_same_seed_deals_the_same(tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_is_reported_in_one_sentence(
-    arguments: list[str], sentence: str, tmp_path: Path
+    arguments: list[str], sentence: str, run: Run, tmp_path: Path
 ) -> None:
-    done = run(tmp_path, *arguments)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert sentence in done.stderr
-    assert done.stderr.count("\n") == 1
+    with pytest.raises(SystemExit, match=sentence) as caught:
+        run(tmp_path, *arguments)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.fixture(scope="module")
 def trained(base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the results of a training, though nothing was learned in it."""
-    from social_dilemmas.policy.adapters import save_adapter
-    from social_dilemmas.policy.model import load_model
-    from social_dilemmas.policy.policy import Policy
-
     folder = tmp_path_factory.mktemp("trained")
     model = folder / "results/laptop/warm_start/trust_and_split/embedded/model"
     shutil.copytree(base_model, model)
-    policy = Policy(load_model(model, device="cpu"), build_game("trust_and_split", 10))
-    policy.add_learner(rank=2, alpha=4.0, seed=0)
-    runs = folder / "results/laptop/training/trust_and_split/embedded"
-    for run in ("naive/seed-1", "naive/seed-0"):
-        save_adapter(policy.model, model, runs / run / "adapter")
+    for seed in (1, 0):
+        run = f"results/laptop/training/trust_and_split/embedded/naive/seed-{seed}"
+        saved_adapter(model, folder / run / "adapter")
     return folder
 
 
 @pytest.mark.parametrize("name", ["naive", "warm_start"])
-def test_trained_agents_can_be_played_against(name: str, trained: Path) -> None:
-    done = run(trained, "--against", name, "--seed", "2", typed="hi\n7\nq\n")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert f"You play against {name}." in done.stdout
-    assert re.search(r'1  7 coins, "hi" +\d+ coins, "', done.stdout)
+def test_trained_agents_can_be_played_against(name: str, run: Run, trained: Path) -> None:
+    shown = run(trained, "--against", name, "--seed", "2", typed="hi\n7\nq\n")
+    assert f"You play against {name}." in shown
+    assert re.search(r'1  7 coins, "hi" +\d+ coins, "', shown)
 
 
-def test_a_damaged_agent_is_refused(trained: Path) -> None:
-    weights = "results/laptop/training/trust_and_split/embedded/naive/seed-1/adapter"
-    (trained / weights / "adapter_model.safetensors").write_bytes(b"")
-    done = run(trained, "--against", "naive/seed-1")
-    assert done.returncode == 1
-    assert "adapter_model.safetensors is damaged" in done.stderr
-
-
-def test_an_interrupt_from_the_keyboard_ends_it_cleanly(tmp_path: Path) -> None:
-    with start(tmp_path, "--game", "split") as process:
+def test_an_interrupt_from_the_keyboard_ends_it_cleanly(trained: Path) -> None:
+    """As a process of its own; loading a model says nothing that a player wouldn't want to read."""
+    with subprocess.Popen(
+        [sys.executable, "-u", COMMAND, "--against", "naive", "--seed", "2"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=trained,
+        env={"PYTHONPATH": str(COMMAND.parents[1] / "workflow" / "scripts")},
+    ) as process:
         assert process.stdout is not None
-        while not process.stdout.readline().startswith("  The other player values"):
+        shown = ""
+        while not shown.endswith("): "):  # the first question
             assert process.poll() is None
-        while not process.stdout.readline().isspace():  # the question follows
-            pass
-        process.stdout.read(1)
+            shown += process.stdout.read(1)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert "You left in round 1." in out
     assert (process.returncode, err) == (0, "")
+
+
+def test_a_damaged_agent_is_refused(run: Run, trained: Path) -> None:
+    weights = "results/laptop/training/trust_and_split/embedded/naive/seed-1/adapter"
+    (trained / weights / "adapter_model.safetensors").write_bytes(b"")
+    with pytest.raises(SystemExit, match=r"adapter_model\.safetensors is damaged"):
+        run(trained, "--against", "naive/seed-1")

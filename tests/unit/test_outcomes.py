@@ -7,29 +7,25 @@ from social_dilemmas.agents.scripted.player import scripted_player
 from social_dilemmas.evaluation.outcomes import Outcome, classify, greedy_payoffs
 from social_dilemmas.games import build_game
 
-GREEDY = {"prisoners_dilemma": "always_b", "split": "greedy", "trust_and_split": "greedy"}
-KIND = {
-    "prisoners_dilemma": "always_a",
-    "split": "welfare_maximising",
-    "trust_and_split": "welfare_maximising",
+KIND_AND_GREEDY = {
+    "prisoners_dilemma": ("always_a", "always_b"),
+    "split": ("welfare_maximising", "greedy"),
+    "trust_and_split": ("welfare_maximising", "greedy"),
 }
 
 
 def outcomes(name: str, players: tuple[str, str], seat: int) -> list[Outcome]:
     game = build_game(name, 10)
-    found = []
-    for seed in range(40):
-        match = game.start(seed)
-        seated = tuple(scripted_player(name, player) for player in players)
-        play([match], [(seated[0], seated[1])])
-        found.append(classify(game, match, greedy_payoffs(game, seed), seat))
-    return found
+    matches = [game.start(seed) for seed in range(40)]
+    first, second = (scripted_player(name, player) for player in players)
+    play(matches, [(first, second)] * len(matches))
+    return [classify(match, seat) for match in matches]
 
 
-@pytest.mark.parametrize("name", GREEDY)
+@pytest.mark.parametrize("name", KIND_AND_GREEDY)
 def test_classes_say_who_played(name: str) -> None:
     """In games of chance luck counts for little: nine in ten matches are classed by the play."""
-    kind, greedy = KIND[name], GREEDY[name]
+    kind, greedy = KIND_AND_GREEDY[name]
     for players, seat, expected in (
         ((kind, kind), 0, Outcome.WELL),
         ((greedy, greedy), 1, Outcome.POORLY),

@@ -159,7 +159,7 @@ def test_a_player_behind_a_server_has_its_own_conversation_in_every_match(
         opponent = Agent(
             "remote",
             Kind.API,
-            api=json.dumps(server.player(1.0)),
+            api=json.dumps(server.player(prompt_price=1.0, completion_price=1.0)),
             cache=str(tmp_path / "cache.sqlite"),
         )
         output = run_training(

@@ -5,6 +5,7 @@ network uses the real one.
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -43,23 +44,21 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        (path / "tools").mkdir(parents=True)
-        (path / "config").mkdir()
+        self.programs = path / "programs"
+        for folder in (path / "tools", path / "config", self.programs):
+            folder.mkdir(parents=True)
         (path / "config" / "smoke.yaml").touch()
         needed = ["Makefile", "requirements.lock", "requirements-axelrod.txt", "tools/setup.sh"]
         for name in needed:
             shutil.copy(ROOT / name, path / name)
-        self.programs = path / "programs"
-        self.programs.mkdir()
         for tool in TOOLS:
             if found := shutil.which(tool):
                 (self.programs / tool).symlink_to(found)
 
-    def add_program(self, name: str, text: str) -> Path:
+    def add_program(self, name: str, text: str) -> None:
         program = self.programs / name
         program.write_text(text)
         program.chmod(0o755)
-        return program
 
     def environment(self, **more: str) -> dict[str, str]:
         return {"PATH": str(self.programs), "HOME": str(self.path), **more}
@@ -86,7 +85,7 @@ class Folder:
 
 
 def complaint(result: subprocess.CompletedProcess[str]) -> str:
-    """Return the one sentence of a failed set-up; there must be nothing but that sentence."""
+    """The one sentence of a failed set-up; there must be nothing but that sentence."""
     assert result.returncode != 0, result.stdout
     lines = [line for line in result.stderr.splitlines() if line and not line.startswith("make")]
     assert len(lines) == 1, result.stderr
@@ -110,6 +109,12 @@ def start_hanging(folder: Folder) -> tuple[subprocess.Popen[bytes], int]:
     return process, int(pip_process.read_text())
 
 
+def equip(folder: Folder) -> Folder:
+    """Make the stand-in the folder's python3."""
+    folder.add_program("python3", STAND_IN)
+    return folder
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path / "a folder")
@@ -117,9 +122,7 @@ def folder(tmp_path: Path) -> Folder:
 
 @pytest.fixture
 def equipped(folder: Folder) -> Folder:
-    """A folder where python3 is the stand-in."""
-    folder.add_program("python3", STAND_IN)
-    return folder
+    return equip(folder)
 
 
 def test_second_call_does_nothing(equipped: Folder) -> None:
@@ -155,8 +158,7 @@ def test_environment_of_another_folder_is_made_anew(equipped: Folder, tmp_path: 
     equipped.set_up()
     left_over = equipped.path / ".venv" / "left_over"
     left_over.touch()
-    moved = Folder(tmp_path / "moved")
-    moved.add_program("python3", STAND_IN)
+    moved = equip(Folder(tmp_path / "moved"))
     shutil.copytree(equipped.path / ".venv", moved.path / ".venv")
     assert moved.set_up().returncode == 0
     assert len(moved.pip_calls()) == 2
@@ -197,34 +199,28 @@ def test_named_python_does_not_exist(equipped: Folder) -> None:
     assert "PYTHON=no-such-python" in complaint(equipped.set_up(PYTHON="no-such-python"))
 
 
-def test_old_python(folder: Folder) -> None:
-    pretend = "import sys; code = sys.argv[-1]; sys.version_info = (3, 9, 1); exec(code)"
-    folder.add_program("python3", f"#!/bin/sh\nexec '{BASE_PYTHON}' -c '{pretend}' \"$2\"\n")
-    message = complaint(folder.set_up())
-    assert "python3 is Python 3.9" in message
-    assert "3.11 or newer" in message
-
-
-def test_python_without_venv(folder: Folder) -> None:
-    pretend = 'import sys; code = sys.argv[-1]; sys.modules["ensurepip"] = None; exec(code)'
-    folder.add_program("python3", f"#!/bin/sh\nexec '{BASE_PYTHON}' -c '{pretend}' \"$2\"\n")
-    message = complaint(folder.set_up())
-    assert "no venv module" in message
-    assert f"apt install python{sys.version_info[0]}.{sys.version_info[1]}-venv" in message
+@pytest.mark.parametrize(
+    ("pretend", "message"),
+    [
+        ("sys.version_info = (3, 9, 1)", r"python3 is Python 3\.9, .*3\.11 or newer"),
+        (
+            'sys.modules["ensurepip"] = None',
+            rf"no venv module.*apt install python3\.{sys.version_info[1]}-venv",
+        ),
+    ],
+)
+def test_unsuitable_python(folder: Folder, pretend: str, message: str) -> None:
+    code = f"import sys; code = sys.argv[-1]; {pretend}; exec(code)"
+    folder.add_program("python3", f"#!/bin/sh\nexec '{BASE_PYTHON}' -c '{code}' \"$2\"\n")
+    assert re.search(message, complaint(folder.set_up()))
 
 
 @pytest.mark.parametrize(
     ("pip_says", "sentence"),
     [
-        (
-            "WARNING: Retrying after connection broken by 'NewConnectionError'",
-            "could not be reached",
-        ),
+        ("WARNING: Retrying after connection broken by 'NewConnectionError'", "not be reached"),
         ("ERROR: Could not install packages: [Errno 28] No space left on device", "disk is full"),
-        (
-            "ERROR: No matching distribution found for torch==2.13.0",
-            "has torch==2.13.0 for Python 3",
-        ),
+        ("ERROR: No matching distribution found for torch==2.13.0", "has torch==2.13.0 for Python"),
         ("Collecting connection_pool\nERROR: something unheard of", "the reason is at the end"),
     ],
 )
@@ -270,26 +266,25 @@ def test_dead_network(folder: Folder) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the ordinary index has CPU builds")
 @pytest.mark.parametrize(
-    ("environment", "index"),
+    ("gpu", "environment", "index"),
     [
-        ({}, "https://download.pytorch.org/whl/cpu"),
-        ({"TORCH_INDEX_IS_DOWN": "1"}, None),
-        ({"TORCH_INDEX": ""}, None),
-        ({"TORCH_INDEX": "https://example.org/torch"}, "https://example.org/torch"),
+        (False, {}, "https://download.pytorch.org/whl/cpu"),
+        (False, {"TORCH_INDEX_IS_DOWN": "1"}, None),
+        (False, {"TORCH_INDEX": ""}, None),
+        (False, {"TORCH_INDEX": "https://example.org/torch"}, "https://example.org/torch"),
+        (True, {}, None),
     ],
 )
-def test_index_for_torch(equipped: Folder, environment: dict[str, str], index: str | None) -> None:
+def test_index_for_torch(
+    equipped: Folder, gpu: bool, environment: dict[str, str], index: str | None
+) -> None:
+    if gpu:
+        equipped.add_program("nvidia-smi", "#!/bin/sh\n")
     assert equipped.set_up(**environment).returncode == 0
     torch, others = equipped.pip_calls()
     assert ("--extra-index-url" in torch) == (index is not None)
     assert index is None or f"--extra-index-url {index} " in torch
     assert "--extra-index-url" not in others
-
-
-def test_gpu_gets_the_ordinary_build(equipped: Folder) -> None:
-    equipped.add_program("nvidia-smi", "#!/bin/sh\n")
-    assert equipped.set_up().returncode == 0
-    assert "--extra-index-url" not in equipped.pip_calls()[0]
 
 
 @pytest.mark.parametrize(
@@ -326,28 +321,9 @@ def test_unknown_scale(equipped: Folder) -> None:
 
 def test_help_is_the_default_and_names_every_target(folder: Folder) -> None:
     lines = folder.make().stdout.splitlines()
-    targets = [line.split()[1] for line in lines]
-    assert targets == [
-        "help",
-        "results",
-        "everything",
-        "report",
-        "plan",
-        "vllm",
-        "play",
-        "publish",
-        "test",
-        "test-all",
-        "test-vllm",
-        "test-browser",
-        "test-slurm",
-        "test-conda",
-        "bench",
-        "bench-slurm",
-        "bench-gpu",
-        "lint",
-        "format",
-        "pin",
-        "container-definition",
-        "lock",
+    assert [line.split()[1] for line in lines] == [
+        *("help", "results", "everything", "report", "plan", "vllm", "play", "publish"),
+        *("test", "test-all", "test-vllm", "test-browser", "test-slurm", "test-conda"),
+        *("bench", "bench-slurm", "bench-gpu"),
+        *("lint", "format", "pin", "container-definition", "lock"),
     ]

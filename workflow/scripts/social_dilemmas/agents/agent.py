@@ -26,16 +26,13 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Agent:
-    """An agent that can take seats.
+    """An agent that can take seats, by its name in configurations, tables and figures.
 
     Attributes:
-        name: in configurations, tables and figures.
-        kind: what it is.
-        seed: seed of its training.
+        seed: of its training.
         adapter: of a MODEL: the directory of its adapter, or the name of one that the policy holds (the learner's, a
             past agent's); None for the model without an adapter.
-        api: of an API agent: its entry in the configuration as JSON, and
-        cache: the file that keeps its responses.
+        api, cache: of an API agent: its entry in the configuration as JSON, and the file that keeps its responses.
     """
 
     name: str

@@ -1,13 +1,24 @@
 """Playing matches, whoever sits in their seats: the one way for training, evaluation and people."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from importlib import import_module
 from typing import Any, Protocol, TypeVar
 
 from social_dilemmas.agents.agent import Agent
-from social_dilemmas.agents.player import Player
 from social_dilemmas.games.game import Game, Match, Turn
+
+
+class Player(Protocol):
+    """Anything that can take turns: the one interface of everything that plays.
+
+    The turns of one call belong to different matches or seats and are all wanted now.
+    """
+
+    def reply(self, turns: Sequence[Turn]) -> list[str]:
+        """One reply for each turn, in order, as text."""
+        ...
+
 
 Place = tuple[Match, int]  # a match and a seat
 OnReply = Callable[[Turn, str], None]
@@ -57,14 +68,13 @@ def play_batch(
     sampler: Sampler[ModelPlayer] | None = None,
     on_reply: OnReply | None = None,
 ) -> ModelPlayer | None:
-    """Play matches to their end; all seats of the model are sampled together.
+    """Play new matches to their end; all seats of the model are sampled together.
 
     Args:
-        matches: new matches.
-        seats: the agents of seats 0 and 1 of each.
+        matches, on_reply: see `play`.
+        seats: the agents of seats 0 and 1 of each match.
         players: of the agents that aren't the model.
         sampler: plays for those that are.
-        on_reply: see `play`.
 
     Returns:
         The player of the model's seats, which has their trajectories; None without such seats.
@@ -75,27 +85,22 @@ def play_batch(
         for seat, agent in enumerate(pair)
         if agent.on_model
     }
-    seated: AbstractContextManager[ModelPlayer | None] = nullcontext()
-    if adapters:
-        assert sampler is not None, "agents of the model need a sampler"
-        seated = sampler.seated(adapters)
-    with seated as model_player:
+    if not adapters:
+        play(
+            matches, [(players.of(first), players.of(second)) for first, second in seats], on_reply
+        )
+        return None
+    assert sampler is not None, "agents of the model need a sampler"
+    with sampler.seated(adapters) as model_player:
 
         def of(agent: Agent) -> Player:
-            if agent.on_model:
-                assert model_player is not None
-                return model_player
-            return players.of(agent)
+            return model_player if agent.on_model else players.of(agent)
 
         play(matches, [(of(first), of(second)) for first, second in seats], on_reply)
     return model_player
 
 
-def play(
-    matches: Sequence[Match],
-    seats: Seats,
-    on_reply: OnReply | None = None,
-) -> None:
+def play(matches: Sequence[Match], seats: Seats, on_reply: OnReply | None = None) -> None:
     """Play all matches to their end, in lockstep.
 
     At every step each player object is called once, with all of its turns in all matches, ordered
@@ -114,9 +119,7 @@ def play(
 
 
 def batches(matches: Sequence[Match], seats: Seats) -> Iterator[tuple[list[Turn], list[str]]]:
-    """`play`, giving the turns and replies of each call of a player, once all players of the step
-    have replied and before the matches take the replies.
-    """
+    """`play`, giving the turns and replies of each call of a player when `on_reply` would hear of them."""
     while True:
         asked: dict[int, tuple[Player, list[Turn]]] = {}
         for match, players in zip(matches, seats, strict=True):

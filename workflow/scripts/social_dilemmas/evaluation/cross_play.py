@@ -1,7 +1,6 @@
 """Cross-play: pairs of agents, trained or not, play each other in both seats, in one process."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from social_dilemmas.agents.agent import Agent
 from social_dilemmas.agents.play import Players, play_batch
 from social_dilemmas.config.schema import Evaluation
 from social_dilemmas.games import game_of
-from social_dilemmas.games.game import SEATS, Game, Match, Turn, welfare_share
+from social_dilemmas.games.game import SEATS, Match, Turn, welfare_share
 from social_dilemmas.policy.model import load_model
 from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.sampler import PolicySampler
@@ -19,20 +18,6 @@ from social_dilemmas.randomness import derive_seed
 from social_dilemmas.run.progress import Progress
 
 Pair = tuple[Agent, Agent]
-
-
-@dataclass(frozen=True)
-class PairMatch:
-    """A match of a pair, with the agents of seats 0 and 1; `index` is its number among the pair's matches."""
-
-    index: int
-    match: Match
-    agents: Pair
-
-    def stream_names(self, game: str, seat: int) -> tuple[object, ...]:
-        """Names of the random stream of a seat's replies."""
-        names = [(agent.name, agent.seed) for agent in self.agents]
-        return "cross-play", game, *names, self.index, seat
 
 
 def play_pairs(
@@ -59,15 +44,20 @@ def play_pairs(
     Raises:
         UserError: the model or an adapter isn't there, or the adapter belongs to another base model.
     """
-    rules, name = game_of(game), game["name"]
+    rules = game_of(game)
     policy = Policy(load_model(model), rules)
     for adapter in sorted({agent.adapter for pair in pairs for agent in pair if agent.adapter}):
         policy.load(adapter)
-    meetings = list(_meetings(rules, pairs, settings.matches))
-    meeting_of = {meeting.match: meeting for meeting in meetings}
+    meetings: dict[Match, tuple[int, Pair]] = {}  # number within the pair, and who sits where
+    for pair in pairs:
+        for index in range(settings.matches):
+            match = rules.start(derive_seed("cross-play match", index // 2))
+            meetings[match] = index, (pair if index % 2 == 0 else pair[::-1])
 
     def names_of(turn: Turn) -> tuple[object, ...]:
-        return meeting_of[turn.match].stream_names(name, turn.seat)
+        index, agents = meetings[turn.match]
+        identities = [(agent.name, agent.seed) for agent in agents]
+        return "cross-play", rules.name, *identities, index, turn.seat
 
     sampler = PolicySampler(
         policy,
@@ -76,39 +66,30 @@ def play_pairs(
         max_new_tokens=settings.max_new_tokens,
         merge_adapter=settings.merge_adapter,
     )
-    players = Players(rules)
+    players, matches = Players(rules), list(meetings)
     rows: list[dict[str, Any]] = []
-    with Progress(len(meetings), f"{name}, matches") as progress:
-        for first in range(0, len(meetings), settings.batch):
-            batch = meetings[first : first + settings.batch]
-            matches = [meeting.match for meeting in batch]
-            play_batch(matches, [meeting.agents for meeting in batch], players, sampler)
-            rows += [_row(name, rules, meeting, seat) for meeting in batch for seat in SEATS]
+    with Progress(len(matches), f"{rules.name}, matches") as progress:
+        for first in range(0, len(matches), settings.batch):
+            batch = matches[first : first + settings.batch]
+            play_batch(batch, [meetings[match][1] for match in batch], players, sampler)
+            rows += [_row(match, *meetings[match], seat) for match in batch for seat in SEATS]
             progress.advance(steps=len(batch))
     pd.DataFrame(rows).to_parquet(output, index=False)
 
 
-def _meetings(game: Game, pairs: Sequence[Pair], matches: int) -> Iterator[PairMatch]:
-    for first, second in pairs:
-        for index in range(matches):
-            match = game.start(derive_seed("cross-play match", index // 2))
-            yield PairMatch(index, match, (first, second) if index % 2 == 0 else (second, first))
-
-
-def _row(name: str, game: Game, meeting: PairMatch, seat: int) -> dict[str, Any]:
-    agent, opponent = meeting.agents[seat], meeting.agents[1 - seat]
-    match = meeting.match
+def _row(match: Match, index: int, agents: Pair, seat: int) -> dict[str, Any]:
+    game, agent, opponent = match.game, agents[seat], agents[1 - seat]
     own, other = sum(match.rewards(seat)), sum(match.rewards(1 - seat))
     observed: dict[str, list[float]] = {behaviour: [] for behaviour in game.behaviours}
     for behaviour, value in game.observe(match, seat):
         observed[behaviour].append(value)
     row: dict[str, Any] = {
-        "game": name,
+        "game": game.name,
         "agent": agent.name,
         "agent_seed": agent.seed,
         "opponent": opponent.name,
         "opponent_seed": opponent.seed,
-        "match": meeting.index,
+        "match": index,
         "seat": seat,
         "payoff": own / len(match.history),
         "payoff_opponent": other / len(match.history),

@@ -5,7 +5,6 @@ Luck is told apart from play by a reference: the same chance events, played by t
 makes; how unevenly they get it is what chance alone does.
 """
 
-from collections.abc import Sequence
 from enum import StrEnum
 
 from social_dilemmas.agents.play import play
@@ -27,27 +26,16 @@ class Outcome(StrEnum):
 
 
 def greedy_payoffs(game: Game, seed: int) -> list[float]:
-    """Points of both seats over a match with this seed, if both play greedily.
-
-    Args:
-        game: the game.
-        seed: of the match.
-    """
+    """Points of both seats over a match with this seed, if both play greedily."""
     name = greedy_player_name(game.kind) or "random"
     match, player = game.start(seed), scripted_player(game.kind, name)
     play([match], [(player, player)])
     return [sum(match.rewards(seat)) for seat in SEATS]
 
 
-def classify(game: Game, match: Match, greedy: Sequence[float], seat: int) -> Outcome:
-    """The class of a finished match, from the view of a seat.
-
-    Args:
-        game: the game.
-        match: the finished match.
-        greedy: points of both seats by `greedy_payoffs` of the same seed.
-        seat: whose view.
-    """
+def classify(match: Match, seat: int) -> Outcome:
+    """The class of a finished match, from the view of a seat."""
+    game, greedy = match.game, greedy_payoffs(match.game, match.seed)
     points = [sum(match.rewards(each)) for each in SEATS]
     welfare, greedy_welfare, best = sum(points), sum(greedy), game.welfare_optimum(match)
     low, high = game.reward_bounds

@@ -16,7 +16,6 @@ import pandas as pd
 from social_dilemmas.agents.axelrod.kinds import kind_of_strategy
 from social_dilemmas.agents.axelrod.player import library_game, prepare, strategy_class
 from social_dilemmas.games import game_of
-from social_dilemmas.games.game import SEATS
 from social_dilemmas.games.prisoners_dilemma import PrisonersDilemma
 from social_dilemmas.randomness import derive_seed
 from social_dilemmas.run.progress import Progress
@@ -29,6 +28,11 @@ PROBES = {
     "with_defector": axelrod.Defector,
     "after_slip": lambda: axelrod.MockPlayer([C] * SLIP + [D] + [C] * PROBE_ROUNDS),
 }
+OTHER_SIDE = {
+    **{"agent": "opponent", "payoff": "payoff_opponent", "cooperation": "cooperation_opponent"},
+    **{"opponent": "agent", "payoff_opponent": "payoff", "cooperation_opponent": "cooperation"},
+}
+"""What each column is called from the other player's side."""
 
 
 def run_strategies(
@@ -120,17 +124,10 @@ def _table(pairs: Sequence[tuple[str, str]], outcomes: np.ndarray) -> pd.DataFra
     """One row per match and side, from the outcomes (pairs, matches, payoff or cooperation, side)."""
     matches = outcomes.shape[1]
     names = np.array(pairs, object).reshape(-1, 2).repeat(matches, axis=0)
-    payoffs, cooperations = outcomes.reshape(-1, 2, 2).transpose(1, 0, 2)
-    sides = [
-        {
-            "agent": names[:, own],
-            "opponent": names[:, 1 - own],
-            "match": np.tile(np.arange(matches), len(pairs)),
-            "payoff": payoffs[:, own],
-            "payoff_opponent": payoffs[:, 1 - own],
-            "cooperation": cooperations[:, own],
-            "cooperation_opponent": cooperations[:, 1 - own],
-        }
-        for own in SEATS
-    ]
-    return pd.concat(map(pd.DataFrame, sides), ignore_index=True)
+    one = pd.DataFrame(names, columns=["agent", "opponent"])
+    one["match"] = np.tile(np.arange(matches), len(pairs))
+    one[["payoff", "payoff_opponent", "cooperation", "cooperation_opponent"]] = outcomes.reshape(
+        -1, 4
+    )
+    other = one.rename(columns=OTHER_SIDE)[one.columns]
+    return pd.concat([one, other], ignore_index=True)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from social_dilemmas.agents.player import Player
+from social_dilemmas.agents.play import Player
 from social_dilemmas.games.game import Match, Turn
 from social_dilemmas.policy.chat import ChatFormat
 from social_dilemmas.policy.masks import DONE, TokenMasks

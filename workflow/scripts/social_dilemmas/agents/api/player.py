@@ -57,11 +57,7 @@ class ApiPlayer:
         self._server.run([self._server.check])
 
     def reply(self, turns: Sequence[Turn]) -> list[str]:
-        """One reply for each turn, in order.
-
-        Raises:
-            UserError: the server fails for good. All responses so far are in the cache.
-        """
+        """One reply for each turn, in order; UserError if the server fails for good."""
         try:
             replies = self._server.run([partial(self._answer, turn) for turn in turns])
         except ServerError as error:
@@ -73,7 +69,7 @@ class ApiPlayer:
 
     @property
     def usage_record(self) -> dict[str, Any]:
-        """What was used so far, see `Usage`."""
+        """`Usage` so far."""
         return {**asdict(self._usage), "requests": self._server.requests}
 
     def _conversation(self, turn: Turn) -> list[str]:
@@ -97,7 +93,7 @@ class ApiPlayer:
         """The response to a conversation, from the cache or from the server."""
         conversation = messages(texts)
         usage, settings = self._usage, self._settings
-        key = cache_key(settings.base_url, self._server.sampling, conversation, place)
+        key = cache_key(settings.base_url, settings.sampling, conversation, place)
         cached = self._cache.get(key)
         response = cached or await self._server.complete(conversation)
         if cached is None:

@@ -45,10 +45,6 @@ class ChatServer:
     def __init__(self, settings: ApiSettings) -> None:
         """Raises UserError if the key isn't there."""
         self.requests = 0  # sent so far, retries included
-        limits = {"temperature": settings.temperature, "max_tokens": settings.max_new_tokens}
-        given = {key: value for key, value in limits.items() if value is not None}
-        # All fields of a request except the conversation.
-        self.sampling = {"model": settings.model, **given, **settings.extra}
         self._settings = settings
         self._key = read_key(settings)
 
@@ -80,7 +76,7 @@ class ChatServer:
 
     async def complete(self, messages: Sequence[Mapping[str, str]]) -> Response:
         """The server's reply to a conversation; for jobs of `run`."""
-        body = {"messages": messages, **self.sampling}
+        body = {"messages": messages, **self._settings.sampling}
         async with self._free:
             try:
                 post = self._client.post("/chat/completions", cast_to=httpx.Response, body=body)
@@ -90,10 +86,7 @@ class ChatServer:
                 raise self._failure(error) from None
 
     async def check(self) -> None:
-        """Ask for the list of models, which costs nothing, as a job of `run`.
-
-        Not every server has one: any answer will do, unless it refuses the key.
-        """
+        """Ask for the list of models, as a job of `run`; any answer will do, unless it refuses the key."""
         try:
             await self._client.get("/models", cast_to=httpx.Response)
         except openai.APIError as error:

@@ -5,7 +5,6 @@ Research Software 4, 2016.
 """
 
 from collections.abc import Sequence
-from functools import cache
 
 import axelrod
 
@@ -16,6 +15,7 @@ from social_dilemmas.games.game import Game, Match, Turn
 from social_dilemmas.games.prisoners_dilemma import COOPERATE, DEFECT, PrisonersDilemma
 from social_dilemmas.randomness import derive_seed
 
+CLASSES = {strategy.name: strategy for strategy in axelrod.strategies}
 LENGTH_UNKNOWN = -1
 ACTION_OF = {COOPERATE: axelrod.Action.C, DEFECT: axelrod.Action.D}
 REPLY_TO = {action: reply for reply, action in ACTION_OF.items()}
@@ -29,7 +29,6 @@ class AxelrodPlayer:
 
     def __init__(self, strategy: str) -> None:
         """Raises UserError if there is no suitable strategy of this name."""
-        self.name = strategy
         self._strategy = strategy_class(strategy)
         self._seats: dict[tuple[Match, int], tuple[axelrod.Player, axelrod.Player]] = {}
 
@@ -69,12 +68,7 @@ def strategy_class(name: str) -> type[axelrod.Player]:
     """The library's class of a strategy; UserError if there is no suitable one of this name."""
     if name not in STRATEGIES:
         raise UserError(unknown_strategy(name))
-    return _classes()[name]
-
-
-@cache
-def _classes() -> dict[str, type[axelrod.Player]]:
-    return {strategy.name: strategy for strategy in axelrod.strategies}
+    return CLASSES[name]
 
 
 def library_game(game: PrisonersDilemma) -> axelrod.Game:

@@ -1,18 +1,18 @@
 """A person at a terminal, in any game: reads the prompts, and is asked for one thing at a time."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import rich
 from rich.console import RenderableType
 
 from social_dilemmas.agents.agent import Agent, Kind
+from social_dilemmas.agents.human import scoreboard
 from social_dilemmas.agents.human.form import options_in_words
-from social_dilemmas.agents.human.scoreboard import final_score, heading, prose, rounds_so_far
-from social_dilemmas.agents.play import Players, Sampler, play_batch
-from social_dilemmas.agents.player import Player
+from social_dilemmas.agents.human.scoreboard import heading, prose
+from social_dilemmas.agents.play import Player, Players, Sampler, play_batch
 from social_dilemmas.games.game import Match, Turn
-from social_dilemmas.games.grammar import Choice, Grammar, Literal, Part, Text
+from social_dilemmas.games.grammar import Choice, Literal, Part, Text
 
 QUIT = ("q", "quit")
 HOW_TO = (
@@ -38,15 +38,10 @@ class HumanPlayer:
     def __init__(self, *, ask: Ask = input, show: Show = rich.print) -> None:
         self._ask = ask
         self._show = show
-        self._replies: dict[tuple[int, int], list[tuple[Grammar, Mapping[str, str]]]]
-        self._replies = defaultdict(list)
+        self._replies: scoreboard.Replies = defaultdict(list)
 
     def reply(self, turns: Sequence[Turn]) -> list[str]:
-        """What the person chooses in these turns.
-
-        Raises:
-            LeftError: the person wants to leave, or the input has ended.
-        """
+        """What the person chooses in these turns; LeftError if they leave, or the input has ended."""
         return [self._reply(turn) for turn in turns]
 
     def remember(self, turn: Turn, reply: str) -> None:
@@ -58,7 +53,7 @@ class HumanPlayer:
         finished = len(turn.match.history)
         if not self._replies[finished, turn.seat]:  # the round begins
             if finished:
-                self._show(rounds_so_far(self._replies, turn.match, turn.seat))
+                self._show(scoreboard.rounds_so_far(self._replies, turn.match, turn.seat))
             self._show(heading(f"Round {finished + 1}"))
         self._show(prose(turn.prompt))
         values: dict[str, str] = {}
@@ -116,9 +111,8 @@ def play_in_terminal(
     match: Match,
     seat: int,
     opponent: Agent,
-    *,
     sampler: Sampler[Player] | None = None,
-    made: Mapping[Agent, Player] | None = None,
+    *,
     ask: Ask = input,
     show: Show = rich.print,
 ) -> None:
@@ -131,16 +125,15 @@ def play_in_terminal(
         seat: where the person sits.
         opponent: who sits in the other seat.
         sampler: plays for an opponent that is a language model.
-        made: players of agents that are made already.
         ask, show: the terminal.
     """
     person, player = Agent("you", Kind.HUMAN), HumanPlayer(ask=ask, show=show)
     show(heading(match.game.title))
     show(prose(f"You play against {opponent.name}. {HOW_TO}"))
     seats = (person, opponent) if seat == 0 else (opponent, person)
-    players = Players(match.game, {person: player, **(made or {})})
+    players = Players(match.game, {person: player})
     try:
         play_batch([match], [seats], players, sampler, player.remember)
     except (LeftError, KeyboardInterrupt):
         show(prose(f"You left in round {len(match.history) + 1}."))
-    show(final_score(match, seat))
+    show(scoreboard.final_score(match, seat))

@@ -21,7 +21,7 @@ from social_dilemmas.agents.human.form import number_range, printable
 from social_dilemmas.games.game import Match, in_figures
 from social_dilemmas.games.grammar import Choice, Grammar, Literal
 
-Replies = Mapping[tuple[int, int], Sequence[tuple[Grammar, Mapping[str, str]]]]
+Replies = dict[tuple[int, int], list[tuple[Grammar, Mapping[str, str]]]]
 """Grammar and values of all replies, by round and seat."""
 
 WIDTH = 80  # of prose, even if the terminal is wider
