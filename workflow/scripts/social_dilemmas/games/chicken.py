@@ -1,12 +1,8 @@
-"""Chicken: A gives way, B doesn't, and both B is the worst for both.
+"""Chicken: A gives way, B doesn't, and both B is the worst for both."""
 
-Prompts don't name the game: the actions are A and B.
-"""
+from typing import ClassVar
 
-from social_dilemmas.games.horizon import Rounds
 from social_dilemmas.games.matrix_game import MatrixGame, Table
-
-PAYOFFS: Table = {"A": {"A": [3, 3], "B": [1, 4]}, "B": {"A": [4, 1], "B": [0, 0]}}
 
 
 class Chicken(MatrixGame):
@@ -14,6 +10,4 @@ class Chicken(MatrixGame):
 
     kind = "chicken"
     title = "Chicken"
-
-    def __init__(self, rounds: Rounds, payoffs: Table = PAYOFFS) -> None:
-        super().__init__(rounds, payoffs)
+    table: ClassVar[Table] = {"A": {"A": [3, 3], "B": [1, 4]}, "B": {"A": [4, 1], "B": [0, 0]}}

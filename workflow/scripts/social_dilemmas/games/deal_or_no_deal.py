@@ -131,9 +131,7 @@ class DealOrNoDeal(TalkingGame):
         messages: int = 2,
         message_limit: int = 200,
     ) -> None:
-        """Raises UserError if kinds can't be told apart, no items could be drawn, or there is no
-        room for a message.
-        """
+        """Raises UserError if kinds can't be told apart, or no items could be drawn."""
         super().__init__(rounds, messages, message_limit)
         self.kinds = kinds_of(self.kind, kinds)
         if len(items) != 2 or not len(kinds) <= items[0] <= items[1]:
@@ -215,7 +213,7 @@ class DealOrNoDeal(TalkingGame):
 
 @dataclass(kw_only=True, eq=False)
 class DealOrNoDealMatch(TalkingMatch):
-    """The seats talk, then both claim at once; `offers` are drawn beforehand for all rounds."""
+    """`offers` are drawn beforehand for all rounds."""
 
     game: DealOrNoDeal
     offers: list[Offer]
@@ -223,7 +221,7 @@ class DealOrNoDealMatch(TalkingMatch):
 
     @property
     def offer(self) -> Offer:
-        """The items and values of the current round."""
+        """That of the current round."""
         return self.offers[len(self.history)]
 
     def opening(self, seat: int) -> str:

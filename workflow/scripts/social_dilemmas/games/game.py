@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from social_dilemmas.errors import UserError
-from social_dilemmas.games.grammar import Grammar
+from social_dilemmas.games.grammar import Grammar, Literal, Text
 from social_dilemmas.games.horizon import Rounds, at_least_one, horizon_of
 
 SEATS = (0, 1)
@@ -49,9 +49,7 @@ class Turn:
 
 @dataclass(kw_only=True, eq=False)
 class Match(ABC):
-    """A match in progress: `history` holds finished rounds, `invalid` counts forfeits by seat.
-
-    `rounds` is the number of its rounds, drawn from the seed if the game's horizon is random;
+    """A match in progress: `history` holds finished rounds, `invalid` counts forfeits by seat,
     `number` says which of the matches with the same seed this is, such as its place in a group.
     """
 
@@ -67,7 +65,6 @@ class Match(ABC):
 
     @property
     def finished(self) -> bool:
-        """Whether all rounds are played."""
         return len(self.history) == self.rounds
 
     @abstractmethod
@@ -78,9 +75,13 @@ class Match(ABC):
     def view(self, seat: int) -> Any:
         """The facts that a seat may know now."""
 
-    @abstractmethod
     def forfeit(self, turn: Turn) -> dict[str, str]:
-        """What an invalid reply counts as: the values that claim least."""
+        """What an invalid reply counts as: the values that claim least, here zero and no words."""
+        return {
+            part.name: " " if isinstance(part, Text) else "0"
+            for part in turn.grammar.parts
+            if not isinstance(part, Literal)
+        }
 
     @abstractmethod
     def advance(self, values: Mapping[int, Mapping[str, str]]) -> None:
@@ -114,14 +115,12 @@ class Game(ABC):
     """Rules of a game, built from its config entry: `rounds` and the mapping `rules`.
 
     Attributes:
-        kind: which game it is, the name of its module.
+        kind: the name of its module.
         name: the name of the config entry, by default the kind.
-        title: for readers.
         behaviours: quantities observed in play, each with what the agent does, in words.
         axis: what the behaviours measure, and the least end of a figure's axis.
         varying: phrases that vary inside otherwise constant sentences.
         worded_by: the rules that change sentences, apart from numbers.
-        horizon: how many rounds its matches have.
         rounds: the largest number of rounds that a match may have.
     """
 
@@ -133,7 +132,7 @@ class Game(ABC):
     worded_by: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, rounds: Rounds) -> None:
-        """Raises UserError if there might be no round, or the horizon makes no sense."""
+        """Raises UserError if the horizon makes no sense."""
         self.name = self.kind
         try:
             self.horizon = horizon_of(rounds)

@@ -1,12 +1,8 @@
-"""Matching pennies: seat 0 wins if both choose alike, seat 1 if not.
+"""Matching pennies: seat 0 wins if both choose alike, seat 1 if not."""
 
-Prompts don't name the game: the actions are A and B.
-"""
+from typing import ClassVar
 
-from social_dilemmas.games.horizon import Rounds
 from social_dilemmas.games.matrix_game import MatrixGame, Table
-
-PAYOFFS: Table = {"A": {"A": [1, 0], "B": [0, 1]}, "B": {"A": [0, 1], "B": [1, 0]}}
 
 
 class MatchingPennies(MatrixGame):
@@ -14,6 +10,4 @@ class MatchingPennies(MatrixGame):
 
     kind = "matching_pennies"
     title = "Matching pennies"
-
-    def __init__(self, rounds: Rounds, payoffs: Table = PAYOFFS) -> None:
-        super().__init__(rounds, payoffs)
+    table: ClassVar[Table] = {"A": {"A": [1, 0], "B": [0, 1]}, "B": {"A": [0, 1], "B": [1, 0]}}

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
-from typing import Any
+from typing import Any, ClassVar
 
 from social_dilemmas.errors import UserError
 from social_dilemmas.games.game import Game, Match, Turn, in_figures
@@ -83,26 +83,27 @@ def one_of(names: Sequence[str]) -> str:
 
 
 class MatrixGame(Game):
-    """`payoffs` holds the points of each pair of actions; the seats may differ in it.
-
-    Actions are the letters A, B, ..., so that their names mean nothing.
+    """`payoffs` holds the points of each pair of actions, by default those of `table`; the seats may
+    differ in it. Actions are the letters A, B, ..., so that prompts don't tell which game it is.
     """
 
     kind = "matrix_game"
     title = "Iterated matrix game"
     axis = ("Probability", 1.0)
+    table: ClassVar[Table] = COORDINATION
 
-    def __init__(self, rounds: Rounds, payoffs: Table = COORDINATION) -> None:
+    def __init__(self, rounds: Rounds, payoffs: Table | None = None) -> None:
         """Raises UserError if the table has no points for some pair of actions, or too many."""
         super().__init__(rounds)
+        table = self.table if payoffs is None else payoffs
         try:
-            self.payoffs = read_table(payoffs)
+            self.payoffs = read_table(table)
         except UserError as error:
             raise UserError(f"{self.kind}: {error}") from None
-        self.actions = tuple(dict.fromkeys(own for own, _ in self.payoffs))
+        self.actions = tuple(table)
         self.choice = Choice("action", self.actions)
         self.grammar = Grammar((self.choice,))
-        self.behaviours = self.described_behaviours()
+        self.behaviours = self._choices_in_words()
         mirrored = {(own, other): self.payoffs[other, own][::-1] for own, other in self.payoffs}
         self.payoffs_by_seat = (self.payoffs, mirrored)
 
@@ -112,8 +113,8 @@ class MatrixGame(Game):
         actions = list(rules.get("payoffs", ()))
         return {"payoffs": {a: {b: [0, 0] for b in actions} for a in actions}} if actions else {}
 
-    def described_behaviours(self) -> dict[str, str]:
-        """How often each action is chosen, except the last, which makes up the rest to 1."""
+    def _choices_in_words(self) -> dict[str, str]:
+        """Behaviours: each action, except the last, which makes up the rest to 1."""
         words = {}
         for action in self.actions[:-1]:
             words[f"choice_{action}"] = f"chooses {action}"

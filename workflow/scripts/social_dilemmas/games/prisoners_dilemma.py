@@ -34,9 +34,7 @@ class PrisonersDilemma(MatrixGame):
         cooperate = {COOPERATE: [reward, reward], DEFECT: [sucker, temptation]}
         defect = {COOPERATE: [temptation, sucker], DEFECT: [punishment, punishment]}
         super().__init__(rounds, {COOPERATE: cooperate, DEFECT: defect})
-
-    def described_behaviours(self) -> dict[str, str]:
-        return {
+        self.behaviours = {
             "cooperation": "cooperates",
             "cooperation_at_start": "cooperates in the first round",
             "cooperation_after_CC": "cooperates after both cooperated",

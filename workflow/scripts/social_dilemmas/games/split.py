@@ -77,14 +77,7 @@ VALUE_DRAWS: dict[str, Callable[[Random, Sequence[int], int], tuple[Values, Valu
 
 
 def treated_fairly(own: Values, other: Values, other_claims: Claims, quantity: int) -> bool:
-    """Whether the other, by its claims, left a player the units that this player valued more.
-
-    Args:
-        own: values of the player who was treated.
-        other: values of the other player.
-        other_claims: what the other player asked for.
-        quantity: units of each kind.
-    """
+    """Whether the other, by its claims, left a player the units that this player (`own`) valued more."""
     kinds = zip(own, other, other_claims, strict=True)
     return asks_little([claim for mine, theirs, claim in kinds if mine > theirs], quantity)
 
@@ -114,9 +107,7 @@ class Split(Game):
         unit_values: Sequence[int] = (1, 10),
         value_draw: str = "set",
     ) -> None:
-        """Raises UserError if kinds can't be told apart, there is nothing to divide, or values
-        couldn't be drawn in this way.
-        """
+        """Raises UserError if there is nothing to divide, or values couldn't be drawn in this way."""
         super().__init__(rounds)
         self.kinds = kinds_of(self.kind, kinds)
         self.check_positive(quantity=quantity)
@@ -233,9 +224,6 @@ class SplitMatch(Match):
                 for r in self.history
             ),
         )
-
-    def forfeit(self, turn: Turn) -> dict[str, str]:
-        return dict.fromkeys(self.game.kinds, "0")
 
     def advance(self, values: Mapping[int, Mapping[str, str]]) -> None:
         claims = read_claims(self.game.kinds, values)

@@ -19,7 +19,6 @@ class TalkingGame(Game):
     worded_by: ClassVar[tuple[str, ...]] = ("messages",)
 
     def __init__(self, rounds: Rounds, messages: int, message_limit: int) -> None:
-        """Raises UserError if there is no room for a message."""
         super().__init__(rounds)
         self.check_positive(messages=messages, message_limit=message_limit)
         self.messages = messages
@@ -34,9 +33,8 @@ class TalkingGame(Game):
     def rules_of_talk(self) -> str:
         """The part of the rules that is about messages, in words."""
         form = self.message_grammar.write({"message": "..."})
-        messages = (
-            "one message" if self.messages == 1 else f"{self.messages} messages in turn, each"
-        )
+        several = f"{self.messages} messages in turn, each"
+        messages = "one message" if self.messages == 1 else several
         return (
             f"First each of you sends {messages} of at most {self.message_limit} characters, in "
             f"the form {form}; who speaks first changes from round to round. "
@@ -61,7 +59,7 @@ class TalkingMatch(Match):
 
     @abstractmethod
     def settle(self, values: Mapping[int, Mapping[str, str]]) -> None:
-        """Put the current round, with its proposals and their points, into the history."""
+        """Put the current round, with these proposals, into the history."""
 
     @property
     def starter(self) -> int:
@@ -88,13 +86,6 @@ class TalkingMatch(Match):
         else:
             self.settle(values)
             self.messages = []
-
-    def forfeit(self, turn: Turn) -> dict[str, str]:
-        return {
-            part.name: " " if isinstance(part, Text) else "0"
-            for part in turn.grammar.parts
-            if not isinstance(part, Literal)
-        }
 
     def said(self, seat: int) -> tuple[str, ...]:
         """The messages of a seat in the current round."""

@@ -20,12 +20,10 @@ _HAND_WORD = re.compile(rf"\b(?:{'|'.join(HANDS)})\b")
 
 @dataclass(frozen=True)
 class TrustRound:
-    """Hands, messages, proposals (coins to keep), points of both seats; `starter` spoke first.
-
-    `messages` are those of seat 0 and of seat 1, each in the order in which they were sent.
+    """Hands, messages in the order in which they were sent, proposals (coins to keep) and points of
+    both seats.
     """
 
-    starter: int
     hands: tuple[str, str]
     messages: tuple[tuple[str, ...], tuple[str, ...]]
     proposals: tuple[int, int]
@@ -98,7 +96,7 @@ class TrustAndSplit(TalkingGame):
         messages: int = 1,
         message_limit: int = 500,
     ) -> None:
-        """Raises UserError if there is nothing to divide, no dilemma, or no room for a message."""
+        """Raises UserError if there is nothing to divide, or no dilemma."""
         super().__init__(rounds, messages, message_limit)
         self.check_positive(coins=coins)
         if not upper_value > lower_value >= 0:
@@ -168,7 +166,7 @@ class TrustAndSplit(TalkingGame):
 
 @dataclass(kw_only=True, eq=False)
 class TrustAndSplitMatch(TalkingMatch):
-    """The seats speak in turn, then both propose; the seat that starts changes every round."""
+    """`hands` are dealt beforehand for all rounds."""
 
     game: TrustAndSplit
     hands: list[tuple[str, str]]
@@ -200,7 +198,6 @@ class TrustAndSplitMatch(TalkingMatch):
         proposals = int(values[0]["coins"]), int(values[1]["coins"])
         self.history.append(
             TrustRound(
-                starter=self.starter,
                 hands=hands,
                 messages=(self.said(0), self.said(1)),
                 proposals=proposals,

@@ -17,7 +17,7 @@ class Bargainer(RulePlayer):
         if turn.step == "message":
             (limit,) = (part.limit for part in turn.grammar.parts if isinstance(part, Text))
             return {"message": f"I {state_values(view.kinds, self.values(view))}"[:limit]}
-        return dict(zip(view.kinds, self.rule(view), strict=True))
+        return super().decide(turn, random)
 
     def values(self, view: DealView) -> Values:
         """The values that it states: its own."""
@@ -35,8 +35,7 @@ class Liar(Bargainer):
 
 def greedy(view: DealView) -> Claims:
     """Asks for all that is worth anything to it; the selfish proposer of the dictator game
-    (Forsythe et al., Games and Economic Behavior 6, 1994), who here gets nothing from one that
-    wants some of it too.
+    (Forsythe et al., Games and Economic Behavior 6, 1994).
     """
     return tuple(
         count if value else 0 for count, value in zip(view.counts, view.values, strict=True)
@@ -52,8 +51,7 @@ def fair_half(view: DealView) -> Claims:
     over_is_mine = view.speaks_first
     for count in view.counts:
         claims.append((count + over_is_mine) // 2)
-        if count % 2:
-            over_is_mine = not over_is_mine
+        over_is_mine ^= count % 2 == 1
     return tuple(claims)
 
 

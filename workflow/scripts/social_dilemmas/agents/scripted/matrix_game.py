@@ -10,13 +10,6 @@ from social_dilemmas.games.game import Turn
 from social_dilemmas.games.matrix_game import ActionView
 
 
-class ActionPlayer(RulePlayer):
-    """Plays the action that its rule chooses."""
-
-    def decide(self, turn: Turn, random: Random) -> dict[str, object]:
-        return {"action": self.rule(turn.view)}
-
-
 def first_action(view: ActionView) -> str:
     """Always the first action; a pure strategy of von Neumann, Zur Theorie der Gesellschaftsspiele,
     Mathematische Annalen 100, 1928.
@@ -110,4 +103,4 @@ RULES = (
     best_reply,
     fictitious_play,
 )
-PLAYERS = (*map(ActionPlayer, RULES), TurnTaking())
+PLAYERS = (*map(RulePlayer, RULES), TurnTaking())

@@ -9,10 +9,10 @@ from social_dilemmas.games.grammar import Choice
 
 
 class Noisy:
-    """Another player, but each choice of a reply is replaced, with a probability, by any option
-    (all alike likely; it may be the same one again). Free text is left alone. The trembling hand of
-    Selten, Reexamination of the perfectness concept for equilibrium points in extensive games,
-    International Journal of Game Theory 4, 1975.
+    """Another player, but each choice of a reply is replaced, with a probability, by any option (all
+    alike likely; it may be the same one again). The trembling hand of Selten, Reexamination of the
+    perfectness concept for equilibrium points in extensive games, International Journal of Game
+    Theory 4, 1975.
     """
 
     def __init__(self, player: ScriptedPlayer, probability: float) -> None:

@@ -1,8 +1,7 @@
 """Players that follow a fixed rule, and how to find them by name.
 
-A module of this package that has the name of a kind of game lists its players in `PLAYERS`; nothing
-else has to be edited. A kind without such a module has the players of the kind that it is derived
-from. Every game also has a player called `random`, whether or not there is such a module.
+The module of this package that has the name of a kind of game lists its players in `PLAYERS`. A kind
+without one has the players of the kind that it is derived from. Every game has a player `random`.
 """
 
 import importlib
@@ -22,9 +21,7 @@ from social_dilemmas.randomness import stream
 
 
 class ScriptedPlayer(ABC):
-    """Keeps no state: what it does depends only on the facts of the turn and on the random stream
-    of that turn.
-    """
+    """Keeps no state: what it does depends only on the turn and on the random stream of that turn."""
 
     name: str
 
@@ -40,11 +37,19 @@ class ScriptedPlayer(ABC):
 
 
 class RulePlayer(ScriptedPlayer):
-    """Decides by a rule, a function of what it sees, and has its name unless it is given another."""
+    """Decides by a rule, whose name it has unless it is given another: a function of what it sees,
+    which gives the option that is chosen, or a tuple of those for all choices in a reply.
+    """
 
     def __init__(self, rule: Callable[..., Any], name: str | None = None) -> None:
         self.rule = rule
         self.name = name or rule.__name__
+
+    def decide(self, turn: Turn, random: Random) -> dict[str, object]:
+        chosen = self.rule(turn.view)
+        options = chosen if isinstance(chosen, tuple) else (chosen,)
+        names = [part.name for part in turn.grammar.parts if isinstance(part, Choice)]
+        return dict(zip(names, options, strict=True))
 
 
 class RandomPlayer(ScriptedPlayer):
@@ -72,15 +77,13 @@ def turn_stream(player_name: str, turn: Turn, *purpose: str) -> Random:
 
 
 def scripted_player_names(game_name: str) -> list[str]:
-    """Names of the scripted players of a game, by its kind or declared name; raises UserError if
-    there is no such game.
-    """
+    """Those of a game, by its kind or declared name; raises UserError if there is no such game."""
     return list(_players(kind_named(game_name)))
 
 
 def scripted_player(game_name: str, player_name: str) -> ScriptedPlayer:
-    """A scripted player of a game, by the game's kind or declared name: the same object every time,
-    as it keeps no state. Raises UserError if there is no such game or player.
+    """A player of a game, by the game's kind or declared name: the same object every time. Raises
+    UserError if there is no such game or player.
     """
     players = _players(kind_named(game_name))
     if player_name not in players:
@@ -90,13 +93,13 @@ def scripted_player(game_name: str, player_name: str) -> ScriptedPlayer:
 
 
 def player_of(agent: Agent, game: Game) -> ScriptedPlayer:
-    """The player of an agent in a game; see `scripted_player`."""
+    """The player of a scripted agent; raises as `scripted_player`."""
     return scripted_player(game.kind, agent.name)
 
 
 def players_module(kind: str) -> str | None:
-    """Name of the module in this package that lists the players of a kind of game, if there is one;
-    raises UserError if there is no such kind.
+    """Which module of this package lists the players of a kind of game, if one does; raises
+    UserError if there is no such kind.
     """
     for ancestor in game_class(kind).__mro__:
         name = vars(ancestor).get("kind")

@@ -1,6 +1,6 @@
 """Scripted players of the iterated prisoner's dilemma. A cooperates, B defects."""
 
-from social_dilemmas.agents.scripted.matrix_game import ActionPlayer
+from social_dilemmas.agents.scripted.player import RulePlayer
 from social_dilemmas.games.matrix_game import ActionView
 from social_dilemmas.games.prisoners_dilemma import COOPERATE, DEFECT
 
@@ -40,4 +40,4 @@ def grim(view: ActionView) -> str:
 
 
 RULES = (always_a, always_b, tit_for_tat, win_stay_lose_shift, grim)
-PLAYERS = tuple(map(ActionPlayer, RULES))
+PLAYERS = tuple(map(RulePlayer, RULES))

@@ -1,20 +1,8 @@
 """Scripted players of Split."""
 
-from random import Random
-
 from social_dilemmas.agents.scripted.player import RulePlayer
 from social_dilemmas.games.dividing import Claims, half
-from social_dilemmas.games.game import Turn
-from social_dilemmas.games.grammar import Choice
 from social_dilemmas.games.split import SplitView, treated_fairly
-
-
-class ClaimPlayer(RulePlayer):
-    """Asks for the units of every kind that its rule says."""
-
-    def decide(self, turn: Turn, random: Random) -> dict[str, object]:
-        kinds = [part.name for part in turn.grammar.parts if isinstance(part, Choice)]
-        return dict(zip(kinds, self.rule(turn.view), strict=True))
 
 
 def greedy(view: SplitView) -> Claims:
@@ -56,4 +44,4 @@ def reciprocator(view: SplitView) -> Claims:
     return welfare_maximising(view)
 
 
-PLAYERS = tuple(map(ClaimPlayer, (greedy, welfare_maximising, fair_half, reciprocator)))
+PLAYERS = tuple(map(RulePlayer, (greedy, welfare_maximising, fair_half, reciprocator)))
