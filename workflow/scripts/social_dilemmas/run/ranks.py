@@ -19,12 +19,7 @@ PATIENCE = timedelta(hours=6)  # that ranks wait for one another; `launch` notic
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among all that share a job. Collective calls (`all_*`, `barrier`) must be made by every rank.
-
-    Attributes:
-        rank: number of this process.
-        world_size: number of processes.
-    """
+    """This process among all that share a job. Collective calls (`all_*`, `barrier`) must be made by every rank."""
 
     rank: int = 0
     world_size: int = 1
