@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerBase, Qwen2Config, Qwen2ForCausalLM,
 
 from social_dilemmas.agents.scripted.corpus import game_texts
 from social_dilemmas.config.load import load_scale
-from social_dilemmas.config.schema import Buffer, Config
+from social_dilemmas.config.schema import Buffer
 from social_dilemmas.config.settings import TrainingSettings, training_settings
 from social_dilemmas.games import game_of
 from social_dilemmas.method.credit import CREDITS
@@ -35,36 +35,16 @@ TABLE = Path(__file__).with_suffix(".md")
 NOT_MEASURED = "not yet measured"
 ALGORITHM, GAME = "advantage_alignment", "trust_and_split"
 MERGES = 1500  # of the tokenizer: enough to write the games' words as one or two tokens each
-QUANTITIES = (
-    "seconds an iteration",
-    "of these, sampling",
-    "of these, training",
-    "tokens sampled a second, both seats",
-    "tokens trained on a second",
-    "share of peak FLOP/s in training, recomputation not counted",
-    "share of memory bandwidth in sampling",
-    "peak memory",
-    "tokens sampled in an iteration",
-    "tokens trained on in an iteration",
-)
 SHAPES = {
-    name: ModelShape(
-        hidden_size=hidden,
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        num_key_value_heads=key_value_heads,
-        head_dim=head,
-        intermediate_size=intermediate,
-        vocab_size=vocabulary,
-        tie_word_embeddings=tied,
-    )
-    for name, (hidden, layers, heads, key_value_heads, head, intermediate, vocabulary, tied) in {
-        "qwen2.5-7b": (3584, 28, 28, 4, 128, 18944, 152_064, False),
-        "qwen2.5-0.5b": (896, 24, 14, 2, 64, 4864, 151_936, True),
-        "tiny": (64, 2, 4, 2, 16, 128, 4096, False),
-    }.items()
+    "qwen2.5-7b": shape_of(load_scale("paper").model("qwen25_7b")),
+    "qwen2.5-0.5b": shape_of(load_scale("workstation").model("qwen25_05b")),
+    "tiny": ModelShape.model_validate(
+        {
+            **{"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "head_dim": 16},
+            **{"num_key_value_heads": 2, "intermediate_size": 128, "vocab_size": 4096},
+        }
+    ),
 }
-Peaks = tuple[float | None, float | None]
 # Dense bfloat16 operations a second and bytes a second, by their data sheets.
 PEAKS = {
     "H200": (989e12, 4.8e12),
@@ -117,10 +97,7 @@ def byte_tokenizer() -> PreTrainedTokenizerBase:
 def write_random_model(shape: ModelShape, device: str, output: Path) -> None:
     """A model of this shape with random weights, built on the device. Rows past the tokenizer's are never said."""
     config = Qwen2Config(
-        **shape.model_dump(
-            include={"hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size"}
-            | {"num_key_value_heads", "intermediate_size", "tie_word_embeddings"}
-        ),
+        **shape.model_dump(exclude={"head_dim", "dtype", "embedded"}),
         max_position_embeddings=32_768,
         dtype=shape.dtype,
     )
@@ -222,43 +199,31 @@ def measure(
     )
 
 
-def peaks(name: str, given: Peaks) -> Peaks:
-    """Operations and bytes a second of the device at best, where they are known."""
-    known = next((value for part, value in PEAKS.items() if part in name), (None, None))
-    return given[0] or known[0], given[1] or known[1]
-
-
-def large_rows(result: Measured | None, best: Peaks) -> list[str]:
-    """Lines of the large model's table."""
-    values = dict.fromkeys(QUANTITIES, NOT_MEASURED)
-    if result is not None:
-        sampling, training = result.seconds_sampling, result.seconds_training
-        written = (
-            f"{sampling + training:.1f}",
-            f"{sampling:.1f}",
-            f"{training:.1f}",
-            f"{result.sampled / sampling:,.0f}",
-            f"{result.trained / training:,.0f}",
-            f"{result.operations / training / best[0]:.1%}" if best[0] else NOT_MEASURED,
-            f"{result.bytes_read / sampling / best[1]:.1%}" if best[1] else NOT_MEASURED,
-            f"{result.peak_memory / 1e9:.1f} GB",
-            f"{result.sampled:,.0f} in {result.passes:,.0f} forward passes",
-            f"{result.trained:,.0f}, of which {result.chosen:,.0f} were sampled",
-        )
-        values = dict(zip(QUANTITIES, written, strict=True))
+def large_rows(result: Measured, peak_flops: float | None, bandwidth: float | None) -> list[str]:
+    """Lines of the large model's table; operations and bytes a second of the device at best, where they are known."""
+    sampling, training = result.seconds_sampling, result.seconds_training
+    operations, read = result.operations / training, result.bytes_read / sampling
+    values = {
+        "seconds an iteration": f"{sampling + training:.1f}",
+        "of these, sampling": f"{sampling:.1f}",
+        "of these, training": f"{training:.1f}",
+        "tokens sampled a second, both seats": f"{result.sampled / sampling:,.0f}",
+        "tokens trained on a second": f"{result.trained / training:,.0f}",
+        "share of peak FLOP/s in training, recomputation not counted": (
+            f"{operations / peak_flops:.1%}" if peak_flops else NOT_MEASURED
+        ),
+        "share of memory bandwidth in sampling": (
+            f"{read / bandwidth:.1%}" if bandwidth else NOT_MEASURED
+        ),
+        "peak memory": f"{result.peak_memory / 1e9:.1f} GB",
+        "tokens sampled in an iteration": (
+            f"{result.sampled:,.0f} in {result.passes:,.0f} forward passes"
+        ),
+        "tokens trained on in an iteration": (
+            f"{result.trained:,.0f}, of which {result.chosen:,.0f} were sampled"
+        ),
+    }
     return ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in values.items())]
-
-
-def laptop_rows(config: Config, results: Mapping[tuple[str, str], Measured]) -> list[str]:
-    """Lines of the laptop scale's table: seconds an iteration, sampling and training."""
-    lines = ["| game | on the GPU | on one CPU core |", "|---|---|---|"]
-    for game in config.games:
-        cells = [
-            f"{one.seconds_sampling:.2f} + {one.seconds_training:.2f}" if one else NOT_MEASURED
-            for one in (results.get((game.name, device)) for device in ("cuda", "cpu"))
-        ]
-        lines.append(f"| {' | '.join([game.name, *cells])} |")
-    return lines
 
 
 def measure_large(shape: ModelShape, device: str, iterations: int) -> Measured:
@@ -275,22 +240,23 @@ def measure_large(shape: ModelShape, device: str, iterations: int) -> Measured:
         return measure(Path(folder), shape, game, settings, device, iterations)
 
 
-def measure_laptop(devices: Sequence[str], iterations: int) -> dict[tuple[str, str], Measured]:
+def laptop_rows(devices: Sequence[str], iterations: int) -> list[str]:
     """The laptop scale's Advantage Alignment in its games, with the base model in place of the warm-started."""
     config = load_scale("laptop")
     model = config.models[0]
-    found = {}
+    lines = ["| game | on the GPU | on one CPU core |", "|---|---|---|"]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model"
         write_base_model(model, *game_texts([game.entry for game in config.games]), path)
         for game in config.games:
             settings = training_settings(config, game.name, ALGORITHM)
+            cells = {"cuda": NOT_MEASURED}
             for device in devices:
                 print(f"laptop scale, {game.name}, {device}", flush=True)
-                found[game.name, device] = measure(
-                    path, shape_of(model), game.entry, settings, device, iterations
-                )
-    return found
+                one = measure(path, shape_of(model), game.entry, settings, device, iterations)
+                cells[device] = f"{one.seconds_sampling:.2f} + {one.seconds_training:.2f}"
+            lines.append(f"| {game.name} | {cells['cuda']} | {cells['cpu']} |")
+    return lines
 
 
 def report(where: str, shape: str, large: list[str], laptop: list[str]) -> str:
@@ -336,26 +302,21 @@ def main() -> None:
     )
     parser.add_argument("--peak-bandwidth", type=float, help="bytes a second, if not known here")
     parser.add_argument("--output", type=Path, help=f"default: {TABLE.name} for a GPU, else none")
-    parser.add_argument("--empty", action="store_true", help="write the table without measuring")
     asked = parser.parse_args()
-    if asked.device == "cuda" and not asked.empty and not torch.cuda.is_available():
+    if asked.device == "cuda" and not torch.cuda.is_available():
         parser.exit(
             1, "there is no GPU here; --shape tiny --device cpu tries this script without one\n"
         )
     torch.set_num_threads(1)
-    where, best = "Command: `make bench-gpu`.", (asked.peak_flops, asked.peak_bandwidth)
-    result: Measured | None = None
-    laptop: dict[tuple[str, str], Measured] = {}
-    if not asked.empty:
-        name = torch.cuda.get_device_name() if asked.device == "cuda" else "a CPU"
-        command = f"tests/benchmarks/gpu.py --shape {asked.shape} --device {asked.device}"
-        where = f"Command: `{command}`; on {name}, with torch {torch.__version__}."
-        print(f"{asked.shape}, {asked.device}", flush=True)
-        best = peaks(name, best)
-        result = measure_large(SHAPES[asked.shape], asked.device, asked.iterations)
-        laptop = measure_laptop([*{asked.device, "cpu"}], asked.iterations)
-    lines = large_rows(result, best), laptop_rows(load_scale("laptop"), laptop)
-    text = report(where, asked.shape, *lines)
+    name = torch.cuda.get_device_name() if asked.device == "cuda" else "a CPU"
+    command = f"tests/benchmarks/gpu.py --shape {asked.shape} --device {asked.device}"
+    print(f"{asked.shape}, {asked.device}", flush=True)
+    known = next((value for part, value in PEAKS.items() if part in name), (None, None))
+    best = (asked.peak_flops or known[0], asked.peak_bandwidth or known[1])
+    large = large_rows(measure_large(SHAPES[asked.shape], asked.device, asked.iterations), *best)
+    laptop = laptop_rows(sorted({asked.device, "cpu"}), asked.iterations)
+    where = f"Command: `{command}`; on {name}, with torch {torch.__version__}."
+    text = report(where, asked.shape, large, laptop)
     print(text)
     output = asked.output or (TABLE if asked.device == "cuda" else None)
     if output:

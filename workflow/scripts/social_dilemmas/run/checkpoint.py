@@ -57,26 +57,23 @@ def restore_moments(
 
 
 class CheckpointFolder:
-    """The checkpoints of one run.
+    """The checkpoints of one run, in a folder that is made when needed.
 
-    Args:
-        folder: where they are; made when needed.
-        settings: everything that the run depends on; checkpoints of other settings are never used.
+    `settings` are everything that the run depends on; checkpoints of other settings are never used.
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
-        self._folder = folder
+        self._folder, self._agents = folder, folder / "past-agents"
         text = json.dumps(settings, sort_keys=True, default=str)
         self._stamp = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
         self._written: set[int] = set()  # past agents, by iteration
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint; all others but for this run's last are removed, and what only they needed."""
-        agents = self._folder / "past-agents"
-        agents.mkdir(parents=True, exist_ok=True)
+        self._agents.mkdir(parents=True, exist_ok=True)
         # Shared by all checkpoints. Written once by every process: what an earlier one left may be damaged.
         for iteration in checkpoint.past_agents.keys() - self._written:
-            path = agents / f"{self._stamp}-{iteration}.safetensors"
+            path = self._agent(iteration)
             save_file(checkpoint.past_agents[iteration], path.with_suffix(".partial"))
             path.with_suffix(".partial").rename(path)
             self._written.add(iteration)
@@ -98,14 +95,11 @@ class CheckpointFolder:
         save_file(checkpoint.optimizer, folder / "optimizer.safetensors")
         save_file(checkpoint.critic, folder / "critic.safetensors")
         (folder / "metrics.csv").write_text(checkpoint.metrics)
-        agents = self._folder / "past-agents"
+        past = checkpoint.past_agents
         state = {
             "settings": self._stamp,
             "iteration": checkpoint.iteration,
-            "past_agents": {
-                str(iteration): checksum(agents / f"{self._stamp}-{iteration}.safetensors")
-                for iteration in checkpoint.past_agents
-            },
+            "past_agents": {str(agent): checksum(self._agent(agent)) for agent in past},
             "files": {path.name: checksum(path) for path in sorted(folder.iterdir())},
         }
         (folder / "state.json").write_text(json.dumps(state, indent=1) + "\n")
@@ -134,10 +128,9 @@ class CheckpointFolder:
         own = [(path, state) for path in self._found() if (state := self._own_state(path))][:KEPT]
         for path in set(self._found()) - {path for path, _ in own}:
             shutil.rmtree(path)
-        needed = {f"{self._stamp}-{agent}" for _, state in own for agent in state["past_agents"]}
-        for path in (self._folder / "past-agents").iterdir():
-            if path.stem not in needed:
-                path.unlink()
+        needed = {self._agent(agent) for _, state in own for agent in state["past_agents"]}
+        for path in {*self._agents.iterdir()} - needed:
+            path.unlink()
 
     def _own_state(self, path: Path) -> dict[str, Any] | None:
         """What a checkpoint of these settings says of itself; None for any other."""
@@ -148,28 +141,26 @@ class CheckpointFolder:
             return None
 
     def _load(self, path: Path, state: Mapping[str, Any]) -> Checkpoint:
-        for name, expected in state["files"].items():
-            _verify(path / name, expected)
-        past_agents = {}
-        for iteration, expected in state["past_agents"].items():
-            weights = self._folder / "past-agents" / f"{self._stamp}-{iteration}.safetensors"
-            _verify(weights, expected)
-            past_agents[int(iteration)] = load_file(weights)
+        agents = {iteration: self._agent(iteration) for iteration in state["past_agents"]}
+        expected = {path / name: hashed for name, hashed in state["files"].items()}
+        expected |= {
+            agents[iteration]: hashed for iteration, hashed in state["past_agents"].items()
+        }
+        for file, hashed in expected.items():
+            if checksum(file) != hashed:
+                raise ValueError(f"{file.name} is not what was written")
         return Checkpoint(
             iteration=state["iteration"],
             learner=load_file(path / "learner.safetensors"),
             optimizer=load_file(path / "optimizer.safetensors"),
-            past_agents=past_agents,
+            past_agents={int(iteration): load_file(file) for iteration, file in agents.items()},
             metrics=(path / "metrics.csv").read_text(),
             critic=load_file(path / "critic.safetensors"),
         )
 
     def _found(self) -> list[Path]:
         """Complete checkpoints, newest first."""
-        complete = self._folder.glob("iteration-??????")
-        return sorted(complete, reverse=True)
+        return sorted(self._folder.glob("iteration-??????"), reverse=True)
 
-
-def _verify(path: Path, expected: str) -> None:
-    if checksum(path) != expected:
-        raise ValueError(f"{path.name} is not what was written")
+    def _agent(self, iteration: int | str) -> Path:
+        return self._agents / f"{self._stamp}-{iteration}.safetensors"

@@ -19,17 +19,10 @@ WITHOUT_INFLUENCE = ("config/", "run/job.py", "run/progress.py", "run/shortage.p
 
 @cache
 def fingerprint(script: str, *by_name: str) -> str:
-    """The fingerprint of a script.
+    """The fingerprint of a script in `workflow/scripts`, and of all that it imports of the library, wherever in a file.
 
-    Imports of the library are followed, wherever they stand in a file.
-
-    Args:
-        script: file name in `workflow/scripts`.
-        by_name: further files, as paths below the library: modules that the script only finds by their name at run
-            time, such as a game's, and data.
-
-    Raises:
-        FileNotFoundError: the script or one of the files doesn't exist.
+    `by_name`: further files, as paths below the library: modules that the script only finds by their name at run time,
+    such as a game's, and data. Raises FileNotFoundError where one of them doesn't exist.
     """
     reached: set[Path] = set()
     waiting = [SCRIPTS / script, *(SCRIPTS / LIBRARY / path for path in by_name)]
@@ -49,13 +42,12 @@ def _imported(path: Path) -> frozenset[Path]:
     """Files of the library with an influence that a file imports, the packages on the way included."""
     if path.suffix != ".py":
         return frozenset()
-    names = (file for module in _module_names(_tree(path)) for file in _files(module))
-    return frozenset(file for file in names if not _without_influence(file))
-
-
-def _without_influence(path: Path) -> bool:
-    place = path.relative_to(SCRIPTS / LIBRARY).as_posix()
-    return place.startswith(WITHOUT_INFLUENCE)
+    return frozenset(
+        file
+        for module in _module_names(_tree(path))
+        for file in _files(module)
+        if not file.relative_to(SCRIPTS / LIBRARY).as_posix().startswith(WITHOUT_INFLUENCE)
+    )
 
 
 def _module_names(tree: ast.Module) -> Iterator[str]:

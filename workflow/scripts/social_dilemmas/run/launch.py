@@ -114,16 +114,15 @@ def _run_rank(
     Thread(target=_end_with_parent, daemon=True).start()
     import torch
 
-    from social_dilemmas.run.ranks import join_ranks, leave_ranks
+    from social_dilemmas.run.ranks import joined
 
     torch.set_num_threads(max(1, int(os.environ.get("OMP_NUM_THREADS", 1)) // world_size))
     LIBRARY.setLevel(logging.INFO)
     LIBRARY.propagate = False
     LIBRARY.addHandler(QueueHandler(reports) if rank == 0 else logging.NullHandler())
     try:
-        ranks = join_ranks(rank, world_size, port)
-        run(ranks=ranks)
-        leave_ranks(ranks)
+        with joined(rank, world_size, port) as ranks:
+            run(ranks=ranks)
     except Exception as error:
         if isinstance(error, UserError):
             reports.put(error)

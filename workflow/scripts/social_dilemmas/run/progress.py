@@ -2,7 +2,6 @@
 
 import logging
 import time
-from types import TracebackType
 from typing import Self
 
 logger = logging.getLogger(__name__)
@@ -14,19 +13,11 @@ OTHER_LINES = 10.0
 class Progress:
     """Says now and then how far a job has come: `split, naive, seed 0: 40 of 80 (50%), 1 min left`.
 
-    Several jobs share a terminal, so a line is written once and not overwritten. Where it goes is
-    up to the logging set-up: in a job of the workflow, to the terminal and to the job's log. To be
-    used in a `with` statement.
+    Several jobs share a terminal, so a line is written once and not overwritten. To be used in a `with` statement.
     """
 
     def __init__(self, total: int, label: str, done: int = 0) -> None:
-        """Start the clock.
-
-        Args:
-            total: number of steps.
-            label: what is going on, at the head of every line.
-            done: steps that were already done before, as after a resumption.
-        """
+        """Start the clock; of `total` steps some may be `done`, as after a resumption. Lines begin with `label`."""
         self._total = total
         self._label = label
         self._before = self._done = done
@@ -47,12 +38,7 @@ class Progress:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             logger.info("%s: done in %s", self._label, duration(time.monotonic() - self._start))
 

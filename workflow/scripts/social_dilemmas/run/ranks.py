@@ -1,7 +1,8 @@
 """The processes of one job, each of which does its share of the work, and what they exchange."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -19,12 +20,7 @@ PATIENCE = timedelta(hours=6)  # that ranks wait for one another; `launch` notic
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among all that share a job. Collective calls (`all_*`, `barrier`) must be made by every rank.
-
-    Attributes:
-        rank: number of this process.
-        world_size: number of processes.
-    """
+    """This process among all that share a job. Collective calls (`all_*`, `barrier`) must be made by every rank."""
 
     rank: int = 0
     world_size: int = 1
@@ -68,8 +64,11 @@ class Ranks:
 ALONE = Ranks()
 
 
-def join_ranks(rank: int, world_size: int, port: int) -> Ranks:
+@contextmanager
+def joined(rank: int, world_size: int, port: int) -> Iterator[Ranks]:
     """Meet the other ranks at a port of this machine: over NCCL, each with a GPU of its own, or without GPUs over gloo.
+
+    They part once all are done.
 
     Raises:
         UserError: there are GPUs, but fewer than ranks.
@@ -92,10 +91,7 @@ def join_ranks(rank: int, world_size: int, port: int) -> Ranks:
         rank=rank,
         world_size=world_size,
     )
-    return Ranks(rank, world_size)
-
-
-def leave_ranks(ranks: Ranks) -> None:
-    """Part from the other ranks once all are done."""
+    ranks = Ranks(rank, world_size)
+    yield ranks
     ranks.barrier()
     dist.destroy_process_group()

@@ -5,7 +5,6 @@ Constants were measured with this project's versions of Python, torch, transform
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -82,16 +81,14 @@ class Workload:
         return tokens * shape.cache_bytes * CACHE_GROWTH + widest
 
     def backward_bytes(self, rows: float, *, merged: bool, checkpointing: bool) -> float:
-        """Activations kept for a backward pass, with the logits of chosen tokens.
-
-        The hidden size 12 times: inputs and outputs of both norms, also in float32 (6), queries before and after
-        rotation, attention's output, both residual sums (6); keys and values twice; gate, its activation, up, their
-        product. An adapter that isn't merged reads every input once more, in float32.
-        """
+        """Activations kept for a backward pass, with the logits of chosen tokens."""
         shape, hidden, forward = self.shape, self.shape.hidden_size, self.shape.intermediate_size
         keys = shape.num_key_value_heads * shape.head_dim
+        # Of the hidden size: inputs and outputs of both norms, also in float32 (6), queries before and after rotation,
+        # attention's output, both residual sums (6). Keys and values twice; gate, its activation, up, their product.
         layer = (12 * hidden + 4 * keys + 4 * forward) * shape.bytes_each
-        layer += 0 if merged else 4 * (6 * hidden + forward)
+        if not merged:  # an adapter reads every input once more, in float32
+            layer += 4 * (6 * hidden + forward)
         kept = shape.num_hidden_layers * layer
         if checkpointing:  # the inputs of all layers, and one layer with its gradients
             kept = shape.num_hidden_layers * hidden * shape.bytes_each + 2 * layer
@@ -120,9 +117,9 @@ class Workload:
             seconds += talk.passes * shape.num_hidden_layers * layer
         return seconds
 
-    def stages(self, first: float, then: float) -> float:
-        """Bytes of two stages: a GPU's memory is used again, that of the host stays with the job."""
-        return max(first, then) if self.machine.gpu else first + then
+    def stages(self, *each: float) -> float:
+        """Bytes of stages: a GPU's memory is used again, that of the host stays with the job."""
+        return max(each) if self.machine.gpu else sum(each)
 
     def objects(self, held: float, played: float) -> float:
         """Bytes of Python's objects: matches held at the end, and texts of all that were played."""
@@ -143,21 +140,6 @@ class Workload:
         return Needs(host_mb, seconds, disk / MB, world_size=ranks)
 
 
-# Kinds of trainings: their settings. Kinds of jobs that play: who plays whom, and the settings.
-TRAININGS: dict[str, Callable[..., settings.TrainingSettings]] = {
-    "training": settings.training_settings,
-    "learner": settings.learner_settings,
-    "variant": settings.ablation_settings,
-}
-MATCHES: dict[str, tuple[Callable[..., Fixture], Callable[..., Evaluation]]] = {
-    "cross_play": (catalogue.cross_play, settings.evaluation_settings),
-    "learner_matches": (catalogue.learner_matches, settings.evaluation_settings),
-    "variant_matches": (catalogue.variant_matches, settings.evaluation_settings),
-    "tournament": (catalogue.tournament, settings.tournament_settings),
-}
-FIXED = {"table": Needs(PLAIN_MB, 2.0, 0.1), "figure": Needs(PLAIN_MB + 50, 5.0, 0.3)}
-
-
 class Estimates:
     """The needs of all jobs of a configuration."""
 
@@ -170,22 +152,36 @@ class Estimates:
 
     def _needs(self, kind: str, *names: str) -> Needs:
         """The needs of a job, by its kind and the names (game, model and so on) that tell it from others."""
-        if kind in FIXED:
-            return FIXED[kind]
-        if kind == "base":
-            weights = self._shapes[names[0]].weight_bytes
-            return Needs(INTERPRETER_MB + weights / MB, START + weights / DOWNLOAD, weights / MB)
-        if kind == "strategies":
-            return self._strategies(*names)
-        game, model, *more = names
-        if kind in TRAININGS:
-            chosen = TRAININGS[kind](self._config, game, *more)
-            return self._training(game, model, chosen, *more[1:])
-        if kind in MATCHES:
-            who, how = MATCHES[kind]
-            fixture = who(self._config, *names)
-            return self._matches(game, model, fixture, how(self._config, game))
-        return {"warm_start": self._warm_start, "transcripts": self._transcripts}[kind](game, model)
+        config = self._config
+        match kind, *names:
+            case ("table",):
+                return Needs(PLAIN_MB, 2.0, 0.1)
+            case ("figure",):
+                return Needs(PLAIN_MB + 50, 5.0, 0.3)
+            case "base", model:
+                size = self._shapes[model].weight_bytes
+                return Needs(INTERPRETER_MB + size / MB, START + size / DOWNLOAD, size / MB)
+            case "strategies", game:
+                return self._strategies(game)
+            case "warm_start", game, model:
+                return self._warm_start(game, model)
+            case "training", game, model, algorithm:
+                chosen = settings.training_settings(config, game, algorithm)
+                return self._training(game, model, chosen)
+            case "learner", game, model, algorithm, opponent:
+                chosen = settings.learner_settings(config, game, algorithm, opponent)
+                return self._training(game, model, chosen, opponent)
+            case "variant", game, model, variant:
+                chosen = settings.ablation_settings(config, game, variant)
+                return self._training(game, model, chosen)
+            case "transcripts", game, model:
+                return self._transcripts(game, model)
+            case "tournament", game, model:
+                evaluation: Evaluation = settings.tournament_settings(config, game)
+            case _, game, model, *_:
+                evaluation = settings.evaluation_settings(config, game)
+        fixture = getattr(catalogue, kind)(config, *names)  # these kinds have its functions' names
+        return self._matches(game, model, fixture, evaluation)
 
     def _workload(self, game: str, model: str, max_new_tokens: int) -> Workload:
         shape = self._shapes[model]
@@ -257,13 +253,13 @@ class Estimates:
         batches = max(1.0, matches / chosen.batch)
         rows = sum(agent.on_model for agent in seated) * chosen.matches / batches
         in_batch = min(adapters, rows / chosen.matches) + 1
-        device = work.sampling_bytes(rows) + in_batch * work.merged_bytes(chosen.merge_adapter)
-        if read:
-            scores = work.backward_bytes(1, merged=False, checkpointing=True)
-            device = work.stages(device, scores)
-        algorithms = catalogue.algorithms(self._config)
-        trained = [settings.training_settings(self._config, game, name) for name in algorithms]
-        rank = max(each.lora_rank for each in trained)
+        sampling = work.sampling_bytes(rows) + in_batch * work.merged_bytes(chosen.merge_adapter)
+        scores = work.backward_bytes(1, merged=False, checkpointing=True) if read else 0.0
+        device = work.stages(sampling, scores)
+        rank = max(
+            settings.training_settings(self._config, game, name).lora_rank
+            for name in catalogue.algorithms(self._config)
+        )
         device += adapters * work.shape.adapter_parameters(rank) * ADAPTER
         switching = work.talk.passes * work.shape.num_hidden_layers * in_batch * LAYER
         seconds = batches * (work.sampling_seconds(rows) + switching) + matches * MATCH
@@ -295,16 +291,15 @@ class Estimates:
         """
         if not (gpu := self._config.machine.gpu):
             return
-        places = list(product(catalogue.games(self._config), self._shapes))
-        learners = catalogue.learner_games(self._config)
-        variants = product(settings.ablated(self._config), self._shapes)
-        algorithms = catalogue.algorithms(self._config)
+        config, models = self._config, list(self._shapes)
         jobs: list[tuple[str, ...]] = [
-            *((kind, *place) for kind in ("warm_start", "cross_play") for place in places),
-            *(("training", *place, name) for place in places for name in algorithms),
-            *(("variant", game, model, variant) for (game, variant), model in variants),
-            *(("learner_matches", *place) for place in places if place[0] in learners),
+            ("variant", game, model, name)
+            for (game, name), model in product(settings.ablated(config), models)
         ]
+        for game, model in product(catalogue.games(config), models):
+            kinds = ("warm_start", "cross_play", "learner_matches")
+            jobs += [(kind, game, model) for kind in kinds]
+            jobs += [("training", game, model, name) for name in catalogue.algorithms(config)]
         largest = max(jobs, key=lambda job: self.needs(*job).gpu_memory_mb)
         needed = self.needs(*largest).gpu_memory_mb / 1e3
         if needed > gpu.memory_gb:

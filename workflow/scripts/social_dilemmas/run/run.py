@@ -21,11 +21,8 @@ logger = logging.getLogger(__name__)
 class Run:
     """A run that can be interrupted at any time, and that ends in the same bytes if it is.
 
-    Attributes:
-        folder: takes `adapter/`, `metrics.csv` and `config.yaml`; holds `checkpoints/` until the run is done.
-        record: what the run was made with, written as `config.yaml`.
-        label: how lines of progress name it.
-        ranks: those that share the run; only the first writes.
+    `folder` takes `metrics.csv` and the `record` of what the run was made with, as `config.yaml`; it holds
+    `checkpoints/` until the run is done. Of the `ranks` that share the run only the first writes.
     """
 
     def __init__(

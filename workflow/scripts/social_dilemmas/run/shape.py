@@ -73,19 +73,22 @@ def shape_of(model: EmbeddedModel | HubModel) -> ModelShape:
         UserError: it isn't there either.
     """
     if isinstance(model, EmbeddedModel):
-        stated = model.model_dump(include={*Shape.model_fields})
-        stated |= {"vocab_size": EMBEDDED_TOKENS + model.merges, "tie_word_embeddings": True}
-        return ModelShape(**_completed(stated), dtype="float32", embedded=True)
-    stated = published_shape(Path(model.source))
-    stated |= _completed(model.shape.model_dump(exclude_none=True)) if model.shape else {}
-    stated |= {"dtype": model.dtype} if model.dtype else {}
+        said = _completed(model.model_dump(include={*Shape.model_fields}))
+        said |= {"vocab_size": EMBEDDED_TOKENS + model.merges, "tie_word_embeddings": True}
+        return ModelShape(**said, dtype="float32", embedded=True)
+    said = {**published_shape(Path(model.source)), **_stated(model)}
+    said |= {"dtype": model.dtype} if model.dtype else {}
     try:
-        return ModelShape(**stated)
+        return ModelShape(**said)
     except ValidationError as error:
         raise UserError(
             f"the key models[{model.name}].shape is missing, and config.json in {model.source} doesn't say "
             f"{error.errors()[0]['loc'][0]}: state it in the configuration"
         ) from None
+
+
+def _stated(model: HubModel) -> dict[str, Any]:
+    return _completed(model.shape.model_dump(exclude_none=True)) if model.shape else {}
 
 
 def published_shape(folder: Path) -> dict[str, Any]:
@@ -110,8 +113,7 @@ def _completed(shape: dict[str, Any]) -> dict[str, Any]:
 
 def differences(model: EmbeddedModel | HubModel, folder: Path) -> list[str]:
     """Where a hub model's stated shape differs from that of the model in a folder, in words."""
-    if isinstance(model, EmbeddedModel) or model.shape is None:
-        return []
-    stated, found = _completed(model.shape.model_dump(exclude_none=True)), published_shape(folder)
+    stated = _stated(model) if isinstance(model, HubModel) else {}
+    found = published_shape(folder)
     wrong = [name for name in stated if found.get(name, stated[name]) != stated[name]]
     return [f"{name} is {found[name]}, not {stated[name]}" for name in wrong]

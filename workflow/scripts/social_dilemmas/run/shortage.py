@@ -20,12 +20,7 @@ SAMPLING_ADVICE = "lower training.max_new_tokens, or raise training.world_size"
 
 @contextmanager
 def shortage_reported(output: Path, advice: str) -> Iterator[None]:
-    """Turn a full disk and too little GPU memory into a `UserError`.
-
-    Args:
-        output: the folder that the run writes to.
-        advice: what to do where memory is short.
-    """
+    """Turn a full disk and too little GPU memory into a `UserError`; `advice` says what to do where memory is short."""
     try:
         yield
     except (OSError, SafetensorError) as error:
