@@ -4,6 +4,13 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from tests.unit.credit_by_loops import (
+    Rows,
+    loop_alignment,
+    loop_generalized,
+    loop_leave_one_out,
+    loop_returns,
+)
 from torch import Tensor
 
 from social_dilemmas.method.credit import (
@@ -13,8 +20,6 @@ from social_dilemmas.method.credit import (
     generalized_advantages,
     leave_one_out,
 )
-
-Rows = list[list[float]]
 
 SHAPES = [(2, 1), (3, 2), (1, 7), (64, 10), (7, 23)]
 DISCOUNTS = [0.0, 0.5, 0.9, 0.96, 1.0]
@@ -46,48 +51,6 @@ def assert_agrees(actual: Tensor, expected: Rows, dtype: torch.dtype) -> None:
     tolerance = 1e-6 if dtype == torch.float64 else 1e-6 * max(1.0, wanted.abs().max().item())
     assert actual.dtype == dtype
     torch.testing.assert_close(actual.double(), wanted, atol=tolerance, rtol=0.0)
-
-
-# --- the same, one number at a time ---------------------------------------------------------------
-
-
-def loop_returns(rewards: Rows, discount: float) -> Rows:
-    return [
-        [sum(discount ** (s - t) * row[s] for s in range(t, len(row))) for t in range(len(row))]
-        for row in rewards
-    ]
-
-
-def loop_leave_one_out(values: Rows, groups: list[int]) -> Rows:
-    result = []
-    for match, row in enumerate(values):
-        others = [m for m, group in enumerate(groups) if group == groups[match] and m != match]
-        result.append(
-            [value - sum(values[m][t] for m in others) / len(others) for t, value in enumerate(row)]
-        )
-    return result
-
-
-def loop_alignment(own: Rows, other: Rows, beta: float, discount: float, current: bool) -> Rows:
-    result = []
-    for mine, theirs in zip(own, other, strict=True):
-        row = []
-        for t in range(len(mine)):
-            past = 0.0
-            for k in range(t + 1 if current else t):
-                past += discount ** (t - k) * mine[k]
-            weight = beta if current else beta * discount
-            row.append(mine[t] + weight * past * theirs[t])
-        result.append(row)
-    return result
-
-
-def loop_generalized(rewards: Rows, values: Rows, discount: float, trace_decay: float) -> Rows:
-    errors = [
-        [reward + discount * value[t + 1] - value[t] for t, reward in enumerate(row)]
-        for row, value in zip(rewards, values, strict=True)
-    ]
-    return loop_returns(errors, discount * trace_decay)
 
 
 # --- agreement with the loops ---------------------------------------------------------------------

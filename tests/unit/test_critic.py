@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.unit.credit_by_loops import loop_generalized
 from tests.unit.mixed_adapters import random_policy
 from tests.unit.training_run import CRITIC, GAME, training_settings
 from torch import Tensor
@@ -59,7 +60,7 @@ def expected_values(of: Critic, states: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("gae_lambda", [GAE_LAMBDA, 1.0])
-def test_advantages_by_an_explicit_double_loop(gae_lambda: float) -> None:
+def test_advantages_by_explicit_loops(gae_lambda: float) -> None:
     """By what it expected before it learned from these matches."""
     of = trained(gae_lambda)
     states, played, rewards = rollout(seed=1)
@@ -67,13 +68,9 @@ def test_advantages_by_an_explicit_double_loop(gae_lambda: float) -> None:
     expected = torch.zeros(len(LENGTHS), max(LENGTHS), 2)
     for row, length in enumerate(LENGTHS):
         for seat in (0, 1):
-            for now in range(length):
-                for later in range(now, length):
-                    following = values[row, later + 1, seat] if later + 1 < length else 0.0
-                    error = rewards[row, later, seat] + DISCOUNT * following
-                    error = error - values[row, later, seat]
-                    weight = (DISCOUNT * gae_lambda) ** (later - now)
-                    expected[row, now, seat] += weight * error
+            points, known = (each[row, :length, seat].tolist() for each in (rewards, values))
+            by_loops = loop_generalized([points], [[*known, 0.0]], DISCOUNT, gae_lambda)
+            expected[row, :length, seat] = torch.tensor(by_loops[0])
     own, other = of.advantages(states, played, rewards, DISCOUNT)
     torch.testing.assert_close(own, expected[..., 0])
     torch.testing.assert_close(other, expected[..., 1])

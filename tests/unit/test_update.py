@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.unit.credit_by_loops import Rows, loop_alignment, loop_leave_one_out, loop_returns
 from tests.unit.mixed_adapters import DILEMMA
 from tests.unit.training_run import RANDOM, metrics, run_training, training_settings
 from torch import Tensor
@@ -36,47 +37,31 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-def naive_credit(rollout: Rollout, settings: TrainingSettings) -> list[list[float]]:
+def naive_credit(rollout: Rollout, settings: TrainingSettings) -> Rows:
     """Credit of every row and round by the formulas of the paper."""
-    gamma, rows = settings.discount, range(len(rollout.results))
-    rounds = range(max(len(result.rewards) for result in rollout.results))
-    ids = [result.group for result in rollout.results]
+    results, scale = rollout.results, settings.reward_scale
+    rounds = max(len(result.rewards) for result in results)
+    ids = [result.group for result in results]
     if settings.baseline == "batch":
         ids = [group % 2 for group in ids]  # the seat
 
-    def advantages(rewards: list[list[float]]) -> list[list[float]]:
-        returns = [
-            [
-                sum(gamma ** (s - t) * own[s] / settings.reward_scale for s in rounds[t : len(own)])
-                for t in rounds
+    def advantages(rewards: Rows) -> Rows:
+        scaled = [[each / scale for each in row] + [0.0] * (rounds - len(row)) for row in rewards]
+        return loop_leave_one_out(loop_returns(scaled, settings.discount), ids)
+
+    own = advantages([result.rewards for result in results])
+    other = advantages([result.rewards_opponent for result in results])
+    match settings.credit:
+        case "naive":
+            return own
+        case "sum_of_rewards":
+            return [
+                [sum(each) for each in zip(*pair, strict=True)]
+                for pair in zip(own, other, strict=True)
             ]
-            for own in rewards
-        ]
-        others = [[i for i in rows if ids[i] == ids[row] and i != row] for row in rows]
-        return [
-            [
-                returns[row][t] - sum(returns[i][t] for i in others[row]) / len(others[row])
-                for t in rounds
-            ]
-            for row in rows
-        ]
-
-    own = advantages([result.rewards for result in rollout.results])
-    other = advantages([result.rewards_opponent for result in rollout.results])
-
-    def credit(row: int, t: int) -> float:
-        past = sum(gamma ** (t - k) * own[row][k] for k in rounds[:t])
-        match settings.credit:
-            case "naive":
-                return own[row][t]
-            case "sum_of_rewards":
-                return own[row][t] + other[row][t]
-            case "advantage_alignment":
-                return own[row][t] + settings.beta * gamma * past * other[row][t]
-            case _:
-                return own[row][t] + settings.beta * (past + own[row][t]) * other[row][t]
-
-    return [[credit(row, t) for t in rounds] for row in rows]
+        case credit:
+            current = credit == "advantage_alignment_current"
+            return loop_alignment(own, other, settings.beta, settings.discount, current)
 
 
 def naive_loss(

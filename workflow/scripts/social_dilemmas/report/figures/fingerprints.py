@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from social_dilemmas.games import named_game
 from social_dilemmas.report.figures import style
-from social_dilemmas.report.figures.panels import draw_points, grid, name_places
+from social_dilemmas.report.figures.panels import draw_points, grid
 from social_dilemmas.report.names import in_order
 from social_dilemmas.statistics.tables import EVERYONE, is_scripted
 
@@ -32,9 +32,9 @@ def draw(table: pd.DataFrame) -> Figure:
 
     def panel(axis: Axes, name: str, rows: pd.DataFrame) -> None:
         game, observed = named_game(name), set(rows["quantity"])
-        places = [quantity for quantity in game.behaviours if quantity in observed]
+        shown = [quantity for quantity in game.behaviours if quantity in observed]
+        places = {quantity: _label(game.behaviours, quantity) for quantity in shown}
         draw_points(axis, rows, places, "quantity", agents)
-        name_places(axis, [_label(game.behaviours, quantity) for quantity in places])
         label, end = game.axis
         axis.set_xlabel(label)
         axis.set_xlim(0, max(end, rows["high"].max()))

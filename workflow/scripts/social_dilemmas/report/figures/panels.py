@@ -1,6 +1,6 @@
 """Figures of several panels, and what is drawn into them: points with intervals, reference lines."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -90,13 +90,13 @@ def errorbars(
 def draw_points(
     axis: Axes,
     table: pd.DataFrame,
-    places: Sequence[str],
+    places: Mapping[str, str],
     column: str,
     agents: Sequence[str],
     *,
     horizontal: bool = True,
 ) -> None:
-    """Means as points with their intervals at values of a column, down y (or along x), agents side by side at each."""
+    """Means as points with their intervals, side by side at each place (a value of the column, with its name)."""
     colour, marker = style.colours(agents), style.markers(agents)
     position = {place: index for index, place in enumerate(places)}
     step = 0.6 / max(len(agents), 2)
@@ -109,8 +109,10 @@ def draw_points(
     for index in range(1, len(places), 2):
         band(index - 0.5, index + 0.5, color=style.BAND, linewidth=0, zorder=0)
     if horizontal:
-        axis.set_ylim(len(places) - 0.5, -0.5)
+        name_places(axis, list(places.values()))
     else:
+        axis.set_xticks(range(len(places)), list(places.values()))
+        axis.tick_params(axis="x", length=0)
         axis.set_xlim(-0.5, len(places) - 0.5)
     axis.grid(axis="x" if horizontal else "y")
 

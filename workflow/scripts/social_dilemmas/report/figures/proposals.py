@@ -38,9 +38,7 @@ def draw(table: pd.DataFrame) -> Figure:
     figure, axes = panels(len(lines), 2, style.WIDTH, height, sharey=True, width_ratios=widths)
     for row, (_, model, rows) in zip(axes, lines, strict=True):
         for axis, (heading, words) in zip(row, PANELS.items(), strict=True):
-            draw_points(axis, rows, list(words), "quantity", agents, horizontal=False)
-            axis.set_xticks(range(len(words)), list(words.values()))
-            axis.tick_params(axis="x", length=0)
+            draw_points(axis, rows, words, "quantity", agents, horizontal=False)
             title(axis, heading, model, ", ")
         row[0].set_ylabel("Coins asked for")
         row[0].set_ylim(0, max(COINS, rows["high"].max()))

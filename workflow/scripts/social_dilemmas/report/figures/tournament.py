@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from social_dilemmas.agents.axelrod.kinds import EVERY_STRATEGY, KINDS
 from social_dilemmas.report.figures import style
-from social_dilemmas.report.figures.panels import blocks, draw_points, errorbars, name_places, title
+from social_dilemmas.report.figures.panels import blocks, draw_points, errorbars, title
 from social_dilemmas.report.names import game_title, in_order, readable
 from social_dilemmas.statistics.quantities import quantity_words
 
@@ -54,8 +54,8 @@ def draw(table: pd.DataFrame) -> Figure:
         for column, quantity in enumerate(QUANTITIES):
             axis = figure.add_subplot(grid[2 * row + 1, column])
             rows = by_kind[by_kind["quantity"] == quantity]
-            draw_points(axis, rows, kinds, "opponent", trained)
-            name_places(axis, [readable(kind) * (column == 0) for kind in kinds])
+            places = {kind: readable(kind) * (column == 0) for kind in kinds}
+            draw_points(axis, rows, places, "opponent", trained)
             axis.set_xlabel(quantity_words(game, quantity).capitalize())
             axis.set_xlim(0, max(1.0, rows["high"].max()))
             axis.set_ylabel("Opponents" * (column == 0))

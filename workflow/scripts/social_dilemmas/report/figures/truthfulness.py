@@ -42,9 +42,9 @@ def draw(table: pd.DataFrame) -> Figure:
         shared.draw_reference(left, CHANCE, "naming a hand at random", above=False)
         shared.title(left, "In training", model, ", ")
         rows = part[played].rename(columns={"algorithm": "agent", "value": "mean"})
-        places = sorted(in_order(rows["opponent"]), key=lambda name: name != ITSELF)
+        opponents = sorted(in_order(rows["opponent"]), key=lambda name: name != ITSELF)
+        places = {name: readable(name) for name in opponents}
         shared.draw_points(right, rows, places, "opponent", agents)
-        shared.name_places(right, [readable(name) for name in places])
         right.axvline(CHANCE, color=style.GREY, linewidth=0.8, linestyle=style.DASHES)
         right.set_xlim(0, 1)
         right.set_xlabel(LABEL)
