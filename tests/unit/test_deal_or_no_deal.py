@@ -118,13 +118,6 @@ def test_only_what_fits_is_paid() -> None:
         assert match.game.welfare_optimum(match) == 2 * 2 + 1 * 2 + 2 * 3
 
 
-def test_forfeits_ask_for_nothing() -> None:
-    match = of(OFFER)
-    take_all(match, "hello", ("all", items(0, 1, 2)))
-    assert match.history[0].claims == ((0, 0, 0), (0, 1, 2))
-    assert (match.rewards(0), match.rewards(1), match.invalid) == ([0], [8], [1, 0])
-
-
 def test_messages_tell_values_or_none() -> None:
     assert stated_values(KINDS, f"I {state_values(KINDS, (7, 0, 10))}") == (7, 0, 10)
     assert stated_values(KINDS, "balls at 1 books at 10 hats at 4!") == (10, 4, 1)

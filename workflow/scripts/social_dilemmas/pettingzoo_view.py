@@ -120,7 +120,6 @@ def _texts(longest: int) -> Text:
 
 
 def _longest_reply(grammar: Grammar) -> int:
-    """The number of characters of the longest valid reply."""
     return sum(
         len(part.text)
         if isinstance(part, Literal)

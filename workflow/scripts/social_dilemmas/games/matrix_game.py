@@ -44,11 +44,8 @@ class ActionView:
 
 
 def read_table(table: Table) -> Payoffs:
-    """The points of seats 0 and 1 by their actions, in the order of the table.
-
-    Raises:
-        UserError: the table isn't square, its actions aren't A, B, ..., or a pair of actions has no
-            two numbers.
+    """The points of seats 0 and 1 by their actions, in the order of the table; raises UserError if it
+    isn't square, its actions aren't A, B, ..., or a pair of actions has no two numbers.
     """
     if not isinstance(table, Mapping) or len(table) < 2:
         raise UserError(f"payoffs must be a table of two or more actions, but is {table!r}")
@@ -93,7 +90,7 @@ class MatrixGame(Game):
     table: ClassVar[Table] = COORDINATION
 
     def __init__(self, rounds: Rounds, payoffs: Table | None = None) -> None:
-        """Raises UserError if the table has no points for some pair of actions, or too many."""
+        """Raises UserError as `read_table`."""
         super().__init__(rounds)
         table = self.table if payoffs is None else payoffs
         try:

@@ -1,8 +1,4 @@
-"""Scripted players of Trust-and-Split: every way to propose, with a true and with a lying message.
-
-A player has the name of its proposal rule if it speaks the truth, and the same with `_lying` behind
-it if it lies.
-"""
+"""Scripted players of Trust-and-Split: every way to propose, with a true and with a lying message."""
 
 from random import Random
 
