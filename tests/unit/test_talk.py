@@ -41,8 +41,8 @@ def test_players_speak_in_turn_and_hear_each_other(name: str, messages: int, see
             assert prompted == heard[-1:]
             assert (". Now " in turn.prompt or "points as you can" in turn.prompt) == (count < 2)
             assert turn.prompt.endswith("Send your message.")
-            assert (turn.view.other_message or "") == "\n".join(heard)
-            assert (turn.view.own_message or "") == "\n".join(said[seat])
+            assert turn.view.other_message == "\n".join(heard)
+            assert turn.view.own_message == "\n".join(said[seat])
             said[seat].append("".join(random.choices("ab <>|石", k=limit)))
             match.take({seat: f"<message>{said[seat][-1]}</message>"})
         turns = match.turns()

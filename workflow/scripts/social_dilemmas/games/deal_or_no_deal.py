@@ -59,8 +59,8 @@ class DealView:
     counts: Counts
     values: Values
     speaks_first: bool
-    own_message: str | None
-    other_message: str | None
+    own_message: str
+    other_message: str
     past: tuple[tuple[Counts, Values, Claims, Claims], ...]
 
 

@@ -20,6 +20,11 @@ def in_figures(number: float) -> str:
     return str(number).removesuffix(".0")
 
 
+def listed(words: tuple[str, ...]) -> str:
+    """Words as an enumeration: `A, B or C`."""
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
 def welfare_share(points: float, optimum: float) -> float:
     """The share that was reached of the best sum of points; NaN where that isn't positive."""
     return points / optimum if optimum > 0 else float("nan")

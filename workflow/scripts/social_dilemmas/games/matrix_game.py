@@ -7,7 +7,7 @@ from string import ascii_uppercase
 from typing import Any, ClassVar
 
 from social_dilemmas.errors import UserError
-from social_dilemmas.games.game import Game, Match, Turn, in_figures
+from social_dilemmas.games.game import Game, Match, Turn, in_figures, listed
 from social_dilemmas.games.grammar import Choice, Grammar
 from social_dilemmas.games.horizon import Rounds
 
@@ -72,11 +72,6 @@ def read_table(table: Table) -> Payoffs:
 
 def _is_number(value: Any) -> bool:
     return type(value) in (int, float) and math.isfinite(value)
-
-
-def one_of(names: Sequence[str]) -> str:
-    """Names as a choice in words: `A, B or C`."""
-    return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 class MatrixGame(Game):
@@ -153,10 +148,10 @@ class MatrixGame(Game):
         )
         return (
             "You meet one other player again and again. In every round you both choose "
-            f"{one_of(self.actions)} at the same time, and only afterwards learn what the other "
+            f"{listed(self.actions)} at the same time, and only afterwards learn what the other "
             f"chose. {outcomes}"
             "Your aim is to collect as many points as you can over all rounds. "
-            f"Reply with {one_of(self.choice.spellings())} and nothing else."
+            f"Reply with {listed(self.choice.spellings())} and nothing else."
         )
 
 

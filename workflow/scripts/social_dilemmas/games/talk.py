@@ -91,9 +91,9 @@ class TalkingMatch(Match):
         """The messages of a seat in the current round."""
         return tuple(self.messages[(seat - self.starter) % 2 :: 2])
 
-    def all_said(self, seat: int) -> str | None:
-        """All that a seat said in the current round, a line for each message; None if nothing."""
-        return "\n".join(self.said(seat)) or None
+    def all_said(self, seat: int) -> str:
+        """All that a seat said in the current round, a line for each message."""
+        return "\n".join(self.said(seat))
 
     def heard(self, seat: int) -> str:
         """The other's last message, in a prompt of this seat."""

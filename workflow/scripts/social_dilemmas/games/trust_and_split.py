@@ -43,8 +43,8 @@ class TrustView:
 
     coins: int
     hand: str
-    own_message: str | None
-    other_message: str | None
+    own_message: str
+    other_message: str
     past: tuple[tuple[bool, int, int], ...]
 
 

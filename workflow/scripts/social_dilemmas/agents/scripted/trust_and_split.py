@@ -36,9 +36,9 @@ class Lying(Truthful):
     """
 
     def hand(self, view: TrustView) -> str:
-        if (said := named_hand(view.own_message or "")) is not None:
+        if (said := named_hand(view.own_message)) is not None:
             return said
-        heard = named_hand(view.other_message or "")
+        heard = named_hand(view.other_message)
         if heard is not None and BEATEN_BY[heard] != view.hand:
             return BEATEN_BY[heard]
         return BEATS[view.hand]
@@ -56,7 +56,7 @@ def welfare_maximising(view: TrustView, random: Random) -> int:
     of Berg, Dickhaut and McCabe, Trust, reciprocity, and social history, Games and Economic
     Behavior 10, 1995.
     """
-    named = named_hand(view.other_message or "")
+    named = named_hand(view.other_message)
     if named is None or named == view.hand:
         return half(view.coins)
     return view.coins if BEATS[view.hand] == named else 0
