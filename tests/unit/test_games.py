@@ -308,13 +308,6 @@ def test_unknown_games_are_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", game_names())
-@pytest.mark.parametrize("rounds", [0, -3])
-def test_a_game_has_rounds(name: str, rounds: int) -> None:
-    with pytest.raises(UserError, match=f"{name}: rounds must be at least 1, but is {rounds}"):
-        build_game(name, rounds)
-
-
-@pytest.mark.parametrize("name", game_names())
 @pytest.mark.parametrize("key", ["payofs", "rounds", "self", "name"])
 def test_unknown_rules_are_refused(name: str, key: str) -> None:
     with pytest.raises(UserError, match=f"{name}: unknown rule '{key}'; its rules are: "):

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from tests.unit.playing import points_of, reply_of, take_all
+from tests.unit.playing import points_of, reply_of, say, take_all, talk
 
 from social_dilemmas.games.game import SEATS
 from social_dilemmas.games.trust_and_split import (
@@ -31,18 +31,8 @@ def trust_of(*hands: tuple[str, str], starter: int = 0) -> TrustAndSplitMatch:
     return TrustAndSplitMatch(seed=0, game=game, first_starter=starter, hands=list(hands))
 
 
-def say(text: str) -> str:
-    return f"<message>{text}</message>"
-
-
 def ask(number: int) -> str:
     return f"<{number} coins>"
-
-
-def talk(match: TrustAndSplitMatch, *messages: str) -> None:
-    """Both speak; messages by seat."""
-    while match.speaker is not None:
-        match.take({match.speaker: say(messages[match.speaker])})
 
 
 def only(pattern: str, prompt: str) -> str:

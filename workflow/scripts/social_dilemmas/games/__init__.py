@@ -103,10 +103,10 @@ def wordings(entries: Iterable[Entry]) -> list[dict[str, Any]]:
 
 
 def _game_class(kind: str) -> type[Game] | None:
-    module = importlib.import_module(f"{__name__}.{kind}")
-    classes = [value for value in vars(module).values() if inspect.isclass(value)]
-    games = (found for found in classes if issubclass(found, Game))
-    return next((game for game in games if getattr(game, "kind", "") == kind), None)
+    for found in vars(importlib.import_module(f"{__name__}.{kind}")).values():
+        if inspect.isclass(found) and issubclass(found, Game) and vars(found).get("kind") == kind:
+            return found
+    return None
 
 
 def _canonical(rules: Any) -> Any:
