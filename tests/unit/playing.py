@@ -18,8 +18,19 @@ def points_of(match: Match, first: str, second: str) -> tuple[float, float]:
     return sum(match.rewards(0)), sum(match.rewards(1))
 
 
+def say(text: str) -> str:
+    """The reply that sends a message."""
+    return f"<message>{text}</message>"
+
+
+def talk(match: Match, message: str, other: str | None = None) -> None:
+    """Send all messages of a round, seat 1 the other one if there is one."""
+    while len(turns := match.turns()) == 1:
+        seat = turns[0].seat
+        match.take({seat: say(message if seat == 0 or other is None else other)})
+
+
 def take_all(match: Match, message: str, replies: tuple[str, str]) -> None:
     """Play a round with the same message in all of its message turns, and these replies."""
-    while len(turns := match.turns()) == 1:
-        match.take({turns[0].seat: f"<message>{message}</message>"})
+    talk(match, message)
     match.take(dict(zip(SEATS, replies, strict=True)))

@@ -41,12 +41,12 @@ ON_CONDA_FORGE = {
 
 
 def normalized(name: str) -> str:
-    """Return a package's name as PyPI compares it (PEP 503)."""
+    """A package's name as PyPI compares it (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def pip_pins(text: str) -> dict[str, str]:
-    """Return {package: version} of a requirements file; ValueError on an inexact version."""
+    """{package: version} of a requirements file; ValueError on an inexact version."""
     pins = {}
     for line in text.splitlines():
         requirement = line.split("#")[0].strip()
@@ -60,9 +60,8 @@ def pip_pins(text: str) -> dict[str, str]:
 
 
 def conda_pins(text: str, *, with_pip: bool = True) -> dict[str, str]:
-    """Return {PyPI name: version} of a conda environment; ValueError on an inexact version.
-
-    `with_pip`: also what pip installs there.
+    """{PyPI name: version} of a conda environment, also of what pip installs there unless told not to;
+    ValueError on an inexact version.
     """
     pins: dict[str, str] = {}
     for dependency in yaml.safe_load(text)["dependencies"]:
@@ -77,13 +76,6 @@ def conda_pins(text: str, *, with_pip: bool = True) -> dict[str, str]:
             raise ValueError(f"not an exact version: {dependency}")
         pins[normalized(PYPI_NAMES.get(name, name))] = match[2]
     return pins
-
-
-def differences(
-    pins: dict[str, str], reference: dict[str, str]
-) -> dict[str, tuple[str, str | None]]:
-    """Return {package: (version, version in the reference or None)} where the two disagree."""
-    return {n: (v, reference.get(n)) for n, v in pins.items() if reference.get(n) != v}
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +94,7 @@ def lock() -> dict[str, str]:
 
 
 def test_lock_holds_every_direct_requirement(direct: dict[str, str], lock: dict[str, str]) -> None:
-    assert differences(direct, lock) == {}
-    assert len(lock) > len(direct)
+    assert direct.items() < lock.items()
 
 
 @pytest.mark.parametrize("file", CONDA_FILES)
@@ -117,16 +108,15 @@ def test_conda_has_the_versions_of_pip(
     assert optional.items() <= pins.items()
     if file == "envs/vllm.yaml":  # conda-forge and PyPI have different ones; it brings its pytorch
         assert pins.pop("vllm")
-    assert differences(pins, direct | optional) == {}
+    assert pins.items() <= (direct | optional).items()
 
 
 @pytest.mark.parametrize("file", sorted({*CONDA_FILES} - {"environment.yml"}))
 def test_conda_is_asked_for_versions_that_it_has(file: str) -> None:
     pins = conda_pins((ROOT / file).read_text(), with_pip=False)
-    assert pins.keys() & ON_CONDA_FORGE.keys()
-    assert {
-        name: pins[name] for name in pins.keys() & ON_CONDA_FORGE.keys()
-    }.items() <= ON_CONDA_FORGE.items()
+    known = {name: pins[name] for name in pins.keys() & ON_CONDA_FORGE.keys()}
+    assert known
+    assert known.items() <= ON_CONDA_FORGE.items()
 
 
 def test_the_axelrod_library_adds_to_the_lock(
@@ -171,9 +161,6 @@ def test_inexact_pip_requirements_are_refused(line: str) -> None:
         pip_pins(line)
 
 
-def test_drift_is_seen() -> None:
-    conda = conda_pins("dependencies: [pytorch=2.12.0, pyyaml=6.0.3, xyz=1.0]")
-    pip = pip_pins("torch==2.13.0\nPyYAML==6.0.3")
-    assert differences(conda, pip) == {"torch": ("2.12.0", "2.13.0"), "xyz": ("1.0", None)}
+def test_inexact_conda_requirements_are_refused() -> None:
     with pytest.raises(ValueError, match="pandas"):
         conda_pins("dependencies: [pandas]")

@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 from tests.unit.playing import points_of, reply_of
 
-from social_dilemmas.agents.scripted.player import scripted_player_names
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game, game_names
 from social_dilemmas.games.game import SEATS, Match
-from social_dilemmas.games.matrix_game import MatrixGame, Table, read_table
+from social_dilemmas.games.matrix_game import MatrixGame, Table
 
 KINDS = [name for name in game_names() if isinstance(build_game(name, 1), MatrixGame)]
 UNEQUAL: Table = {"A": {"A": [0, 1.5], "B": [2, -3]}, "B": {"A": [4, 7], "B": [-1, 0]}}
@@ -86,17 +85,19 @@ def play_all(match: Match, *rounds: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "first", "second"),
+    ("kind", "first", "second", "best"),
     [
-        ("prisoners_dilemma", [3, 0, 5, 1], [3, 5, 0, 1]),
-        ("matching_pennies", [1, 0, 0, 1], [0, 1, 1, 0]),
+        ("prisoners_dilemma", [3, 0, 5, 1], [3, 5, 0, 1], 6),
+        ("matching_pennies", [1, 0, 0, 1], [0, 1, 1, 0], 1),
+        ("matrix_game", [0, 2, 4, -1], [1.5, -3, 7, 0], 11),  # by row and column of UNEQUAL
     ],
 )
-def test_known_payoffs(kind: str, first: list[int], second: list[int]) -> None:
-    match = build_game(kind, 4).start(0)
+def test_known_payoffs(kind: str, first: list[float], second: list[float], best: int) -> None:
+    rules = {"payoffs": UNEQUAL} if kind == "matrix_game" else {}
+    match = build_game(kind, 4, rules).start(0)
     play_all(match, "AA", "AB", "BA", "BB")
     assert (match.rewards(0), match.rewards(1)) == (first, second)
-    assert match.game.welfare_optimum(match) == 4 * (first[0] + second[0])
+    assert match.game.welfare_optimum(match) == 4 * best
 
 
 def test_dilemma_welfare_may_need_turns_in_exploiting() -> None:
@@ -130,15 +131,6 @@ def test_dilemma_welfare_may_need_turns_in_exploiting() -> None:
 def test_tables_of_the_wrong_shape_are_refused_in_one_sentence(table: Any, message: str) -> None:
     with pytest.raises(UserError, match=f"^matrix_game: .*{message}"):
         build_game("matrix_game", 1, {"payoffs": table})
-
-
-def test_the_table_is_read_by_row_and_column() -> None:
-    assert read_table(UNEQUAL) == {
-        ("A", "A"): (0, 1.5),
-        ("A", "B"): (2, -3),
-        ("B", "A"): (4, 7),
-        ("B", "B"): (-1, 0),
-    }
 
 
 def test_an_invalid_reply_counts_as_the_action_that_leaves_the_other_most() -> None:
@@ -271,10 +263,3 @@ def test_turn_taking_finds_its_turns_and_keeps_them() -> None:
         settled = [r.actions for r in match.history[-10:]]
         assert set(settled) == {("A", "B"), ("B", "A")}
         assert all(a == b[::-1] for a, b in pairwise(settled))
-
-
-def test_games_without_players_of_their_own_have_those_of_every_matrix_game() -> None:
-    names = scripted_player_names("matrix_game")
-    for kind in ("stag_hunt", "chicken", "matching_pennies"):
-        assert scripted_player_names(kind) == names
-    assert {"tit_for_tat", "best_reply", "turn_taking", "random"} <= set(names)

@@ -17,9 +17,8 @@ from social_dilemmas.pettingzoo_view import AGENTS, SocialDilemma, parallel_env
 def replies(env: SocialDilemma, player: str = "random") -> dict[str, str]:
     """What a scripted player says for every player that is asked."""
     assert env.match is not None
-    turns = env.match.turns()
-    said = scripted_player(env.game.kind, player).reply(turns)
-    return dict(zip((AGENTS[turn.seat] for turn in turns), said, strict=True))
+    said = scripted_player(env.game.kind, player)
+    return {AGENTS[turn.seat]: said.reply([turn])[0] for turn in env.match.turns()}
 
 
 def episode(env: SocialDilemma, seed: int | None) -> Iterator[tuple[Any, ...]]:
@@ -103,7 +102,7 @@ def test_only_who_is_asked_is_heard() -> None:
     env = parallel_env("trust_and_split")
     _, infos = env.reset(seed=0)
     (speaker,) = (agent for agent in AGENTS if infos[agent]["asked"])
-    (listener,) = (agent for agent in AGENTS if agent != speaker)
+    (listener,) = {*AGENTS} - {speaker}
     assert infos[speaker]["step"] == "message"
     message = "<message>I hold rock</message>"
     texts = {speaker: message, listener: "<message>too early</message>"}

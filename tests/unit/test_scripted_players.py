@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -17,12 +16,15 @@ from social_dilemmas.games.game import Game, Match, Turn
 from social_dilemmas.games.grammar import Choice, Grammar, Literal, Text
 
 DILEMMA = {"always_a", "always_b", "tit_for_tat", "win_stay_lose_shift", "grim", "random"}
+MATRIX = {"first_action", "second_action", "welfare_maximising", "maximin", "tit_for_tat"}
+MATRIX |= {"win_stay_lose_shift", "best_reply", "fictitious_play", "turn_taking", "random"}
 SHARING = {"greedy", "welfare_maximising", "fair_half", "reciprocator", "random"}
 EXPECTED_NAMES = {
     "prisoners_dilemma": DILEMMA,
     "split": SHARING,
     "trust_and_split": SHARING | {f"{name}_lying" for name in SHARING},
     "deal_or_no_deal": SHARING | {"greedy_lying"},
+    **dict.fromkeys(("matrix_game", "stag_hunt", "chicken", "matching_pennies"), MATRIX),
 }
 ALL_PLAYERS = [(game, player) for game in game_names() for player in scripted_player_names(game)]
 
@@ -43,10 +45,8 @@ def test_players_are_found_by_their_own_name_and_cite_a_source(game: str, player
 
 
 def test_unknown_names_are_refused_with_the_known_ones() -> None:
-    with pytest.raises(
-        UserError, match=r"prisoners_dilemma: unknown player 'titfortat'.*tit_for_tat"
-    ):
-        scripted_player("prisoners_dilemma", "titfortat")
+    with pytest.raises(UserError, match=r"stag_hunt: unknown player 'titfortat'.*tit_for_tat"):
+        scripted_player("stag_hunt", "titfortat")
     with pytest.raises(UserError, match=r"unknown game 'chess'.*trust_and_split"):
         scripted_player_names("chess")
 
@@ -103,18 +103,23 @@ def test_random_players_use_every_option_alike_and_differ_by_seat_and_round(game
 # Noise
 
 
-def trembling(game_name: str, player_name: str, probability: float | None) -> list[Match]:
-    game, player = build_game(game_name, 10), scripted_player(game_name, player_name)
-    noisy: Any = player if probability is None else Noisy(player, probability)
-    matches = [game.start(seed) for seed in range(200)]
-    play(matches, [(noisy, noisy)] * len(matches))
+def trembling(
+    game_name: str, player_name: str, probability: float, number: int = 200
+) -> list[Match]:
+    game = build_game(game_name, 10)
+    noisy = Noisy(scripted_player(game_name, player_name), probability)
+    matches = [game.start(seed) for seed in range(number)]
+    play(matches, [(noisy, noisy)] * number)
     return matches
 
 
 @pytest.mark.parametrize("game_name", game_names())
 def test_noise_of_zero_changes_nothing(game_name: str) -> None:
-    plain, noisy = (trembling(game_name, "random", probability) for probability in (None, 0))
-    assert [match.history for match in plain] == [match.history for match in noisy]
+    game, player = build_game(game_name, 10), scripted_player(game_name, "random")
+    for noisy in trembling(game_name, "random", 0, 20):
+        plain = game.start(noisy.seed)
+        play([plain], [(player, player)])
+        assert plain.history == noisy.history
 
 
 def share_of_b(matches: list[Match]) -> tuple[float, int]:
@@ -147,7 +152,7 @@ def test_noise_leaves_messages_alone() -> None:
 
 
 def test_noise_is_the_same_every_time() -> None:
-    first, second = (trembling("split", "reciprocator", 0.3) for _ in range(2))
+    first, second = (trembling("split", "reciprocator", 0.3, 20) for _ in range(2))
     assert [match.history for match in first] == [match.history for match in second]
 
 

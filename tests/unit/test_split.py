@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.unit.playing import points_of, reply_of
 
-from social_dilemmas.games.dividing import asks_little, half, share
+from social_dilemmas.games.dividing import asks_little, half
 from social_dilemmas.games.game import SEATS
 from social_dilemmas.games.split import Split, SplitMatch
 
@@ -120,28 +120,6 @@ def test_reference_points() -> None:
         assert sum(map(sum, points)) / 2 / len(points) == pytest.approx(expected)
 
 
-def test_rewards_by_hand() -> None:
-    # hats 10:5 -> 6 2/3 and 3 1/3; books 2:7 fit; balls 10:10 -> 5 each
-    rewards = Split(rounds=1).rewards(ROUND, ((10, 2, 10), (5, 7, 10)))
-    assert rewards == pytest.approx((200 / 3 + 2 + 50, 100 / 3 + 70 + 5))
-
-
-def test_forfeits_claim_nothing() -> None:
-    match = split_of(ROUND)
-    match.take({0: "all of it", 1: claims(10, 10, 10)})
-    assert match.history[0].claims == ((0, 0, 0), (10, 10, 10))
-    assert (match.rewards(0), match.rewards(1)) == ([0], [210])
-
-
-def test_matches_of_a_seed_have_common_random_numbers() -> None:
-    first, second = Split(5).start(9), Split(5).start(9)
-    points_of(first, "random", "greedy")
-    points_of(second, "fair_half", "random")
-    assert [r.values for r in first.history] == [r.values for r in second.history]
-    assert [r.claims for r in first.history] != [r.claims for r in second.history]
-    assert len({str(Split(5).start(seed).values) for seed in range(50)}) == 50
-
-
 def test_behaviour_by_hand() -> None:
     match = split_of(ROUND, ROUND, ROUND)
     for first, second in (((1, 2, 3), (4, 5, 4)), ((5, 6, 7), (0, 0, 5)), ((8, 9, 10), (10,) * 3)):
@@ -151,14 +129,6 @@ def test_behaviour_by_hand() -> None:
         for claim, treatment in zip(others, ("at_start", "after_fair", "after_grab"), strict=True):
             expected += [("claim_other", claim), (f"claim_other_{treatment}", claim)]
         assert sorted(match.game.observe(match, seat)) == sorted(expected)
-
-
-def test_claims_are_cut_in_proportion() -> None:
-    fitting = [(10, 0, 10), (0, 10, 10), (0, 0, 10), (3, 4, 10), (5, 5, 10)]
-    for claim, other, quantity in fitting:
-        assert share(claim, other, quantity) == claim
-    shares = [share(10, 10, 10), share(10, 5, 10), share(5, 10, 10), share(2, 3, 3)]
-    assert shares == pytest.approx([5, 20 / 3, 10 / 3, 1.2])
 
 
 def test_fair_is_fewer_than_half() -> None:

@@ -110,7 +110,7 @@ def _seen(match: Match, forfeits: list[bool]) -> tuple[Observations, Infos]:
 
 
 def _reply(actions: Mapping[str, str], seat: int) -> str:
-    """A player's reply; an empty one, which is invalid, in place of none or of other characters."""
+    """A player's reply; the empty one, which is invalid, in place of none or of other characters."""
     reply = actions.get(AGENTS[seat], "")
     return reply if set(reply) <= set(CHARACTERS) else ""
 
@@ -120,7 +120,6 @@ def _texts(longest: int) -> Text:
 
 
 def _longest_reply(grammar: Grammar) -> int:
-    """The number of characters of the longest valid reply."""
     return sum(
         len(part.text)
         if isinstance(part, Literal)

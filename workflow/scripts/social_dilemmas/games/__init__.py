@@ -28,11 +28,8 @@ def kind_of(entry: Entry) -> str:
 
 
 def game_of(entry: Entry) -> Game:
-    """The game of a config entry, under the entry's name.
-
-    Raises:
-        UserError: there is no such kind of game, or its rounds or rules lack something, hold
-            something unknown, or make no sense.
+    """The game of a config entry, under the entry's name; raises UserError if there is no such kind
+    of game, or its rounds or rules make no sense.
     """
     name, kind = entry["name"], kind_of(entry)
     try:
@@ -46,7 +43,7 @@ def game_of(entry: Entry) -> Game:
 
 
 def build_game(kind: str, rounds: Rounds, rules: Mapping[str, Any] | None = None) -> Game:
-    """A game of some kind, under its default rules where no others are given; raises as `game_of`."""
+    """A game of some kind, whose rules are the default ones unless given; raises as `game_of`."""
     chosen = game_class(kind)
     rules = _canonical(rules or {})
     parameters = dict(inspect.signature(chosen).parameters)
@@ -71,9 +68,7 @@ def game_class(kind: str) -> type[Game]:
 
 
 def declare(entries: Iterable[Entry]) -> None:
-    """Make a configuration's games, in place of those declared before, known to all that only gets
-    their names, such as the labels of a figure.
-    """
+    """Make a configuration's games, and no others, known to what only gets their names."""
     _declared.clear()
     _declared.update({entry["name"]: entry for entry in entries})
 
@@ -89,13 +84,8 @@ def kind_named(name: str) -> str:
 
 
 def wordings(entries: Iterable[Entry]) -> list[dict[str, Any]]:
-    """What a tokenizer depends on: the kinds of these games, with the rules that change sentences.
-
-    Two games whose sentences differ by numbers only are the same here. Rules without a default are
-    those of the entry.
-
-    Returns:
-        Each once: `name` (the kind) and `rules`, in the order of the kinds' names.
+    """What a tokenizer depends on, in the order of the kinds' names: each `name` (the kind) with the
+    `rules` that change sentences, or have no default. Sentences that differ by numbers are the same.
     """
     found = []
     for entry in sorted(entries, key=kind_of):
@@ -113,10 +103,10 @@ def wordings(entries: Iterable[Entry]) -> list[dict[str, Any]]:
 
 
 def _game_class(kind: str) -> type[Game] | None:
-    module = importlib.import_module(f"{__name__}.{kind}")
-    classes = [value for value in vars(module).values() if inspect.isclass(value)]
-    games = (found for found in classes if issubclass(found, Game))
-    return next((game for game in games if getattr(game, "kind", "") == kind), None)
+    for found in vars(importlib.import_module(f"{__name__}.{kind}")).values():
+        if inspect.isclass(found) and issubclass(found, Game) and vars(found).get("kind") == kind:
+            return found
+    return None
 
 
 def _canonical(rules: Any) -> Any:

@@ -51,18 +51,16 @@ class DealRound:
 
 @dataclass(frozen=True)
 class DealView:
-    """What a seat knows now.
-
-    Messages are all that was said in this round, one line for each, and None while nothing was.
-    `past` holds (items, own values, own claims, other's claims) of every finished round.
+    """What a seat knows now: messages as `TalkingMatch.all_said`, and in `past` (items, own values,
+    own claims, other's claims) of every finished round.
     """
 
     kinds: tuple[str, ...]
     counts: Counts
     values: Values
     speaks_first: bool
-    own_message: str | None
-    other_message: str | None
+    own_message: str
+    other_message: str
     past: tuple[tuple[Counts, Values, Claims, Claims], ...]
 
 

@@ -12,11 +12,7 @@ Claims = tuple[int, ...]  # units asked for, one for each kind
 
 
 def kinds_of(game: str, kinds: Sequence[str]) -> tuple[str, ...]:
-    """The kinds of things that are divided, from the rule `kinds`.
-
-    Raises:
-        UserError: there are fewer than two, or they can't be told apart in a reply.
-    """
+    """The rule `kinds`; raises UserError if there are fewer than two that can be told apart."""
     if len(set(kinds)) < max(len(kinds), 2) or not all(kind.isidentifier() for kind in kinds):
         raise UserError(
             f"{game}: the rule kinds must be two or more different single words, but is {[*kinds]}"
@@ -72,7 +68,7 @@ def half(quantity: int) -> int:
 
 
 def asks_little(claims: Sequence[int], quantity: int) -> bool:
-    """Whether a player treats the other fairly: of each `quantity` units that are worth more to the
-    other it claims fewer than half, on average. Anything else is a grab.
+    """Whether a player treats the other fairly: of units that are worth more to the other, `quantity`
+    each, it claims fewer than half on average. Anything else is a grab.
     """
     return sum(claims) < quantity / 2 * len(claims)

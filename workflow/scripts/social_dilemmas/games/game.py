@@ -1,8 +1,6 @@
 """What every game is: rules that start matches, and matches that ask for replies until they end.
 
-A game knows nothing of models or players. It prompts each seat with what it may know, takes replies
-as text, and keeps what happened. Two players sit in seats 0 and 1; rounds count from 0; the players
-never learn how many rounds there are.
+Two players sit in seats 0 and 1; rounds count from 0; players never learn how many rounds there are.
 """
 
 from abc import ABC, abstractmethod
@@ -22,10 +20,13 @@ def in_figures(number: float) -> str:
     return str(number).removesuffix(".0")
 
 
+def listed(words: tuple[str, ...]) -> str:
+    """Words as an enumeration: `A, B or C`."""
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
 def welfare_share(points: float, optimum: float) -> float:
-    """The share that was reached of the largest possible sum of points; NaN where that sum isn't
-    positive, as in a zero-sum game.
-    """
+    """The share that was reached of the best sum of points; NaN where that isn't positive."""
     return points / optimum if optimum > 0 else float("nan")
 
 
@@ -147,7 +148,7 @@ class Game(ABC):
 
     @classmethod
     def wording(cls, rules: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of these rules that change sentences: a tokenizer learns the game's text under them."""
+        """Those of these rules that change sentences."""
         return {name: rules[name] for name in cls.worded_by if name in rules}
 
     @abstractmethod

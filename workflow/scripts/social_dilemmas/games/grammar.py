@@ -1,8 +1,4 @@
-"""What a valid reply looks like: a sequence of parts, used to prompt, to parse and to mask tokens.
-
-A grammar is data. Parsing reads whole replies only; anything before, between or after the parts
-makes a reply invalid. `social_dilemmas.policy.masks` compiles the same parts to token masks.
-"""
+"""What a valid reply looks like: a sequence of parts, used to prompt, to parse and to mask tokens."""
 
 import re
 from collections.abc import Mapping
@@ -54,10 +50,8 @@ class Grammar:
                 raise ValueError(f"the free text {part.name!r} must be followed by a literal part")
 
     def parse(self, reply: str) -> dict[str, str] | None:
-        """The values of the named parts, or None if the reply isn't valid.
-
-        Free text may hold any characters except the literal that closes it, so a player outside our
-        control may write markup in a message and is still understood.
+        """The values of the named parts, or None if the reply isn't valid. Free text may hold any
+        characters except the literal that closes it.
         """
         found = self._reader.fullmatch(reply.strip())
         return found.groupdict() if found else None

@@ -15,27 +15,21 @@ Rounds = int | Mapping[str, float]
 
 @dataclass(frozen=True)
 class Horizon:
-    """Matches of `most` rounds, unless one of the others is given.
-
-    Attributes:
-        most: the largest number of rounds that a match may have.
-        least: every number from `least` to `most` is equally likely.
-        continuation: the probability that a match goes on after a round, up to `most` rounds: the
-            random stop of Roth and Murnighan, Equilibrium behavior and repeated play of the
-            prisoner's dilemma, Journal of Mathematical Psychology 17, 1978.
+    """From `least` to `most` rounds, every number of them equally likely; unless there is a
+    `continuation`, the probability that a match goes on after a round: the random stop of Roth and
+    Murnighan, Equilibrium behavior and repeated play of the prisoner's dilemma, Journal of
+    Mathematical Psychology 17, 1978.
     """
 
+    least: int
     most: int
-    least: int | None = None
     continuation: float | None = None
 
     def draw(self, seed: int) -> int:
-        """The number of rounds of the match with this seed, 1..`most`."""
+        """The number of rounds of the match with this seed."""
         random = stream("horizon", seed)
-        if self.least is not None:
-            return random.randint(self.least, self.most)
         if self.continuation is None:
-            return self.most
+            return random.randint(self.least, self.most)
         rounds = 1
         while rounds < self.most and random.random() < self.continuation:
             rounds += 1
@@ -43,13 +37,10 @@ class Horizon:
 
 
 def horizon_of(rounds: Rounds) -> Horizon:
-    """The horizon that a config entry asks for.
-
-    Raises:
-        UserError: there might be no round, or the numbers don't make a horizon.
-    """
+    """The horizon that a config entry asks for; raises UserError if its numbers don't make one."""
     if not isinstance(rounds, Mapping):
-        return Horizon(at_least_one("rounds", rounds))
+        least = most = at_least_one("rounds", rounds)
+        return Horizon(least, most)
     if set(rounds) not in ({"least", "most"}, {"continuation", "most"}):
         raise UserError(
             "rounds must be a number, {least, most} or {continuation, most}, "
@@ -60,13 +51,13 @@ def horizon_of(rounds: Rounds) -> Horizon:
         least = at_least_one("rounds.least", rounds["least"])
         if least > most:
             raise UserError(f"rounds.least must be at most rounds.most, {most}, but is {least}")
-        return Horizon(most, least=least)
+        return Horizon(least, most)
     continuation = rounds["continuation"]
     if not 0 <= continuation < 1:
         raise UserError(
             f"rounds.continuation must be at least 0 and less than 1, but is {continuation}"
         )
-    return Horizon(most, continuation=continuation)
+    return Horizon(1, most, continuation)
 
 
 def at_least_one(name: str, number: float) -> int:

@@ -7,7 +7,7 @@ from string import ascii_uppercase
 from typing import Any, ClassVar
 
 from social_dilemmas.errors import UserError
-from social_dilemmas.games.game import Game, Match, Turn, in_figures
+from social_dilemmas.games.game import Game, Match, Turn, in_figures, listed
 from social_dilemmas.games.grammar import Choice, Grammar
 from social_dilemmas.games.horizon import Rounds
 
@@ -44,11 +44,8 @@ class ActionView:
 
 
 def read_table(table: Table) -> Payoffs:
-    """The points of seats 0 and 1 by their actions, in the order of the table.
-
-    Raises:
-        UserError: the table isn't square, its actions aren't A, B, ..., or a pair of actions has no
-            two numbers.
+    """The points of seats 0 and 1 by their actions, in the order of the table; raises UserError if it
+    isn't square, its actions aren't A, B, ..., or a pair of actions has no two numbers.
     """
     if not isinstance(table, Mapping) or len(table) < 2:
         raise UserError(f"payoffs must be a table of two or more actions, but is {table!r}")
@@ -77,11 +74,6 @@ def _is_number(value: Any) -> bool:
     return type(value) in (int, float) and math.isfinite(value)
 
 
-def one_of(names: Sequence[str]) -> str:
-    """Names as a choice in words: `A, B or C`."""
-    return f"{', '.join(names[:-1])} or {names[-1]}"
-
-
 class MatrixGame(Game):
     """`payoffs` holds the points of each pair of actions, by default those of `table`; the seats may
     differ in it. Actions are the letters A, B, ..., so that prompts don't tell which game it is.
@@ -93,7 +85,7 @@ class MatrixGame(Game):
     table: ClassVar[Table] = COORDINATION
 
     def __init__(self, rounds: Rounds, payoffs: Table | None = None) -> None:
-        """Raises UserError if the table has no points for some pair of actions, or too many."""
+        """Raises UserError as `read_table`."""
         super().__init__(rounds)
         table = self.table if payoffs is None else payoffs
         try:
@@ -156,10 +148,10 @@ class MatrixGame(Game):
         )
         return (
             "You meet one other player again and again. In every round you both choose "
-            f"{one_of(self.actions)} at the same time, and only afterwards learn what the other "
+            f"{listed(self.actions)} at the same time, and only afterwards learn what the other "
             f"chose. {outcomes}"
             "Your aim is to collect as many points as you can over all rounds. "
-            f"Reply with {one_of(self.choice.spellings())} and nothing else."
+            f"Reply with {listed(self.choice.spellings())} and nothing else."
         )
 
 

@@ -83,9 +83,7 @@ def treated_fairly(own: Values, other: Values, other_claims: Claims, quantity: i
 
 
 class Split(Game):
-    """`quantity` units of each of the `kinds`, whose values for both players are drawn every round
-    from `unit_values`, in the way that `value_draw` names.
-    """
+    """`quantity` units of each of the `kinds`, worth `unit_values` drawn anew as `value_draw` says."""
 
     kind = "split"
     title = "Split"
@@ -195,7 +193,7 @@ class Split(Game):
 
 @dataclass(kw_only=True, eq=False)
 class SplitMatch(Match):
-    """Both seats claim at once in every round; `values` are drawn beforehand for all rounds."""
+    """`values` are drawn beforehand for all rounds."""
 
     game: Split
     values: list[tuple[Values, Values]]

@@ -11,9 +11,7 @@ from social_dilemmas.games.horizon import Rounds
 
 
 class TalkingGame(Game):
-    """Each player sends `messages` messages a round, of at most `message_limit` characters each;
-    `proposal_grammar` is that of the replies that follow.
-    """
+    """Each player sends `messages` messages a round, of at most `message_limit` characters each."""
 
     proposal_grammar: Grammar
     worded_by: ClassVar[tuple[str, ...]] = ("messages",)
@@ -44,8 +42,7 @@ class TalkingGame(Game):
 @dataclass(kw_only=True, eq=False)
 class TalkingMatch(Match):
     """The seats speak in turn, then both propose; the seat that starts changes every round.
-
-    `messages` are those of the current round, the starter's first; `question` asks for a proposal.
+    `messages` are those of the current round; `question` asks for a proposal.
     """
 
     question: ClassVar[str]
@@ -91,9 +88,9 @@ class TalkingMatch(Match):
         """The messages of a seat in the current round."""
         return tuple(self.messages[(seat - self.starter) % 2 :: 2])
 
-    def all_said(self, seat: int) -> str | None:
-        """All that a seat said in the current round, a line for each message; None if nothing."""
-        return "\n".join(self.said(seat)) or None
+    def all_said(self, seat: int) -> str:
+        """All that a seat said in the current round, a line for each message."""
+        return "\n".join(self.said(seat))
 
     def heard(self, seat: int) -> str:
         """The other's last message, in a prompt of this seat."""

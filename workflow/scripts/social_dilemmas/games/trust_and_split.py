@@ -37,16 +37,14 @@ class TrustRound:
 
 @dataclass(frozen=True)
 class TrustView:
-    """What a seat knows now.
-
-    A message is all that was said in this round, one line for each message, and None while nothing
-    was. `past` holds (had the upper hand, own proposal, other's proposal) of every finished round.
+    """What a seat knows now: messages as `TalkingMatch.all_said`, and in `past` (had the upper hand,
+    own proposal, other's proposal) of every finished round.
     """
 
     coins: int
     hand: str
-    own_message: str | None
-    other_message: str | None
+    own_message: str
+    other_message: str
     past: tuple[tuple[bool, int, int], ...]
 
 

@@ -1,5 +1,6 @@
 """A grammar in words, for players that read how to reply."""
 
+from social_dilemmas.games.game import listed
 from social_dilemmas.games.grammar import Choice, Grammar, Literal, Text
 
 
@@ -37,11 +38,6 @@ def number_range(choice: Choice) -> tuple[int, int] | None:
         return None
     consecutive = choice.options == tuple(map(str, range(first, last + 1)))
     return (first, last) if consecutive and first < last else None
-
-
-def listed(words: tuple[str, ...]) -> str:
-    """Words as an enumeration: `A, B or C`."""
-    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def printable(text: str) -> str:

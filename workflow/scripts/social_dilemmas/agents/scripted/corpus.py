@@ -12,13 +12,10 @@ MATCHES = 16  # for each pair of a scripted player and the random player
 
 
 def game_texts(entries: Iterable[Entry]) -> tuple[list[str], list[str]]:
-    """Prompts and replies of these games, and the phrases that vary in them.
+    """Prompts and replies of these games, and the phrases that vary in them. Scripted players meet
+    the random player, so that whatever can happen is likely to be seen.
 
-    Scripted players meet the random player, so that whatever can happen is likely to be seen. Rules
-    are the default ones, except those that change sentences: numbers are tokens of their own.
-
-    Args:
-        entries: config entries of games, of which name, kind and rules count.
+    Rules are the default ones, except those that change sentences: numbers are tokens of their own.
     """
     texts: list[str] = []
     varying: list[str] = []

@@ -63,7 +63,7 @@ def welfare_maximising(view: DealView) -> Claims:
     no values, it asks for half of everything.
     """
     halves = fair_half(view)
-    others = stated_values(view.kinds, view.other_message or "")
+    others = stated_values(view.kinds, view.other_message)
     if others is None:
         return halves
     return tuple(

@@ -19,6 +19,8 @@ from social_dilemmas.games.game import Game, Turn
 from social_dilemmas.games.grammar import Choice, Text
 from social_dilemmas.randomness import stream
 
+GREEDY_PLAYERS = ("always_b", "greedy")  # they show what greed alone yields in a game
+
 
 class ScriptedPlayer(ABC):
     """Keeps no state: what it does depends only on the turn and on the random stream of that turn."""
@@ -90,6 +92,12 @@ def scripted_player(game_name: str, player_name: str) -> ScriptedPlayer:
         known = ", ".join(players)
         raise UserError(f"{game_name}: unknown player {player_name!r}; known players: {known}")
     return players[player_name]
+
+
+def greedy_player_name(game_name: str) -> str | None:
+    """The name of a game's greedy player, if it has one."""
+    known = scripted_player_names(game_name)
+    return next((name for name in GREEDY_PLAYERS if name in known), None)
 
 
 def player_of(agent: Agent, game: Game) -> ScriptedPlayer:

@@ -1,12 +1,9 @@
-"""Scripted players of Trust-and-Split: every way to propose, with a true and with a lying message.
+"""Scripted players of Trust-and-Split: every way to propose, with a true and with a lying message."""
 
-A player has the name of its proposal rule if it speaks the truth, and the same with `_lying` behind
-it if it lies.
-"""
-
+from collections.abc import Mapping
 from random import Random
 
-from social_dilemmas.agents.scripted.player import RulePlayer
+from social_dilemmas.agents.scripted.player import RandomPlayer, RulePlayer, ScriptedPlayer
 from social_dilemmas.games.dividing import asks_little, half
 from social_dilemmas.games.game import Turn
 from social_dilemmas.games.trust_and_split import BEATS, TrustView, claim, named_hand
@@ -14,16 +11,21 @@ from social_dilemmas.games.trust_and_split import BEATS, TrustView, claim, named
 BEATEN_BY = {loser: winner for winner, loser in BEATS.items()}
 
 
-class Truthful(RulePlayer):
-    """Names the hand that it holds: the honest sender who keeps to the truth at a cost in Gneezy,
-    Deception: the role of consequences, American Economic Review 95, 2005. Asks for the coins that
-    its rule says.
+class Truthful(ScriptedPlayer):
+    """Proposes as another player. Names the hand that it holds: the honest sender who keeps to the
+    truth at a cost in Gneezy, Deception: the role of consequences, American Economic Review 95, 2005.
     """
 
-    def decide(self, turn: Turn, random: Random) -> dict[str, object]:
+    suffix = ""
+
+    def __init__(self, proposer: ScriptedPlayer) -> None:
+        self.proposer = proposer
+        self.name = proposer.name + self.suffix
+
+    def decide(self, turn: Turn, random: Random) -> Mapping[str, object]:
         if turn.step == "message":
             return {"message": claim(self.hand(turn.view))}
-        return {"coins": self.rule(turn.view, random)}
+        return self.proposer.decide(turn, random)
 
     def hand(self, view: TrustView) -> str:
         """The hand that it says it holds."""
@@ -39,34 +41,36 @@ class Lying(Truthful):
     really has won believes that it has lost. Of several messages, all name the same hand.
     """
 
+    suffix = "_lying"
+
     def hand(self, view: TrustView) -> str:
-        if (said := named_hand(view.own_message or "")) is not None:
+        if (said := named_hand(view.own_message)) is not None:
             return said
-        heard = named_hand(view.other_message or "")
+        heard = named_hand(view.other_message)
         if heard is not None and BEATEN_BY[heard] != view.hand:
             return BEATEN_BY[heard]
         return BEATS[view.hand]
 
 
-def greedy(view: TrustView, random: Random) -> int:
+def greedy(view: TrustView) -> int:
     """Asks for all coins with any hand: the defector of Trust-and-Split in arXiv 2511.19405."""
     return view.coins
 
 
-def welfare_maximising(view: TrustView, random: Random) -> int:
+def welfare_maximising(view: TrustView) -> int:
     """Believes the other's message and asks for all coins if its own hand beats the named one, for
     none if it loses. A message that names no hand, or the hand that it holds itself, says nothing:
     then it asks for half. The cooperator of Trust-and-Split in arXiv 2511.19405; the trust is that
     of Berg, Dickhaut and McCabe, Trust, reciprocity, and social history, Games and Economic
     Behavior 10, 1995.
     """
-    named = named_hand(view.other_message or "")
+    named = named_hand(view.other_message)
     if named is None or named == view.hand:
         return half(view.coins)
     return view.coins if BEATS[view.hand] == named else 0
 
 
-def fair_half(view: TrustView, random: Random) -> int:
+def fair_half(view: TrustView) -> int:
     """Asks for half of the coins with any hand: the equal division of Güth, Schmittberger and
     Schwarze, An experimental analysis of ultimatum bargaining, Journal of Economic Behavior and
     Organization 3, 1982.
@@ -74,7 +78,7 @@ def fair_half(view: TrustView, random: Random) -> int:
     return half(view.coins)
 
 
-def reciprocator(view: TrustView, random: Random) -> int:
+def reciprocator(view: TrustView) -> int:
     """Welfare-maximising until wronged: when it last had the upper hand, the other asked for half
     of the coins or more with the lower one. Then it asks for all coins, until the other leaves them
     to it again. Tit-for-tat (Axelrod, The Evolution of Cooperation, 1984) carried over to
@@ -82,25 +86,10 @@ def reciprocator(view: TrustView, random: Random) -> int:
     """
     treatments = [other for had_upper_hand, _, other in view.past if had_upper_hand]
     if treatments and not asks_little(treatments[-1:], view.coins):
-        return greedy(view, random)
-    return welfare_maximising(view, random)
+        return greedy(view)
+    return welfare_maximising(view)
 
 
-def any_number(view: TrustView, random: Random) -> int:
-    """Every number of coins with the same probability; `RANDOM` of Axelrod, The Evolution of
-    Cooperation, 1984.
-    """
-    return random.randint(0, view.coins)
-
-
-RULES = {
-    "greedy": greedy,
-    "welfare_maximising": welfare_maximising,
-    "fair_half": fair_half,
-    "reciprocator": reciprocator,
-    "random": any_number,
-}
-PLAYERS = (
-    *(Truthful(rule, name) for name, rule in RULES.items()),
-    *(Lying(rule, f"{name}_lying") for name, rule in RULES.items()),
-)
+RULES = (greedy, welfare_maximising, fair_half, reciprocator)
+PROPOSERS = (*map(RulePlayer, RULES), RandomPlayer())
+PLAYERS = (*map(Truthful, PROPOSERS), *map(Lying, PROPOSERS))
