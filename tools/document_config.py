@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ TABLE = re.compile(r"(<!-- keys of (\w+) -->\n)(?:.*?)(<!-- end -->)", re.DOTALL
 def table(section: type[Section]) -> str:
     """The keys of a section as a table in Markdown."""
     rows = [
-        f"| `{key}` | {one_line(field.description or '')} | {default(field)} |\n"
+        f"| `{key}` | {' '.join((field.description or '').split())} | {default(field)} |\n"
         for key, field in section.model_fields.items()
     ]
     return "".join(["| key | meaning | default |\n", "|---|---|---|\n", *rows])
@@ -43,28 +42,15 @@ def written(value: object) -> str:
     return text.removesuffix("\n").removesuffix("...").strip()
 
 
-def one_line(text: str) -> str:
-    """A text without line breaks."""
-    return " ".join(text.split())
-
-
 def readme(text: str) -> str:
     """The README with all tables as the types say."""
     return TABLE.sub(lambda found: f"{found[1]}{table(getattr(schema, found[2]))}{found[3]}", text)
 
 
 def editors_schema() -> str:
-    """The JSON schema of the configuration."""
-    return json.dumps(_one_lined(Config.model_json_schema()), indent=1, ensure_ascii=False) + "\n"
-
-
-def _one_lined(value: Any) -> Any:
-    """A JSON value whose texts have no line breaks."""
-    if isinstance(value, Mapping):
-        return {key: _one_lined(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_one_lined(each) for each in value]
-    return one_line(value) if isinstance(value, str) else value
+    """The JSON schema of the configuration, its texts without line breaks."""
+    text = json.dumps(Config.model_json_schema(), indent=1, ensure_ascii=False)
+    return re.sub(r"(\\n)+", " ", text) + "\n"
 
 
 def main() -> None:

@@ -279,13 +279,13 @@ def test_the_server_says_how_long_to_wait_unless_it_is_too_long(
     assert waits == [7]
 
 
-@pytest.mark.parametrize("usage", [None, [], {"prompt_tokens": "many"}, {"prompt_tokens": -1}])
-def test_a_wrong_count_of_tokens_is_no_count(make: Make, usage: Any) -> None:
-    make.server.does(says("<A>", usage=usage))
+def test_a_wrong_count_of_tokens_is_no_count(make: Make) -> None:
+    wrong: list[Any] = [None, [], {"prompt_tokens": "many"}, {"prompt_tokens": -1}]
+    make.server.does(*(says("<A>", usage=usage) for usage in wrong))
     player = make()
-    meet(player, dilemmas())
-    usage_record = player.usage_record
-    assert usage_record["prompt_tokens"] == usage_record["completion_tokens"] == 0
+    meet(player, dilemmas(len(wrong)))
+    assert player.usage_record["requests"] == len(wrong)
+    assert player.usage_record["prompt_tokens"] == player.usage_record["completion_tokens"] == 0
 
 
 OF_NO_CHAT = (

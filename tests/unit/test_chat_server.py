@@ -24,7 +24,7 @@ from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game
 from social_dilemmas.policy.model import load_model, write_base_model
 
-ROUNDS = 3
+ROUNDS = 2
 OUTCOMES = list(itertools.product("AB", repeat=2))
 
 

@@ -6,14 +6,13 @@ from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 from tests.unit.mixed_adapters import foreign_model, saved_adapter
+from tests.unit.playing import points_of
 
 from social_dilemmas.agents.agent import WARM_START, Agent, Kind
-from social_dilemmas.agents.play import play
-from social_dilemmas.agents.scripted.player import scripted_player, scripted_player_names
+from social_dilemmas.agents.scripted.player import scripted_player_names
 from social_dilemmas.config.schema import Evaluation
 from social_dilemmas.errors import UserError
 from social_dilemmas.evaluation.cross_play import Pair, play_pairs
@@ -114,10 +113,10 @@ def test_scripted_players_get_what_they_get_in_plain_play(
     game = build_game(name, ROUNDS)
     for row in found.to_dict("records"):
         match = game.start(derive_seed("cross-play match", row["match"] // 2))
-        own, other = scripted_player(name, first.name), scripted_player(name, second.name)
-        play([match], [(own, other) if row["seat"] == 0 else (other, own)])
-        points = [sum(match.rewards(seat)) for seat in (row["seat"], 1 - row["seat"])]
-        assert [row["payoff"], row["payoff_opponent"]] == pytest.approx(np.divide(points, ROUNDS))
+        names = (first.name, second.name)
+        points = points_of(match, *(names if row["seat"] == 0 else names[::-1]))
+        assert row["payoff"] == pytest.approx(points[row["seat"]] / ROUNDS)
+        assert row["payoff_opponent"] == pytest.approx(points[1 - row["seat"]] / ROUNDS)
         assert row["welfare_share"] == pytest.approx(sum(points) / game.welfare_optimum(match))
         observed: dict[str, list[float]] = {one: [] for one in game.behaviours}
         for one, value in game.observe(match, row["seat"]):

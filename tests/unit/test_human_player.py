@@ -113,11 +113,6 @@ def test_a_whole_session() -> None:
     assert "--- Iterated prisoner's dilemma ---" in beginning
     assert "  You play against grim.\n" in beginning
     assert "  You meet one other player again and again.\n" in rounds[0]
-    assert rounds[0].endswith(
-        "  action (A or B): A\n\n"
-        "  round  you  other  points  total\n"
-        "      1  A    A           3      3\n\n"
-    )
     assert rounds[1].splitlines()[1:] == [
         "",
         "  The other player chose <A>.",
@@ -180,10 +175,9 @@ def test_what_may_be_typed(lines: list[str], message: str, problem: str | None) 
     match = sit(session, "trust_and_split", "greedy", rounds=1)
     assert match.history[0].messages[0] == (message,)
     assert match.history[0].proposals[0] == 7
+    complaints = re.findall(r"[Pp]lease type.*|That has .*|.*can't hold.*", session.seen)
+    assert len(complaints) == (problem is not None)
     assert problem is None or problem in session.seen
-    assert bool(re.search("please type|possible\\.|can't hold", session.seen, re.IGNORECASE)) == (
-        problem is not None
-    )
 
 
 @pytest.mark.parametrize("lines", [["hi", "3", "q"], ["hi", "3", "hi", "QUIT"], ["hi", "3"]])

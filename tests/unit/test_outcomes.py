@@ -1,9 +1,8 @@
 """How matches are classed, in games that differ in everything."""
 
 import pytest
+from tests.unit.playing import points_of
 
-from social_dilemmas.agents.play import play
-from social_dilemmas.agents.scripted.player import scripted_player
 from social_dilemmas.evaluation.outcomes import Outcome, classify, greedy_payoffs
 from social_dilemmas.games import build_game
 
@@ -17,8 +16,8 @@ KIND_AND_GREEDY = {
 def outcomes(name: str, players: tuple[str, str], seat: int) -> list[Outcome]:
     game = build_game(name, 10)
     matches = [game.start(seed) for seed in range(40)]
-    first, second = (scripted_player(name, player) for player in players)
-    play(matches, [(first, second)] * len(matches))
+    for match in matches:
+        points_of(match, *players)
     return [classify(match, seat) for match in matches]
 
 

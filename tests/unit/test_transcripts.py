@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from tests.unit.mixed_adapters import foreign_model, saved_adapter
+from tests.unit.mixed_adapters import saved_adapter
 
 from social_dilemmas.agents.agent import WARM_START, Agent, Kind
 from social_dilemmas.config.settings import TranscriptSettings
-from social_dilemmas.errors import UserError
 from social_dilemmas.evaluation.transcripts import run_transcripts
 from social_dilemmas.games import build_game
 from social_dilemmas.games.game import Match, Turn
@@ -21,7 +20,7 @@ from social_dilemmas.randomness import derive_seed
 
 TEMPERATURE, ROUNDS = 0.7, 3
 SETTINGS = TranscriptSettings(matches=4, temperature=TEMPERATURE, max_new_tokens=6)
-RANDOM, GREEDY = (Agent(name, Kind.SCRIPTED) for name in ("random", "greedy"))
+RANDOM = Agent("random", Kind.SCRIPTED)
 
 
 @pytest.fixture(scope="module")
@@ -113,11 +112,3 @@ def test_log_probabilities_are_those_of_the_agent_that_spoke(
 def test_a_run_is_the_same_again(base_model: Path, trained: Agent, tmp_path: Path) -> None:
     first, again = (transcripts(base_model, tmp_path, (trained, trained)) for _ in range(2))
     assert first == again
-
-
-def test_an_adapter_of_another_base_is_refused(
-    base_model: Path, trained: Agent, tmp_path: Path
-) -> None:
-    other = foreign_model(base_model, tmp_path / "other")
-    with pytest.raises(UserError, match="another base model"):
-        transcripts(other, tmp_path, (trained, GREEDY))

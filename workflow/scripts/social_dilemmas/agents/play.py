@@ -10,13 +10,10 @@ from social_dilemmas.games.game import Game, Match, Turn
 
 
 class Player(Protocol):
-    """Anything that can take turns: the one interface of everything that plays.
-
-    The turns of one call belong to different matches or seats and are all wanted now.
-    """
+    """Anything that can take turns: the one interface of everything that plays."""
 
     def reply(self, turns: Sequence[Turn]) -> list[str]:
-        """One reply for each turn, in order, as text."""
+        """One reply for each turn, in order; the turns are of different matches or seats, and all wanted now."""
         ...
 
 
@@ -38,27 +35,22 @@ class Players:
     """The players of agents that aren't the model, each made when it is first needed."""
 
     def __init__(self, game: Game, made: Mapping[Agent, Player] | None = None) -> None:
-        """Players of a game; those that are `made` already, such as a person, are taken as they are."""
+        """`made` are those that are there already, such as a person."""
         self._game = game
         self._made: dict[Agent, Player] = dict(made or {})
 
     def of(self, agent: Agent) -> Player:
-        """The player of an agent, from the module of its kind.
-
-        The module is found by name, so that code which isn't used isn't part of a job's fingerprint.
-
-        Raises:
-            UserError: there is no such player, or its server can't be reached.
-        """
+        """The player of an agent; UserError if there is none, or its server can't be reached."""
         if agent not in self._made:
+            # Found by name, so that code which isn't used isn't part of a job's fingerprint.
             module = import_module(f"social_dilemmas.agents.{agent.kind}.player")
             self._made[agent] = module.player_of(agent, self._game)
         return self._made[agent]
 
     def usage(self) -> dict[str, Any] | None:
         """What the one that is behind an API used so far; None if there is none."""
-        found = [getattr(player, "usage_record", None) for player in self._made.values()]
-        return next((usage for usage in found if usage is not None), None)
+        found = (getattr(player, "usage_record", None) for player in self._made.values())
+        return next(filter(None, found), None)
 
 
 def play_batch(
@@ -73,8 +65,7 @@ def play_batch(
     Args:
         matches, on_reply: see `play`.
         seats: the agents of seats 0 and 1 of each match.
-        players: of the agents that aren't the model.
-        sampler: plays for those that are.
+        players, sampler: for the agents that aren't the model, and for those that are.
 
     Returns:
         The player of the model's seats, which has their trajectories; None without such seats.
@@ -103,14 +94,14 @@ def play_batch(
 def play(matches: Sequence[Match], seats: Seats, on_reply: OnReply | None = None) -> None:
     """Play all matches to their end, in lockstep.
 
-    At every step each player object is called once, with all of its turns in all matches, ordered
-    by match and then by seat. So a player that sits in many seats can answer them in one batch.
+    At every step each player object is called once, with all of its turns in all matches, ordered by match and seat.
+    So a player that sits in many seats can answer them in one batch.
 
     Args:
         matches: new matches, or matches in progress, of any games and lengths.
         seats: the players of seats 0 and 1, for each match.
-        on_reply: called with each turn and its reply, once all players of a step have replied and
-            before the matches take the replies.
+        on_reply: called with each turn and its reply, once all players of a step have replied and before the matches
+            take the replies.
     """
     for turns, replies in batches(matches, seats):
         if on_reply is not None:

@@ -28,18 +28,14 @@ def play_pairs(
     settings: Evaluation,
     output: Path,
 ) -> None:
-    """Play all pairs and write one row per match and seat as parquet.
+    """Play all pairs in the game of a configuration's entry, and write one row per match and seat as parquet.
 
     Every pair meets in the same `matches` matches: half of them with swapped seats under the same chance events.
+    `model` is the directory of the model that all adapters belong to.
 
-    Args:
-        model: directory of the model that all adapters belong to.
-        pairs: who meets whom.
-        game: the game's entry in the configuration.
-        settings: how many matches each pair plays, how many are played at once, and how replies are sampled.
-        output: parquet file. Columns: game, agent, agent_seed, opponent, opponent_seed, match, seat, payoff and
-            payoff_opponent (points a round), welfare_share (of both together), and for each behaviour of `agent` its
-            mean over the match and, with the ending `_count`, how often it was observed.
+    Columns of `output`: game, agent, agent_seed, opponent, opponent_seed, match, seat, payoff and payoff_opponent
+    (points a round), welfare_share (of both together), and for each behaviour of `agent` its mean over the match and,
+    with the ending `_count`, how often it was observed.
 
     Raises:
         UserError: the model or an adapter isn't there, or the adapter belongs to another base model.

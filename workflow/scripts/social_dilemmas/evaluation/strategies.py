@@ -38,15 +38,11 @@ OTHER_SIDE = {
 def run_strategies(
     *, game: Mapping[str, Any], strategies: Sequence[str], matches: int, output: Path, kinds: Path
 ) -> None:
-    """Play matches between all pairs of different strategies under the rules of a prisoner's dilemma.
+    """Play matches between all pairs of different strategies, by name, in a prisoner's dilemma of the configuration.
 
-    Args:
-        game: the game's entry in the config.
-        strategies: names, each once.
-        matches: of each pair.
-        output: parquet file with one row per match and side: agent, opponent, match, payoff and payoff_opponent
-            (points per round), cooperation and cooperation_opponent (shares of rounds).
-        kinds: CSV file with one row per strategy, see `kind_row`.
+    `output` is a parquet file with one row per match and side: agent, opponent, match, payoff and payoff_opponent
+    (points a round), cooperation and cooperation_opponent (shares of rounds); `kinds` is a CSV file with a `kind_row`
+    per strategy.
 
     Raises:
         UserError: a strategy doesn't exist.

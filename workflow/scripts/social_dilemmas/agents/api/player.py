@@ -42,7 +42,6 @@ class ApiPlayer:
 
     def __init__(self, settings: ApiSettings, cache: Path) -> None:
         """Raises UserError if the key isn't there, or the file `cache` can't keep the responses."""
-        self.name = settings.name
         self._settings = settings
         self._server = ChatServer(settings)
         self._cache = ResponseCache(cache)

@@ -116,16 +116,10 @@ def play_in_terminal(
     ask: Ask = input,
     show: Show = rich.print,
 ) -> None:
-    """Play a new match between a person and an opponent, from the first word to the last.
+    """Play a new match between a person in this seat and an opponent, from the first word to the last.
 
-    Leaving it (with `q`, the end of the input, or Ctrl-C) shows the score so far.
-
-    Args:
-        match: the match.
-        seat: where the person sits.
-        opponent: who sits in the other seat.
-        sampler: plays for an opponent that is a language model.
-        ask, show: the terminal.
+    Leaving it (with `q`, the end of the input, or Ctrl-C) shows the score so far. The sampler plays for an opponent
+    that is a language model; `ask` and `show` are the terminal.
     """
     person, player = Agent("you", Kind.HUMAN), HumanPlayer(ask=ask, show=show)
     show(heading(match.game.title))
