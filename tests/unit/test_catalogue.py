@@ -27,6 +27,9 @@ NO_LEARNERS = [
 ]
 
 
+NO_DILEMMA = "ablations tournament learning_against_alignment"
+
+
 def changed(**update: Any) -> Config:
     return SMOKE.model_copy(update=update)
 
@@ -69,10 +72,11 @@ def test_files_of_tables_are_those_that_trainings_and_matches_write() -> None:
         (SMOKE, ""),
         (changed(ablations=Ablations()), "ablations"),
         (changed(tournament=Tournament(strategies=[])), "tournament"),
+        (changed(games=SMOKE.games[1:], ablations=Ablations()), NO_DILEMMA),
         (changed(games=NO_LEARNERS), "exploitability learning_against proposals truthfulness"),
         (changed(algorithms=SMOKE.algorithms[1:]), "naive learning_against_alignment"),
     ],
-    ids=["all", "ablations", "tournament", "learners-and-trust", "naive"],
+    ids=["all", "ablations", "strategies", "dilemma", "learners-and-trust", "naive"],
 )
 def test_only_tables_and_figures_of_what_is_asked_for(config: Config, without: str) -> None:
     shown = (
@@ -83,6 +87,9 @@ def test_only_tables_and_figures_of_what_is_asked_for(config: Config, without: s
         missing = {name for name in known if name.startswith(tuple(without.split()))}
         assert set(names) == known.keys() - missing
         assert len(names) == len(set(names))
+    asked_for = "tournament" not in without.split()
+    files = catalogue.files(config)
+    assert bool(files["tournament_matches"]) == bool(files["strategy_matches"]) == asked_for
 
 
 @pytest.mark.parametrize(

@@ -45,18 +45,18 @@ class Workflow:
         assert not check or run.returncode == 0, run.stdout
         return run
 
-    def planned(self, *arguments: str) -> dict[str, int]:
-        """How many jobs of each rule would run."""
+    def plan(self, *arguments: str) -> tuple[dict[str, int], list[str]]:
+        """How many jobs of each rule would run, and what these jobs say of themselves."""
         said = self.run("--dry-run", *arguments).stdout
         if "Nothing to be done" in said:
-            return {}
+            return {}, []
         table = said.split("Job stats:")[1].split("total")[0]
-        return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.M)}
+        counts = {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.M)}
+        return counts, re.findall(r"^Job \d+: (.*)$", said, re.M)
 
-    def planned_jobs(self, *arguments: str) -> list[str]:
-        """What the jobs that would run say of themselves."""
-        said = self.run("--dry-run", *arguments).stdout
-        return re.findall(r"^Job \d+: (.*)$", said, re.M)
+    def planned(self, *arguments: str) -> dict[str, int]:
+        """How many jobs of each rule would run."""
+        return self.plan(*arguments)[0]
 
     def config(self, path: str = "config/config.yaml") -> dict[str, Any]:
         """What a configuration file holds."""

@@ -1,6 +1,8 @@
 """Mistakes in the configuration are told in one sentence, before anything runs."""
 
 from collections.abc import Callable
+from functools import reduce
+from operator import delitem, getitem, setitem
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,6 +15,7 @@ from social_dilemmas.config.schema import Config, Credit
 from social_dilemmas.config.settings import (
     ablation_settings,
     learner_settings,
+    merge,
     training_settings,
 )
 from social_dilemmas.errors import UserError
@@ -29,24 +32,17 @@ def load(scale: str) -> Raw:
 
 def put(*place: str | int, value: Any) -> Callable[[Raw], None]:
     """An edit: a value at a place."""
-
-    def edit(config: Raw) -> None:
-        for step in place[:-1]:
-            config = config[step]  # type: ignore[index]
-        config[place[-1]] = value  # type: ignore[index]
-
-    return edit
+    return lambda config: setitem(inside(config, *place[:-1]), place[-1], value)
 
 
 def remove(*place: str | int) -> Callable[[Raw], None]:
     """An edit: nothing at a place."""
+    return lambda config: delitem(inside(config, *place[:-1]), place[-1])
 
-    def edit(config: Raw) -> None:
-        for step in place[:-1]:
-            config = config[step]  # type: ignore[index]
-        del config[place[-1]]  # type: ignore[arg-type]
 
-    return edit
+def inside(config: Any, *place: str | int) -> Any:
+    """What stands at a place."""
+    return reduce(getitem, place, config)
 
 
 def api_player(*entries: Raw, **more: Any) -> Callable[[Raw], None]:
@@ -187,6 +183,10 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
     (
         put("models", 0, "num_attention_heads", value=3),
         ["hidden_size must be a multiple of twice num_attention_heads"],
+    ),
+    (
+        put("models", 0, value={"name": "mine", "kind": "hub", "source": "somebody/mine"}),
+        ["the key models[mine].shape is missing, and somebody/mine is no folder whose config.json"],
     ),
     (put("scale", value="My Scale"), ["scale must consist of lower-case letters"]),
     (put("training", value=None), ["training must be a mapping", "None"]),
@@ -350,18 +350,43 @@ def test_defaults_complete_a_short_file() -> None:
     assert player.key_variable is None
 
 
-def test_the_file_that_holds_the_mistake_is_named(workflow: Workflow) -> None:
+@pytest.mark.parametrize(
+    ("default", "other", "command_line", "sentence"),
+    [
+        (
+            *({}, {"training": {"temperature": -1}}, {}),
+            "other.yaml: training.temperature must be greater than 0, but is -1",
+        ),
+        ({}, {}, {"seeds": []}, "--config: seeds must not be empty, but is []"),
+        ({}, {}, {"seeds": ["7.5"]}, "--config: seeds[0] must be a whole number, but is 7.5"),
+        (
+            {"sales": 3},
+            {"seeds": [0]},
+            {},
+            "default.yaml: unknown key 'sales' in the configuration",
+        ),
+    ],
+)
+def test_where_the_mistake_is_said(
+    default: Raw, other: Raw, command_line: Raw, sentence: str, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    default = {**load("smoke"), **default}
+    files = [Path("default.yaml"), Path("other.yaml")]
+    for file, content in zip(files, (default, other), strict=True):
+        file.write_text(yaml.safe_dump(content))
+    with pytest.raises(UserError) as caught:
+        load_config(merge(default, other, command_line), files)
+    assert str(caught.value).startswith(sentence)
+
+
+def test_a_mistake_ends_snakemake_before_anything_runs(workflow: Workflow) -> None:
     (workflow.folder / "mine.yaml").write_text("training: {temperature: -1}\n")
     run = workflow.run("--dry-run", "--configfile", "mine.yaml", check=False)
     assert run.returncode != 0
     assert run.stdout.splitlines()[-1] == (
         "mine.yaml: training.temperature must be greater than 0, but is -1"
     )
-    run = workflow.run("--dry-run", "--config", "seeds=[]", check=False)
-    assert run.stdout.splitlines()[-1] == "--config: seeds must not be empty, but is []"
-    workflow.edit("config/config.yaml", "scale: laptop", "scale: laptop\nsales: 3")
-    run = workflow.run("--dry-run", "--configfile", "mine.yaml", check=False)
-    assert run.stdout.splitlines()[-1].startswith("config/config.yaml: unknown key 'sales'")
     assert not (workflow.folder / "results").exists()
 
 
@@ -371,8 +396,6 @@ def test_the_command_line_is_converted_by_type(repository: Workflow, tmp_path: P
     said = repository.run("--dry-run", "--directory", str(tmp_path), "--config", *given).stdout
     assert "seed 7" in said
     assert "seed 0" not in said
-    run = repository.run("--dry-run", "--config", "seeds=[7.5]", check=False)
-    assert run.stdout.splitlines()[-1].startswith("--config: seeds[0] must be a whole number")
 
 
 def test_texts_in_files_stay_texts(tmp_path: Path) -> None:

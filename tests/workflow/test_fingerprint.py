@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from tests.workflow.conftest import REPOSITORY
 
+from social_dilemmas.agents.agent import Agent, Kind
+from social_dilemmas.agents.modules import modules_of
+
 SCRIPTS = REPOSITORY / "workflow/scripts"
 FILES = {
     "script.py": "from social_dilemmas.a.b import thing\n",
@@ -108,6 +111,18 @@ def test_comments_docstrings_and_layout_do_not_count(library: Path) -> None:
     before = fingerprint(library)
     path.write_text(f'"""Words."""\n\n{path.read_text()}\n\n# words\n')
     assert fingerprint(library) == before
+
+
+def test_what_a_job_finds_by_name() -> None:
+    """Its game with the players of it, what its agents are, and the server that samples."""
+    alone = modules_of(["split"], [Agent("naive"), Agent("greedy", Kind.SCRIPTED)])
+    assert alone == ["agents/scripted/player.py", "agents/scripted/split.py", "games/split.py"]
+    more = modules_of(["split"], [Agent("Tit For Tat", Kind.AXELROD)], "vllm")
+    assert set(more) - set(alone) == {
+        *("agents/axelrod/player.py", "agents/axelrod/strategies.txt"),
+        *("backends/vllm/masks.py", "backends/vllm/sampler.py"),
+    }
+    assert all((SCRIPTS / "social_dilemmas" / path).is_file() for path in more)
 
 
 def test_a_missing_file_is_an_error(library: Path) -> None:

@@ -4,18 +4,19 @@ import json
 import re
 import shutil
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import yaml
-from tests.workflow.conftest import REPOSITORY, Workflow
+from tests.workflow.conftest import REPOSITORY, Workflow, copy_workflow
 
 ONCE = {  # tables, pages and cards
     *(f"table_{name}" for name in ("learning_curves", "cross_play", "fingerprints", "claims")),
     *(f"table_{name}" for name in ("learning_against_fixed", "exploitability", "ablations")),
     *(f"table_{name}" for name in ("tournament", "tournament_by_opponent", "all_claims")),
     *("list_transcripts", "describe_run", "write_cards", "write_further_cards"),
-    *("play_strategies", "everything"),
+    "play_strategies",
 }
 JOBS = {
     # 4 models, 3 games, 3 algorithms, 3 seeds; in every game 3 opponents of the naive learner; 4 variants in 2 games
@@ -33,25 +34,24 @@ JOBS = {
 }
 
 
-def configured(scale: str) -> tuple[str, str]:
-    return "--configfile", f"config/{scale}.yaml"
-
-
-@pytest.mark.parametrize("scale", JOBS)
-def test_the_whole_graph(workflow: Workflow, scale: str) -> None:
-    planned = workflow.planned(*configured(scale), "--", "everything")
-    figures_and_pages = {name for name in planned if name.startswith(("fig_", "print_"))}
-    assert planned == {**dict.fromkeys(ONCE | figures_and_pages, 1), **JOBS[scale]}
-    assert len(figures_and_pages) == 12 + 10
-
-
 SAY_ALL = """
-import json, sys
+import functools, json, sys
 sys.path.insert(0, "tools")
-from plan import plan
-jobs, chain = plan(sys.argv[1], "everything")
-print(json.dumps([json.loads(jobs.to_json(orient="records")), chain]))
+import plan
+plan.plan = functools.cache(plan.plan)
+plan.main()
+jobs, chain = plan.plan(sys.argv[2], "everything")
+print(json.dumps([jobs.to_dict("records"), chain]))
 """
+
+
+@dataclass
+class Plan:
+    """What the tool prints of a scale, all jobs, and the seconds of the longest chain of them."""
+
+    said: str
+    jobs: list[dict[str, Any]]
+    chain: float
 
 
 def run_tool(workflow: Workflow, *arguments: str) -> str:
@@ -61,43 +61,60 @@ def run_tool(workflow: Workflow, *arguments: str) -> str:
     return workflow.script(*arguments)
 
 
+@pytest.fixture(scope="module")
+def plans(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Plan]:
+    workflow = copy_workflow(tmp_path_factory.mktemp("plans"))
+    plans = {}
+    for scale in JOBS:
+        said = run_tool(workflow, "-c", SAY_ALL, "--scale", scale)
+        printed, _, data = said.rstrip().rpartition("\n")
+        plans[scale] = Plan(printed, *json.loads(data))
+    assert not (workflow.folder / "results").exists()
+    return plans
+
+
+@pytest.mark.parametrize("scale", JOBS)
+def test_the_whole_graph(plans: dict[str, Plan], scale: str) -> None:
+    jobs = Counter(job["rule"] for job in plans[scale].jobs)
+    figures_and_pages = {name for name in jobs if name.startswith(("fig_", "print_"))}
+    assert jobs == {**dict.fromkeys(ONCE | figures_and_pages, 1), **JOBS[scale]}
+    assert len(figures_and_pages) == 12 + 10
+
+
 def rows(said: str) -> dict[str, list[str]]:
     """Cells of the printed table by the names of its rows."""
     split = (re.split(r" {2,}", line.strip()) for line in said.splitlines())
     return {cells[0]: cells[1:] for cells in split if len(cells) == 8}
 
 
-def test_a_plan_is_printed(workflow: Workflow) -> None:
-    said = run_tool(workflow, "tools/plan.py", "--scale", "paper")
+def test_a_plan_is_printed(plans: dict[str, Plan]) -> None:
+    said = plans["paper"].said
     table = rows(said)
     assert table["training"][:3] == ["108", "0", "108"]
     assert table["train_variant"][:3] == ["96", "0", "96"]
     assert table["figures"][:3] == ["12", "0", "12"]
-    jobs = sum(JOBS["paper"].values()) + len(ONCE - {"everything"}) + 12 + 10
-    assert table["in all"][:3] == [str(jobs), "0", str(jobs)]
+    jobs = str(len(plans["paper"].jobs))
+    assert table["in all"][:3] == [jobs, "0", jobs]
     gpu_hours = {name: float(cells[5].replace(",", "")) for name, cells in table.items()}
     assert gpu_hours["in all"] > gpu_hours["training"] > 1000
     assert gpu_hours["base"] == gpu_hours["figures"] == 0
     assert float(table["base"][6].removesuffix(" GB")) == pytest.approx(55.4, rel=0.01)
     assert "The most memory of a GPU is" in said
-    assert not (workflow.folder / "results").exists()
 
 
 def test_a_plan_knows_what_is_done(finished: Workflow) -> None:
-    table = rows(run_tool(finished, "tools/plan.py"))
-    assert table["training"][:3] == ["18", "18", "0"]
-    assert table["training"][4:6] == ["0.0", "0.0"]
-    assert table["in all"][2] == "0"
     config = finished.config()
     config["games"][1]["training"]["discount"] = 0.5
     finished.configure(config)
     table = rows(run_tool(finished, "tools/plan.py"))
+    assert table["warm_start"][:3] == ["3", "3", "0"]
+    assert table["warm_start"][4:6] == ["0.0", "0.0"]
     assert table["training"][:3] == ["18", "12", "6"]
     assert table["cross_play"][:3] == ["3", "2", "1"]
 
 
-def test_what_jobs_ask_for(workflow: Workflow) -> None:
-    jobs, chain = json.loads(run_tool(workflow, "-c", SAY_ALL, "paper"))
+def test_what_jobs_ask_for(plans: dict[str, Plan]) -> None:
+    jobs, chain = plans["paper"].jobs, plans["paper"].chain
     on_gpu = {job["rule"] for job in jobs if job["gpus"]}
     assert on_gpu == {
         *("warm_start_model", "train", "train_learner", "train_variant", "play_cross_play"),
@@ -115,8 +132,8 @@ def test_what_jobs_ask_for(workflow: Workflow) -> None:
     assert 0 < chain < sum(job["seconds"] for job in jobs)
 
 
-def test_about_a_day_on_a_workstation(workflow: Workflow) -> None:
-    jobs, _ = json.loads(run_tool(workflow, "-c", SAY_ALL, "workstation"))
+def test_about_a_day_on_a_workstation(plans: dict[str, Plan]) -> None:
+    jobs = plans["workstation"].jobs
     assert 18 < sum(job["gpus"] * job["seconds"] for job in jobs) / 3600 < 30
     assert {job["gpus"] for job in jobs} == {0, 1}
 
@@ -124,32 +141,10 @@ def test_about_a_day_on_a_workstation(workflow: Workflow) -> None:
 def test_a_gpu_that_is_too_small_is_refused_before_anything_runs(workflow: Workflow) -> None:
     small = {"machine": {"gpu": {"memory_gb": 40}}}
     (workflow.folder / "small.yaml").write_text(yaml.safe_dump(small))
-    run = workflow.run("--dry-run", *configured("paper"), "small.yaml", check=False)
+    files = ("config/paper.yaml", "small.yaml")
+    run = workflow.run("--dry-run", "--configfile", *files, check=False)
     assert run.returncode != 0
     assert re.search(
         r"needs \d+ GB on a GPU by its estimate, but machine.gpu.memory_gb is 40; raise",
         run.stdout.splitlines()[-1],
     )
-
-
-def test_a_model_of_unknown_shape_is_refused(workflow: Workflow) -> None:
-    model: dict[str, Any] = {"name": "mine", "kind": "hub", "source": "somebody/mine"}
-    (workflow.folder / "mine.yaml").write_text(yaml.safe_dump({"models": [model]}))
-    run = workflow.run("--dry-run", "--configfile", "mine.yaml", check=False)
-    assert run.stdout.splitlines()[-1] == (
-        "mine.yaml: the key models[mine].shape is missing, and somebody/mine is no folder whose "
-        "config.json says it: copy it from the model's own config.json (config/README.md says how)"
-    )
-    model["shape"] = workflow.config("config/paper.yaml")["models"][0]["shape"]
-    (workflow.folder / "mine.yaml").write_text(yaml.safe_dump({"models": [model]}))
-    assert workflow.planned("--configfile", "mine.yaml", "--", "base") == {
-        "base": 1,
-        "build_base_model": 1,
-    }
-
-
-def test_an_edit_of_the_machine_reruns_nothing(finished: Workflow) -> None:
-    config = finished.config()
-    config["machine"] = {"cpu_gigaflops": 1, "gpu": None}
-    finished.configure(config)
-    assert finished.planned() == {}

@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import pytest
 from tests.workflow.conftest import Workflow
 
 LIBRARY = "workflow/scripts/social_dilemmas"
@@ -17,8 +16,14 @@ PRESENTATION = ("fig_", "print_", "show_", "list_", "describe_", "write_", "ever
 TEXTS = {"table_claims", "table_all_claims"}  # beside the table, they write it as a text
 
 
-def test_a_complete_run_leaves_nothing_to_do(finished: Workflow) -> None:
-    assert finished.planned("everything") == {}
+WITHOUT_INFLUENCE = (
+    (f"{LIBRARY}/method/train.py", "\n\n\n", "\n\n\n# A thought.\n"),
+    (f"{LIBRARY}/method/train.py", '"""Training by', '"""Really training by'),
+    ("workflow/report/fig_cross_play.rst", " ", "  "),
+    (f"{LIBRARY}/config/schema.py", "width of the model", "how wide the model is"),
+    (f"{LIBRARY}/backends/vllm/server.py", "\nclass ", "\nCHANGED = True\nclass "),
+    (f"{LIBRARY}/agents/api/player.py", "\nclass ", "\nCHANGED = True\nclass "),
+)
 
 
 def test_longer_jobs_come_first(pretended_run: Workflow) -> None:
@@ -28,30 +33,26 @@ def test_longer_jobs_come_first(pretended_run: Workflow) -> None:
         assert places == sorted(places)
 
 
-def test_touching_everything_changes_nothing(finished: Workflow) -> None:
+def test_touching_files_and_edits_without_influence_rerun_nothing(finished: Workflow) -> None:
+    """Comments, docstrings, captions, descriptions, and code that no job of this run needs."""
+    for edit in WITHOUT_INFLUENCE:
+        finished.edit(*edit)
     for path in finished.folder.rglob("*"):
         if not {"results", ".snakemake"} & set(path.relative_to(finished.folder).parts):
             os.utime(path)
     assert finished.planned("everything") == {}
 
 
-@pytest.mark.parametrize(
-    ("path", "old", "new"),
-    [
-        (f"{LIBRARY}/method/train.py", "\n\n\n", "\n\n\n# A thought.\n"),
-        (f"{LIBRARY}/method/train.py", '"""Training by', '"""Really training by'),
-        ("workflow/report/fig_cross_play.rst", " ", "  "),
-        (f"{LIBRARY}/config/schema.py", "width of the model", "how wide the model is"),
-        (f"{LIBRARY}/backends/vllm/server.py", "\nclass ", "\nCHANGED = True\nclass "),
-        (f"{LIBRARY}/agents/api/player.py", "\nclass ", "\nCHANGED = True\nclass "),
-    ],
-    ids=["comment", "docstring", "caption", "description", "vllm", "api"],
-)
-def test_what_has_no_influence_reruns_nothing(
-    finished: Workflow, path: str, old: str, new: str
-) -> None:
-    finished.edit(path, old, new)
-    assert finished.planned("everything") == {}
+def test_equal_settings_on_another_machine_rerun_nothing(finished: Workflow) -> None:
+    """The order of keys and the types of numbers may differ; the machine is in the description of the run."""
+    config = finished.config()
+    config["machine"] = {"cpu_gigaflops": 1, "gpu": None}
+    for game in config["games"]:
+        game["training"]["reward_scale"] = float(game["training"]["reward_scale"])
+        for numbers in (game["rules"], game["warm_start"]["population"]):
+            numbers |= {k: float(v) for k, v in numbers.items() if isinstance(v, int)}
+    finished.configure(backwards(config))
+    assert finished.planned("everything") == {"describe_run": 1, "everything": 1}
 
 
 def test_labels_redraw_figures_and_pages(finished: Workflow) -> None:
@@ -77,46 +78,35 @@ def test_credit_s_code_reruns_trainings_and_what_follows_from_them(finished: Wor
     assert finished.planned("everything") == expected
 
 
-def test_the_order_of_keys_and_the_type_of_numbers_change_nothing(finished: Workflow) -> None:
-    config = finished.config()
-    finished.configure(backwards(config))
-    assert finished.planned("everything") == {}
-    for game in config["games"]:
-        game["training"]["reward_scale"] = float(game["training"]["reward_scale"])
-        for numbers in (game["rules"], game["warm_start"]["population"]):
-            numbers |= {k: float(v) for k, v in numbers.items() if isinstance(v, int)}
-    finished.configure(config)
-    assert finished.planned("everything") == {}
-
-
 def test_payoffs_of_a_game_rerun_that_game(finished: Workflow) -> None:
     config = finished.config()
     config["games"][0]["rules"]["reward"] = 4
     finished.configure(config)
-    assert finished.planned() == {
+    counts, jobs = finished.plan()
+    assert counts == {
         **dict.fromkeys({"warm_start_model", "play_cross_play", "write_cards", "all"}, 1),
         **dict.fromkeys(TABLES | FIGURES, 1),
         "train": 6,
     }
-    assert not [job for job in finished.planned_jobs() if "in split" in job or "in trust" in job]
+    assert not [job for job in jobs if "in split" in job or "in trust" in job]
 
 
 def test_settings_of_an_algorithm_rerun_that_algorithm(finished: Workflow) -> None:
     config = finished.config()
     config["games"][0]["training"]["beta"] = 0.7
     finished.configure(config)
-    assert finished.planned("training") == {"train": 2, "training": 1}
-    assert (
-        "Training advantage_alignment in prisoners_dilemma" in finished.planned_jobs("training")[0]
-    )
+    counts, jobs = finished.plan("training")
+    assert counts == {"train": 2, "training": 1}
+    assert "Training advantage_alignment in prisoners_dilemma" in jobs[0]
 
 
 def test_one_more_seed_trains_one_more_seed(finished: Workflow) -> None:
     config = finished.config()
     config["seeds"].append(7)
     finished.configure(config)
-    assert finished.planned("training")["train"] == 9
-    assert all("seed 7" in job for job in finished.planned_jobs("training")[:-1])
+    counts, jobs = finished.plan("training")
+    assert counts["train"] == 9
+    assert all("seed 7" in job for job in jobs[:-1])
 
 
 def test_a_figure_is_redrawn_alone(finished: Workflow) -> None:

@@ -1,6 +1,5 @@
 """A small run that really computes everything."""
 
-import zipfile
 from pathlib import Path
 
 from tests.workflow.conftest import Workflow
@@ -46,13 +45,3 @@ def test_the_claims_are_printed_at_the_end(real_run: Workflow) -> None:
 
 def test_a_second_run_has_nothing_to_do(real_run: Workflow) -> None:
     assert real_run.planned() == {}
-
-
-def test_the_report_holds_figures_and_tables(real_run: Workflow) -> None:
-    real_run.run("--report", "report.zip")
-    names = zipfile.ZipFile(real_run.folder / "report.zip").namelist()
-    shown = {name.rsplit("/", 1)[1] for name in names if name.endswith((".png", ".csv"))}
-    results = real_run.folder / "results" / "smoke"
-    made = [*results.glob("figures/*.png"), *results.glob("tables/*.csv")]
-    assert shown == {path.name for path in made}
-    assert not [name for name in names if "adapter" in name]

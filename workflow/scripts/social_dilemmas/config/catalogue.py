@@ -154,50 +154,36 @@ def _trained(
 
 
 def files(config: Config) -> dict[str, dict[Any, str]]:
-    """The files that tables are made from, by their kinds and keys, as paths below the results.
-
-    The first parts of a key fill in the path.
-    """
+    """The files that tables are made from, by their kinds and keys, as paths below the results."""
     places = list(product(games(config), models(config)))
     learned = list(product(learner_games(config), models(config)))
-    ablation, dilemmas = config.ablations, tournament_games(config)
-    matches, metrics = "matches.parquet", "metrics.csv"
-    kinds: dict[str, tuple[str, list[Any]]] = {
-        "training_metrics": (
-            f"{paths.TRAINING}/{metrics}",
-            [(*place, *run) for place, *run in product(places, algorithms(config), config.seeds)],
-        ),
-        "cross_play_matches": (f"{paths.CROSS_PLAY}/{matches}", places),
-        "learner_metrics": (
-            f"{paths.LEARNER}/{metrics}",
-            [(*place, *run) for place in learned for run in learners(config, place[0])],
-        ),
-        "learner_matches": (f"{paths.LEARNER_MATCHES}/{matches}", learned),
-        "ablated_matches": (
-            f"{paths.CROSS_PLAY}/{matches}",
-            list(product(ablation.games, models(config), [ablation.algorithm])),
-        ),
-        "variant_matches": (
-            f"{paths.VARIANT_MATCHES}/{matches}",
-            [(game, model, name) for game, name in ablated(config) for model in models(config)],
-        ),
-        "tournament_matches": (
-            f"{paths.TOURNAMENT}/{matches}",
-            list(product(dilemmas, models(config))),
-        ),
-        "strategy_matches": (f"{paths.STRATEGIES}/strategies.parquet", dilemmas),
-        "strategy_kinds": (f"{paths.STRATEGIES}/kinds.csv", dilemmas),
-    }
+    standard = product(config.ablations.games, models(config), [config.ablations.algorithm])
+    varied = [(game, model, name) for game, name in ablated(config) for model in models(config)]
+    dilemmas = tournament_games(config)
+    runs = [(*place, *run) for place, *run in product(places, algorithms(config), config.seeds)]
+    learner_runs = [(*place, *run) for place in learned for run in learners(config, place[0])]
     return {
-        kind: {key: _filled(path, [key] if isinstance(key, str) else key) for key in keys}
-        for kind, (path, keys) in kinds.items()
+        "training_metrics": _filled(f"{paths.TRAINING}/metrics.csv", runs),
+        "cross_play_matches": _filled(f"{paths.CROSS_PLAY}/matches.parquet", places),
+        "learner_metrics": _filled(f"{paths.LEARNER}/metrics.csv", learner_runs),
+        "learner_matches": _filled(f"{paths.LEARNER_MATCHES}/matches.parquet", learned),
+        "ablated_matches": _filled(f"{paths.CROSS_PLAY}/matches.parquet", standard),
+        "variant_matches": _filled(f"{paths.VARIANT_MATCHES}/matches.parquet", varied),
+        "tournament_matches": _filled(
+            f"{paths.TOURNAMENT}/matches.parquet", product(dilemmas, models(config))
+        ),
+        "strategy_matches": _filled(f"{paths.STRATEGIES}/strategies.parquet", dilemmas),
+        "strategy_kinds": _filled(f"{paths.STRATEGIES}/kinds.csv", dilemmas),
     }
 
 
-def _filled(path: str, values: Iterable[Any]) -> str:
-    """A path with these values in place of its names, in their order."""
+def _filled(path: str, keys: Iterable[Any]) -> dict[Any, str]:
+    """A file for each key, whose first parts fill in the path."""
     names = re.findall(r"{(\w+)}", path)
-    return path.format(**dict(zip(names, values, strict=False)))
+    return {
+        key: path.format(**dict(zip(names, [key] if isinstance(key, str) else key, strict=False)))
+        for key in keys
+    }
 
 
 def agent_named(config: Config, game: str, model: str, name: str, seed: int) -> Agent:

@@ -8,8 +8,7 @@ complete (`Training`), as code reads them, and as a file may give them, any part
 
 from collections.abc import Mapping
 from functools import cache
-from types import UnionType
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -360,8 +359,9 @@ def partial(section: type[Section]) -> type[Section]:
     """The same section with no key needed, for what a file adds to the levels above it."""
     fields: dict[str, Any] = {}
     for name, field in section.model_fields.items():
-        inner = _section_of(field.annotation)
-        annotation: Any = partial(inner) if inner else field.annotation
+        annotation: Any = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, Section):
+            annotation = partial(annotation)
         for bound in field.metadata:
             annotation = Annotated[annotation, bound]
         fields[name] = (annotation, Field(None, description=field.description))
@@ -370,13 +370,6 @@ def partial(section: type[Section]) -> type[Section]:
     )
     made.RENAMED = section.RENAMED
     return made
-
-
-def _section_of(annotation: Any) -> type[Section] | None:
-    """The section that an annotation names, if it names just one."""
-    kinds = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
-    found = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)]
-    return found[0] if len(found) == 1 and len(kinds) == 1 else None
 
 
 PartialWarmStart = partial(WarmStart)
