@@ -258,27 +258,21 @@ def test_a_lost_server_changes_nothing(
     trained(base_model, tmp_path / "undisturbed", buffer=BUFFER)
     calls = server.calls
     for lost in (1, calls // 2, calls):
-        server.calls = 0
-        server.lost_in = {lost}
+        server.calls, server.lost_in = 0, {lost}
         server.history.clear()
         trained(base_model, tmp_path / f"lost-{lost}", buffer=BUFFER)
         assert server.history.count("start") == 2
         assert_same(tmp_path / f"lost-{lost}", tmp_path / "undisturbed")
-
-
-def test_a_server_lost_twice_keeps_what_was_finished(
-    base_model: Path, tmp_path: Path, server: type[StandIn]
-) -> None:
-    trained(base_model, tmp_path / "undisturbed")
-    last = server.calls
-    server.calls, server.lost_in = 0, {last, last + 1}
+    # Lost twice, what was finished is kept.
+    server.calls, server.lost_in = 0, {calls, calls + 1}
     with pytest.raises(UserError, match=r"second time in iteration 2, see its log .*server\.log"):
-        trained(base_model, tmp_path / "run")
+        trained(base_model, tmp_path / "run", buffer=BUFFER)
     assert (tmp_path / "run" / "vllm-0" / "server.log").is_file()
     server.lost_in = set()
     server.requests.clear()
-    trained(base_model, tmp_path / "run")
-    assert {str(request["model"]) for request in server.requests} == {"learner-2"}
+    trained(base_model, tmp_path / "run", buffer=BUFFER)
+    models = {str(request["model"]) for request in server.requests}
+    assert {each for each in models if "learner" in each} == {"learner-2"}
     assert_same(tmp_path / "run", tmp_path / "undisturbed")
 
 
