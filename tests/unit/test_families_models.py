@@ -8,7 +8,7 @@ from random import Random
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.unit.conftest import PUBLISHED, WINDOW, BaseOf, Published
+from tests.unit.conftest import PUBLISHED, SHAPE, WINDOW, BaseOf, Published
 from tests.unit.mixed_adapters import ADAPTERS, DILEMMA, logits_of, with_two_adapters
 from tests.unit.training_run import run_training, training_settings
 from transformers import AutoModelForCausalLM, MistralConfig, MistralForCausalLM
@@ -37,16 +37,7 @@ def base(request: pytest.FixtureRequest, base_of: BaseOf) -> LanguageModel:
 def mistral(base_of: BaseOf) -> LanguageModel:
     """A model that has sliding layers only."""
     torch.manual_seed(0)
-    config = MistralConfig(
-        vocab_size=400,
-        hidden_size=16,
-        intermediate_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        sliding_window=5,
-        initializer_range=0.3,
-    )
+    config = MistralConfig(**SHAPE, vocab_size=400, num_hidden_layers=2, sliding_window=5)
     qwen = base_of("qwen2")
     return LanguageModel(MistralForCausalLM(config).eval(), qwen.chat, qwen.path)
 
