@@ -188,7 +188,8 @@ def test_what_is_said_does_not_depend_on_the_rest_of_the_batch(mixed: PolicyOf, 
     def said_by(seeds: Sequence[int]) -> list[Trajectory]:
         matches = [build_game(name, 2 + seed % 3).start(seed) for seed in seeds]
         names_of: NamesOf = lambda turn: ("reply", turn.match.seed, turn.seat)  # noqa: E731
-        return sample(mixed(name), matches, names_of, ADAPTERS).trajectories
+        played = sample(mixed(name), matches, names_of, ADAPTERS, merge_adapter=True)
+        return played.trajectories
 
     whole = said_by([4, 7, 5, 6])
     assert whole == said_by([4, 7]) + said_by([5]) + said_by([6])
