@@ -65,15 +65,10 @@ def logits_of(model: PeftModel, adapter: str | None, tokens: list[int]) -> Tenso
     """(tokens, vocabulary) logits in a forward pass of their own; None: under the active adapter."""
     if adapter == NO_ADAPTER:
         with model.disable_adapter():
-            return model(torch.tensor([tokens])).logits[0]
+            return logits_of(model, None, tokens)
     if adapter is not None:
         model.set_adapter(adapter)
     logits: Tensor = model(torch.tensor([tokens])).logits[0]
     if adapter is not None:
         model.set_adapter(LEARNER)
     return logits
-
-
-def logits_read_anew(model: PeftModel, adapter: str | None, tokens: list[int]) -> Tensor:
-    """(vocabulary,) logits after the last of these tokens."""
-    return logits_of(model, adapter, tokens)[-1]

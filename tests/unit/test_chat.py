@@ -67,49 +67,6 @@ def test_all_of_a_familys_control_tokens_are_known(
     assert {*base_of(name).chat.control_tokens} >= {*family_of(name).control}
 
 
-@pytest.mark.parametrize(
-    ("name", "opening", "following"),
-    [
-        (
-            "qwen2",
-            "<|im_start|>system\nYou are a friendly model.<|im_end|>\n"
-            "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n",
-            "\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n",
-        ),
-        (
-            "llama",
-            "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n"
-            "Known until: 2023\nDate: 26 Jul 2024\n\n<|eot_id|>"
-            "<|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>"
-            "<|start_header_id|>assistant<|end_header_id|>\n\n",
-            "<|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>"
-            "<|start_header_id|>assistant<|end_header_id|>\n\n",
-        ),
-        (
-            "qwen3",
-            "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n",
-            "\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n",
-        ),
-        (
-            "gemma3",
-            "<bos><start_of_turn>user\nHi<end_of_turn>\n<start_of_turn>model\n",
-            "\n<start_of_turn>user\nHi<end_of_turn>\n<start_of_turn>model\n",
-        ),
-    ],
-)
-def test_frames_are_the_familys(name: str, opening: str, following: str, base_of: BaseOf) -> None:
-    chat = base_of(name).chat
-    assert chat.decode(chat.opening("Hi")) == opening
-    assert chat.decode(chat.following("Hi")) == following
-    begin = chat.tokenizer.bos_token_id
-    assert chat.opening("Hi").count(begin) == (name in ("llama", "gemma3"))
-    assert begin not in chat.following("Hi")
-    # These two strip the white space around a prompt.
-    if name in ("llama", "gemma3"):
-        assert chat.opening(" \n Hi\t") == chat.opening("Hi")
-        assert chat.following(" \n Hi\t") == chat.following("Hi")
-
-
 def test_a_template_that_drops_thoughts_is_replaced_in_the_model_directory(
     published: Published, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

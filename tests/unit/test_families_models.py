@@ -1,14 +1,15 @@
 """Models of the published families: the base model, its cache, sampling and training, on tiny ones."""
 
 import json
+from itertools import product
 from pathlib import Path
 from random import Random
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.unit.conftest import PUBLISHED, WINDOW, BaseOf, Published
-from tests.unit.mixed_adapters import ADAPTERS, DILEMMA, logits_read_anew, with_two_adapters
+from tests.unit.conftest import PUBLISHED, SHAPE, WINDOW, BaseOf, Published
+from tests.unit.mixed_adapters import ADAPTERS, DILEMMA, logits_of, with_two_adapters
 from tests.unit.training_run import run_training, training_settings
 from transformers import AutoModelForCausalLM, MistralConfig, MistralForCausalLM
 
@@ -36,16 +37,7 @@ def base(request: pytest.FixtureRequest, base_of: BaseOf) -> LanguageModel:
 def mistral(base_of: BaseOf) -> LanguageModel:
     """A model that has sliding layers only."""
     torch.manual_seed(0)
-    config = MistralConfig(
-        vocab_size=400,
-        hidden_size=16,
-        intermediate_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        sliding_window=5,
-        initializer_range=0.3,
-    )
+    config = MistralConfig(**SHAPE, vocab_size=400, num_hidden_layers=2, sliding_window=5)
     qwen = base_of("qwen2")
     return LanguageModel(MistralForCausalLM(config).eval(), qwen.chat, qwen.path)
 
@@ -115,7 +107,7 @@ def test_turns_through_the_cache_equal_a_plain_forward_pass(name: str, base_of: 
         ).logits  # (rows, width, vocabulary)
         for index, row in enumerate(speaking):
             conversation = tokens[row, : lengths[row]].tolist()
-            expected = logits_read_anew(mixed.model, ADAPTERS[row], conversation)
+            expected = logits_of(mixed.model, ADAPTERS[row], conversation)[-1]
             found = logits[index, widths[index] - 1]
             torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
     assert min(lengths) > 2 * WINDOW
@@ -124,22 +116,17 @@ def test_turns_through_the_cache_equal_a_plain_forward_pass(name: str, base_of: 
 def test_a_window_is_kept_to(base: LanguageModel) -> None:
     """Models with layers of both types get two masks, others one."""
     cache = RaggedCache(base.model.config)
-    masks = cache.place(slice(0, 2), torch.tensor([[0, 1, 2], [20, 21, 22]]))
+    positions = [[0, 1, 2], [20, 21, 22]]
+    masks = cache.place(slice(0, 2), torch.tensor(positions))
     assert isinstance(masks, dict) == (base.model.config.model_type == "gemma3_text")
     masks = masks if isinstance(masks, dict) else {"full_attention": masks}
     lengths = {"full_attention": 23, "sliding_attention": WINDOW}
     for kind, mask in masks.items():
         assert mask.shape == (2, 1, 3, 23)
-        for row, place, own in (
-            (0, 0, 0),
-            (0, 1, 1),
-            (0, 2, 2),
-            (1, 0, 20),
-            (1, 1, 21),
-            (1, 2, 22),
-        ):
+        for row, place in product(range(2), range(3)):
+            end = positions[row][place] + 1
             seen = mask[row, 0, place].nonzero()[:, 0].tolist()
-            assert seen == [*range(max(0, own + 1 - lengths[kind]), own + 1)]
+            assert seen == [*range(max(0, end - lengths[kind]), end)]
 
 
 @pytest.mark.parametrize("limit", [1, 3, 40])
@@ -195,7 +182,12 @@ def test_a_warm_start_leaves_an_ordinary_model_of_the_same_numbers(
         base=tmp_path / "base",
         game={"name": "prisoners_dilemma", "rounds": 3},
         settings=WarmStart(
-            population={"random": 1.0}, steps=2, matches=4, method="lora", lora_rank=2
+            population={"random": 1.0},
+            steps=2,
+            matches=4,
+            method="lora",
+            lora_rank=2,
+            evaluation_matches=4,
         ),
         output=tmp_path / "model",
         metrics=tmp_path / "metrics.csv",

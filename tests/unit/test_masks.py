@@ -113,11 +113,10 @@ def test_random_walks_are_valid_replies(any_chat: ChatFormat, grammar: Grammar) 
         assert torch.equal(rows, torch.stack([masks.allowed[state] for state in states]))
 
 
-@pytest.mark.parametrize("grammar", FREE, ids=["message", "one character", "mixed"])
-def test_what_is_not_allowed_leads_nowhere(any_chat: ChatFormat, grammar: Grammar) -> None:
+def test_what_is_not_allowed_leads_nowhere(any_chat: ChatFormat) -> None:
     masks = compiled(any_chat, *FREE)
-    for seed in range(3):
-        for state in walk(masks, grammar, Random(seed))[1]:
+    for grammar in FREE:
+        for state in walk(masks, grammar, Random(0))[1]:
             for token in (~masks.allowed[state]).nonzero()[:, 0].tolist():
                 with pytest.raises(KeyError):
                     masks.step(state, token)
@@ -154,13 +153,6 @@ def test_a_token_counts_by_its_characters(any_chat: ChatFormat) -> None:
     for taken in range(1, 1 + 12 // length):
         state = masks.step(state, longest)
         assert (length * (taken + 1) <= 12) == bool(masks.allowed[state, longest])
-
-
-def test_the_limit_of_characters_is_reached(chat: ChatFormat) -> None:
-    masks = compiled(chat, MESSAGE)
-    walks = [walk(masks, MESSAGE, Random(seed))[0] for seed in range(300)]
-    values = [MESSAGE.parse(chat.decode(tuple(tokens[:-1]))) for tokens in walks]
-    assert {len(value["message"]) for value in values if value} >= {11, 12}
 
 
 @pytest.mark.parametrize(

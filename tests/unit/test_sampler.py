@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from tests.conftest import GAMES
-from tests.unit.mixed_adapters import ADAPTERS, logits_of, logits_read_anew, with_two_adapters
+from tests.unit.mixed_adapters import ADAPTERS, logits_of, with_two_adapters
 from torch import Tensor
 
 from social_dilemmas.agents.agent import WARM_START, Agent
@@ -157,7 +157,7 @@ def test_the_adapters_differ(mixed: PolicyOf) -> None:
     """Otherwise the test above would show little."""
     model = mixed("split").model
     tokens = [*mixed("split").language_model.chat.opening("Reply with <A> or <B>.")]
-    logits = [logits_read_anew(model, adapter, tokens) for adapter in ADAPTERS]
+    logits = [logits_of(model, adapter, tokens)[-1] for adapter in ADAPTERS]
     assert min((logits[i] - logits[j]).abs().max() for i, j in ((0, 1), (0, 2), (1, 2))) > 0.05
 
 
@@ -170,7 +170,7 @@ def test_frequencies_are_the_probabilities(plain: PolicyOf, temperature: float) 
     opening = [*policy.language_model.chat.opening(turn.prompt)]
     played = sample(policy, matches, temperature=temperature)
     options = policy.masks.allowed[policy.masks.start(turn.grammar)]
-    scores = logits_read_anew(policy.model, None, opening) / temperature
+    scores = logits_of(policy.model, None, opening)[-1] / temperature
     expected = scores.masked_fill(~options, -torch.inf).softmax(-1) * len(matches)
     drawn = Counter(trajectory.tokens[len(opening)] for trajectory in played.trajectories[::2])
     tokens = options.nonzero()[:, 0].tolist()
@@ -188,7 +188,8 @@ def test_what_is_said_does_not_depend_on_the_rest_of_the_batch(mixed: PolicyOf, 
     def said_by(seeds: Sequence[int]) -> list[Trajectory]:
         matches = [build_game(name, 2 + seed % 3).start(seed) for seed in seeds]
         names_of: NamesOf = lambda turn: ("reply", turn.match.seed, turn.seat)  # noqa: E731
-        return sample(mixed(name), matches, names_of, ADAPTERS).trajectories
+        played = sample(mixed(name), matches, names_of, ADAPTERS, merge_adapter=True)
+        return played.trajectories
 
     whole = said_by([4, 7, 5, 6])
     assert whole == said_by([4, 7]) + said_by([5]) + said_by([6])

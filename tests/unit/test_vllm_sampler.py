@@ -14,7 +14,6 @@ from tests.unit.training_run import BUFFER, RANDOM, assert_same, metrics, run_tr
 from torch import Tensor
 
 from social_dilemmas.agents.agent import WARM_START, Agent
-from social_dilemmas.agents.play import play
 from social_dilemmas.backends.vllm import sampler as vllm_sampler
 from social_dilemmas.backends.vllm.player import VllmPlayer
 from social_dilemmas.backends.vllm.protocol import Reply, masks_fingerprint
@@ -24,12 +23,9 @@ from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game, game_of
 from social_dilemmas.games.game import Turn
 from social_dilemmas.games.grammar import Choice, Grammar, Literal
-from social_dilemmas.policy.log_probabilities import action_log_probabilities
 from social_dilemmas.policy.masks import DONE, TokenMasks
 from social_dilemmas.policy.model import LanguageModel, load_model
 from social_dilemmas.policy.policy import Policy
-from social_dilemmas.policy.trajectory import collate
-from social_dilemmas.randomness import derive_seed
 
 GAME: dict[str, Any] = {"name": "trust_and_split", "rounds": 1}
 
@@ -127,81 +123,56 @@ def server(monkeypatch: pytest.MonkeyPatch) -> type[StandIn]:
     return StandIn
 
 
-class OneModel:
-    """A server for a player alone: one model under the name `base`."""
+class Answering:
+    """A server that gives every request the same answer."""
 
     context = 512
 
-    def __init__(self, policy: Policy, forge: int | None = None) -> None:
+    def __init__(self, *tokens: int) -> None:
+        self.tokens = [*tokens]
         self.requests: list[Mapping[str, Any]] = []
-        self._policy, self._forge = policy, forge
 
     def complete(self, requests: Sequence[Mapping[str, Any]]) -> list[Completion]:
         self.requests += requests
-
-        def following(model: str, tokens: list[int]) -> Tensor:
-            assert model == BASE
-            logits: Tensor = self._policy.model(torch.tensor([tokens])).logits[0, -1]
-            return logits
-
-        answers = [draw(following, request, self._policy.masks) for request in requests]
-        if self._forge is not None:
-            answers[0].tokens[self._forge] = 0
-        return answers
+        return [Completion(self.tokens, [-0.5] * len(self.tokens)) for _ in requests]
 
 
-def player_on(server: Any, policy: Policy, limit: int = 400) -> VllmPlayer:
-    return VllmPlayer(
+FIXED, FREE = Grammar((Literal("<yes>"),)), Grammar((Choice("it", ("A", "B")),))
+
+
+def answered(tiny: LanguageModel, server: Any) -> list[str]:
+    """Replies to a turn without a choice in the first seat and one with a choice in the other."""
+    policy = Policy(tiny, build_game("prisoners_dilemma", 1))
+    policy.masks = TokenMasks([FIXED, FREE], tiny.chat, tiny.model.config.vocab_size)
+    player = VllmPlayer(
         server,
         policy,
-        seed_of=lambda turn, replies: derive_seed(turn.match.seed, turn.seat, replies),
+        seed_of=lambda turn, replies: replies,
         model_of=lambda turn: BASE,
-        temperature=0.8,
-        max_new_tokens=limit,
+        temperature=1.0,
+        max_new_tokens=9,
     )
-
-
-@pytest.mark.parametrize("name", ["trust_and_split", "split", "prisoners_dilemma"])
-def test_transcripts_hold_what_the_trainer_would_say(name: str, tiny: LanguageModel) -> None:
-    policy = Policy(tiny, build_game(name, 2))
-    server = OneModel(policy)
-    player = player_on(server, policy, limit=5)  # so that some messages have to be closed
-    matches = [policy.game.start(seed) for seed in range(3)]
-    play(matches, [(player, player)] * 3)
-    trajectories = [player.trajectory(match, seat) for match in matches for seat in (0, 1)]
-    assert not any(match.invalid[seat] for match in matches for seat in (0, 1))
-    batch = collate(trajectories, tiny.padding)
-    with torch.no_grad():
-        scored, _ = action_log_probabilities(
-            tiny.model, batch, policy.masks.allowed, temperature=0.8
-        )
-    assert batch.sampled is not None
-    assert torch.allclose(scored, batch.sampled, atol=1e-5)
-    seeds = [request["seed"] for request in server.requests]
-    assert len(set(seeds)) == len(seeds)  # every reply has a stream of its own
+    match = policy.game.start(0)
+    turns = [Turn(match, 0, "first", "Say yes.", FIXED), Turn(match, 1, "first", "A or B?", FREE)]
+    replies = player.reply(turns)
+    assert player.trajectory(match, 0).sampled == []
+    assert player.trajectory(match, 1).sampled == [-0.5]
+    return replies
 
 
 def test_a_reply_without_a_choice_costs_no_request(tiny: LanguageModel) -> None:
-    policy = Policy(tiny, build_game("prisoners_dilemma", 1))
-    match = policy.game.start(0)
-    fixed, free = Grammar((Literal("<yes>"),)), Grammar((Choice("it", ("A", "B")),))
-    policy.masks = TokenMasks([fixed, free], tiny.chat, tiny.model.config.vocab_size)
-    server = OneModel(policy)
-    player = player_on(server, policy)
-    turns = [Turn(match, 0, "first", "Say yes.", fixed), Turn(match, 1, "first", "A or B?", free)]
-    first, second = player.reply(turns)
-    assert first == "<yes>"
-    assert second in ("<A>", "<B>")
+    server = Answering(*tiny.chat.encode_text("<B>"), tiny.chat.end_token)
+    assert answered(tiny, server) == ["<yes>", "<B>"]
     assert len(server.requests) == 1
-    assert player.trajectory(match, 0).sampled == []
 
 
-@pytest.mark.parametrize("place", [0, -1])
-def test_tokens_that_the_masks_do_not_allow_are_refused(place: int, tiny: LanguageModel) -> None:
-    policy = Policy(tiny, build_game("split", 1))
-    player = player_on(OneModel(policy, forge=place), policy)
+@pytest.mark.parametrize("wrong", [("<C>", "<|end|>"), ("<B>", "<A>"), ("<B>",)])
+def test_tokens_that_the_masks_do_not_allow_are_refused(
+    wrong: tuple[str, ...], tiny: LanguageModel
+) -> None:
+    tokens = tiny.tokenizer.convert_tokens_to_ids([*wrong])
     with pytest.raises((ValueError, KeyError)):
-        player.reply(policy.game.start(0).turns())
+        answered(tiny, Answering(*tokens))
 
 
 def trained(base: Path, output: Path, **changes: Any) -> Path:
@@ -221,6 +192,9 @@ def test_every_step_has_an_adapter_of_its_own(
     found = metrics(tmp_path)
     assert (found["sampler_difference"] < 1e-5).all()  # none of them was stale
     assert found["gradient_norm"].is_unique
+    assert (found["invalid_rate"] == 0).all()
+    seeds = [request["seed"] for request in server.requests]
+    assert len(set(seeds)) == len(seeds)  # every reply has a stream of its own
     assert not list(tmp_path.glob("vllm-*"))
 
 
@@ -257,28 +231,22 @@ def test_a_lost_server_changes_nothing(
 ) -> None:
     trained(base_model, tmp_path / "undisturbed", buffer=BUFFER)
     calls = server.calls
-    for lost in (1, calls // 2, calls):
-        server.calls = 0
-        server.lost_in = {lost}
+    for lost in (1, calls // 2):
+        server.calls, server.lost_in = 0, {lost}
         server.history.clear()
         trained(base_model, tmp_path / f"lost-{lost}", buffer=BUFFER)
         assert server.history.count("start") == 2
         assert_same(tmp_path / f"lost-{lost}", tmp_path / "undisturbed")
-
-
-def test_a_server_lost_twice_keeps_what_was_finished(
-    base_model: Path, tmp_path: Path, server: type[StandIn]
-) -> None:
-    trained(base_model, tmp_path / "undisturbed")
-    last = server.calls
-    server.calls, server.lost_in = 0, {last, last + 1}
+    # Lost twice, what was finished is kept.
+    server.calls, server.lost_in = 0, {calls, calls + 1}
     with pytest.raises(UserError, match=r"second time in iteration 2, see its log .*server\.log"):
-        trained(base_model, tmp_path / "run")
+        trained(base_model, tmp_path / "run", buffer=BUFFER)
     assert (tmp_path / "run" / "vllm-0" / "server.log").is_file()
     server.lost_in = set()
     server.requests.clear()
-    trained(base_model, tmp_path / "run")
-    assert {str(request["model"]) for request in server.requests} == {"learner-2"}
+    trained(base_model, tmp_path / "run", buffer=BUFFER)
+    models = {str(request["model"]) for request in server.requests}
+    assert {each for each in models if "learner" in each} == {"learner-2"}
     assert_same(tmp_path / "run", tmp_path / "undisturbed")
 
 

@@ -98,18 +98,22 @@ def request(seed: int, model: str = "base") -> dict[str, Any]:
     return {"model": model, "prompt": [1, 2, 3], "seed": seed}
 
 
-def test_every_request_names_its_adapter(make_server: MakeServer, tmp_path: Path) -> None:
-    server = make_server()
+@pytest.mark.parametrize("trouble", ["", "stalls once"])
+def test_every_request_names_its_adapter(
+    trouble: str, make_server: MakeServer, tmp_path: Path
+) -> None:
+    """Also one that is sent again, as it got no answer."""
+    server = make_server(trouble, request_timeout=1.5 if trouble else 30.0)
     server.start()
     server.load_adapter("learner-7", tmp_path)
-    both = [request(seed, model) for seed in range(20) for model in ("base", "learner-7")]
+    both = [request(seed, model) for seed, model in enumerate(["base", "learner-7"] * 3)]
     answers = server.complete(both)
     assert server.context == 512
     assert [answer.tokens for answer in answers] == [[each["seed"], 3] for each in both]
     assert [a.log_probabilities[1] for a in answers] == [-len(each["model"]) for each in both]
     server.unload_adapter("learner-7")
     with pytest.raises(UserError, match=r"refuses .*status 404.*no model learner-7.*server\.log"):
-        server.complete([request(0, "learner-7")])
+        server.complete([request(1, "learner-7")])
 
 
 def test_it_ends_with_all_its_processes_and_starts_again(make_server: MakeServer) -> None:
@@ -126,18 +130,6 @@ def test_it_ends_with_all_its_processes_and_starts_again(make_server: MakeServer
     assert gone(processes(server.log))
     assert not server.running
     server.stop()  # a second time does nothing
-
-
-def test_a_request_without_an_answer_is_sent_again_as_it_was(
-    make_server: MakeServer, tmp_path: Path
-) -> None:
-    server = make_server("stalls once", request_timeout=1.5)
-    server.start()
-    server.load_adapter("learner-7", tmp_path)
-    both = [request(seed, model) for seed, model in enumerate(["base", "learner-7"] * 3)]
-    answers = server.complete(both)
-    assert [answer.tokens[0] for answer in answers] == [each["seed"] for each in both]
-    assert [a.log_probabilities[1] for a in answers] == [-len(each["model"]) for each in both]
 
 
 @pytest.mark.parametrize(

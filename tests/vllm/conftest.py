@@ -13,7 +13,7 @@ from social_dilemmas.backends.vllm.protocol import masks_fingerprint
 from social_dilemmas.backends.vllm.server import VllmServer, find_python
 from social_dilemmas.config.schema import EmbeddedModel, Vllm
 from social_dilemmas.games import game_names, game_of
-from social_dilemmas.policy.adapters import LEARNER, write_served_adapter
+from social_dilemmas.policy.adapters import LEARNER
 from social_dilemmas.policy.model import build_embedded_model, write_base_model
 from social_dilemmas.policy.policy import Policy
 
@@ -83,7 +83,7 @@ def server(
     )
     server.start()
     for name, served in SERVED.items():
-        write_served_adapter(policy.model, name, folder / served)
+        policy.write(name, folder / served)
         server.load_adapter(served, folder / served)
     yield server
     server.stop()

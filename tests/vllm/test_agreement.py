@@ -15,7 +15,7 @@ from social_dilemmas.backends.vllm.player import VllmPlayer
 from social_dilemmas.backends.vllm.server import BASE, VllmServer
 from social_dilemmas.errors import UserError
 from social_dilemmas.games.game import SEATS, Match, Turn
-from social_dilemmas.policy.adapters import LEARNER, write_served_adapter
+from social_dilemmas.policy.adapters import LEARNER
 from social_dilemmas.policy.log_probabilities import action_log_probabilities
 from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.trajectory import Trajectory, collate
@@ -122,7 +122,7 @@ def test_the_prefix_cache_is_used_and_never_stale(
     old = policy.weights()
     try:
         policy.put(LEARNER, random_weights(policy, seed=9, scale=0.2))
-        write_served_adapter(policy.model, LEARNER, tmp_path / "changed")
+        policy.write(LEARNER, tmp_path / "changed")
         server.unload_adapter("first")
         server.load_adapter("changed", tmp_path / "changed")
         matches, after = conversations(server, policy, lambda turn: "changed", matches=4)
@@ -138,7 +138,7 @@ def test_the_prefix_cache_is_used_and_never_stale(
     finally:
         policy.put(LEARNER, old)
         server.unload_adapter("changed")
-        write_served_adapter(policy.model, LEARNER, tmp_path / "first")
+        policy.write(LEARNER, tmp_path / "first")
         server.load_adapter("first", tmp_path / "first")
 
 

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from peft import PeftModel
 from peft.tuners.lora import Linear as LoraLinear
-from peft.utils import get_peft_model_state_dict
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import Module
 from torch.nn.functional import linear
@@ -22,12 +20,6 @@ LEARNER = "default"  # PEFT's own name for an adapter that is saved at the top o
 NO_ADAPTER = "__base__"  # PEFT's name for rows of a batch that run without one
 BASE_RECORD = "base_model.json"
 CONFIG, WEIGHTS = FILES = ("adapter_config.json", "adapter_model.safetensors")
-
-
-def adapter_weights(model: PeftModel, name: str = LEARNER) -> dict[str, Tensor]:
-    """A copy of an adapter's weights."""
-    weights = get_peft_model_state_dict(model, adapter_name=name)
-    return {key: value.detach().clone() for key, value in weights.items()}
 
 
 def save_adapter(model: PeftModel, base: Path, output: Path) -> None:
@@ -48,19 +40,10 @@ def write_base_record(adapter: Path, fingerprint: str) -> None:
     (adapter / BASE_RECORD).write_text(json.dumps(record, indent=1) + "\n")
 
 
-def write_served_adapter(model: PeftModel, name: str, output: Path) -> None:
-    """Write any of a model's adapters as an inference server reads it."""
-    output.mkdir(parents=True)
-    model.peft_config[name].save_pretrained(str(output))
-    tensors = {key: value.contiguous() for key, value in adapter_weights(model, name).items()}
-    save_file(tensors, output / WEIGHTS)
-
-
 def check_adapter(adapter: Path, base: Path) -> None:
-    """Refuse an adapter that can't run on this base model; PEFT itself only warns where weights are missing.
+    """Raise UserError if it isn't an adapter directory, is damaged, or was trained for another base model.
 
-    Raises:
-        UserError: it isn't an adapter directory, is damaged, or was trained for another base model.
+    PEFT itself only warns where weights are missing.
     """
     for name in (*FILES, BASE_RECORD):
         if not (adapter / name).is_file():

@@ -4,8 +4,6 @@ Whatever fails is reported in one sentence that says what to change.
 """
 
 import errno
-from collections.abc import Iterator
-from contextlib import contextmanager
 from os.path import expanduser
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,6 @@ from huggingface_hub.errors import (
     LocalEntryNotFoundError,
     RevisionNotFoundError,
 )
-from safetensors import SafetensorError
 
 from social_dilemmas.errors import UserError
 
@@ -49,19 +46,6 @@ def published_directory(entry: Any) -> Path:
     return Path(snapshot)
 
 
-@contextmanager
-def enough_space(entry: Any, path: Path) -> Iterator[None]:
-    """Raise a `UserError` if the disk of a path turns out to be full."""
-    try:
-        yield
-    except (OSError, SafetensorError) as error:
-        if not _disk_is_full(error):
-            raise
-        raise UserError(
-            f"models[{entry.name}]: no space is left on the disk of {path}: free some, or work on another disk"
-        ) from error
-
-
 def first_line(error: Exception) -> str:
     """The first line of an error's message."""
     return str(error).strip().splitlines()[0]
@@ -72,7 +56,7 @@ def _reason(error: Exception, source: str, revision: str | None) -> str:
     by_hand = f"hf download {source}" + (f" --revision {revision}" if revision else "")
     elsewhere = f"or run `{by_hand}` where there is one, and copy {cache} from there"
     match error:
-        case _ if _disk_is_full(error):
+        case _ if disk_is_full(error):
             return f"no space is left on the disk of {cache}: free some, or set HF_HOME to a folder on another disk"
         case HfHubHTTPError() if "Invalid credentials" in str(error):
             return f"{hub} doesn't know the token in the environment variable HF_TOKEN: correct it"
@@ -100,9 +84,9 @@ def _reason(error: Exception, source: str, revision: str | None) -> str:
     return f"{source} can't be downloaded from the hub ({first_line(error)})"
 
 
-def _disk_is_full(error: BaseException | None) -> bool:
+def disk_is_full(error: BaseException | None) -> bool:
     """Whether a full disk is what caused an error; the library that writes weights only says so in words."""
     if error is None:
         return False
     full = getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error)
-    return full or _disk_is_full(error.__cause__)
+    return full or disk_is_full(error.__cause__)

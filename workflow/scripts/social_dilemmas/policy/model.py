@@ -23,7 +23,7 @@ from social_dilemmas.errors import UserError
 from social_dilemmas.games.game import Game
 from social_dilemmas.policy.cache import FULL, SLIDING, layer_types
 from social_dilemmas.policy.chat import ChatFormat
-from social_dilemmas.policy.hub import enough_space, first_line, published_directory
+from social_dilemmas.policy.hub import disk_is_full, first_line, published_directory
 from social_dilemmas.policy.masks import TokenMasks
 from social_dilemmas.policy.template import append_only, why_unfit
 from social_dilemmas.policy.tokenizer import train_tokenizer
@@ -99,8 +99,14 @@ def write_base_model(
         shape = {name: getattr(entry, name) for name in SHAPE}
         built = build_embedded_model(tokenizer, seed=entry.seed, **shape)
         model = LanguageModel(built, ChatFormat(tokenizer), output)
-    with enough_space(entry, output):
+    try:
         model.save(output)
+    except (OSError, SafetensorError) as error:
+        if not disk_is_full(error):
+            raise
+        raise UserError(
+            f"models[{entry.name}]: no space is left on the disk of {output}: free some, or work on another disk"
+        ) from error
 
 
 def _published_model(entry: Any) -> LanguageModel:

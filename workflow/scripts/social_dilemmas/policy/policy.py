@@ -4,13 +4,14 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from peft.utils import set_peft_model_state_dict
+from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import Parameter
 from transformers import PreTrainedModel
 
 from social_dilemmas.games.game import Game
-from social_dilemmas.policy.adapters import LEARNER, NO_ADAPTER, adapter_weights, check_adapter
+from social_dilemmas.policy.adapters import LEARNER, NO_ADAPTER, WEIGHTS, check_adapter
 from social_dilemmas.policy.model import LanguageModel
 
 
@@ -67,7 +68,15 @@ class Policy:
         return NO_ADAPTER if adapter is None else self._loaded.get(adapter, adapter)
 
     def weights(self, name: str = LEARNER) -> dict[str, Tensor]:
-        return adapter_weights(self.model, name)
+        weights = get_peft_model_state_dict(self.model, adapter_name=name)
+        return {key: value.detach().clone() for key, value in weights.items()}
+
+    def write(self, name: str, output: Path) -> None:
+        """Write any adapter as an inference server reads it."""
+        output.mkdir(parents=True)
+        self.model.peft_config[name].save_pretrained(str(output))
+        tensors = {key: value.contiguous() for key, value in self.weights(name).items()}
+        save_file(tensors, output / WEIGHTS)
 
     def put(self, name: str, weights: dict[str, Tensor]) -> None:
         """Give the learner these weights, or hold a frozen adapter of its shape under another name."""

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 from social_dilemmas.agents.play import Place
@@ -12,36 +13,27 @@ from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.trajectory import Trajectory
 
 
+@dataclass(eq=False)
 class VllmPlayer:
     """Plays any number of seats; every reply is a request, and all replies of a step are requested at once.
 
     Turns only append to conversations, so the server finds all but the latest turn in its prefix cache. Trajectories
     hold the log-probabilities under which the server sampled.
+
+    Attributes:
+        server: has been started with the policy's masks.
+        seed_of: the seed of a request, by the turn and the number of earlier replies in its conversation.
+        model_of: the name under which the server has the adapter of a turn's seat.
     """
 
-    def __init__(
-        self,
-        server: VllmServer,
-        policy: Policy,
-        *,
-        seed_of: Callable[[Turn, int], int],
-        model_of: Callable[[Turn], str],
-        temperature: float,
-        max_new_tokens: int,
-    ) -> None:
-        """A player for new matches on a server that has been started with the policy's masks.
-
-        `seed_of` gives the seed of a request, by the turn and the number of earlier replies in its conversation;
-        `model_of` the name under which the server has the adapter of a turn's seat.
-        """
-        self._server = server
-        self._chat = policy.language_model.chat
-        self._masks = policy.masks
-        self._seed_of = seed_of
-        self._model_of = model_of
-        self._temperature = temperature
-        self._max_new_tokens = max_new_tokens
-        self._trajectories: dict[Place, Trajectory] = defaultdict(Trajectory)
+    server: VllmServer
+    policy: Policy
+    _: KW_ONLY
+    seed_of: Callable[[Turn, int], int]
+    model_of: Callable[[Turn], str]
+    temperature: float
+    max_new_tokens: int
+    _trajectories: dict[Place, Trajectory] = field(default_factory=lambda: defaultdict(Trajectory))
 
     def trajectory(self, match: Match, seat: int) -> Trajectory:
         """The conversation of a seat so far."""
@@ -52,30 +44,31 @@ class VllmPlayer:
 
         Raises as `VllmServer.complete`; the conversations can't go on then.
         """
+        chat = self.policy.language_model.chat
         asked = [self._trajectories[turn.match, turn.seat] for turn in turns]
         for turn, trajectory in zip(turns, asked, strict=True):
-            trajectory.ask(turn, self._chat, self._masks)
+            trajectory.ask(turn, chat, self.policy.masks)
         speaking = [pair for pair in zip(turns, asked, strict=True) if pair[1].state != DONE]
-        completions = self._server.complete([self._request(*pair) for pair in speaking])
+        completions = self.server.complete([self._request(*pair) for pair in speaking])
         for (_, trajectory), completion in zip(speaking, completions, strict=True):
             self._read(trajectory, completion)
-        return [trajectory.text(self._chat) for trajectory in asked]
+        return [trajectory.text(chat) for trajectory in asked]
 
     def _request(self, turn: Turn, trajectory: Trajectory) -> dict[str, Any]:
         tokens = trajectory.tokens
         return {
-            "model": self._model_of(turn),
+            "model": self.model_of(turn),
             "prompt": tokens,
-            "max_tokens": max(1, self._server.context - len(tokens)),  # the grammar ends it before
-            "temperature": self._temperature,
-            "seed": self._seed_of(turn, len(trajectory.reply_ends)),
-            "stop_token_ids": [self._chat.end_token],
+            "max_tokens": max(1, self.server.context - len(tokens)),  # the grammar ends it before
+            "temperature": self.temperature,
+            "seed": self.seed_of(turn, len(trajectory.reply_ends)),
+            "stop_token_ids": [self.policy.language_model.chat.end_token],
             "logprobs": 0,
             "skip_special_tokens": False,
             "vllm_xargs": {
                 "mask_state": trajectory.state,
                 "reply_length": len(tokens) - trajectory.reply_start,
-                "reply_limit": self._max_new_tokens,
+                "reply_limit": self.max_new_tokens,
             },
         }
 
@@ -86,8 +79,8 @@ class VllmPlayer:
         sampled = zip(completion.tokens, completion.log_probabilities, strict=True)
         for place, (token, log_probability) in enumerate(sampled, start=begin):
             if place == len(tokens):
-                trajectory.limit(self._max_new_tokens, self._masks)
-                trajectory.take(token, self._masks, log_probability)
+                trajectory.limit(self.max_new_tokens, self.policy.masks)
+                trajectory.take(token, self.policy.masks, log_probability)
             elif tokens[place] != token:
                 raise ValueError(f"the server says {token} where only {tokens[place]} is allowed")
         if trajectory.state != DONE or len(tokens) != begin + len(completion.tokens):

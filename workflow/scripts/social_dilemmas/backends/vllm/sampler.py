@@ -13,7 +13,7 @@ from social_dilemmas.backends.vllm.protocol import masks_fingerprint
 from social_dilemmas.backends.vllm.server import BASE, ServerLostError, VllmServer
 from social_dilemmas.config.schema import Training
 from social_dilemmas.errors import UserError
-from social_dilemmas.policy.adapters import LEARNER, NO_ADAPTER, write_served_adapter
+from social_dilemmas.policy.adapters import LEARNER, NO_ADAPTER
 from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.sampler import NamesOf
 from social_dilemmas.randomness import derive_seed
@@ -49,14 +49,13 @@ class VllmSampler:
         self._served: set[str] = set()
         shutil.rmtree(folder, ignore_errors=True)
         model = policy.model
-        others = set(model.peft_config) - {LEARNER}  # a frozen opponent; past agents come later
         self.server = VllmServer(
             policy.language_model.path,
             settings.vllm,
             folder / "server.log",
             device=str(model.device),
             dtype=str(model.dtype).removeprefix("torch."),
-            adapters=1 + len(others) + settings.buffer.size,
+            adapters=len(policy.adapters) + settings.buffer.size,  # past agents come later
             rank=max(config.r for config in model.peft_config.values()),
             reply_masks={"game": dict(game), "fingerprint": masks_fingerprint(policy.masks)},
         )
@@ -119,8 +118,7 @@ class VllmSampler:
         Adapters of earlier learners, and of past agents that the model has no longer, are unloaded first, so that
         there are never more than the server has room for.
         """
-        model = self._policy.model
-        names = {name: name for name in model.peft_config}
+        names = {name: name for name in self._policy.adapters}
         names |= {LEARNER: f"learner-{self._iteration}", NO_ADAPTER: BASE}
         if not self.server.running:
             self._served.clear()
@@ -137,7 +135,7 @@ class VllmSampler:
         for adapter in sorted(adapters):
             name = names[adapter]
             if adapter != NO_ADAPTER and name not in self._served:
-                write_served_adapter(model, adapter, folder / name)
+                self._policy.write(adapter, folder / name)
                 self.server.load_adapter(name, folder / name)
                 self._served.add(name)
         return names
