@@ -114,10 +114,7 @@ def test_a_killed_rank_ends_the_run_which_goes_on_when_run_again(
     ],
 )
 def test_a_failure_is_the_sentence_of_the_rank_that_failed_first(
-    error: Exception,
-    kind: type[Exception],
-    sentence: str,
-    monkeypatch: pytest.MonkeyPatch,
+    error: Exception, kind: type[Exception], sentence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(ROOT))  # where ranks find this file
     with pytest.raises(kind) as caught:
@@ -156,21 +153,10 @@ def test_a_player_behind_a_server_has_its_own_conversation_in_every_match(
     """All matches are of one group, and share their seed; none may take another one's replies."""
     game = {"name": "prisoners_dilemma", "rounds": 2}
     with ReplyingServer(lambda asked: "<A>" if "<A>" in asked else "<B>") as server:
-        opponent = Agent(
-            "remote",
-            Kind.API,
-            api=json.dumps(server.player(1.0)),
-            cache=str(tmp_path / "cache.sqlite"),
-        )
-        output = run_training(
-            base_model,
-            tmp_path / "run",
-            game,
-            opponent=opponent,
-            iterations=2,
-            matches=4,
-            world_size=2,
-        )
+        player, cache = json.dumps(server.player(1.0)), str(tmp_path / "cache.sqlite")
+        opponent = Agent("remote", Kind.API, api=player, cache=cache)
+        changes: dict[str, Any] = {"iterations": 2, "matches": 4, "world_size": 2}
+        output = run_training(base_model, tmp_path / "run", game, opponent=opponent, **changes)
     assert len(server.asked) == 2 * 4 * 2
     usage = json.loads((output / "usage.json").read_text())
     assert usage["requests"] >= 2 * 4 * 2
