@@ -17,11 +17,8 @@ FAST = REPOSITORY / "tests" / "cluster" / "fast"
 PROFILES = ("--profile", "profiles/slurm", "--profile", str(FAST))
 FIELDS = ("JobID", "State", "Timelimit", "ReqMem", "ReqTRES", "Partition", "WorkDir", "SubmitLine")
 SETTINGS = {
-    "partition": "main",
-    "gpu_partition": "gpu",
-    "gpu_model": "pretended",
-    "longest": 110,
-    "jobs": 50,
+    **{"partition": "main", "gpu_partition": "gpu", "gpu_model": "pretended"},
+    **{"longest": 110, "jobs": 50},
 }
 
 
@@ -81,15 +78,10 @@ class Call:
         self._log = folder / f"snakemake-{len(list(folder.glob('snakemake-*.log')))}.log"
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
         environment.pop("PYTHONPATH", None)
+        snakemake = str(FAST / "snakemake_fast.py")
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
-                [
-                    *ENDS_WITH_THE_TESTS,
-                    sys.executable,
-                    str(FAST / "snakemake_fast.py"),
-                    "--nocolor",
-                    *arguments,
-                ],
+                [*ENDS_WITH_THE_TESTS, sys.executable, snakemake, "--nocolor", *arguments],
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,

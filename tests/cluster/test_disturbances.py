@@ -9,27 +9,24 @@ from tests.cluster.runs import ClusterRun, copy_run, outcome
 from tests.cluster.slurm import Cluster, job_processes, kill, said, wait_until
 from tests.workflow.conftest import Workflow
 
-RUN = Path("results/smoke/training/prisoners_dilemma/embedded/naive/seed-0")
+TRAININGS = "results/smoke/training"
+RUN = Path(TRAININGS, "prisoners_dilemma/embedded/naive/seed-0")
 LOG = Path("results/smoke/logs/training/prisoners_dilemma/embedded/naive/seed-0.log")
 SCRIPT = "train.py"
 
 
-def freeze_training(run: ClusterRun) -> str:
-    """Stop a training's process after some iterations; its job."""
-    checkpoints = run.folder / RUN / "checkpoints"
-    wait_until(
-        lambda: len(list(checkpoints.glob("iteration-??????"))) > 1, "there are checkpoints", 300
-    )
+def freeze_training(run: ClusterRun) -> tuple[str, int]:
+    """Stop a training's process after some iterations; its job, and the iteration of its newest checkpoint."""
+
+    def complete() -> list[int]:
+        found = (run.folder / RUN / "checkpoints").glob("iteration-??????")
+        return [int(path.name[-6:]) for path in found]
+
+    wait_until(lambda: len(complete()) > 1, "there are checkpoints", 300)
     job = run.wait_for_job("RUNNING")
     for process in job_processes(job, SCRIPT):
         kill(process, signal.SIGSTOP)
-    return job
-
-
-def iterations_done(run: ClusterRun) -> int:
-    """As the newest complete checkpoint says."""
-    found = (run.folder / RUN / "checkpoints").glob("iteration-??????")
-    return max(int(path.name[-6:]) for path in found)
+    return job, max(complete())
 
 
 def megabytes(row: dict[str, str]) -> float:
@@ -49,14 +46,13 @@ def assert_resumed_and_equal(run: ClusterRun, reference: Workflow, iteration: in
 @pytest.fixture
 def run(local_training: Workflow, folder: Path) -> ClusterRun:
     """Everything but the training is there."""
-    return copy_run(local_training, folder, str(RUN.parent.parent.parent.parent))
+    return copy_run(local_training, folder, TRAININGS)
 
 
 def test_time_limit(local_training: Workflow, folder: Path) -> None:
-    run = copy_run(local_training, folder, str(RUN.parent.parent.parent.parent), longest=1)
+    run = copy_run(local_training, folder, TRAININGS, longest=1)
     call = run.start("training")
-    job = freeze_training(run)
-    iteration = iterations_done(run)
+    job, iteration = freeze_training(run)
     call.wait()
     rows = run.jobs("rule_train")
     assert {row["Timelimit"] for row in rows} == {"00:01:00"}
@@ -68,8 +64,7 @@ def test_time_limit(local_training: Workflow, folder: Path) -> None:
 
 def test_failing_node(cluster: Cluster, run: ClusterRun, local_training: Workflow) -> None:
     call = run.start("training")
-    job = freeze_training(run)
-    iteration = iterations_done(run)
+    job, iteration = freeze_training(run)
     cluster.break_node()
     wait_until(
         lambda: "down" in said("sinfo", "-h", "-o", "%t"), "SLURM sees that the node is gone"
@@ -84,8 +79,7 @@ def test_failing_node(cluster: Cluster, run: ClusterRun, local_training: Workflo
 
 def test_killed_main_process(run: ClusterRun, local_training: Workflow) -> None:
     call = run.start("training")
-    job = freeze_training(run)
-    iteration = iterations_done(run)
+    job, iteration = freeze_training(run)
     call.kill()
     assert "--unlock" in run.submit("training", check=False)
     run.submit("--unlock", "training")

@@ -104,23 +104,20 @@ def flip(path: Path) -> None:
     path.write_bytes(bytes(content))
 
 
-def empty(path: Path) -> None:
-    path.write_bytes(b"")
-
-
-def nonsense(path: Path) -> None:
-    path.write_text("null")
-
-
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    **{"truncated": truncate, "flipped": flip, "missing": Path.unlink},
+    "empty": lambda path: path.write_bytes(b""),
+    "nonsense": lambda path: path.write_text("null"),
+}
 FILES = [f"{name}.safetensors" for name in ("learner", "optimizer", "critic")]
 
 
-@pytest.mark.parametrize("damage", [truncate, flip, empty, nonsense, Path.unlink])
+@pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("name", [*FILES, "metrics.csv", "state.json"])
 def test_a_damaged_one_is_passed_over_with_a_warning_and_makes_room(
-    folder: Path, name: str, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+    folder: Path, name: str, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    damage(folder / "iteration-000030" / name)
+    DAMAGES[damage](folder / "iteration-000030" / name)
     assert_latest(folder, checkpoint(20, past=(10,)))
     (record,) = caplog.records
     assert record.levelno == logging.WARNING

@@ -31,8 +31,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPTS = Path(launcher.__file__).parents[2]
 GAME: dict[str, Any] = {"name": "trust_and_split", "rounds": {"least": 2, "most": 4}}
 CHANGES: dict[str, Any] = {
-    **{"iterations": 5, "micro_batch": 4, "reward_scale": 50.0, "learning_rate": 0.001},
-    "entropy_coefficient": 0.01,
+    **{"micro_batch": 4, "reward_scale": 50.0, "learning_rate": 0.001, "entropy_coefficient": 0.01},
 }
 VARIANTS: dict[str, dict[str, Any]] = {
     "groups within a rank": {},
@@ -90,11 +89,11 @@ def kill_rank_1_after(checkpoint: Path) -> None:
 def test_a_killed_rank_ends_the_run_which_goes_on_when_run_again(
     base_model: Path, tmp_path: Path
 ) -> None:
-    broken = tmp_path / "broken"
+    broken, changes = tmp_path / "broken", {"iterations": 10, "matches": 4}
     checkpoints = broken / "checkpoints"
     Thread(target=kill_rank_1_after, args=(checkpoints / "iteration-000003",), daemon=True).start()
     with pytest.raises(UserError, match=r"process 2 of the 2 .*\(SIGKILL\)") as caught:
-        trained(base_model, broken, 2, iterations=10)
+        trained(base_model, broken, 2, **changes)
     assert "\n" not in str(caught.value)
     assert not multiprocessing.active_children()
     assert not (broken / "adapter").exists()
@@ -102,8 +101,8 @@ def test_a_killed_rank_ends_the_run_which_goes_on_when_run_again(
     assert 3 <= int(kept.name[-6:]) < 10
     assert len(metrics(broken)) >= 3
     # One rank does the rest: a checkpoint doesn't depend on how many there were.
-    trained(base_model, broken, 1, iterations=10)
-    assert_equal(broken, trained(base_model, tmp_path / "whole", 1, iterations=10))
+    trained(base_model, broken, 1, **changes)
+    assert_equal(broken, trained(base_model, tmp_path / "whole", 1, **changes))
 
 
 @pytest.mark.parametrize(
@@ -114,10 +113,7 @@ def test_a_killed_rank_ends_the_run_which_goes_on_when_run_again(
     ],
 )
 def test_a_failure_is_the_sentence_of_the_rank_that_failed_first(
-    error: Exception,
-    kind: type[Exception],
-    sentence: str,
-    monkeypatch: pytest.MonkeyPatch,
+    error: Exception, kind: type[Exception], sentence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(ROOT))  # where ranks find this file
     with pytest.raises(kind) as caught:
@@ -156,21 +152,13 @@ def test_a_player_behind_a_server_has_its_own_conversation_in_every_match(
     """All matches are of one group, and share their seed; none may take another one's replies."""
     game = {"name": "prisoners_dilemma", "rounds": 2}
     with ReplyingServer(lambda asked: "<A>" if "<A>" in asked else "<B>") as server:
-        opponent = Agent(
-            "remote",
-            Kind.API,
-            api=json.dumps(server.player(prompt_price=1.0, completion_price=1.0)),
-            cache=str(tmp_path / "cache.sqlite"),
+        player, cache = (
+            json.dumps(server.player(prompt_price=1.0, completion_price=1.0)),
+            str(tmp_path / "cache.sqlite"),
         )
-        output = run_training(
-            base_model,
-            tmp_path / "run",
-            game,
-            opponent=opponent,
-            iterations=2,
-            matches=4,
-            world_size=2,
-        )
+        opponent = Agent("remote", Kind.API, api=player, cache=cache)
+        changes: dict[str, Any] = {"iterations": 2, "matches": 4, "world_size": 2}
+        output = run_training(base_model, tmp_path / "run", game, opponent=opponent, **changes)
     assert len(server.asked) == 2 * 4 * 2
     usage = json.loads((output / "usage.json").read_text())
     assert usage["requests"] >= 2 * 4 * 2

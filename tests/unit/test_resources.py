@@ -22,6 +22,7 @@ from social_dilemmas.run.resources import Estimates, Needs
 from social_dilemmas.run.shape import differences, published_shape, shape_of
 
 SCRIPTS = REPOSITORY / "workflow" / "scripts"
+SMOKE = load_scale("smoke")
 GPU = {
     **{"memory_gb": 80.0, "teraflops": 989.0, "bandwidth_gb": 3350.0},
     **{"share_in_training": 0.35, "share_in_sampling": 0.5},
@@ -46,7 +47,7 @@ def smoke(
     *models: EmbeddedModel | HubModel, gpu: Any = None, split: Any = None, **changes: Any
 ) -> Config:
     """The smoke scale with other models, on another machine, with other settings of trainings and of Split."""
-    said = load_scale("smoke").model_dump(exclude_unset=True)
+    said = SMOKE.model_dump(exclude_unset=True)
     split = split or {"training": {"iterations": changes.pop("iterations", 2)}}
     games = [merge(game, split) if game["name"] == "split" else game for game in said["games"]]
     machine = {"gpu": gpu, "cpu_gigaflops": changes.pop("cpu_gigaflops", 25.0)}
@@ -125,11 +126,7 @@ print(int(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1]) * 1024 / 1e6)
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "training"),
-    [
-        (TINY, {}),
-        (WIDE, {"merge_adapter": False}),
-        (WIDE, {"activation_checkpointing": True}),
-    ],
+    [(TINY, {}), (WIDE, {"merge_adapter": False}), (WIDE, {"activation_checkpointing": True})],
     ids=["small", "wide", "checkpointing"],
 )
 def test_memory_of_a_training(
@@ -219,7 +216,7 @@ KINDS = [
 
 @pytest.mark.parametrize("job", KINDS, ids=lambda job: job[0])
 def test_every_kind_of_job_has_an_estimate(job: tuple[str, ...]) -> None:
-    needs = Estimates(load_scale("smoke")).needs(*job)
+    needs = Estimates(SMOKE).needs(*job)
     assert 100 < needs.memory_mb < 700
     assert 1 < needs.seconds < 30
     assert needs.gpus == 0

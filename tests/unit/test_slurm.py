@@ -5,17 +5,8 @@ from pathlib import Path
 import pytest
 
 from social_dilemmas.errors import UserError
-from social_dilemmas.run.slurm import (
-    Request,
-    ask,
-    check_arrays,
-    check_earlier_jobs,
-    check_requests,
-    check_times,
-    minutes,
-    read_nodes,
-    request_of,
-)
+from social_dilemmas.run import slurm
+from social_dilemmas.run.slurm import Request
 
 LISTED = """\
 main*|1-00:00:00|64000|16|(null)
@@ -24,7 +15,7 @@ gpu|2:00:00|128000|8|gpu:a100:4(S:0-1)
 gpu|2:00:00|128000|8|gpu:h100:2,tmpfs:100
 any|infinite|1000|2|gpu:1
 """
-NODES = read_nodes(LISTED)
+NODES = slurm.read_nodes(LISTED)
 
 
 def test_nodes_are_read() -> None:
@@ -40,7 +31,7 @@ def test_nodes_are_read() -> None:
     [("30:00", 30), ("2:00:00", 120), ("1-12:00:00", 2160), ("infinite", float("inf"))],
 )
 def test_time_limits(limit: str, expected: float) -> None:
-    assert minutes(limit) == expected
+    assert slurm.minutes(limit) == expected
 
 
 @pytest.mark.parametrize(
@@ -54,7 +45,7 @@ def test_time_limits(limit: str, expected: float) -> None:
     ],
 )
 def test_what_a_node_can_run(request_: Request) -> None:
-    check_requests([request_], NODES)
+    slurm.check_requests([request_], NODES)
 
 
 @pytest.mark.parametrize(
@@ -65,10 +56,7 @@ def test_what_a_node_can_run(request_: Request) -> None:
         (Request("train", memory=300_000), "300000 MB of memory, but no node of partition main"),
         (Request("train", cpus=33), "33 CPUs, but no node of partition main has more than 32"),
         (Request("train", gpus=1), "1 GPU of type any, but partition main has none"),
-        (
-            Request("train", "gpu", gpus=3, gpu_model="h100"),
-            "but partition gpu has only a100, h100",
-        ),
+        (Request("train", "gpu", gpus=3, gpu_model="h100"), "partition gpu has only a100, h100"),
         (Request("train", "gpu", gpus=5), "5 GPU of type any, but partition gpu has only a100"),
         (Request("train", "any", gpus=2), "2 GPU of type any, but partition any has too few"),
         (Request("train", "gpu", memory=128_001, gpus=1), "128001 MB.*more than 128000"),
@@ -76,50 +64,49 @@ def test_what_a_node_can_run(request_: Request) -> None:
 )
 def test_what_no_node_can_run(request_: Request, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
-        check_requests([Request("train"), request_], NODES)
+        slurm.check_requests([Request("train"), request_], NODES)
 
 
 def test_a_cluster_without_a_default_partition() -> None:
     with pytest.raises(UserError, match="no default partition"):
-        check_requests([Request("train")], NODES[2:])
+        slurm.check_requests([Request("train")], NODES[2:])
 
 
 def test_requests_are_those_of_the_executor() -> None:
     resources = {"runtime": 60, "mem_mb": 3000, "slurm_partition": "gpu", "gpu_model": "a100"}
     expected = Request("train", "gpu", 60, 3000, cpus=2, gpus=1, gpu_model="a100")
-    assert request_of("train", 2, resources) == expected
-    assert request_of("train", 1, {"mem_mb": "<TBD>", "gpu": 2}) == Request("train", gpus=2)
-    assert request_of("train", 1, {"gpu": 0, "gpu_model": "a100"}).gpus == 0
+    assert slurm.request_of("train", 2, resources) == expected
+    assert slurm.request_of("train", 1, {"mem_mb": "<TBD>", "gpu": 2}) == Request("train", gpus=2)
+    assert slurm.request_of("train", 1, {"gpu": 0, "gpu_model": "a100"}).gpus == 0
 
 
 def test_arrays() -> None:
     alike = [Request("train", memory=1), Request("train", memory=1), Request("claims", memory=2)]
-    check_arrays(None, alike, jobs=1)
-    check_arrays("train, claims", alike, jobs=2)
-    check_arrays("all", alike, jobs=3)
+    slurm.check_arrays(None, alike, jobs=1)
+    slurm.check_arrays("train, claims", alike, jobs=2)
+    slurm.check_arrays("all", alike, jobs=3)
     with pytest.raises(UserError, match=r"there are 2 jobs, .* set jobs .* to 2 or more"):
-        check_arrays("train", alike, jobs=1)
+        slurm.check_arrays("train", alike, jobs=1)
     with pytest.raises(UserError, match="jobs of train ask for different resources"):
-        check_arrays("train", [*alike, Request("train", memory=3)], jobs=10)
+        slurm.check_arrays("train", [*alike, Request("train", memory=3)], jobs=10)
 
 
 def test_a_group_takes_the_time_of_all_its_jobs() -> None:
-    check_times([Request("train", minutes=60), Request("claims")], longest=60)
+    slurm.check_times([Request("train", minutes=60), Request("claims")], longest=60)
     with pytest.raises(UserError, match=r"group report .* 66 minutes: set longest .* is 60, to 66"):
-        check_times([Request("report", minutes=66)], longest=60)
+        slurm.check_times([Request("report", minutes=66)], longest=60)
 
 
 def test_earlier_jobs_from_the_same_folder(tmp_path: Path) -> None:
     others = f"1|/elsewhere|rule_train\n2|{tmp_path}|a job of mine\n"
-    check_earlier_jobs(others, tmp_path)
+    slurm.check_earlier_jobs(others, tmp_path)
+    own = f"3|{tmp_path}|rule_train_wildcards_a|b\n4|{tmp_path}|group_report\n"
     with pytest.raises(UserError, match=r"jobs that an earlier call .* `scancel 3 4`"):
-        check_earlier_jobs(
-            f"{others}3|{tmp_path}|rule_train_wildcards_a|b\n4|{tmp_path}|group_report\n", tmp_path
-        )
+        slurm.check_earlier_jobs(others + own, tmp_path)
 
 
 def test_a_command_that_is_not_there_or_fails() -> None:
     with pytest.raises(UserError, match="there is no nonsense-info on this machine"):
-        ask(["nonsense-info"])
+        slurm.ask(["nonsense-info"])
     with pytest.raises(UserError, match=r"SLURM doesn't answer \(ls: .*nowhere"):
-        ask(["ls", "/nowhere"])
+        slurm.ask(["ls", "/nowhere"])

@@ -15,7 +15,6 @@ import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 from logging.handlers import QueueHandler
-from multiprocessing import connection
 from threading import Thread
 from typing import Any
 
@@ -48,17 +47,13 @@ def launch(function: Callable[..., None], world_size: int, **arguments: Any) -> 
         for rank in range(world_size)
     ]
     failures: list[Exception] = []
-
-    def failed() -> bool:
-        return bool(failures) or any(process.exitcode for process in processes)
-
     try:
         for process in processes:
             process.start()
-        while (alive := [each for each in processes if each.is_alive()]) and not failed():
-            connection.wait([each.sentinel for each in alive], timeout=0.1)
+        while not failures and {each.exitcode for each in processes} in ({None}, {None, 0}):
+            time.sleep(0.1)
             failures += _relay(reports)
-        if failed():
+        if failures or any(process.exitcode for process in processes):
             time.sleep(AFTERMATH)
         failures += _relay(reports)
         codes = [process.exitcode for process in processes]
