@@ -83,8 +83,9 @@ def game_entry(wildcards):
 
 
 def names_of(wildcards):
-    """What tells apart jobs that have other settings or needs, in the order of their paths."""
-    return [name for key, name in wildcards.items() if key not in ("seed", "pair")]
+    """What tells apart jobs of a kind that have other settings or needs."""
+    keys = ("game", "model", "algorithm", "opponent", "variant")
+    return [wildcards[key] for key in keys if key in wildcards.keys()]
 
 
 def opponent_of(wildcards):
