@@ -35,9 +35,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         grid = folder / "grid.yaml"
-        machine = {
-            "gpu": {"memory_gb": 1000}
-        }  # cross-play of so many agents is too large for 80 GB
+        # Cross-play of so many agents is too large for 80 GB.
+        machine = {"gpu": {"memory_gb": 1000}}
         grid.write_text(yaml.safe_dump({"seeds": list(range(SEEDS)), "machine": machine}))
         print("snakemake --dry-run everything")
         for configs in ((paper,), (paper, grid)):

@@ -106,19 +106,14 @@ def fixed_conversations(
 
 def read_anew(language_model: LanguageModel) -> Measured:
     """Every turn by `generate` of transformers, which reads the whole conversation again."""
-    settings = GenerationConfig(
-        do_sample=True,
-        max_new_tokens=REPLY,
-        min_new_tokens=REPLY,
-        pad_token_id=language_model.padding,
-        top_k=0,
-    )
+    limits = {"max_new_tokens": REPLY, "min_new_tokens": REPLY}
+    padding = language_model.padding
+    settings = GenerationConfig(do_sample=True, top_k=0, pad_token_id=padding, **limits)
 
     def generate(conversation: Tensor, read: int) -> Tensor:
+        mask = torch.ones_like(conversation)
         grown: Tensor = language_model.model.generate(
-            conversation,
-            attention_mask=torch.ones_like(conversation),
-            generation_config=settings,
+            conversation, attention_mask=mask, generation_config=settings
         )
         return grown
 
@@ -199,10 +194,8 @@ def main() -> None:
         {
             "one adapter, merged": lambda: length(sampled(adapted, [LEARNER], merge=True)),
             "one adapter, as PEFT computes it": lambda: length(sampled(adapted, [LEARNER])),
-            "three adapters in the batch, merged": lambda: length(
-                sampled(adapted, three, merge=True)
-            ),
-            "three adapters in the batch": lambda: length(sampled(adapted, three)),
+            "three adapters, merged": lambda: length(sampled(adapted, three, merge=True)),
+            "three adapters": lambda: length(sampled(adapted, three)),
             "no adapter": lambda: length(sampled(plain)),
         },
     )

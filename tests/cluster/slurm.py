@@ -235,13 +235,8 @@ class Cluster:
 
     def _configure(self) -> None:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20 - 1024
-        values = {
-            "host": self._host,
-            "folder": self._folder,
-            "ports": self._ports,
-            "cpus": os.cpu_count(),
-            "memory": memory,
-        }
+        values = {"host": self._host, "folder": self._folder, "ports": self._ports}
+        values |= {"cpus": os.cpu_count(), "memory": memory}
         CONFIGURATION.mkdir(exist_ok=True)
         for name, text in FILES.items():
             file = CONFIGURATION / name

@@ -24,9 +24,8 @@ THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "
 def job() -> Iterator[Any]:
     """The body of a script; gives the object `snakemake` that describes the job.
 
-    All output goes to the job's log. Progress, warnings and the one sentence that tells why a job
-    failed also go to the terminal. Libraries that compute must be imported inside, so that they see
-    the job's number of threads.
+    All output goes to the job's log. Progress, warnings and the one sentence that tells why a job failed also go to the
+    terminal. Libraries that compute must be imported inside, so that they see the job's number of threads.
     """
     snakemake = vars(sys.modules["__main__"])["snakemake"]  # put there by the directive `script:`
     os.environ.update(dict.fromkeys(THREAD_LIMITS, str(snakemake.threads)))
@@ -51,11 +50,7 @@ def job() -> Iterator[Any]:
 
 
 def _announce(snakemake: Any) -> None:
-    """Say what the job is expected to need, and refuse to begin where a GPU is too small for it.
-
-    Raises:
-        UserError: the GPU's memory is smaller than the estimate, or there is none.
-    """
+    """Say what the job is expected to need, and refuse to begin where there is no GPU for it or a too small one."""
     expected: Any = getattr(snakemake, "resources", None)
     seconds: float = getattr(expected, "estimated_seconds", 0)
     if seconds < ANNOUNCED:
@@ -70,7 +65,7 @@ def _announce(snakemake: Any) -> None:
 
 
 def _check_gpu(needed: float) -> None:
-    """Refuse a GPU that has less memory than so many MB."""
+    """Raise UserError where there is no GPU, or one with less memory than so many MB."""
     import torch
 
     if not torch.cuda.is_available():

@@ -289,9 +289,9 @@ class Estimates:
         Raises:
             UserError: names the largest job, what it needs, and what there is.
         """
-        if not (gpu := self._config.machine.gpu):
+        config, models, gpu = self._config, list(self._shapes), self._config.machine.gpu
+        if gpu is None:
             return
-        config, models = self._config, list(self._shapes)
         jobs: list[tuple[str, ...]] = [
             ("variant", game, model, name)
             for (game, name), model in product(settings.ablated(config), models)
