@@ -423,6 +423,16 @@ def test_ablations_of_the_default_file_that_lack_their_game_or_algorithm_are_dro
     assert found.ablations.games == (["trust_and_split"] if left_out == "games" else [])
 
 
+@pytest.mark.parametrize("ablations", [{}, {"games": ["split"]}, {"variants": [{"name": "a"}]}])
+def test_the_default_file_may_leave_out_keys_of_the_ablations(
+    ablations: Raw, tmp_path: Path
+) -> None:
+    config = {**load("config"), "ablations": ablations}
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(config))
+    assert typed(config, file).ablations.algorithm == "advantage_alignment"
+
+
 def test_equal_settings_are_equal_data_however_they_are_written() -> None:
     config, other = load("smoke"), load("smoke")
     other["games"][1]["training"] = dict(reversed(other["games"][1]["training"].items()))

@@ -16,7 +16,7 @@ from social_dilemmas.report import catalogue as shown
 from social_dilemmas.report.names import game_title, readable
 from social_dilemmas.report.publishing.agents import hub_entry
 from social_dilemmas.run.fingerprint import combined, fingerprint
-from social_dilemmas.run.resources import MATCHES, TRAININGS, Estimates
+from social_dilemmas.run.resources import Estimates
 from social_dilemmas.run.slurm import check_submission
 
 try:
@@ -101,7 +101,7 @@ def parameters_of_training(kind):
 
     def settings(wildcards):
         game, _, *names = names_of(wildcards)
-        return TRAININGS[kind](CONFIG, game, *names)
+        return catalogue.TRAININGS[kind](CONFIG, game, *names)
 
     def opponent(wildcards):
         agent = opponent_of(wildcards)
@@ -122,12 +122,12 @@ def parameters_of_training(kind):
 
 def adapters_of_matches(kind):
     """The adapters of all agents that play."""
-    return lambda wildcards: MATCHES[kind][0](CONFIG, **wildcards).adapters
+    return lambda wildcards: catalogue.MATCHES[kind][0](CONFIG, **wildcards).adapters
 
 
 def parameters_of_matches(kind):
     """The parameters of a job in which pairs of agents play."""
-    fixture_of, settings_of = MATCHES[kind]
+    fixture_of, settings_of = catalogue.MATCHES[kind]
 
     def code(wildcards):
         found = fixture_of(CONFIG, **wildcards).agents

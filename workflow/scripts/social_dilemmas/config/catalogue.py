@@ -1,7 +1,7 @@
 """What a configuration asks for: trainings, matches, transcripts, tables and figures."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations, combinations_with_replacement, product
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 from social_dilemmas.agents.agent import WARM_START, Agent, Kind, learner_name
 from social_dilemmas.agents.axelrod.names import TOURNAMENT_KIND, chosen_strategies
 from social_dilemmas.config import paths
-from social_dilemmas.config.schema import Config, named
+from social_dilemmas.config.schema import Config, Evaluation, named
 from social_dilemmas.config.settings import (
     TrainingSettings,
     ablated,
@@ -18,6 +18,7 @@ from social_dilemmas.config.settings import (
     evaluation_settings,
     exploitability_settings,
     learner_settings,
+    tournament_settings,
     training_settings,
     transcript_settings,
 )
@@ -253,6 +254,21 @@ def tournament(config: Config, game: str, model: str) -> Fixture:
     own, others = range(len(agents)), range(len(agents), len(agents) + len(entrants))
     # The matches of one agent stand next to each other, so that few batches need more than one adapter.
     return Fixture([*agents, *entrants], [*product(own, others), *combinations(own, 2)])
+
+
+TRAININGS: dict[str, Callable[..., TrainingSettings]] = {
+    "training": training_settings,
+    "learner": learner_settings,
+    "variant": ablation_settings,
+}
+"""The settings of every kind of training."""
+MATCHES: dict[str, tuple[Callable[..., Fixture], Callable[[Config, str], Evaluation]]] = {
+    "cross_play": (cross_play, evaluation_settings),
+    "learner_matches": (learner_matches, evaluation_settings),
+    "variant_matches": (variant_matches, evaluation_settings),
+    "tournament": (tournament, tournament_settings),
+}
+"""Who plays whom in every kind of job that plays pairs, and its settings."""
 
 
 def transcripts(config: Config, game: str) -> dict[str, tuple[str, str]]:

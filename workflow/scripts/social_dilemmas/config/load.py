@@ -32,8 +32,8 @@ def load_config(merged: Mapping[str, Any], files: Sequence[Path]) -> Config:
     Raises:
         UserError: one sentence that names file, key and what is allowed.
     """
-    said = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in files]
-    given = _without_stray_ablations(merge(merged), said[0] if said else {})
+    said = [yaml.safe_load(file.read_text(encoding="utf-8")) or {} for file in files]
+    given = merge(merged)
 
     def refuse(mistake: Mistake) -> None:
         raise UserError(f"{_origin(mistake.place, given, said, files)}: {mistake.sentence}")
@@ -50,6 +50,8 @@ def load_config(merged: Mapping[str, Any], files: Sequence[Path]) -> Config:
         if not any(converted):
             refuse(mistakes[0][0])
     config = Config.model_validate(given)
+    if said and given.get("ablations") == said[0].get("ablations"):
+        config = _without_stray_ablations(config, said[0])
     for mistake in mistakes_between(config, given):
         refuse(mistake)
     declare([game.entry for game in config.games])
@@ -76,33 +78,24 @@ def load_scale(scale: str, repository: Path = REPOSITORY) -> Config:
     return load_config(merge(*(yaml.safe_load(file.read_text()) for file in files)), files)
 
 
-def _without_stray_ablations(config: dict[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration without those ablations that only the default file asks for, in games or of an algorithm that
-    another file, or the command line, has left out.
-    """
-    ablations = config.get("ablations")
-    if not isinstance(ablations, dict) or ablations != default.get("ablations"):
-        return config
+def _without_stray_ablations(config: Config, default: Mapping[str, Any]) -> Config:
+    """The configuration without ablations in games or of an algorithm that only the default file has."""
     stray, algorithms = (
-        _names(default.get(section)) - _names(config.get(section))
-        for section in ("games", "algorithms")
+        {entry["name"] for entry in default.get(section, [])} - {entry.name for entry in kept}
+        for section, kept in (("games", config.games), ("algorithms", config.algorithms))
     )
-    if ablations["algorithm"] in algorithms:
-        stray.update(ablations["games"])
+    ablations = config.ablations
+    if ablations.algorithm in algorithms:
+        stray.update(ablations.games)
     variants = [
-        {**variant, "games": [game for game in variant["games"] if game not in stray]}
-        if "games" in variant
+        variant.model_copy(update={"games": [game for game in variant.games if game not in stray]})
+        if variant.games
         else variant
-        for variant in ablations["variants"]
+        for variant in ablations.variants
     ]
-    games = [game for game in ablations["games"] if game not in stray]
-    return {**config, "ablations": {**ablations, "games": games, "variants": variants}}
-
-
-def _names(entries: Any) -> set[Any]:
-    """Names in a list that isn't checked yet."""
-    listed = entries if isinstance(entries, list) else []
-    return {entry["name"] for entry in listed if isinstance(entry, Mapping) and "name" in entry}
+    games = [game for game in ablations.games if game not in stray]
+    kept_ablations = ablations.model_copy(update={"games": games, "variants": variants})
+    return config.model_copy(update={"ablations": kept_ablations})
 
 
 def _origin(place: Place, config: Any, said: Sequence[Any], files: Sequence[Path]) -> str:

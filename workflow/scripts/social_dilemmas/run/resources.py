@@ -152,7 +152,6 @@ class Estimates:
 
     def _needs(self, kind: str, *names: str) -> Needs:
         """The needs of a job, by its kind and the names (game, model and so on) that tell it from others."""
-        config = self._config
         match kind, *names:
             case ("table",):
                 return Needs(PLAIN_MB, 2.0, 0.1)
@@ -165,23 +164,15 @@ class Estimates:
                 return self._strategies(game)
             case "warm_start", game, model:
                 return self._warm_start(game, model)
-            case "training", game, model, algorithm:
-                chosen = settings.training_settings(config, game, algorithm)
-                return self._training(game, model, chosen)
-            case "learner", game, model, algorithm, opponent:
-                chosen = settings.learner_settings(config, game, algorithm, opponent)
-                return self._training(game, model, chosen, opponent)
-            case "variant", game, model, variant:
-                chosen = settings.ablation_settings(config, game, variant)
-                return self._training(game, model, chosen)
             case "transcripts", game, model:
                 return self._transcripts(game, model)
-            case "tournament", game, model:
-                evaluation: Evaluation = settings.tournament_settings(config, game)
-            case _, game, model, *_:
-                evaluation = settings.evaluation_settings(config, game)
-        fixture = getattr(catalogue, kind)(config, *names)  # these kinds have its functions' names
-        return self._matches(game, model, fixture, evaluation)
+        game, model, *more = names
+        if kind in catalogue.TRAININGS:
+            chosen = catalogue.TRAININGS[kind](self._config, game, *more)
+            return self._training(game, model, chosen, *more[1:])
+        fixture_of, settings_of = catalogue.MATCHES[kind]
+        fixture = fixture_of(self._config, *names)
+        return self._matches(game, model, fixture, settings_of(self._config, game))
 
     def _workload(self, game: str, model: str, max_new_tokens: int) -> Workload:
         shape = self._shapes[model]
