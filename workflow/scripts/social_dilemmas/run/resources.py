@@ -153,9 +153,9 @@ class Estimates:
     def _needs(self, kind: str, *names: str) -> Needs:
         """The needs of a job, by its kind and the names (game, model and so on) that tell it from others."""
         match kind, *names:
-            case ("table",):
+            case "table", *_:
                 return Needs(PLAIN_MB, 2.0, 0.1)
-            case ("figure",):
+            case "figure", *_:
                 return Needs(PLAIN_MB + 50, 5.0, 0.3)
             case "base", model:
                 size = self._shapes[model].weight_bytes
