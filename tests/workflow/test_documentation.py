@@ -9,6 +9,7 @@ from tests.workflow.conftest import REPOSITORY
 
 from social_dilemmas.config import schema
 from social_dilemmas.games import build_game, game_names
+from social_dilemmas.games.matrix_game import MatrixGame
 
 sys.path.insert(0, str(REPOSITORY / "tools"))
 import document_config
@@ -46,10 +47,12 @@ def test_every_rule_of_a_game_is_explained_with_its_default(game: str) -> None:
                 keys = [key.strip("`") for key in names.split(", ")]
                 values = [defaults.strip("`")] if len(keys) == 1 else defaults.split(", ")
                 explained |= dict(zip(keys, values, strict=True))
-    parameters = inspect.signature(type(build_game(game, 1))).parameters
+    built = build_game(game, 1)
     expected = {
         name: list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
-        for name, parameter in parameters.items()
+        for name, parameter in inspect.signature(type(built)).parameters.items()
         if name != "rounds"
     }
+    if isinstance(built, MatrixGame) and "payoffs" in expected:
+        expected |= {"payoffs": built.table}
     assert {key: yaml.safe_load(value) for key, value in explained.items()} == expected
