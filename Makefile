@@ -54,7 +54,7 @@ publish: .venv/.ready  ## gather agents, tables and figures in results/<scale>/p
 	@PYTHONPATH=workflow/scripts .venv/bin/python tools/publish.py --scale '$(SCALE)'
 
 test: .venv/.ready .venv/.axelrod  ## run all tests, on all cores
-	.venv/bin/pytest --numprocesses auto --maxprocesses 8 --dist loadfile $(PYTEST_OPTIONS)
+	.venv/bin/pytest --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(PYTEST_OPTIONS)
 
 test-all: test test-vllm  ## run all tests, and those of the vLLM backend, which take some minutes
 

@@ -2,14 +2,13 @@
 
 import json
 import re
-import shutil
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import yaml
-from tests.workflow.conftest import REPOSITORY, Workflow, copy_workflow
+from tests.workflow.conftest import Workflow, copy_workflow, rows_of_plan
 
 ONCE = {  # tables, pages and cards
     *(f"table_{name}" for name in ("learning_curves", "cross_play", "fingerprints", "claims")),
@@ -54,19 +53,12 @@ class Plan:
     chain: float
 
 
-def run_tool(workflow: Workflow, *arguments: str) -> str:
-    """What the tool prints, or a program that uses it, in a copy of the workflow."""
-    (workflow.folder / "tools").mkdir(exist_ok=True)
-    shutil.copy2(REPOSITORY / "tools" / "plan.py", workflow.folder / "tools")
-    return workflow.script(*arguments)
-
-
 @pytest.fixture(scope="module")
 def plans(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Plan]:
     workflow = copy_workflow(tmp_path_factory.mktemp("plans"))
     plans = {}
     for scale in JOBS:
-        said = run_tool(workflow, "-c", SAY_ALL, "--scale", scale)
+        said = workflow.script("-c", SAY_ALL, "--scale", scale)
         printed, _, data = said.rstrip().rpartition("\n")
         plans[scale] = Plan(printed, *json.loads(data))
     assert not (workflow.folder / "results").exists()
@@ -81,15 +73,9 @@ def test_the_whole_graph(plans: dict[str, Plan], scale: str) -> None:
     assert len(figures_and_pages) == 12 + 10
 
 
-def rows(said: str) -> dict[str, list[str]]:
-    """Cells of the printed table by the names of its rows."""
-    split = (re.split(r" {2,}", line.strip()) for line in said.splitlines())
-    return {cells[0]: cells[1:] for cells in split if len(cells) == 8}
-
-
 def test_a_plan_is_printed(plans: dict[str, Plan]) -> None:
     said = plans["paper"].said
-    table = rows(said)
+    table = rows_of_plan(said)
     assert table["training"][:3] == ["108", "0", "108"]
     assert table["train_variant"][:3] == ["96", "0", "96"]
     assert table["figures"][:3] == ["12", "0", "12"]
@@ -100,17 +86,6 @@ def test_a_plan_is_printed(plans: dict[str, Plan]) -> None:
     assert gpu_hours["base"] == gpu_hours["figures"] == 0
     assert float(table["base"][6].removesuffix(" GB")) == pytest.approx(55.4, rel=0.01)
     assert "The most memory of a GPU is" in said
-
-
-def test_a_plan_knows_what_is_done(finished: Workflow) -> None:
-    config = finished.config()
-    config["games"][1]["training"]["discount"] = 0.5
-    finished.configure(config)
-    table = rows(run_tool(finished, "tools/plan.py"))
-    assert table["warm_start"][:3] == ["3", "3", "0"]
-    assert table["warm_start"][4:6] == ["0.0", "0.0"]
-    assert table["training"][:3] == ["18", "12", "6"]
-    assert table["cross_play"][:3] == ["3", "2", "1"]
 
 
 def test_what_jobs_ask_for(plans: dict[str, Plan]) -> None:

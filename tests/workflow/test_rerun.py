@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from tests.workflow.conftest import Workflow, job_counts
+from tests.workflow.conftest import Workflow, job_counts, rows_of_plan
 
 LIBRARY = "workflow/scripts/social_dilemmas"
 TABLES = {f"table_{name}" for name in ("learning_curves", "cross_play", "fingerprints", "claims")}
@@ -111,9 +111,10 @@ def test_one_more_seed_trains_one_more_seed(finished: Workflow) -> None:
     assert all("seed 7" in job for job in jobs[:-1])
 
 
-def test_a_figure_is_redrawn_alone(finished: Workflow) -> None:
+def test_a_figure_whose_code_changed_or_that_was_deleted_is_drawn_alone(finished: Workflow) -> None:
     change_code(finished.folder / LIBRARY / "report/figures/cross_play.py")
-    assert finished.planned() == {"fig_cross_play": 1, "all": 1}
+    (finished.folder / "results/smoke/figures/proposals.pdf").unlink()
+    assert finished.planned() == {"fig_cross_play": 1, "fig_proposals": 1, "all": 1}
 
 
 def test_code_of_a_game_reruns_its_jobs_and_the_tokenizer(finished: Workflow) -> None:
@@ -133,9 +134,15 @@ def test_what_cross_play_evaluates_reruns_no_training(finished: Workflow) -> Non
     assert finished.planned("cross_play") == {"play_cross_play": 1, "cross_play": 1}
 
 
-def test_what_was_deleted_is_made_again(finished: Workflow) -> None:
-    (finished.folder / "results/smoke/figures/cross_play.pdf").unlink()
-    assert finished.planned() == {"fig_cross_play": 1, "all": 1}
+def test_a_plan_knows_what_is_done(finished: Workflow) -> None:
+    config = finished.config()
+    config["games"][1]["training"]["discount"] = 0.5
+    finished.configure(config)
+    table = rows_of_plan(finished.script("tools/plan.py"))
+    assert table["warm_start"][:3] == ["3", "3", "0"]
+    assert table["warm_start"][4:6] == ["0.0", "0.0"]
+    assert table["training"][:3] == ["18", "12", "6"]
+    assert table["cross_play"][:3] == ["3", "2", "1"]
 
 
 def change_code(file: Path) -> None:

@@ -33,7 +33,7 @@ def test_cards_stand_beside_their_adapters(real_run: Workflow) -> None:
         assert "| training | " in card
         assert "## Scores" not in card
         assert not list(folder.glob("adapter/*.md"))
-    assert len(folders) == 4
+    assert len(folders) == 2
 
 
 def test_the_claims_are_printed_at_the_end(real_run: Workflow) -> None:
