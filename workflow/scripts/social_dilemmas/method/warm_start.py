@@ -20,7 +20,7 @@ from torch import Tensor
 from social_dilemmas.agents.agent import WARM_START, Agent
 from social_dilemmas.agents.play import Players, play, play_batch
 from social_dilemmas.agents.scripted.noise import Noisy
-from social_dilemmas.agents.scripted.player import scripted_player
+from social_dilemmas.agents.scripted.player import scripted_player, scripted_player_names
 from social_dilemmas.config.schema import WarmStart
 from social_dilemmas.games import game_of
 from social_dilemmas.games.game import SEATS, Match, Turn
@@ -42,18 +42,20 @@ def demonstrations(
 ) -> list[Trajectory]:
     """Both seats' trajectories of new matches between players drawn from the population, with noise.
 
-    They are in the policy's tokens. The same purpose gives the same matches.
+    They are in the policy's tokens. The same purpose gives the same matches, in whatever order the population stands.
     """
     random = stream("population", *purpose)
-    players = [
-        Noisy(scripted_player(policy.game.kind, name), settings.noise)
-        for name in settings.population
-    ]
+    kind = policy.game.kind
+    players = {
+        name: Noisy(scripted_player(kind, name), settings.noise) for name in settings.population
+    }
+    names = sorted(players, key=scripted_player_names(kind).index)
+    weights = [settings.population[name] for name in names]
     matches = [
         policy.game.start(derive_seed("warm start match", *purpose, i)) for i in range(count)
     ]
-    weights = list(settings.population.values())
-    pairs = [random.choices(players, weights, k=2) for _ in matches]
+    drawn = [random.choices(names, weights, k=2) for _ in matches]
+    pairs = [(players[first], players[second]) for first, second in drawn]
     found = {(match, seat): Trajectory() for match in matches for seat in SEATS}
 
     def write_down(turn: Turn, reply: str) -> None:
@@ -61,7 +63,7 @@ def demonstrations(
         trajectory.ask(turn, policy.language_model.chat, policy.masks)
         trajectory.answer(turn, reply, policy.masks)
 
-    play(matches, [(first, second) for first, second in pairs], write_down)
+    play(matches, pairs, write_down)
     return list(found.values())
 
 

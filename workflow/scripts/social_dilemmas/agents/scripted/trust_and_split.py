@@ -92,4 +92,4 @@ def reciprocator(view: TrustView) -> int:
 
 RULES = (greedy, welfare_maximising, fair_half, reciprocator)
 PROPOSERS = (*map(RulePlayer, RULES), RandomPlayer())
-PLAYERS = (*map(Truthful, PROPOSERS), *map(Lying, PROPOSERS))
+PLAYERS = tuple(talks(proposer) for proposer in PROPOSERS for talks in (Truthful, Lying))
