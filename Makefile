@@ -67,7 +67,7 @@ test-browser: .venv/.ready  ## open the report's pages in Chromium and use them
 test-slurm: .venv/.ready .venv/.slurm  ## start a SLURM of one node, as root, and run jobs on it
 	.venv/bin/pytest tests/cluster $(PYTEST_OPTIONS)
 
-test-conda: .venv/.ready  ## run the smoke scale in conda environments, made from a channel on this machine
+test-conda: .venv/.ready .venv/.axelrod  ## run the smoke scale in conda environments, made from a channel on this machine
 	.venv/bin/pytest tests/conda $(PYTEST_OPTIONS)
 
 bench: .venv/.ready  ## measure speed and memory
