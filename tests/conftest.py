@@ -6,22 +6,19 @@ Torch is only imported by tests that use it: those of the workflow don't, and st
 import gc
 import sys
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
 from social_dilemmas.config.schema import EmbeddedModel
-from social_dilemmas.games import build_game, game_names
-from social_dilemmas.games.game import Game
+from social_dilemmas.games import game_names
 from social_dilemmas.run.job import COLLECT_AFTER
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from social_dilemmas.policy.chat import ChatFormat
-    from social_dilemmas.policy.masks import TokenMasks
     from social_dilemmas.policy.model import LanguageModel
 
 TINY = EmbeddedModel(
@@ -36,18 +33,6 @@ TINY = EmbeddedModel(
 )
 GAMES = ("prisoners_dilemma", "split", "trust_and_split", "deal_or_no_deal")  # one of every kind
 gc.set_threshold(COLLECT_AFTER)
-
-
-class MakeGame(Protocol):
-    """Builds a game of that name under its default rules."""
-
-    def __call__(self, name: str, rounds: int = 10) -> Game: ...
-
-
-class MasksOf(Protocol):
-    """Compiles a game's grammars for the tiny model."""
-
-    def __call__(self, name: str) -> "TokenMasks": ...
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -78,15 +63,6 @@ def tiny(base_model: Path) -> "LanguageModel":
 @pytest.fixture(scope="session")
 def chat(tiny: "LanguageModel") -> "ChatFormat":
     return tiny.chat
-
-
-@pytest.fixture(scope="session")
-def masks_of(tiny: "LanguageModel") -> MasksOf:
-    @cache
-    def compiled(name: str) -> "TokenMasks":
-        return tiny.masks(build_game(name, 10))
-
-    return compiled
 
 
 class MakeTokenizer(Protocol):
