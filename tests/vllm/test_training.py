@@ -31,7 +31,8 @@ def test_a_training_on_vllm(
     """
     caplog.set_level(logging.INFO)
     changes: dict[str, Any] = {
-        **{"sampler": "vllm", "vllm": vllm, "iterations": 3, "buffer": BUFFER},
+        **{"sampler": "vllm", "vllm": vllm, "iterations": 3},
+        "buffer": {**BUFFER, "probability": 0.6},  # so that every iteration has some self-play
         **{"learning_rate": 0.05, "temperature": 0.9, "max_new_tokens": 20},
     }
     undisturbed = run_training(chatml, tmp_path / "undisturbed", GAME, **changes)
