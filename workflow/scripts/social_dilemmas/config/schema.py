@@ -265,6 +265,7 @@ class Training(Section):
         "gradient_checkpointing": "activation_checkpointing",
         "processes": "world_size",
         "fold_adapter": "merge_adapter",
+        "micro_batch": "micro_batch_tokens",
     }
     iterations: Count
     """iterations, each of one optimiser step"""
@@ -297,11 +298,9 @@ class Training(Section):
     """of sampling, and of the probabilities in the loss"""
     max_new_tokens: Count = 12
     """most tokens of a reply"""
-    micro_batch: Count = 32
-    """conversations of a forward and backward pass; limits memory"""
-    micro_batch_tokens: Count | None = None
-    """most tokens of such a pass, padding included; `null`: no limit. With a limit, conversations of similar length go
-    together"""
+    micro_batch_tokens: Count = 8192
+    """most tokens that a forward and backward pass computes, what its conversations have in common once; limits
+    memory"""
     activation_checkpointing: bool = False
     """recompute activations in the backward pass instead of keeping them: less memory, more time"""
     world_size: Count = 1

@@ -19,8 +19,7 @@ from social_dilemmas.config.schema import (
 
 # Settings that change results by rounding at most: a run resumes from a checkpoint that was written under others.
 ROUNDING_ONLY = {
-    *("micro_batch", "micro_batch_tokens", "activation_checkpointing", "world_size"),
-    *("checkpoint_every", "vllm"),
+    *("micro_batch_tokens", "activation_checkpointing", "world_size", "checkpoint_every", "vllm"),
 }
 
 

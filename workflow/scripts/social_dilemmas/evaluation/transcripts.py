@@ -62,7 +62,7 @@ def run_transcripts(
 
     def write_down(turn: Turn, reply: str) -> None:
         said = {"step": turn.step, "prompt": turn.prompt, "reply": reply, "log_probability": None}
-        replies[turn.match, turn.seat, len(turn.match.history)].append(said)
+        replies[turn.match, turn.seat, turn.round].append(said)
 
     seated = [(agents[first], agents[second]) for first, second in placed]
     player = play_batch(matches, seated, Players(rules), sampler, write_down)
@@ -107,13 +107,13 @@ def _log_probabilities(
         else:
             active = policy.model.disable_adapter()
     trajectory = player.trajectory(*place)
-    batch = collate([trajectory], policy.language_model.padding)
+    batch = collate([trajectory], policy.model.device)
     with active:
         scores, _ = action_log_probabilities(
             policy.model, batch, policy.masks.allowed, temperature
         )  # (actions,)
     return [
-        round(float(scores.cpu()[(batch.position >= start) & (batch.position < end)].sum()), 5)
+        round(float(scores[(batch.position >= start) & (batch.position < end)].sum()), 5)
         for start, end in pairwise([0, *trajectory.reply_ends])
     ]
 

@@ -43,6 +43,11 @@ class Turn:
     grammar: Grammar
 
     @property
+    def round(self) -> int:
+        """Index of the round, from 0."""
+        return len(self.match.history)
+
+    @property
     def view(self) -> Any:
         """The facts that this seat may know, for players that don't read prompts."""
         return self.match.view(self.seat)

@@ -13,6 +13,7 @@ from social_dilemmas.method.credit import discounted_returns, generalized_advant
 from social_dilemmas.method.loss import micro_batches
 from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.trajectory import Trajectory, collate
+from social_dilemmas.policy.tree_attention import hidden_states
 from social_dilemmas.run.checkpoint import moments, restore_moments
 
 
@@ -87,17 +88,14 @@ def round_states(
     model = policy.model
     states = torch.zeros(len(trajectories), rounds, model.config.get_text_config().hidden_size)
     played = torch.zeros(len(trajectories), rounds, dtype=torch.bool)
-    lengths = [len(trajectory.tokens) for trajectory in trajectories]
-    for rows in micro_batches(lengths, settings.micro_batch, settings.micro_batch_tokens):
-        batch = collate([trajectories[row] for row in rows], policy.language_model.padding)
-        hidden = model.get_decoder()(
-            input_ids=batch.tokens.to(model.device), use_cache=False
-        ).last_hidden_state  # (rows, length, hidden)
-        for row, its_hidden in zip(rows, hidden, strict=True):
+    for rows in micro_batches(trajectories, settings.micro_batch_tokens):
+        batch = collate([trajectories[row] for row in rows], model.device)
+        hidden = hidden_states(model, batch.tree)  # (nodes, hidden)
+        for row, path in zip(rows, batch.tree.paths, strict=True):
             trajectory = trajectories[row]
             choices = zip(trajectory.rounds, trajectory.positions, strict=True)
             places = dict(reversed(list(choices)))  # the first choice of each round stays
             played[row, list(places)] = True
-            before = [position - 1 for position in places.values()]
-            states[row, list(places)] = its_hidden[before].float().cpu()
+            before = path[[position - 1 for position in places.values()]]  # (rounds,) nodes
+            states[row, list(places)] = hidden[before].float().cpu()
     return states, played

@@ -12,6 +12,7 @@ from social_dilemmas.policy.adapters import merged_adapters
 from social_dilemmas.policy.log_probabilities import action_log_probabilities
 from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.trajectory import Trajectory, TrajectoryBatch, collate
+from social_dilemmas.policy.tree import sorted_prefixes
 
 RATIO_CAP = 2.0  # largest importance ratio, arXiv 2511.19405
 
@@ -82,9 +83,8 @@ def add_gradients(
     sums = dict.fromkeys(("loss", "entropy", "kl", "kl_tokens"), 0.0)
     if settings.sampler != "trainer":
         sums["sampler_difference"] = 0.0
-    lengths = [len(trajectory.tokens) for trajectory in trajectories]
-    for rows in micro_batches(lengths, settings.micro_batch, settings.micro_batch_tokens):
-        batch = collate([trajectories[row] for row in rows], policy.language_model.padding)
+    for rows in micro_batches(trajectories, settings.micro_batch_tokens):
+        batch = collate([trajectories[row] for row in rows], policy.model.device)
         reference = None
         if settings.kl_coefficient > 0 or (measure_kl and sums["kl_tokens"] == 0):
             with torch.no_grad(), policy.model.disable_adapter():
@@ -95,17 +95,15 @@ def add_gradients(
             activation_checkpointing(policy.model, settings.activation_checkpointing),
         ):
             log_probabilities, entropies = _scored(policy, batch, settings)
-            device = log_probabilities.device
-            sampled = None if batch.sampled is None else batch.sampled.to(device)
-            if sampled is not None:
-                difference = (log_probabilities.detach() - sampled).abs().sum()
+            if batch.sampled is not None:
+                difference = (log_probabilities.detach() - batch.sampled).abs().sum()
                 sums["sampler_difference"] += difference.item()
             terms = loss_terms(
                 log_probabilities,
                 entropies,
-                credit[rows][batch.conversation, batch.round].to(device),
+                credit[rows].to(batch.round.device)[batch.conversation, batch.round],
                 reference=reference,
-                sampled=sampled,
+                sampled=batch.sampled,
                 kl_estimator=settings.kl_estimator,
             )
             loss = terms.policy / total
@@ -124,27 +122,22 @@ def _scored(policy: Policy, batch: TrajectoryBatch, settings: Training) -> tuple
     return action_log_probabilities(policy.model, batch, policy.masks.allowed, settings.temperature)
 
 
-def micro_batches(
-    lengths: Sequence[int], most_rows: int, most_tokens: int | None
-) -> list[list[int]]:
-    """Which conversations share a forward and backward pass.
+def micro_batches(trajectories: Sequence[Trajectory], most_tokens: int) -> list[list[int]]:
+    """Which trajectories share a forward and backward pass, in which what they have in common is computed once.
 
-    A pass has at most so many rows, and tokens with padding; a conversation that is longer has one of its own.
+    A pass computes at most so many tokens; a longer trajectory has a pass of its own.
 
     Returns:
-        Row numbers. In order without a limit of tokens; with one, the longest conversations come first, so that those
-        of a pass are of about the same length, and that a lack of memory shows at once.
+        Row numbers; those of a pass have long beginnings in common.
     """
-    rows: Sequence[int] = range(len(lengths))
-    if most_tokens is not None:
-        rows = sorted(rows, key=lambda row: -lengths[row])
+    conversations = [trajectory.tokens for trajectory in trajectories]
     batches: list[list[int]] = []
-    for row in rows:
-        last = batches[-1] if batches else []
-        longest = lengths[last[0] if last else row]
-        fits = most_tokens is None or (len(last) + 1) * longest <= most_tokens
-        if last and len(last) < most_rows and fits:
-            last.append(row)
-        else:
-            batches.append([row])
+    computed = most_tokens
+    for row, shared in zip(*sorted_prefixes(conversations), strict=True):
+        new = len(conversations[row]) - shared
+        if computed + new > most_tokens and (new or not batches):
+            batches.append([])
+            computed, new = 0, len(conversations[row])
+        batches[-1].append(row)
+        computed += new
     return batches

@@ -131,7 +131,7 @@ def imitate(policy: Policy, settings: WarmStart, metrics: Path) -> None:
     optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=0.01)
 
     def negative_log_likelihood(trajectories: Sequence[Trajectory]) -> Tensor:
-        batch = collate(trajectories, policy.language_model.padding)
+        batch = collate(trajectories, policy.model.device)
         return -action_log_probabilities(policy.model, batch, policy.masks.allowed)[0].mean()
 
     held_out = demonstrations(policy, settings, settings.matches, "held out")

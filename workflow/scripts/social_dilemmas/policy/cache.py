@@ -24,6 +24,22 @@ class RaggedCache(Cache):
         self._rows, self._positions, self._length = slice(0), torch.empty(0), 0
         self._columns: slice | None = None  # the positions, where they are the same in all rows
 
+    def arrange(self, rows: list[int]) -> None:
+        """Make every row `i` a copy of what is now row `rows[i]`, if anything was written there."""
+        for layer in self.layers:
+            if not layer.is_initialized:
+                continue
+            written = len(layer.keys)
+            moved = [(i, row) for i, row in enumerate(rows) if row != i and row < written]
+            if moved:
+                targets, sources = torch.tensor(moved, device=layer.keys.device).T
+                for name in ("keys", "values"):
+                    store = getattr(layer, name)
+                    copies = store[sources]
+                    store = _grown(store, int(targets.max()) + 1, 0)
+                    store[targets] = copies
+                    setattr(layer, name, store)
+
     def place(self, rows: slice, positions: Tensor) -> Tensor | dict[str, Tensor]:
         """Say which rows the next forward pass covers, and to which (rows, width) positions it writes.
 
@@ -68,8 +84,9 @@ def _grown(store: Tensor, rows: int, length: int) -> Tensor:
     old_rows, heads, capacity, size = store.shape
     if rows <= old_rows and length <= capacity:
         return store
+    new_rows = max(rows, old_rows * 3 // 2) if rows > old_rows else old_rows
     new_capacity = max(length + 32, capacity * 3 // 2) if length > capacity else capacity
-    grown = store.new_zeros(max(rows, old_rows), heads, new_capacity, size)
+    grown = store.new_zeros(new_rows, heads, new_capacity, size)
     grown[:old_rows, :, :capacity] = store
     return grown
 

@@ -27,6 +27,7 @@ from social_dilemmas.policy.hub import disk_is_full, first_line, published_direc
 from social_dilemmas.policy.masks import TokenMasks
 from social_dilemmas.policy.template import append_only, why_unfit
 from social_dilemmas.policy.tokenizer import train_tokenizer
+from social_dilemmas.policy.tree_attention import TREE
 
 AS_STORED = "auto"  # transformers' word for the dtype that a model directory's config.json names
 TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
@@ -160,7 +161,7 @@ def _load_language_model(path: Path | str, dtype: str) -> PreTrainedModel:
     """A directory's model; of one that also sees or hears, only the language model."""
     model, report = AutoModelForCausalLM.from_pretrained(
         path,
-        attn_implementation="sdpa",
+        attn_implementation=TREE,
         dtype=dtype,
         trust_remote_code=False,
         output_loading_info=True,
@@ -171,7 +172,7 @@ def _load_language_model(path: Path | str, dtype: str) -> PreTrainedModel:
     if text is model.config:
         return model
     with torch.device("meta"):
-        shell = AutoModelForCausalLM.from_config(text, attn_implementation="sdpa")
+        shell = AutoModelForCausalLM.from_config(text, attn_implementation=TREE)
     setattr(shell, shell.base_model_prefix, model.get_decoder())
     shell.set_output_embeddings(model.get_output_embeddings())
     shell.generation_config = model.generation_config

@@ -1,22 +1,30 @@
 """Language-model players: many conversations sampled together, whatever adapter each of them runs under."""
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
-from itertools import count
+from itertools import count, takewhile
+from typing import TypeVar
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from social_dilemmas.agents.play import Place
 from social_dilemmas.games.game import Match, Turn
 from social_dilemmas.policy.adapters import LEARNER, merged_adapters
+from social_dilemmas.policy.branch import Branch
 from social_dilemmas.policy.cache import RaggedCache
 from social_dilemmas.policy.masks import DONE
 from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.trajectory import Trajectory
 from social_dilemmas.randomness import stream
+
+ROOM = 1.25  # most rows that a forward pass may cover, for each that speaks
+LAYER_OPERATIONS = (
+    1.3e7  # floating-point operations that take a CPU core as long as starting a layer (measured)
+)
 
 NamesOf = Callable[[Turn], Sequence[object]]
 """Names the random stream of all replies in a conversation, from its first turn."""
@@ -59,21 +67,10 @@ class PolicySampler:
             yield LanguageModelPlayer(self, names)
 
 
-@dataclass(kw_only=True, eq=False)
-class CachedTrajectory(Trajectory):
-    """A conversation with its row of the cache, its adapter, its random stream, and how much the cache holds."""
-
-    row: int
-    adapter: str
-    draws: random.Random
-    cached: int = 0
-
-
 class LanguageModelPlayer:
     """Plays any number of seats with one model; turns only append to the key-value cache.
 
-    Conversations get rows of the cache in the order in which they first speak, so that seats which act at the
-    same time lie next to each other and a forward pass covers little else.
+    Seats whose conversations are the same share a branch, until they are asked or draw different things.
     """
 
     def __init__(self, sampler: PolicySampler, adapters: Mapping[Place, str]) -> None:
@@ -83,56 +80,113 @@ class LanguageModelPlayer:
         self._masks = sampler.policy.masks
         self._model = sampler.policy.model
         self._cache = RaggedCache(self._model.config)
-        self._adapters = adapters
+        self._pass_tokens = pass_tokens(self._model)
         # Rows need not name their adapters where there are none, or where all run under the active one.
         self._named = bool(sampler.policy.adapters) and {*adapters.values()} != {LEARNER}
-        self._conversations: dict[Place, CachedTrajectory] = {}
+        self._draws: dict[Place, random.Random] = {}
+        self._branches = [
+            Branch(adapter, places, row)
+            for row, (adapter, places) in enumerate(grouped(adapters, adapters.__getitem__).items())
+        ]
+        self._branch_of = {place: branch for branch in self._branches for place in branch.places}
 
     def trajectory(self, match: Match, seat: int) -> Trajectory:
-        """The conversation of a seat so far."""
-        return self._conversations[match, seat]
+        """The conversation of a seat so far; seats with the same conversation share it."""
+        return self._branch_of[match, seat].trajectory
 
     @torch.inference_mode()
     def reply(self, turns: Sequence[Turn]) -> list[str]:
         """Sampled replies, valid by construction."""
-        asked = [self._ask(turn) for turn in turns]
-        while speaking := [conversation for conversation in asked if conversation.state != DONE]:
-            logits = self._next_logits(speaking)  # (speaking, vocabulary)
-            for conversation in speaking:
-                conversation.limit(self._sampler.max_new_tokens, self._masks)
-            for conversation, token in zip(speaking, self._draw(speaking, logits), strict=True):
-                conversation.take(token, self._masks)
-        return [conversation.text(self._chat) for conversation in asked]
+        asked = self._ask(turns)
+        while speaking := [branch for branch in asked if branch.trajectory.state != DONE]:
+            self._arrange(speaking)
+            logits = self._forward({each: each.tokens[each.cached :] for each in speaking})
+            for branch in speaking:
+                branch.trajectory.limit(self._sampler.max_new_tokens, self._masks)
+            for branch, drawn in zip(speaking, self._draw(speaking, logits), strict=True):
+                by_token = grouped(branch.places, drawn.__getitem__)
+                parts = self._split(branch, [*by_token.values()])
+                for part, token in zip(parts, by_token, strict=True):
+                    part.trajectory.take(token, self._masks)
+                asked += parts[1:]
+        replies = {branch: branch.trajectory.text(self._chat) for branch in asked}
+        return [replies[self._branch_of[turn.match, turn.seat]] for turn in turns]
 
-    def _ask(self, turn: Turn) -> CachedTrajectory:
-        """Append a turn to its seat's conversation."""
-        place = turn.match, turn.seat
-        if place not in self._conversations:
-            draws = stream(*self._sampler.names_of(turn))
-            self._conversations[place] = CachedTrajectory(
-                row=len(self._conversations), adapter=self._adapters[place], draws=draws
-            )
-        conversation = self._conversations[place]
-        conversation.ask(turn, self._chat, self._masks)
-        return conversation
+    def _ask(self, turns: Sequence[Turn]) -> list[Branch]:
+        """Append turns to their conversations; gives the branches of these."""
+        turn_of = {(turn.match, turn.seat): turn for turn in turns}
+        for place, turn in turn_of.items():
+            if place not in self._draws:
+                self._draws[place] = stream(*self._sampler.names_of(turn))
 
-    def _next_logits(self, speaking: Sequence[CachedTrajectory]) -> Tensor:
-        """Read what the cache doesn't hold yet; (speaking, vocabulary) float32 logits of the next tokens."""
+        def what(place: Place) -> tuple[object, ...]:
+            turn = turn_of[place]
+            return turn.prompt, turn.grammar, turn.round
+
+        asked = {}  # branches, and groups of their places that are asked the same
+        for branch, places in grouped(turn_of, self._branch_of.__getitem__).items():
+            (part,) = self._split(branch, [places])
+            asked[part] = [*grouped(places, what).values()]
+        prompts = {
+            branch: [turn_of[place].prompt for place, *_ in groups]
+            for branch, groups in asked.items()
+        }
+        self._read_together(prompts)
+        parts = [part for branch, groups in asked.items() for part in self._split(branch, groups)]
+        for part in parts:
+            part.trajectory.ask(turn_of[part.places[0]], self._chat, self._masks)
+        return parts
+
+    def _split(self, branch: Branch, groups: Sequence[list[Place]]) -> list[Branch]:
+        """A branch for each group of a branch's places; see `Branch.split`."""
+        parts = branch.split(groups)
+        for part in parts:
+            if part is not branch:
+                self._branches.append(part)
+                self._branch_of.update(dict.fromkeys(part.places, part))
+        return parts
+
+    def _read_together(self, prompts: Mapping[Branch, Sequence[str]]) -> None:
+        """Read how all prompts of a branch begin, before it splits, if that saves more than a pass costs."""
+        chunks, saved = {}, 0
+        for branch, its_prompts in prompts.items():
+            told = [branch.trajectory.framed(prompt, self._chat) for prompt in its_prompts]
+            columns = list(zip(*told, strict=False))[:-1]  # one token is left to be read
+            alike = [column[0] for column in takewhile(lambda each: len({*each}) == 1, columns)]
+            if len(told) > 1 and alike:
+                chunks[branch] = [*branch.tokens[branch.cached :], *alike]
+                saved += len(chunks[branch]) * (len(told) - 1)
+        if saved > self._pass_tokens:
+            self._arrange([*chunks])
+            self._forward(chunks)
+
+    def _arrange(self, speaking: Sequence[Branch]) -> None:
+        """Give each branch a row of its own, those that speak next to each other, where that isn't so."""
+        now = {*speaking}
+        places = [place for place, branch in enumerate(self._branches) if branch in now]
+        if places[-1] - places[0] >= ROOM * len(places):
+            self._branches.sort(key=lambda branch: (branch not in now, branch.adapter))
+        rows = [branch.row for branch in self._branches]
+        if rows != [*range(len(rows))]:
+            self._cache.arrange(rows)
+            for row, branch in enumerate(self._branches):
+                branch.row = row
+
+    def _forward(self, reading: Mapping[Branch, list[int]]) -> Tensor:
+        """Read tokens that the cache doesn't hold yet; (reading, vocabulary) float32 logits after the last of them."""
         device = self._model.device
-        first = min(conversation.row for conversation in speaking)
-        covered = slice(first, max(conversation.row for conversation in speaking) + 1)
-        in_rows = [*self._conversations.values()][covered]
-        chunks: list[list[int]] = [[] for _ in in_rows]
-        for conversation in speaking:
-            chunks[conversation.row - first] = conversation.tokens[conversation.cached :]
+        first = min(branch.row for branch in reading)
+        covered = slice(first, max(branch.row for branch in reading) + 1)
+        in_rows = self._branches[covered]
+        chunks = [reading.get(branch, []) for branch in in_rows]
         width = max(map(len, chunks))
         tokens = torch.tensor(  # padding is overwritten in the cache by the row's next turn
             [chunk + [0] * (width - len(chunk)) for chunk in chunks], device=device
         )  # (rows, width)
-        starts = torch.tensor([c.cached for c in in_rows], device=device)
+        starts = torch.tensor([branch.cached for branch in in_rows], device=device)
         positions = starts[:, None] + torch.arange(width, device=device)  # (rows, width)
-        named = {"adapter_names": [c.adapter for c in in_rows]} if self._named else {}
-        last = torch.tensor([len(chunks[c.row - first]) - 1 for c in speaking], device=device)
+        named = {"adapter_names": [branch.adapter for branch in in_rows]} if self._named else {}
+        last = torch.tensor([len(chunk) - 1 for chunk in reading.values()], device=device)
         kept, column = last.unique(return_inverse=True)
         logits = self._model(
             input_ids=tokens,
@@ -143,20 +197,49 @@ class LanguageModelPlayer:
             logits_to_keep=kept,
             **named,
         ).logits  # (rows, kept, vocabulary)
-        rows = torch.tensor([c.row - first for c in speaking], device=device)
-        for conversation in speaking:
-            conversation.cached = len(conversation.tokens)
+        rows = torch.tensor([branch.row - first for branch in reading], device=device)
+        for branch, chunk in reading.items():
+            branch.cached += len(chunk)
         return logits[rows, column].float()
 
-    def _draw(self, speaking: Sequence[CachedTrajectory], logits: Tensor) -> list[int]:
-        states = torch.tensor([conversation.state for conversation in speaking])  # (speaking,)
+    def _draw(self, speaking: Sequence[Branch], logits: Tensor) -> list[dict[Place, int]]:
+        """The token that each place of each branch draws."""
+        states = torch.tensor([branch.trajectory.state for branch in speaking])  # (speaking,)
         allowed = self._masks.allowed[states].to(logits.device)  # (speaking, vocabulary)
         columns = allowed.any(0).nonzero()[:, 0]  # tokens that somebody may choose now
         scores = (logits[:, columns] / self._sampler.temperature).masked_fill(
             ~allowed[:, columns], -torch.inf
         )
         cumulative = scores.softmax(-1).double().cumsum(-1)  # (speaking, columns)
-        draws = torch.tensor([[c.draws.random()] for c in speaking], dtype=torch.double)
-        drawn = draws.to(cumulative.device) * cumulative[:, -1:]  # (speaking, 1)
-        chosen = torch.searchsorted(cumulative, drawn, right=True)[:, 0]
-        return columns[chosen].tolist()
+        draws = [[self._draws[place].random() for place in branch.places] for branch in speaking]
+        most = max(map(len, draws))
+        drawn = torch.tensor(
+            [[*its, *[0.0] * (most - len(its))] for its in draws],
+            dtype=torch.double,
+            device=cumulative.device,
+        )  # (speaking, most)
+        chosen = torch.searchsorted(cumulative, drawn * cumulative[:, -1:], right=True)
+        tokens = columns[chosen].tolist()
+        return [
+            dict(zip(branch.places, its_tokens, strict=False))
+            for branch, its_tokens in zip(speaking, tokens, strict=True)
+        ]
+
+
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
+
+
+def grouped(values: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    """The values by their key, in order."""
+    groups: dict[K, list[T]] = {}
+    for value in values:
+        groups.setdefault(key(value), []).append(value)
+    return groups
+
+
+def pass_tokens(model: PreTrainedModel) -> float:
+    """How many tokens take a model as long as starting a forward pass does."""
+    layers = model.get_decoder().layers
+    parameters = sum(each.numel() for layer in layers for each in layer.parameters())
+    return LAYER_OPERATIONS * len(layers) / (2 * parameters)

@@ -1,17 +1,19 @@
 """Conversations as token ids, with the places where a token was chosen rather than given or forced."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from copy import copy
+from dataclasses import dataclass, field, fields
+from itertools import chain
 from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from social_dilemmas.agents.play import Player
 from social_dilemmas.games.game import Match, Turn
 from social_dilemmas.policy.chat import ChatFormat
 from social_dilemmas.policy.masks import DONE, TokenMasks
+from social_dilemmas.policy.tree import PrefixTree, prefix_tree
 
 
 @dataclass
@@ -39,11 +41,19 @@ class Trajectory:
     reply_start: int = 0
     reply_ends: list[int] = field(default_factory=list)
 
+    def copy(self) -> "Trajectory":
+        """A trajectory that begins alike and can go on by itself."""
+        return Trajectory(*(copy(getattr(self, each.name)) for each in fields(self)))
+
+    def framed(self, prompt: str, chat: ChatFormat) -> tuple[int, ...]:
+        """The tokens of the next prompt, framed as a turn of the chat."""
+        return chat.following(prompt) if self.tokens else chat.opening(prompt)
+
     def ask(self, turn: Turn, chat: ChatFormat, masks: TokenMasks) -> None:
         """Append a turn's framed prompt, and the tokens with which every reply to it begins."""
-        self.tokens += chat.following(turn.prompt) if self.tokens else chat.opening(turn.prompt)
+        self.tokens += self.framed(turn.prompt, chat)
         self.reply_start = len(self.tokens)
-        self.round = len(turn.match.history)
+        self.round = turn.round
         self._enter(masks.start(turn.grammar), masks)
 
     def limit(self, length: int, masks: TokenMasks) -> None:
@@ -103,13 +113,13 @@ class TrajectoryPlayer(Player, Protocol):
 
 @dataclass(frozen=True)
 class TrajectoryBatch:
-    """Trajectories as tensors: (conversations, length) `tokens`, padded on the right, and the rest (chosen,).
+    """Trajectories as a tree of tokens, and the tokens that were chosen, (chosen,) each.
 
-    For every chosen token: its `conversation`'s row and its `position` there, mask `state`, `round` and token id
+    For every chosen token: its `conversation`'s number and its `position` there, mask `state`, `round` and token id
     (`target`), and what it was `sampled` with, a log-probability; None where the sampler is the trained model itself.
     """
 
-    tokens: Tensor
+    tree: PrefixTree
     conversation: Tensor
     position: Tensor
     state: Tensor
@@ -122,19 +132,31 @@ class TrajectoryBatch:
         """Number of chosen tokens."""
         return len(self.target)
 
+    @property
+    def before(self) -> Tensor:
+        """(chosen,) nodes of the tokens before the chosen ones, where they are predicted."""
+        return self.tree.paths[self.conversation, self.position - 1]
 
-def collate(trajectories: Sequence[Trajectory], padding: int) -> TrajectoryBatch:
-    """Trajectories as one batch. Under causal attention the padding on the right is never seen."""
-    rows = [torch.tensor(trajectory.tokens) for trajectory in trajectories]
-    tokens = pad_sequence(rows, True, padding)  # (conversations, length)
-    counts = torch.tensor([len(t.positions) for t in trajectories])  # (conversations,)
-    conversation = torch.repeat_interleave(torch.arange(len(trajectories)), counts)  # (chosen,)
-    position, state, round_index = (
-        torch.tensor([value for t in trajectories for value in getattr(t, name)], dtype=torch.long)
-        for name in ("positions", "states", "rounds")
+
+def collate(
+    trajectories: Sequence[Trajectory], device: torch.device | str = "cpu"
+) -> TrajectoryBatch:
+    """Trajectories as one batch, in which what they have in common is there once."""
+
+    def tensor(values: Iterable[float]) -> Tensor:
+        return torch.tensor([*values], device=device)
+
+    tree = prefix_tree([trajectory.tokens for trajectory in trajectories], device)
+    counts = tensor(len(t.positions) for t in trajectories)  # (conversations,)
+    conversation = torch.arange(len(counts), device=device).repeat_interleave(counts)  # (chosen,)
+    position = tensor(chain.from_iterable(t.positions for t in trajectories))  # (chosen,)
+    sampled = tensor(chain.from_iterable(t.sampled for t in trajectories))  # (chosen,) or empty
+    return TrajectoryBatch(
+        tree=tree,
+        conversation=conversation,
+        position=position,
+        state=tensor(chain.from_iterable(t.states for t in trajectories)),
+        round=tensor(chain.from_iterable(t.rounds for t in trajectories)),
+        target=tree.tokens[tree.paths[conversation, position]],
+        sampled=sampled if len(sampled) else None,
     )
-    target = tokens[conversation, position]  # (chosen,)
-    sampled = None
-    if any(t.sampled for t in trajectories):
-        sampled = torch.tensor([value for t in trajectories for value in t.sampled])  # (chosen,)
-    return TrajectoryBatch(tokens, conversation, position, state, round_index, target, sampled)

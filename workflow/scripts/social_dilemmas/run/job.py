@@ -77,7 +77,7 @@ def _check_gpu(needed: float) -> None:
     if there.total_memory / 1e6 < needed:
         raise UserError(
             f"this job needs {needed / 1000:.1f} GB of GPU memory by its estimate, but {there.name} has "
-            f"{there.total_memory / 1e9:.1f} GB; lower matches, batch, micro_batch or micro_batch_tokens, or set "
+            f"{there.total_memory / 1e9:.1f} GB; lower matches, batch or micro_batch_tokens, or set "
             "activation_checkpointing to true"
         )
 

@@ -95,7 +95,7 @@ def _raise_cause(codes: Sequence[int | None], failures: Sequence[Exception]) -> 
             raise UserError(
                 f"process {rank + 1} of the {len(codes)} that trained was killed ({signal.Signals(-code).name}), as "
                 "happens where memory runs out; run it again, and it goes on from its last checkpoint, or lower "
-                "training.world_size or training.micro_batch"
+                "training.world_size or training.micro_batch_tokens"
             )
     if failures:
         raise failures[0]

@@ -209,9 +209,7 @@ class Estimates:
         matches = chosen.matches / chosen.world_size
         sampled = matches * (2 if frozen or opponent in ("", WARM_START) else 1)
         learning = matches * (1 if opponent or past else 2)  # one seat learns, or both
-        rows = min(learning, chosen.micro_batch)
-        if chosen.micro_batch_tokens:
-            rows = max(1.0, min(rows, chosen.micro_batch_tokens // work.talk.tokens))
+        rows = min(learning, max(1.0, chosen.micro_batch_tokens / work.talk.tokens))
         merged = work.merged_bytes(chosen.merge_adapter)
         update = work.backward_bytes(rows, merged=bool(merged), checkpointing=checkpointing)
         update += 2 * merged  # with their gradient

@@ -47,10 +47,10 @@ class HumanPlayer:
     def remember(self, turn: Turn, reply: str) -> None:
         """Take note of a reply of either player; to be the `on_reply` of `play`."""
         values = turn.grammar.parse(reply) or turn.match.forfeit(turn)
-        self._replies[len(turn.match.history), turn.seat].append((turn.grammar, values))
+        self._replies[turn.round, turn.seat].append((turn.grammar, values))
 
     def _reply(self, turn: Turn) -> str:
-        finished = len(turn.match.history)
+        finished = turn.round
         if not self._replies[finished, turn.seat]:  # the round begins
             if finished:
                 self._show(scoreboard.rounds_so_far(self._replies, turn.match, turn.seat))
