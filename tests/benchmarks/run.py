@@ -152,7 +152,7 @@ def cache_kept(language_model: LanguageModel) -> Measured:
 
 def update(policy: Policy, trajectories: list[Trajectory], merge: bool) -> int:
     """Forward and backward pass over all trajectories."""
-    batch = collate(trajectories, policy.language_model.padding)
+    batch = collate(trajectories)
     policy.model.zero_grad()
     with merged_adapters(policy.model, merge):
         log_probabilities, _ = action_log_probabilities(policy.model, batch, policy.masks.allowed)

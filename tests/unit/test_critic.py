@@ -150,15 +150,15 @@ def trajectories_of(policy: Policy, rounds: Sequence[int]) -> list[Trajectory]:
 
 
 @pytest.mark.parametrize("name", ["prisoners_dilemma", "split", "trust_and_split"])
-@pytest.mark.parametrize("micro_batch", [1, 3, 64])
+@pytest.mark.parametrize("most_tokens", [1, 200, 8192])
 def test_states_are_those_before_the_first_choice_of_every_round(
-    name: str, micro_batch: int, base_model: Path
+    name: str, most_tokens: int, base_model: Path
 ) -> None:
     rounds = (3, 1, 2)
     policy = random_policy(base_model, build_game(name, 1))
     policy.model.double()  # so that rounding stays small
     trajectories = trajectories_of(policy, rounds)
-    settings = training_settings(micro_batch=micro_batch)
+    settings = training_settings(micro_batch_tokens=most_tokens)
     states, played = round_states(policy, trajectories, 4, settings)
     assert states.shape == (6, 4, policy.model.config.hidden_size)
     assert states.dtype == torch.float

@@ -27,7 +27,7 @@ from social_dilemmas.run.ranks import ALONE
 
 GAME = build_game("trust_and_split", 10)
 UPDATE: dict[str, Any] = {
-    **{"micro_batch": 4, "merge_adapter": False, "temperature": 0.8},
+    **{"merge_adapter": False, "temperature": 0.8},
     **{"entropy_coefficient": 0.05, "kl_coefficient": 0.1},
 }
 Gradients = dict[str, Tensor]
@@ -120,35 +120,35 @@ def test_sampling_mixes_adapters_also_with_activation_checkpointing(
 
 
 @pytest.mark.parametrize(
-    ("lengths", "most_rows", "most_tokens", "expected"),
+    ("conversations", "most", "expected"),
     [
-        ([5, 9, 1, 7, 3], 2, None, [[0, 1], [2, 3], [4]]),  # without a limit the order is kept
-        ([5, 9], 8, None, [[0, 1]]),
-        ([5, 9, 1, 7, 3], 8, 14, [[1], [3, 0], [4, 2]]),  # with one, the longest come first
-        ([5, 5, 5, 5], 3, 10, [[0, 1], [2, 3]]),
-        ([3, 50, 3], 8, 10, [[1], [0, 2]]),  # what is longer than the limit goes alone
+        (["aaa", "bb", "c"], 5, [[0, 1], [2]]),
+        (["aaa", "bb", "c"], 6, [[0, 1, 2]]),
+        (["abcd", "xy", "abce", "abcd"], 5, [[0, 3, 2], [1]]),  # five tokens, what is alike once
+        (["abcd", "abce", "abcf"], 5, [[0, 1], [2]]),  # in a pass of its own all of it is computed
+        (["a", "bbbbbbbb", "c"], 3, [[0], [1], [2]]),  # what is longer than the limit goes alone
     ],
 )
-def test_micro_batches(
-    lengths: list[int], most_rows: int, most_tokens: int | None, expected: list[list[int]]
-) -> None:
-    assert micro_batches(lengths, most_rows, most_tokens) == expected
+def test_micro_batches(conversations: list[str], most: int, expected: list[list[int]]) -> None:
+    assert micro_batches([*map(trajectory_of, conversations)], most) == expected
 
 
-@given(
-    st.lists(st.integers(1, 60), min_size=1, max_size=40),
-    st.integers(1, 9),
-    st.none() | st.integers(1, 200),
-)
-def test_every_conversation_is_in_one_micro_batch_within_the_limits(
-    lengths: list[int], most_rows: int, most_tokens: int | None
+def trajectory_of(letters: str) -> Trajectory:
+    return Trajectory([*map(ord, letters)])
+
+
+@given(st.lists(st.text("ab", min_size=1, max_size=9), min_size=1, max_size=30), st.integers(1, 40))
+def test_every_conversation_is_in_one_micro_batch_within_the_limit(
+    conversations: list[str], most: int
 ) -> None:
-    batches = micro_batches(lengths, most_rows, most_tokens)
-    assert sorted(row for batch in batches for row in batch) == [*range(len(lengths))]
+    batches = micro_batches([*map(trajectory_of, conversations)], most)
+    assert sorted(row for batch in batches for row in batch) == [*range(len(conversations))]
     for batch in batches:
-        assert 1 <= len(batch) <= most_rows
-        padded = len(batch) * max(lengths[row] for row in batch)
-        assert most_tokens is None or len(batch) == 1 or padded <= most_tokens
+        parts = [conversations[row] for row in batch]
+        computed = {part[: end + 1] for part in parts for end in range(len(part))}
+        assert len(computed) <= most or len({*parts}) == 1
+    distinct = [{conversations[row] for row in batch} for batch in batches]
+    assert sum(map(len, distinct)) == len({*conversations})  # equal ones stay together
 
 
 @pytest.mark.parametrize("most_tokens", [1, 150, 400])
@@ -166,7 +166,7 @@ def test_a_critic_s_states_are_those_of_their_rows(
     policy = random_learner(base_model)
     plain, by_tokens = (
         round_states(policy, trajectories, 4, training_settings(**UPDATE, micro_batch_tokens=most))
-        for most in (None, 120)
+        for most in (8192, 120)
     )
     torch.testing.assert_close(plain[0], by_tokens[0], atol=1e-5, rtol=0)
     assert torch.equal(plain[1], by_tokens[1])
@@ -182,7 +182,7 @@ def test_in_half_precision_the_adapter_and_the_softmax_are_not(
     for name, parameter in policy.model.named_parameters():
         expected = torch.float32 if parameter.requires_grad else torch.bfloat16
         assert parameter.dtype == expected, name
-    batch = collate(trajectories, policy.language_model.padding)
+    batch = collate(trajectories)
     for values in action_log_probabilities(policy.model, batch, policy.masks.allowed):
         assert values.dtype == torch.float32
 

@@ -1,7 +1,6 @@
 """Log-probabilities of action tokens: against a computation token by token, in chunks, and with checkpointing."""
 
 import math
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -47,7 +46,7 @@ def assert_right(language_model: LanguageModel, name: str) -> None:
     """Compare with the softmax over the allowed tokens, one action token at a time."""
     trajectories = scripted_trajectories(language_model, name)
     allowed = table_of(language_model, name)
-    batch = collate(trajectories, language_model.padding)
+    batch = collate(trajectories)
     model, index = language_model.model, 0
     with torch.no_grad():
         found, entropies = action_log_probabilities(model, batch, allowed, TEMPERATURE)
@@ -98,7 +97,7 @@ def test_probabilities_of_what_is_allowed_add_up_to_one(tiny: LanguageModel) -> 
     def log_probability(token: int) -> Tensor:
         tokens = [*one.tokens]
         tokens[one.positions[0]] = token
-        batch = collate([Trajectory(tokens, one.positions, one.states, one.rounds)], tiny.padding)
+        batch = collate([Trajectory(tokens, one.positions, one.states, one.rounds)])
         return action_log_probabilities(tiny.model, batch, allowed)[0][0]
 
     options = allowed[one.states[0]]
@@ -108,18 +107,11 @@ def test_probabilities_of_what_is_allowed_add_up_to_one(tiny: LanguageModel) -> 
 
 
 @torch.no_grad()
-def test_padding_changes_nothing(tiny: LanguageModel, allowed: AllowedTokens) -> None:
+def test_other_conversations_change_nothing(tiny: LanguageModel, allowed: AllowedTokens) -> None:
     trajectories = scripted_trajectories(tiny, "trust_and_split")
-    batch = collate(trajectories, tiny.padding)
-    wider = replace(batch, tokens=torch.nn.functional.pad(batch.tokens, (0, 37), value=7))
-    together = action_log_probabilities(tiny.model, batch, allowed)
-    padded = action_log_probabilities(tiny.model, wider, allowed)
-    alone = [
-        action_log_probabilities(tiny.model, collate([t], tiny.padding), allowed)
-        for t in trajectories
-    ]
+    together = action_log_probabilities(tiny.model, collate(trajectories), allowed)
+    alone = [action_log_probabilities(tiny.model, collate([t]), allowed) for t in trajectories]
     for index in (0, 1):
-        torch.testing.assert_close(together[index], padded[index], atol=1e-5, rtol=0)
         separate = torch.cat([values[index] for values in alone])
         torch.testing.assert_close(together[index], separate, atol=1e-5, rtol=0)
 
@@ -127,8 +119,9 @@ def test_padding_changes_nothing(tiny: LanguageModel, allowed: AllowedTokens) ->
 def test_collate_keeps_all_action_tokens_in_order() -> None:
     short = Trajectory([5, 6, 7], [1], [3], [0])
     long = Trajectory([5, 6, 7, 8, 9], [2, 4], [3, 4], [0, 1])
-    batch = collate([short, long], padding=99)
-    assert batch.tokens.tolist() == [[5, 6, 7, 99, 99], [5, 6, 7, 8, 9]]
+    batch = collate([short, long])
+    assert batch.tree.tokens.tolist() == [5, 6, 7, 8, 9]
+    assert batch.before.tolist() == [0, 1, 3]
     assert batch.conversation.tolist() == [0, 1, 1]
     assert batch.position.tolist() == [1, 2, 4]
     assert batch.state.tolist() == [3, 3, 4]
@@ -142,7 +135,7 @@ def test_collate_keeps_all_action_tokens_in_order() -> None:
 @pytest.fixture(scope="module")
 def batch(tiny: LanguageModel) -> TrajectoryBatch:
     found = scripted_trajectories(tiny, "trust_and_split", (1, 2, 3, 4, 2))
-    return collate(found, tiny.padding)
+    return collate(found)
 
 
 @pytest.fixture

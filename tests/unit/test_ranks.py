@@ -31,7 +31,12 @@ ROOT = Path(__file__).parents[2]
 SCRIPTS = Path(launcher.__file__).parents[2]
 GAME: dict[str, Any] = {"name": "trust_and_split", "rounds": {"least": 2, "most": 4}}
 CHANGES: dict[str, Any] = {
-    **{"micro_batch": 4, "reward_scale": 50.0, "learning_rate": 0.001, "entropy_coefficient": 0.01},
+    **{
+        "micro_batch_tokens": 400,
+        "reward_scale": 50.0,
+        "learning_rate": 0.001,
+        "entropy_coefficient": 0.01,
+    },
 }
 VARIANTS: dict[str, dict[str, Any]] = {
     "groups within a rank": {},
@@ -39,7 +44,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "a group in both, a buffer": {"matches": 12, "kl_coefficient": 0.1, "buffer": BUFFER},
     "against a script, whole batch, critic": {
         **{"opponent": RANDOM, "baseline": "critic", "matches": 7, "group_size": 7},
-        **{"micro_batch": 3, "critic": CRITIC},
+        **{"micro_batch_tokens": 300, "critic": CRITIC},
     },
 }
 

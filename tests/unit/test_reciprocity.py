@@ -14,7 +14,7 @@ from social_dilemmas.method.warm_start import run_warm_start
 
 GAME = {"name": "prisoners_dilemma", "rounds": 4}
 SETTINGS: dict[str, Any] = {
-    **{"beta": 2.0, "iterations": 16, "matches": 64, "group_size": 64, "micro_batch": 128},
+    **{"beta": 2.0, "iterations": 16, "matches": 64, "group_size": 64},
     # The bonus keeps both from settling too soon: eleven runs of other seeds and warm starts ended as the test says.
     **{"entropy_coefficient": 0.05, "lora_rank": 8, "lora_alpha": 16.0, "checkpoint_every": 100},
 }

@@ -157,7 +157,6 @@ def test_memory_of_a_training(
 @pytest.mark.parametrize(
     ("quantity", "less", "more", "factor"),
     [
-        ("memory_mb", {"micro_batch": 2}, {}, 1),
         ("memory_mb", {"micro_batch_tokens": 1000}, {}, 1),
         ("memory_mb", {"activation_checkpointing": True}, {}, 1),
         ("memory_mb", {}, {"dtype": "float32", "merge_adapter": False}, 1.6),
@@ -174,7 +173,7 @@ def test_settings_that_cost_more(
 ) -> None:
     def estimate(dtype: str = "bfloat16", **settings: Any) -> float:
         model = LARGE.model_copy(update={"dtype": dtype})
-        needs = of_training(smoke(model, **{"micro_batch": 64, **settings}), "split")
+        needs = of_training(smoke(model, **settings), "split")
         value: float = getattr(needs, quantity)
         return value
 

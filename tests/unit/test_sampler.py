@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,14 @@ from social_dilemmas.agents.play import Players, play_batch
 from social_dilemmas.games import build_game
 from social_dilemmas.games.game import SEATS, Match, Turn
 from social_dilemmas.games.grammar import Literal
+from social_dilemmas.policy import sampler as sampler_module
 from social_dilemmas.policy.adapters import LEARNER, NO_ADAPTER
 from social_dilemmas.policy.model import LanguageModel, load_model
 from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.sampler import NamesOf, PolicySampler, in_order
 from social_dilemmas.policy.trajectory import Trajectory
+from social_dilemmas.policy.tree import prefix_tree
+from social_dilemmas.randomness import stream
 
 PolicyOf = Callable[[str], Policy]
 MODEL = (NO_ADAPTER,)  # the model without an adapter in both seats
@@ -196,6 +200,52 @@ def test_what_is_said_does_not_depend_on_the_rest_of_the_batch(mixed: PolicyOf, 
     assert len({tuple(trajectory.tokens) for trajectory in whole}) > 1
 
 
+def drawn_anew(
+    policy: Policy, trajectory: Trajectory, adapter: str, names: tuple[object, ...]
+) -> Iterator[int]:
+    """What is drawn at every action token of a conversation that is read by itself, in one pass."""
+    draws = stream(*names)
+    active = adapter if policy.adapters else None
+    logits = logits_of(policy.model, active, trajectory.tokens)  # (tokens, vocabulary)
+    for position, state in zip(trajectory.positions, trajectory.states, strict=True):
+        options = policy.masks.allowed[state].nonzero()[:, 0]
+        cumulative = logits[position - 1, options].double().softmax(-1).cumsum(-1)
+        yield int(options[(cumulative < draws.random() * cumulative[-1]).sum()])
+
+
+@pytest.mark.parametrize("at_once", [0.0, float("inf")], ids=["prompts read together", "or not"])
+@pytest.mark.parametrize("adapters", [MODEL, ADAPTERS], ids=["model", "adapters"])
+@pytest.mark.parametrize("name", GAMES)
+def test_each_conversation_draws_what_it_would_draw_alone(
+    base_model: Path,
+    name: str,
+    adapters: tuple[str, ...],
+    at_once: float,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Matches of a group begin alike and part sooner or later; some are of another length."""
+    monkeypatch.setattr(sampler_module, "pass_tokens", lambda model: at_once)
+    rules = {"message_limit": 20} if name in ("trust_and_split", "deal_or_no_deal") else {}
+    base, game = load_model(base_model, "cpu"), build_game(name, 1, rules)
+    policy = Policy(base, game) if adapters == MODEL else with_two_adapters(base, game)
+    policy.model.double()
+    numbers = count()
+    matches = [build_game(name, 3 + n % 2, rules).start(n // 6) for n in range(18)]
+    names_of: NamesOf = lambda turn: ("draw", next(numbers))  # noqa: E731
+    played = sample(policy, matches, names_of, adapters, max_new_tokens=400)  # no message is cut
+    order = [(match, seat) for match in matches for seat in SEATS]
+    begun = {place: number for number, place in enumerate(played.said)}
+    for place, trajectory, adapter in zip(order, played.trajectories, played.adapters, strict=True):
+        names = ("draw", begun[place])
+        found = [trajectory.tokens[position] for position in trajectory.positions]
+        assert found == [*drawn_anew(policy, trajectory, adapter, names)]
+    said = [
+        (tuple(each.tokens), adapter)
+        for each, adapter in zip(played.trajectories, played.adapters, strict=True)
+    ]
+    assert len({id(each) for each in played.trajectories}) == len({*said}) > 6
+
+
 def test_the_seed_decides_all(plain: PolicyOf) -> None:
     first, again, other = (
         sample(plain("split"), matches_of("split"), in_order(seed)).trajectories
@@ -232,8 +282,8 @@ def test_a_trajectory_is_what_was_said_framed_as_a_chat(
         assert min(Counter(trajectory.rounds).values()) >= least
 
 
-def test_a_cached_token_is_read_once(base_model: Path) -> None:
-    """The cache is kept over turns: about as many tokens go in as the conversations hold."""
+def test_a_token_is_read_once(base_model: Path) -> None:
+    """The cache is kept over turns, and shared by equal conversations: what goes in are the nodes of their tree."""
     policy = Policy(load_model(base_model, "cpu"), build_game("split", 1))
     read: list[int] = []
     policy.model.register_forward_pre_hook(
@@ -241,5 +291,5 @@ def test_a_cached_token_is_read_once(base_model: Path) -> None:
         with_kwargs=True,
     )
     played = sample(policy, matches_of("split", (10,) * 4))
-    held = sum(len(trajectory.tokens) for trajectory in played.trajectories)
-    assert held - 4 * 2 * 2 <= sum(read) <= 1.1 * held
+    nodes = len(prefix_tree([trajectory.tokens for trajectory in played.trajectories]))
+    assert nodes - 4 * 2 * 2 <= sum(read) <= 1.1 * nodes

@@ -125,7 +125,6 @@ RESUMED, STARTED_ANEW = [3], [0, 1, 2, 3]
     ("changes", "iterations"),
     [
         ({}, RESUMED),
-        ({"micro_batch": 3}, RESUMED),
         ({"micro_batch_tokens": 99}, RESUMED),
         ({"activation_checkpointing": True}, RESUMED),
         ({"seed": 1}, STARTED_ANEW),

@@ -99,7 +99,7 @@ def test_log_probabilities_are_those_of_the_agent_that_spoke(
             for turn, reply in zip(turns[agent], replies, strict=True):
                 conversation.ask(turn, tiny.chat, masks)
                 conversation.answer(turn, reply["reply"], masks)
-            batch = collate([conversation], tiny.padding)
+            batch = collate([conversation])
             with torch.no_grad():
                 scores, _ = action_log_probabilities(tiny.model, batch, masks.allowed, TEMPERATURE)
             found = sum(reply["log_probability"] for reply in replies) - float(scores.sum())

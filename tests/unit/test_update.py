@@ -23,7 +23,7 @@ from social_dilemmas.run.ranks import ALONE, Ranks
 GAME: dict[str, Any] = {"name": "split", "rounds": {"least": 1, "most": 5}}
 # Large steps, so that the second update begins far from the reference model.
 SETTINGS: dict[str, Any] = {
-    **{"iterations": 2, "learning_rate": 0.2, "micro_batch": 3, "group_size": 2},
+    **{"iterations": 2, "learning_rate": 0.2, "micro_batch_tokens": 400, "group_size": 2},
     **{"temperature": 0.8, "kl_coefficient": 0.1, "entropy_coefficient": 0.05},
 }
 VARIANTS: dict[str, dict[str, Any]] = {

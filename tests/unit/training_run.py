@@ -20,7 +20,7 @@ CRITIC: dict[str, Any] = {"learning_rate": 0.05, "steps": 3, "gae_lambda": 0.9}
 RANDOM = Agent("random", Kind.SCRIPTED)
 SMALL: dict[str, Any] = {
     **{"credit": "advantage_alignment", "discount": 0.9, "reward_scale": 5.0, "beta": 0.5},
-    **{"iterations": 4, "matches": 8, "group_size": 4, "micro_batch": 8, "max_new_tokens": 6},
+    **{"iterations": 4, "matches": 8, "group_size": 4, "max_new_tokens": 6},
     **{"lora_rank": 2, "lora_alpha": 4.0, "learning_rate": 0.01, "checkpoint_every": 1},
 }
 

@@ -50,7 +50,7 @@ def conversations(
 @torch.no_grad()
 def scored(policy: Policy, trajectory: Trajectory, served: str) -> torch.Tensor:
     """(chosen,) log-probabilities of what was chosen under the trainer's adapter that is served by this name."""
-    batch = collate([trajectory], policy.language_model.padding)
+    batch = collate([trajectory])
     arguments = policy.model, batch, policy.masks.allowed, TEMPERATURE
     if served == BASE:
         with policy.model.disable_adapter():

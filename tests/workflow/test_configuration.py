@@ -199,7 +199,7 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
     (put("training", "beta", value=float("nan")), ["training.beta must be", "nan"]),
     (put("training", "reward_scale", value=float("inf")), ["must be a finite number", "inf"]),
     (put("training", "lora_rank", value=True), ["lora_rank must be a whole number, but is True"]),
-    (put("training", "micro_batch_tokens", value="many"), ["must be a whole number or null"]),
+    (put("training", "micro_batch_tokens", value="many"), ["must be a whole number"]),
     # keys that have another name now
     (put("training", "gradient_clip", value=1), ["training.gradient_clip is now called max_grad"]),
     (put("training", "processes", value=2), ["training.processes is now called world_size"]),

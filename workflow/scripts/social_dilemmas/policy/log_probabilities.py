@@ -19,12 +19,12 @@ def action_log_probabilities(
     """Log-probability and entropy of every action token of a batch.
 
     The model's active adapter is the policy. Logits are computed at the action tokens only, once where conversations
-    have been the same, the softmax in float32, over the tokens that the masks allow there, at the sampling temperature.
-    If all logits together would take more than `CHUNK_BYTES`, they are computed in chunks, and once more in the
-    backward pass, so that only those of one chunk are in memory at a time.
+    have been the same, the softmax in float32 or better, over the tokens that the masks allow there, at the sampling
+    temperature. If all logits together would take more than `CHUNK_BYTES`, they are computed in chunks, and once more
+    in the backward pass, so that only those of one chunk are in memory at a time.
 
     Returns:
-        (actions,) log-probabilities and (actions,) entropies in nats, in float32.
+        (actions,) log-probabilities and (actions,) entropies in nats, in float32 or better.
     """
     hidden = hidden_states(model, batch.tree)  # (nodes, hidden)
     # A choice is a node and a mask state; conversations that face the same one may decide differently.
@@ -33,7 +33,8 @@ def action_log_probabilities(
     head = model.get_output_embeddings()
 
     def score(before: Tensor, state: Tensor, row: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        logits = head(before).float() / temperature  # (choices, vocabulary)
+        logits = head(before)  # (choices, vocabulary)
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32)) / temperature
         masked = ~allowed[state]  # (choices, vocabulary)
         log_p = logits.masked_fill(masked, -torch.inf).log_softmax(-1)  # (choices, vocabulary)
         finite = log_p.masked_fill(masked, 0.0)

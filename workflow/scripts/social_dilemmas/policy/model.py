@@ -44,6 +44,9 @@ class LanguageModel:
     chat: ChatFormat
     path: Path
 
+    def __post_init__(self) -> None:
+        self.model.set_attn_implementation(TREE)
+
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         return self.chat.tokenizer
@@ -161,7 +164,7 @@ def _load_language_model(path: Path | str, dtype: str) -> PreTrainedModel:
     """A directory's model; of one that also sees or hears, only the language model."""
     model, report = AutoModelForCausalLM.from_pretrained(
         path,
-        attn_implementation=TREE,
+        attn_implementation="sdpa",
         dtype=dtype,
         trust_remote_code=False,
         output_loading_info=True,
@@ -172,7 +175,7 @@ def _load_language_model(path: Path | str, dtype: str) -> PreTrainedModel:
     if text is model.config:
         return model
     with torch.device("meta"):
-        shell = AutoModelForCausalLM.from_config(text, attn_implementation=TREE)
+        shell = AutoModelForCausalLM.from_config(text, attn_implementation="sdpa")
     setattr(shell, shell.base_model_prefix, model.get_decoder())
     shell.set_output_embeddings(model.get_output_embeddings())
     shell.generation_config = model.generation_config

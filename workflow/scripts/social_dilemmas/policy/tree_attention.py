@@ -13,7 +13,7 @@ from transformers.masking_utils import sdpa_mask
 from social_dilemmas.policy.cache import layer_types
 from social_dilemmas.policy.tree import Block, PrefixTree
 
-TREE = "tree"  # name of the attention with which models are loaded; without a tree it is the ordinary one
+TREE = "tree"  # transformers' name of this attention; without a tree it is the ordinary one
 
 
 def hidden_states(model: PreTrainedModel, tree: PrefixTree) -> Tensor:

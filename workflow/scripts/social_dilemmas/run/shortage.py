@@ -12,7 +12,8 @@ from social_dilemmas.errors import UserError
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 TRAINING_ADVICE = (
-    "lower training.micro_batch_tokens, set training.activation_checkpointing to true, or raise training.world_size"
+    "lower training.micro_batch_tokens, set training.activation_checkpointing to true, or raise "
+    "training.world_size"
 )
 SAMPLING_ADVICE = "lower training.max_new_tokens, or raise training.world_size"
 
