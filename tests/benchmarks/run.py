@@ -8,6 +8,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -39,7 +40,7 @@ MODEL = EmbeddedModel(
     intermediate_size=128,
     merges=128,
 )
-MATCHES, ROUNDS = 16, 10
+MATCHES, GROUP, ROUNDS = 16, 8, 10
 GAME = "trust_and_split"  # messages and proposals, seats that speak at different times
 TURNS, REPLY = 10, 8  # of the comparison with `generate`, whose replies all have one length
 SECONDS = 6.0  # for each comparison
@@ -71,13 +72,24 @@ def compare(title: str, ways: Mapping[str, Measured]) -> None:
 
 
 def sampled(
-    policy: Policy, adapters: Sequence[str | None] = (None,), merge: bool = False
+    policy: Policy,
+    adapters: Sequence[str | None] = (None,),
+    merge: bool = False,
+    share: bool = True,
+    temperature: float = 1.0,
 ) -> list[Trajectory]:
     """Trajectories of both seats of a batch of matches, each between two agents under one of the adapters."""
-    matches = [policy.game.start(seed) for seed in range(MATCHES)]
+    matches = [policy.game.start(number // GROUP) for number in range(MATCHES)]
     agents = [Agent(each or WARM_START, adapter=each) for each in adapters]
     seats = [(agents[i % len(agents)], agents[i % len(agents)]) for i in range(MATCHES)]
-    sampler = PolicySampler(policy, in_order(0), max_new_tokens=12, merge_adapter=merge)
+    sampler = PolicySampler(
+        policy,
+        in_order(0),
+        temperature=temperature,
+        max_new_tokens=12,
+        merge_adapter=merge,
+        share=share,
+    )
     player = play_batch(matches, seats, Players(policy.game), sampler)
     assert player is not None
     return [player.trajectory(match, seat) for match in matches for seat in SEATS]
@@ -160,6 +172,38 @@ def update(policy: Policy, trajectories: list[Trajectory], merge: bool) -> int:
     return length(trajectories)
 
 
+def apart(trajectories: Sequence[Trajectory]) -> list[Trajectory]:
+    """The trajectories with nothing in common: each begins with another token."""
+    return [
+        replace(
+            each, tokens=[number, *each.tokens], positions=[place + 1 for place in each.positions]
+        )
+        for number, each in enumerate(trajectories)
+    ]
+
+
+def compare_sharing(policy: Policy, agent: str, temperature: float) -> None:
+    """What it buys to compute once what conversations have in common."""
+    trajectories = sampled(policy, temperature=temperature)
+    nodes = len(collate(trajectories).tree)
+    heading = f"{agent}: {length(trajectories) / nodes:.1f} tokens for each that differs"
+    compare(
+        f"sampling, {heading}",
+        {
+            "shared": lambda: length(sampled(policy, temperature=temperature)),
+            "separate": lambda: length(sampled(policy, temperature=temperature, share=False)),
+        },
+    )
+    separate = apart(trajectories)
+    compare(
+        f"one update, {heading}",
+        {
+            "shared": lambda: update(policy, trajectories, False),
+            "separate": lambda: update(policy, separate, False),
+        },
+    )
+
+
 def main() -> None:
     """Measure and print."""
     torch.set_num_threads(1)
@@ -180,6 +224,8 @@ def main() -> None:
             "transformers generate, reading anew": read_anew(plain.language_model),
         },
     )
+    compare_sharing(plain, "undecided", temperature=1.0)
+    compare_sharing(plain, "decided", temperature=0.001)
     trajectories = sampled(plain)
     compare(
         "one update, forward and backward",

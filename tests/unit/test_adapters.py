@@ -143,14 +143,23 @@ def test_merged_rows_are_those_of_peft(several: tuple[Policy, str]) -> None:
     policy, frozen = several
     names = (LEARNER, frozen, NO_ADAPTER, "past", LEARNER, NO_ADAPTER)
     expected = logits(policy.model, *names)
-    with merged_adapters(policy.model, True, (LEARNER, "past", frozen, NO_ADAPTER)):
-        found = logits(policy.model, *names)
+    tokens = TOKENS.expand(len(names), -1)
+    with (
+        torch.no_grad(),
+        merged_adapters(policy.model, True, (LEARNER, "past", frozen, NO_ADAPTER)) as assigned,
+    ):
+        assert assigned
+        assigned.assign(names, tokens.device)
+        found = policy.model(tokens).logits
         torch.testing.assert_close(found, expected, atol=1e-9, rtol=0)
         for name, row in zip(names, expected, strict=True):  # and in batches of one kind
-            alone = logits(policy.model, name, name)
+            assigned.assign([name, name], tokens.device)
+            alone = policy.model(tokens[:2]).logits
             torch.testing.assert_close(alone, torch.stack([row, row]), atol=1e-9, rtol=0)
-    with merged_adapters(policy.model, True, (LEARNER,)), pytest.raises(KeyError):
-        logits(policy.model, "past")  # it isn't among those that were merged
+    with merged_adapters(policy.model, True, (LEARNER,)) as assigned, pytest.raises(KeyError):
+        assert assigned
+        assigned.assign(["past"], tokens.device)  # it isn't among those that were merged
+        policy.model(tokens[:1])
     distances = [(expected[i] - expected[j]).abs().max() for i in range(4) for j in range(i)]
     assert min(distances) > 0.05
 
@@ -164,7 +173,8 @@ def test_merging_leaves_the_model_as_it_was(several: tuple[Policy, str]) -> None
         raise KeyboardInterrupt
     assert torch.equal(logits(model), before)
     assert torch.equal(logits(model, "past", NO_ADAPTER), rows)
-    with merged_adapters(model, False, (LEARNER,)):
+    with merged_adapters(model, False, (LEARNER,)) as assigned:
+        assert assigned is None
         assert torch.equal(logits(model, "past", NO_ADAPTER), rows)
 
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import torch
 from peft import PeftModel
 from peft.tuners.lora import Linear as LoraLinear
 from torch import Tensor
@@ -60,24 +61,39 @@ def check_adapter(adapter: Path, base: Path) -> None:
         raise UserError(f"{adapter}: this adapter was trained for another base model than {base}")
 
 
+class RowAdapters:
+    """Which rows of a batch run under which adapter, for adapters that are merged."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Tensor] = {}  # empty: all under the one that is merged
+
+    def assign(self, names: Sequence[str], device: torch.device) -> None:
+        """Say the adapter of each row of the passes that follow."""
+        rows: dict[str, list[int]] = {}
+        for row, name in enumerate(names):
+            rows.setdefault(name, []).append(row)
+        self.rows = {name: torch.tensor(each, device=device) for name, each in rows.items()}
+
+
 @contextmanager
 def merged_adapters(
     model: Module, enabled: bool = True, adapters: Iterable[str] = (LEARNER,)
-) -> Iterator[None]:
+) -> Iterator[RowAdapters | None]:
     """Compute with one matrix `W + scale * B A` a layer, in place of `W x + scale * B (A x)`.
 
     The same function and the same gradients, up to rounding. It pays where the model is small: three skinny matrix
     products become one. For a large model the sums would cost too much memory. Layers in half precision are left
     alone: rounded to it, a sum would swallow what an adapter learns at first.
 
-    `adapters` are those that rows of a batch may name in `adapter_names`, `NO_ADAPTER` among them; a single one serves
-    rows that name none.
+    `adapters` are those that rows of a batch may be assigned to, `NO_ADAPTER` among them; a single one needs no
+    assignment. Gives None where nothing is merged.
     """
     layers = [
         module
         for module in (model.modules() if enabled else ())
         if isinstance(module, LoraLinear) and module.get_base_layer().weight.dtype.itemsize >= 4
     ]
+    assigned = RowAdapters()
     for layer in layers:
         base = layer.get_base_layer()
         weights = {
@@ -86,28 +102,22 @@ def merged_adapters(
             else base.weight + layer.get_delta_weight(name).to(base.weight.dtype)
             for name in adapters
         }
-        layer.forward = partial(_linear_by_row, weights=weights, bias=base.bias)
+        layer.forward = partial(_linear_by_row, weights=weights, bias=base.bias, assigned=assigned)
     try:
-        yield
+        yield assigned if layers else None
     finally:
         for layer in layers:
             del layer.forward
 
 
 def _linear_by_row(
-    inputs: Tensor,
-    weights: Mapping[str, Tensor],
-    bias: Tensor | None,
-    adapter_names: Sequence[str] | None = None,
+    inputs: Tensor, weights: Mapping[str, Tensor], bias: Tensor | None, assigned: RowAdapters
 ) -> Tensor:
-    """(rows, width, in) -> (rows, width, out), each row by the weight that its adapter names."""
-    some = next(iter(weights.values()))
-    rows: dict[str, list[int]] = {}
-    for row, name in enumerate(adapter_names or ()):
-        rows.setdefault(name, []).append(row)
-    if len(rows) < 2:
-        return linear(inputs, weights[adapter_names[0]] if adapter_names else some, bias)
-    outputs = inputs.new_empty(*inputs.shape[:-1], some.shape[0])  # (rows, width, out)
-    for name, its_rows in rows.items():
-        outputs[its_rows] = linear(inputs[its_rows], weights[name], bias)
+    """(rows, width, in) -> (rows, width, out), each row by the weight of its adapter."""
+    if len(assigned.rows) < 2:
+        return linear(inputs, weights[next(iter(assigned.rows or weights))], bias)
+    parts = [linear(inputs[rows], weights[name], bias) for name, rows in assigned.rows.items()]
+    outputs = inputs.new_empty(*inputs.shape[:-1], parts[0].shape[-1])  # (rows, width, out)
+    for rows, part in zip(assigned.rows.values(), parts, strict=True):
+        outputs[rows] = part
     return outputs

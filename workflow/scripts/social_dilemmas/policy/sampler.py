@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from social_dilemmas.agents.play import Place
 from social_dilemmas.games.game import Match, Turn
-from social_dilemmas.policy.adapters import LEARNER, merged_adapters
+from social_dilemmas.policy.adapters import LEARNER, RowAdapters, merged_adapters
 from social_dilemmas.policy.branch import Branch
 from social_dilemmas.policy.cache import RaggedCache
 from social_dilemmas.policy.masks import DONE
@@ -47,6 +47,8 @@ class PolicySampler:
         temperature: divides the logits before sampling.
         max_new_tokens: limit of a reply; free text is closed in time, so that every reply stays valid.
         merge_adapter: see `merged_adapters`.
+        share: whether conversations are computed together as long as they are the same; off, they are separate from the
+            beginning, to measure what sharing saves.
     """
 
     policy: Policy
@@ -55,6 +57,7 @@ class PolicySampler:
     temperature: float = 1.0
     max_new_tokens: int
     merge_adapter: bool = False
+    share: bool = True
 
     @contextmanager
     def seated(self, adapters: Mapping[Place, str | None]) -> Iterator["LanguageModelPlayer"]:
@@ -63,8 +66,9 @@ class PolicySampler:
             self.policy.load(adapter)
         names = {place: self.policy.name_of(adapter) for place, adapter in adapters.items()}
         in_play = set(names.values())
-        with torch.no_grad(), merged_adapters(self.policy.model, self.merge_adapter, in_play):
-            yield LanguageModelPlayer(self, names)
+        merged = merged_adapters(self.policy.model, self.merge_adapter, in_play)
+        with torch.no_grad(), merged as assigned:
+            yield LanguageModelPlayer(self, names, assigned)
 
 
 class LanguageModelPlayer:
@@ -73,20 +77,28 @@ class LanguageModelPlayer:
     Seats whose conversations are the same share a branch, until they are asked or draw different things.
     """
 
-    def __init__(self, sampler: PolicySampler, adapters: Mapping[Place, str]) -> None:
-        """A player for seats of new matches, by PEFT's names of their adapters."""
+    def __init__(
+        self,
+        sampler: PolicySampler,
+        adapters: Mapping[Place, str],
+        assigned: RowAdapters | None = None,
+    ) -> None:
+        """A player for seats of new matches, by PEFT's names of their adapters; `assigned`, if these are merged."""
         self._sampler = sampler
         self._chat = sampler.policy.language_model.chat
         self._masks = sampler.policy.masks
         self._model = sampler.policy.model
         self._cache = RaggedCache(self._model.config)
+        self._assigned = assigned
         self._pass_tokens = pass_tokens(self._model)
         # Rows need not name their adapters where there are none, or where all run under the active one.
         self._named = bool(sampler.policy.adapters) and {*adapters.values()} != {LEARNER}
         self._draws: dict[Place, random.Random] = {}
+        alike = [*grouped(adapters, adapters.__getitem__).values()]  # places, by adapter
+        if not sampler.share:
+            alike = [[place] for place in adapters]
         self._branches = [
-            Branch(adapter, places, row)
-            for row, (adapter, places) in enumerate(grouped(adapters, adapters.__getitem__).items())
+            Branch(adapters[places[0]], places, row) for row, places in enumerate(alike)
         ]
         self._branch_of = {place: branch for branch in self._branches for place in branch.places}
 
@@ -185,7 +197,13 @@ class LanguageModelPlayer:
         )  # (rows, width)
         starts = torch.tensor([branch.cached for branch in in_rows], device=device)
         positions = starts[:, None] + torch.arange(width, device=device)  # (rows, width)
-        named = {"adapter_names": [branch.adapter for branch in in_rows]} if self._named else {}
+        options = {}
+        if self._named:
+            names = [branch.adapter for branch in in_rows]
+            if self._assigned is None:
+                options["adapter_names"] = names
+            else:  # several times faster than PEFT's own way
+                self._assigned.assign(names, device)
         last = torch.tensor([len(chunk) - 1 for chunk in reading.values()], device=device)
         kept, column = last.unique(return_inverse=True)
         logits = self._model(
@@ -195,7 +213,7 @@ class LanguageModelPlayer:
             past_key_values=self._cache,
             use_cache=True,
             logits_to_keep=kept,
-            **named,
+            **options,
         ).logits  # (rows, kept, vocabulary)
         rows = torch.tensor([branch.row - first for branch in reading], device=device)
         for branch, chunk in reading.items():
