@@ -68,7 +68,7 @@ def gradient(played: Played, sampler: str) -> tuple[Tensor, dict[str, float]]:
         torch.randn(len(played.matches), rounds, generator=torch.Generator().manual_seed(0)),
         training_settings(sampler=sampler),
         total=played.action_tokens,
-        measure_kl=False,
+        measured=0,
     )
     parts = [each.grad for each in played.policy.model.parameters() if each.grad is not None]
     return torch.cat([part.flatten() for part in parts]), sums

@@ -15,6 +15,7 @@ from social_dilemmas.policy.trajectory import Trajectory, TrajectoryBatch, colla
 from social_dilemmas.policy.tree import sorted_prefixes
 
 RATIO_CAP = 2.0  # largest importance ratio, arXiv 2511.19405
+MEASURED = 16  # trajectories of an iteration on which a KL divergence is measured that isn't part of the loss
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,12 @@ def add_gradients(
     settings: Training,
     *,
     total: int,
-    measure_kl: bool = True,
+    measured: int = MEASURED,
 ) -> dict[str, float]:
     """Add the loss's gradient to those of the learner's parameters, micro-batch by micro-batch.
 
-    `credit` is (rows, rounds), a row for each trajectory; `total` is N, the action tokens of the whole iteration. With
-    `measure_kl`, a KL divergence that isn't part of the loss is measured on the first micro-batch.
+    `credit` is (rows, rounds), a row for each trajectory; `total` is N, the action tokens of the whole iteration. A KL
+    divergence that isn't part of the loss is measured on the first `measured` trajectories.
 
     Returns:
         Sums over these trajectories: `loss`, `entropy`, `kl`, and `kl_tokens`, over how many tokens `kl` is; where
@@ -83,13 +84,12 @@ def add_gradients(
     sums = dict.fromkeys(("loss", "entropy", "kl", "kl_tokens"), 0.0)
     if settings.sampler != "trainer":
         sums["sampler_difference"] = 0.0
+    in_loss = settings.kl_coefficient > 0
+    if measured and not in_loss:
+        sums["kl"], sums["kl_tokens"] = measured_kl(policy, trajectories[:measured], settings)
     for rows in micro_batches(trajectories, settings.micro_batch_tokens):
         batch = collate([trajectories[row] for row in rows], policy.model.device)
-        reference = None
-        if settings.kl_coefficient > 0 or (measure_kl and sums["kl_tokens"] == 0):
-            with torch.no_grad(), policy.model.disable_adapter():
-                reference, _ = _scored(policy, batch, settings)
-            sums["kl_tokens"] += batch.size
+        reference = _reference(policy, batch, settings) if in_loss else None
         with (
             merged_adapters(policy.model, settings.merge_adapter),
             activation_checkpointing(policy.model, settings.activation_checkpointing),
@@ -107,14 +107,42 @@ def add_gradients(
                 kl_estimator=settings.kl_estimator,
             )
             loss = terms.policy / total
-            if settings.kl_coefficient > 0:
+            if in_loss:
                 loss = loss + settings.kl_coefficient * terms.kl / total
             if settings.entropy_coefficient > 0:
                 loss = loss - settings.entropy_coefficient * terms.entropy / total
             loss.backward()
-        for name, value in (("loss", loss), ("entropy", terms.entropy), ("kl", terms.kl)):
-            sums[name] += value.item()
+        sums["loss"] += loss.item()
+        sums["entropy"] += terms.entropy.item()
+        if in_loss:
+            sums["kl"] += terms.kl.item()
+            sums["kl_tokens"] += batch.size
     return sums
+
+
+@torch.no_grad()
+def measured_kl(
+    policy: Policy, trajectories: Sequence[Trajectory], settings: Training
+) -> tuple[float, int]:
+    """The estimated KL divergence from the reference model, summed over action tokens, and their number."""
+    batch = collate(trajectories, policy.model.device)
+    log_probabilities, entropies = _scored(policy, batch, settings)
+    terms = loss_terms(
+        log_probabilities,
+        entropies,
+        torch.zeros_like(log_probabilities),
+        reference=_reference(policy, batch, settings),
+        sampled=batch.sampled,
+        kl_estimator=settings.kl_estimator,
+    )
+    return terms.kl.item(), batch.size
+
+
+@torch.no_grad()
+def _reference(policy: Policy, batch: TrajectoryBatch, settings: Training) -> Tensor:
+    """(actions,) log-probabilities under the reference model, which is the policy's without its adapter."""
+    with policy.model.disable_adapter():
+        return _scored(policy, batch, settings)[0]
 
 
 def _scored(policy: Policy, batch: TrajectoryBatch, settings: Training) -> tuple[Tensor, Tensor]:

@@ -23,7 +23,7 @@ from social_dilemmas.method.behaviour import OUTCOMES, summarise
 from social_dilemmas.method.credit import CREDITS, discounted_returns, leave_one_out
 from social_dilemmas.method.critic import round_states
 from social_dilemmas.method.learner import Learner
-from social_dilemmas.method.loss import add_gradients
+from social_dilemmas.method.loss import MEASURED, add_gradients
 from social_dilemmas.method.rollout import Rollout, Rollouts
 from social_dilemmas.policy.adapters import WEIGHTS, merged_adapters, save_adapter
 from social_dilemmas.policy.model import load_model, model_fingerprint
@@ -80,7 +80,7 @@ def train(
                 credit[rollout.own],
                 settings,
                 total=rollout.action_tokens,
-                measure_kl=ranks.is_main,
+                measured=max(0, MEASURED - rollout.own.start),
             )
             # 6. Step: one for each iteration, with the gradients of all ranks.
             gradient_norm = learner.step(iteration, ranks)

@@ -1,7 +1,7 @@
 """What every kind of job needs: memory, time, GPUs and disk, estimated from the configuration alone.
 
-Plain arithmetic, without torch, as if conversations had nothing in common: so both are most where agents are undecided,
-and games with few actions take less. There memory is right within a fifth, time as far as `machine` in the configuration is.
+Plain arithmetic, without torch, as if conversations had nothing in common: games with few actions, and decided agents,
+take less. Otherwise memory is right within a fifth, time as far as `machine` in the configuration is.
 Constants were measured with this project's versions of Python, torch, transformers and peft.
 """
 
