@@ -85,12 +85,12 @@ class Repeating(LanguageModelPlayer):
             return turn
         return replace(turn, prompt=" ".join([turn.prompt] * self._rules))
 
-    def _draw(self, speaking: Sequence[Branch], logits: Tensor) -> list[dict[Place, int]]:
+    def _draw(self, speaking: Sequence[Branch], logits: Tensor) -> list[list[int]]:
         drawn = super()._draw(speaking, logits)
         if not self._said:
             return drawn
         return [
-            {place: self._said[place][len(branch.tokens)] for place in branch.places}
+            [self._said[place][len(branch.tokens)] for place in branch.places]
             for branch in speaking
         ]
 

@@ -115,12 +115,15 @@ class LanguageModelPlayer:
             logits = self._forward({each: each.tokens[each.cached :] for each in speaking})
             for branch in speaking:
                 branch.trajectory.limit(self._sampler.max_new_tokens, self._masks)
-            for branch, drawn in zip(speaking, self._draw(speaking, logits), strict=True):
-                by_token = grouped(branch.places, drawn.__getitem__)
-                parts = self._split(branch, [*by_token.values()])
-                for part, token in zip(parts, by_token, strict=True):
+            for branch, tokens in zip(speaking, self._draw(speaking, logits), strict=True):
+                parts = [branch]
+                if len({*tokens}) > 1:
+                    token_of = dict(zip(branch.places, tokens, strict=True))
+                    groups = grouped(branch.places, token_of.__getitem__)
+                    tokens, parts = [*groups], self._split(branch, [*groups.values()])
+                    asked += parts[1:]
+                for part, token in zip(parts, tokens, strict=False):
                     part.trajectory.take(token, self._masks)
-                asked += parts[1:]
         replies = {branch: branch.trajectory.text(self._chat) for branch in asked}
         return [replies[self._branch_of[turn.match, turn.seat]] for turn in turns]
 
@@ -162,10 +165,12 @@ class LanguageModelPlayer:
         """Read how all prompts of a branch begin, before it splits, if that saves more than a pass costs."""
         chunks, saved = {}, 0
         for branch, its_prompts in prompts.items():
+            if len(its_prompts) < 2:
+                continue
             told = [branch.trajectory.framed(prompt, self._chat) for prompt in its_prompts]
             columns = list(zip(*told, strict=False))[:-1]  # one token is left to be read
             alike = [column[0] for column in takewhile(lambda each: len({*each}) == 1, columns)]
-            if len(told) > 1 and alike:
+            if alike:
                 chunks[branch] = [*branch.tokens[branch.cached :], *alike]
                 saved += len(chunks[branch]) * (len(told) - 1)
         if saved > self._pass_tokens:
@@ -220,8 +225,8 @@ class LanguageModelPlayer:
             branch.cached += len(chunk)
         return logits[rows, column].float()
 
-    def _draw(self, speaking: Sequence[Branch], logits: Tensor) -> list[dict[Place, int]]:
-        """The token that each place of each branch draws."""
+    def _draw(self, speaking: Sequence[Branch], logits: Tensor) -> list[list[int]]:
+        """The tokens that the places of each branch draw."""
         states = torch.tensor([branch.trajectory.state for branch in speaking])  # (speaking,)
         allowed = self._masks.allowed[states].to(logits.device)  # (speaking, vocabulary)
         columns = allowed.any(0).nonzero()[:, 0]  # tokens that somebody may choose now
@@ -238,10 +243,7 @@ class LanguageModelPlayer:
         )  # (speaking, most)
         chosen = torch.searchsorted(cumulative, drawn * cumulative[:, -1:], right=True)
         tokens = columns[chosen].tolist()
-        return [
-            dict(zip(branch.places, its_tokens, strict=False))
-            for branch, its_tokens in zip(speaking, tokens, strict=True)
-        ]
+        return [each[: len(its)] for each, its in zip(tokens, draws, strict=True)]
 
 
 T = TypeVar("T")
