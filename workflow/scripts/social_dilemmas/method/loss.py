@@ -15,7 +15,7 @@ from social_dilemmas.policy.trajectory import Trajectory, TrajectoryBatch, colla
 from social_dilemmas.policy.tree import sorted_prefixes
 
 RATIO_CAP = 2.0  # largest importance ratio, arXiv 2511.19405
-MEASURED = 16  # trajectories of an iteration on which a KL divergence is measured that isn't part of the loss
+MEASURED = 8  # trajectories of an iteration on which a KL divergence is measured that isn't part of the loss
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,8 @@ def measured_kl(
 ) -> tuple[float, int]:
     """The estimated KL divergence from the reference model, summed over action tokens, and their number."""
     batch = collate(trajectories, policy.model.device)
-    log_probabilities, entropies = _scored(policy, batch, settings)
+    with merged_adapters(policy.model, settings.merge_adapter):
+        log_probabilities, entropies = _scored(policy, batch, settings)
     terms = loss_terms(
         log_probabilities,
         entropies,
