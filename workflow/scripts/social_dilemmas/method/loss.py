@@ -15,7 +15,7 @@ from social_dilemmas.policy.trajectory import Trajectory, TrajectoryBatch, colla
 from social_dilemmas.policy.tree import sorted_prefixes
 
 RATIO_CAP = 2.0  # largest importance ratio, arXiv 2511.19405
-MEASURED = 8  # trajectories of an iteration on which a KL divergence is measured that isn't part of the loss
+MEASURED = 4  # trajectories of an iteration on which a KL divergence is measured that isn't part of the loss
 
 
 @dataclass(frozen=True)
