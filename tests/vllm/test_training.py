@@ -59,12 +59,13 @@ def kill_server_after(checkpoint: Path) -> None:
     while not checkpoint.exists():
         time.sleep(0.005)
     time.sleep(0.3)
-    (server,) = (
+    servers = [
         each
         for each in psutil.Process().children()
         if "social_dilemmas.backends.vllm.launch" in each.cmdline()
-    )
-    os.killpg(server.pid, signal.SIGKILL)
+    ]
+    newest = max(servers, key=lambda each: each.create_time())  # others are those of other tests
+    os.killpg(newest.pid, signal.SIGKILL)
 
 
 def test_the_update_is_that_of_the_trainers_own_sampler(
