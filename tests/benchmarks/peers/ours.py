@@ -6,6 +6,7 @@ Seconds are those of the process on the CPU: on one thread those of the clock, b
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from social_dilemmas.config.settings import TrainingSettings
 from social_dilemmas.games import game_of
 from social_dilemmas.games.game import SEATS, Turn
 from social_dilemmas.method.learner import Learner
-from social_dilemmas.method.loss import add_gradients
+from social_dilemmas.method.loss import MEASURED, add_gradients
 from social_dilemmas.method.rollout import seat_learner
 from social_dilemmas.policy.adapters import LEARNER, merged_adapters
 from social_dilemmas.policy.branch import Branch
@@ -158,6 +159,7 @@ class Ours:
             credit,
             self.settings,
             total=transcript.drawn,
+            measured=ceil(MEASURED * len(transcript.trajectories)),
         )
         self.learner.step(0, ALONE)
         return time.process_time() - begin

@@ -15,7 +15,9 @@ from social_dilemmas.policy.trajectory import Trajectory, TrajectoryBatch, colla
 from social_dilemmas.policy.tree import sorted_prefixes
 
 RATIO_CAP = 2.0  # largest importance ratio, arXiv 2511.19405
-MEASURED = 4  # trajectories of an iteration on which a KL divergence is measured that isn't part of the loss
+MEASURED = (
+    1 / 32
+)  # share of an iteration's trajectories on which a KL divergence is measured that isn't in the loss
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def add_gradients(
     settings: Training,
     *,
     total: int,
-    measured: int = MEASURED,
+    measured: int = 1,
 ) -> dict[str, float]:
     """Add the loss's gradient to those of the learner's parameters, micro-batch by micro-batch.
 

@@ -10,6 +10,7 @@ admits valid ones only, and the loss is over the same distribution; the opponent
 import time
 from collections.abc import Mapping
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def train(
                 credit[rollout.own],
                 settings,
                 total=rollout.action_tokens,
-                measured=max(0, MEASURED - rollout.own.start),
+                measured=max(0, ceil(MEASURED * len(rollout.results)) - rollout.own.start),
             )
             # 6. Step: one for each iteration, with the gradients of all ranks.
             gradient_norm = learner.step(iteration, ranks)
