@@ -119,7 +119,7 @@ def fixed_conversations(
 def read_anew(language_model: LanguageModel) -> Measured:
     """Every turn by `generate` of transformers, which reads the whole conversation again."""
     limits = {"max_new_tokens": REPLY, "min_new_tokens": REPLY}
-    padding = language_model.padding
+    padding = language_model.tokenizer.pad_token_id
     settings = GenerationConfig(do_sample=True, top_k=0, pad_token_id=padding, **limits)
 
     def generate(conversation: Tensor, read: int) -> Tensor:

@@ -55,7 +55,7 @@ def test_control_tokens_are_the_special_ones(tiny: LanguageModel) -> None:
     ids = [tiny.tokenizer.convert_tokens_to_ids(token) for token in CONTROL]
     assert {*tiny.tokenizer.all_special_ids} == {*ids}
     assert tiny.tokenizer.eos_token == END
-    assert tiny.padding == tiny.tokenizer.convert_tokens_to_ids(PAD)
+    assert tiny.tokenizer.pad_token_id == tiny.tokenizer.convert_tokens_to_ids(PAD)
 
 
 @pytest.mark.parametrize(

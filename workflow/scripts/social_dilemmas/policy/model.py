@@ -51,12 +51,6 @@ class LanguageModel:
     def tokenizer(self) -> PreTrainedTokenizerBase:
         return self.chat.tokenizer
 
-    @property
-    def padding(self) -> int:
-        """Id of the token that pads shorter conversations."""
-        pad = self.tokenizer.pad_token_id
-        return self.tokenizer.eos_token_id if pad is None else pad
-
     def masks(self, game: Game) -> TokenMasks:
         model = self.model
         return TokenMasks(game.grammars(), self.chat, model.config.vocab_size, model.device)

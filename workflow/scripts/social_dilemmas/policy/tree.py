@@ -52,7 +52,7 @@ class PrefixTree:
 
 
 def prefix_tree(
-    conversations: Sequence[Sequence[int]], device: torch.device | str = "cpu"
+    conversations: Sequence[list[int]], device: torch.device | str = "cpu"
 ) -> PrefixTree:
     """The tree of at least one conversation, none of them empty."""
     order, shared = sorted_prefixes(conversations)
@@ -81,20 +81,20 @@ def prefix_tree(
     )
 
 
-def sorted_prefixes(conversations: Sequence[Sequence[int]]) -> tuple[list[int], list[int]]:
+def sorted_prefixes(conversations: Sequence[list[int]]) -> tuple[list[int], list[int]]:
     """The order in which each conversation has as much in common with its predecessor as with any before it.
 
     Returns:
         Numbers of the conversations in that order, and how many tokens each of them begins with that its predecessor
         begins with too; all of them, if it is the same conversation or the predecessor goes on.
     """
-    order = sorted(range(len(conversations)), key=lambda number: [*conversations[number]])
+    order = sorted(range(len(conversations)), key=lambda number: conversations[number])
     rows = _padded([conversations[number] for number in order])  # (conversations, length)
     same = (rows[1:] == rows[:-1]) & (rows[1:] >= 0)  # (conversations - 1, length)
     return order, [0, *np.logical_and.accumulate(same, axis=1).sum(axis=1).tolist()]
 
 
-def _padded(rows: Sequence[Sequence[int]]) -> np.ndarray:
+def _padded(rows: Sequence[list[int]]) -> np.ndarray:
     """(rows, length) of the longest, with -1 after the end of others."""
     padded = np.full((len(rows), max(map(len, rows))), -1, dtype=np.int64)
     for number, row in enumerate(rows):
