@@ -23,7 +23,8 @@ OPPONENTS = {name: [scripted_player_names(name)[0], "random"] for name in game_n
 OPPONENTS["trust_and_split"][0] = "greedy_lying"
 FIXED = [
     *("game", "agent", "agent_seed", "opponent", "opponent_seed", "match", "seat", "payoff"),
-    *("payoff_opponent", "welfare_share"),
+    *("payoff_opponent", "welfare_share", "normalised_welfare", "normalised_payoff"),
+    "normalised_payoff_opponent",
 ]
 ROUNDS = 3
 
@@ -118,6 +119,12 @@ def test_scripted_players_get_what_they_get_in_plain_play(
         assert row["payoff"] == pytest.approx(points[row["seat"]] / ROUNDS)
         assert row["payoff_opponent"] == pytest.approx(points[1 - row["seat"]] / ROUNDS)
         assert row["welfare_share"] == pytest.approx(sum(points) / game.welfare_optimum(match))
+        securities = [game.security(match, seat) for seat in (0, 1)]
+        room = game.welfare_optimum(match) - sum(securities)
+        normalised = [2 * (points[seat] - securities[seat]) / room for seat in (0, 1)]
+        assert row["normalised_payoff"] == pytest.approx(normalised[row["seat"]])
+        assert row["normalised_payoff_opponent"] == pytest.approx(normalised[1 - row["seat"]])
+        assert row["normalised_welfare"] == pytest.approx((sum(points) - sum(securities)) / room)
         observed: dict[str, list[float]] = {one: [] for one in game.behaviours}
         for one, value in game.observe(match, row["seat"]):
             observed[one].append(value)

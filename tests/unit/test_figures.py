@@ -24,6 +24,7 @@ from social_dilemmas.report.figures import style
 from social_dilemmas.report.figures.curves import MEAN, REFERENCE, summarise
 from social_dilemmas.report.names import game_title
 from social_dilemmas.statistics import tables
+from social_dilemmas.statistics.quantities import NORMALISED
 
 GAMES = ("prisoners_dilemma", "split", "trust_and_split")
 MODEL, SEEDS, ITERATIONS = "embedded", (0, 42, 1337), 40
@@ -59,7 +60,7 @@ def matches(name: str) -> pd.DataFrame:
         row: dict[str, Any] = {"game": name, "agent": agent, "agent_seed": agent_seed}
         row |= {"opponent": opponent, "opponent_seed": opponent_seed, "match": match, "seat": seat}
         row |= {"payoff": BEST[name] * random.uniform(), "payoff_opponent": BEST[name] / 2}
-        row["welfare_share"] = random.uniform()
+        row |= {name: random.uniform() for name in ("welfare_share", *NORMALISED)}
         for behaviour in game.behaviours:
             end = 1.0 if behaviour == "truthfulness" else game.axis[1]
             row[behaviour] = end * random.uniform() if random.uniform() < 0.9 else np.nan

@@ -5,6 +5,7 @@ A new game is covered by being there. If chance plays a part in it, `mirrored` m
 
 from copy import copy
 from dataclasses import replace
+from itertools import product
 from random import Random
 from typing import Any
 
@@ -165,6 +166,45 @@ def test_cooperators_reach_the_welfare_optimum(
         reached = sum(match.rewards(0)) + sum(match.rewards(1))
         assert match.invalid == [0, 0]
         assert reached == pytest.approx(game.welfare_optimum(match))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("name", "rules"),
+    [
+        ("prisoners_dilemma", {}),
+        ("chicken", {}),
+        ("stag_hunt", {}),
+        ("matrix_game", OTHER_RULES["matrix_game"][0]),
+        ("split", {"kinds": ["hats", "books"], "quantity": 3, "unit_values": [1, 4]}),
+        ("trust_and_split", {"coins": 3, "upper_value": 5}),
+        ("deal_or_no_deal", {"kinds": ["hats", "balls"], "items": [2, 4], "messages": 1}),
+    ],
+)
+def test_security_is_the_best_worst_case(name: str, rules: dict[str, Any], seed: int) -> None:
+    """By trying every pair of replies of a match of one round."""
+    game = build_game(name, 1, rules)
+
+    def outcome(*replies: str) -> Match:
+        match = game.start(seed)
+        while len(turns := match.turns()) < 2:  # messages
+            match.take({turns[0].seat: turns[0].grammar.write({"message": "hello"})})
+        match.take(dict(enumerate(replies)))
+        return match
+
+    (*_, grammar) = game.grammars()
+    parts = [part for part in grammar.parts if isinstance(part, Choice)]
+    options = product(*(part.options for part in parts))
+    names = [part.name for part in parts]
+    replies = [grammar.write(dict(zip(names, option, strict=True))) for option in options]
+    matches = {pair: outcome(*pair) for pair in product(replies, repeat=2)}
+    points = {pair: [match.rewards(seat)[0] for seat in SEATS] for pair, match in matches.items()}
+    some_match = matches[replies[0], replies[0]]
+    for seat in SEATS:
+        worst = [
+            min(points[(own, other)[:: 1 - 2 * seat]][seat] for other in replies) for own in replies
+        ]
+        assert game.security(some_match, seat) == pytest.approx(max(worst))
 
 
 def test_every_grammatical_reply_parses_back(game: Game) -> None:

@@ -163,6 +163,7 @@ def test_summary_by_hand() -> None:
     assert found["payoff"] == pytest.approx(2 / 3)
     assert found["payoff_opponent"] == pytest.approx(7 / 3)
     assert found["welfare_share"] == pytest.approx(9 / 18)
+    assert found["normalised_welfare"] == pytest.approx((9 - 6) / (18 - 6))
     assert found["invalid_rate"] == 0
     assert found["cooperation"] == pytest.approx(1 / 3)
     assert found["cooperation_at_start"] == 1

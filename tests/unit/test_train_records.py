@@ -25,7 +25,8 @@ from social_dilemmas.games import build_game
 from social_dilemmas.method.rollout import total_usage
 
 COLUMNS = [
-    *("iteration", "payoff", "payoff_opponent", "welfare_share", "invalid_rate", "loss"),
+    *("iteration", "payoff", "payoff_opponent", "welfare_share"),
+    *("normalised_welfare", "invalid_rate", "loss"),
     *("entropy", "kl", "gradient_norm", "tokens"),
 ]
 

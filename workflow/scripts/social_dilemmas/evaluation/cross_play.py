@@ -10,7 +10,7 @@ from social_dilemmas.agents.agent import Agent
 from social_dilemmas.agents.play import Players, play_batch
 from social_dilemmas.config.schema import Evaluation
 from social_dilemmas.games import game_of
-from social_dilemmas.games.game import SEATS, Match, Turn, welfare_share
+from social_dilemmas.games.game import SEATS, Match, Turn, normalised_payoffs, welfare_share
 from social_dilemmas.policy.model import load_model
 from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.sampler import PolicySampler
@@ -34,8 +34,9 @@ def play_pairs(
     `model` is the directory of the model that all adapters belong to.
 
     Columns of `output`: game, agent, agent_seed, opponent, opponent_seed, match, seat, payoff and payoff_opponent
-    (points a round), welfare_share (of both together), and for each behaviour of `agent` its mean over the match and,
-    with the ending `_count`, how often it was observed.
+    (points a round), welfare_share (of both together), normalised_welfare, normalised_payoff and
+    normalised_payoff_opponent (0 is each one's security, 1 the welfare optimum), and for each behaviour of `agent` its
+    mean over the match and, with the ending `_count`, how often it was observed.
 
     Raises:
         UserError: the model or an adapter isn't there, or the adapter belongs to another base model.
@@ -79,6 +80,7 @@ def _row(match: Match, index: int, agents: Pair, seat: int) -> dict[str, Any]:
     observed: dict[str, list[float]] = {behaviour: [] for behaviour in game.behaviours}
     for behaviour, value in game.observe(match, seat):
         observed[behaviour].append(value)
+    normalised = normalised_payoffs(match)
     row: dict[str, Any] = {
         "game": game.name,
         "agent": agent.name,
@@ -90,6 +92,9 @@ def _row(match: Match, index: int, agents: Pair, seat: int) -> dict[str, Any]:
         "payoff": own / len(match.history),
         "payoff_opponent": other / len(match.history),
         "welfare_share": welfare_share(own + other, game.welfare_optimum(match)),
+        "normalised_welfare": sum(normalised) / len(SEATS),
+        "normalised_payoff": normalised[seat],
+        "normalised_payoff_opponent": normalised[1 - seat],
     }
     for behaviour, values in observed.items():
         row[behaviour] = sum(values) / len(values) if values else float("nan")

@@ -178,6 +178,10 @@ class DealOrNoDeal(TalkingGame):
             for finished in match.history
         )
 
+    def security(self, match: Match, seat: int) -> float:
+        """Nothing: the other can ask for all, and then there is no deal."""
+        return 0.0
+
     def observe(self, match: Match, seat: int) -> Iterator[tuple[str, float]]:
         before = "at_start"
         for finished in match.history:

@@ -30,6 +30,18 @@ def welfare_share(points: float, optimum: float) -> float:
     return points / optimum if optimum > 0 else float("nan")
 
 
+def normalised_payoffs(match: "Match") -> tuple[float, float]:
+    """What each seat got above its security, by half of what both could get above theirs: 0 is greedy
+    play, 1 an equal share of the welfare optimum; their mean is the normalised welfare.
+    """
+    game, securities = match.game, [match.game.security(match, seat) for seat in SEATS]
+    room = (game.welfare_optimum(match) - sum(securities)) / len(SEATS)
+    first, second = (
+        welfare_share(sum(match.rewards(seat)) - securities[seat], room) for seat in SEATS
+    )
+    return first, second
+
+
 @dataclass(frozen=True)
 class Turn:
     """A reply that is wanted now. `prompt` holds all that is new to this seat since its last reply;
@@ -168,6 +180,13 @@ class Game(ABC):
     @abstractmethod
     def welfare_optimum(self, match: Match) -> float:
         """The largest sum of both seats' points that the finished rounds' chance events allow."""
+
+    def security(self, match: Match, seat: int) -> float:
+        """The points that this seat could make sure of, whatever the other does, in the finished rounds
+        with their chance events: its security level in pure strategies (von Neumann, Zur Theorie der
+        Gesellschaftsspiele, Mathematische Annalen 100, 1928); unless a game knows better, the least.
+        """
+        return len(match.history) * self.reward_bounds[0]
 
     @abstractmethod
     def observe(self, match: Match, seat: int) -> Iterator[tuple[str, float]]:

@@ -127,6 +127,11 @@ class MatrixGame(Game):
     def welfare_optimum(self, match: Match) -> float:
         return len(match.history) * max(map(sum, self.payoffs.values()))
 
+    def security(self, match: Match, seat: int) -> float:
+        points = self.payoffs_by_seat[seat]
+        worst = (min(points[own, other][0] for other in self.actions) for own in self.actions)
+        return len(match.history) * max(worst)
+
     def observe(self, match: Match, seat: int) -> Iterator[tuple[str, float]]:
         before = "at_start"
         for finished in match.history:

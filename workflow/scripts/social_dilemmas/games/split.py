@@ -158,6 +158,10 @@ class Split(Game):
     def welfare_optimum(self, match: Match) -> float:
         return self.quantity * sum(sum(map(max, *finished.values)) for finished in match.history)
 
+    def security(self, match: Match, seat: int) -> float:
+        """Half of everything: what is left of claiming all if the other claims all, too."""
+        return self.quantity / 2 * sum(sum(finished.values[seat]) for finished in match.history)
+
     def observe(self, match: Match, seat: int) -> Iterator[tuple[str, float]]:
         treatment = "at_start"
         for finished in match.history:

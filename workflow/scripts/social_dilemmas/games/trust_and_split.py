@@ -130,6 +130,11 @@ class TrustAndSplit(TalkingGame):
     def welfare_optimum(self, match: Match) -> float:
         return len(match.history) * self.coins * self.upper_value
 
+    def security(self, match: Match, seat: int) -> float:
+        """Half of the coins: what is left of claiming all if the other claims all, too."""
+        own = (self.upper_value if r.upper == seat else self.lower_value for r in match.history)
+        return self.coins / 2 * sum(own)
+
     def observe(self, match: Match, seat: int) -> Iterator[tuple[str, float]]:
         treatment = "at_start"
         for finished in match.history:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from social_dilemmas.games.game import Game, Match, welfare_share
+from social_dilemmas.games.game import SEATS, Game, Match, welfare_share
 
-OUTCOMES = ("payoff", "payoff_opponent", "welfare_share", "invalid_rate")
+OUTCOMES = ("payoff", "payoff_opponent", "welfare_share", "normalised_welfare", "invalid_rate")
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class SeatResult:
     rewards: list[float]  # points of every round
     rewards_opponent: list[float]
     optimum: float  # largest possible sum of both seats' points
+    security: float  # sum of the points that both seats could make sure of
     invalid: int  # replies, hence forfeits
     observed: list[tuple[str, float]]  # the game's behaviours, by name
     self_play: bool = False  # the live learner sat in the other seat, too
@@ -29,6 +30,7 @@ def seat_result(match: Match, seat: int, group: int = 0, self_play: bool = False
         rewards=match.rewards(seat),
         rewards_opponent=match.rewards(1 - seat),
         optimum=match.game.welfare_optimum(match),
+        security=sum(match.game.security(match, seat) for seat in SEATS),
         invalid=match.invalid[seat],
         observed=list(match.game.observe(match, seat)),
         self_play=self_play,
@@ -39,7 +41,8 @@ def summarise(game: Game, results: Sequence[SeatResult]) -> dict[str, float]:
     """Payoffs and behaviour of seats; quantities that were never observed are NaN.
 
     `payoff` and `payoff_opponent` are points a round, `welfare_share` is what both seats got of the largest possible
-    sum, `invalid_rate` the share of rounds that were forfeited by an invalid reply.
+    sum, `normalised_welfare` the same above both seats' security, `invalid_rate` the share of rounds that were
+    forfeited by an invalid reply.
     """
     if not results:
         return dict.fromkeys((*OUTCOMES, *game.behaviours), float("nan"))
@@ -47,6 +50,7 @@ def summarise(game: Game, results: Sequence[SeatResult]) -> dict[str, float]:
     other = [sum(result.rewards_opponent) for result in results]
     rounds = sum(len(result.rewards) for result in results)
     optimum = sum(result.optimum for result in results)
+    security = sum(result.security for result in results)
     observed: dict[str, list[float]] = {name: [] for name in game.behaviours}
     for result in results:
         for name, value in result.observed:
@@ -55,6 +59,7 @@ def summarise(game: Game, results: Sequence[SeatResult]) -> dict[str, float]:
         "payoff": sum(own) / rounds,
         "payoff_opponent": sum(other) / rounds,
         "welfare_share": welfare_share(sum(own) + sum(other), optimum),
+        "normalised_welfare": welfare_share(sum(own) + sum(other) - security, optimum - security),
         "invalid_rate": sum(result.invalid for result in results) / rounds,
         **{name: fmean(values) if values else float("nan") for name, values in observed.items()},
     }

@@ -5,7 +5,12 @@ from social_dilemmas.games import named_game
 PAYOFF, PAYOFF_OPPONENT, PAYOFF_GAP = "payoff", "payoff_opponent", "payoff_gap"
 PAYOFF_CHANGE, WELFARE_SHARE = "payoff_change", "welfare_share"
 
-PAYOFFS = (PAYOFF, PAYOFF_OPPONENT, WELFARE_SHARE)
+NORMALISED_WELFARE, NORMALISED_PAYOFF = "normalised_welfare", "normalised_payoff"
+NORMALISED_PAYOFF_OPPONENT = "normalised_payoff_opponent"
+
+OUTCOMES = (PAYOFF, PAYOFF_OPPONENT, WELFARE_SHARE)
+NORMALISED = (NORMALISED_WELFARE, NORMALISED_PAYOFF, NORMALISED_PAYOFF_OPPONENT)
+PAYOFFS = (*OUTCOMES, *NORMALISED)
 """Quantities of the cross-play table; everything else that a game observes is a fingerprint."""
 
 WORDS = {
@@ -14,6 +19,9 @@ WORDS = {
     PAYOFF_GAP: "points a round more than the other gets",
     PAYOFF_CHANGE: "points a round more than the method as it is",
     WELFARE_SHARE: "share of the welfare-optimal payoff",
+    NORMALISED_WELFARE: "welfare between greedy play (0) and the optimum (1)",
+    NORMALISED_PAYOFF: "payoff between its security (0) and an equal share of the optimum (1)",
+    NORMALISED_PAYOFF_OPPONENT: "the other's payoff between its security (0) and an equal share of the optimum (1)",
 }
 """Quantities of every game; a game has words for everything else that it observes."""
 

@@ -9,7 +9,7 @@ from social_dilemmas.config.catalogue import Trained
 from social_dilemmas.report.names import readable
 from social_dilemmas.report.numbers import NONE, number
 from social_dilemmas.report.printed import LAST, texts
-from social_dilemmas.statistics.quantities import PAYOFFS, quantity_words
+from social_dilemmas.statistics.quantities import OUTCOMES, quantity_words
 from social_dilemmas.statistics.tables import ALL_SEEDS, ITSELF, RELATION
 
 
@@ -40,11 +40,11 @@ def _rows_of(agent: Trained, table: Path) -> pd.DataFrame:
 def _payoffs(agent: Trained, table: Path) -> pd.DataFrame:
     """Texts, with a row for each opponent and a column for each quantity."""
     rows = _rows_of(agent, table)
-    rows = rows[(rows[RELATION] == ALL_SEEDS) & rows["quantity"].isin(PAYOFFS)]
+    rows = rows[(rows[RELATION] == ALL_SEEDS) & rows["quantity"].isin(OUTCOMES)]
     cells = rows.assign(text=texts(rows, "mean")).pivot(
         index="opponent", columns="quantity", values="text"
     )
-    words = {name: quantity_words(agent.game, name) for name in PAYOFFS if name in cells}
+    words = {name: quantity_words(agent.game, name) for name in OUTCOMES if name in cells}
     opponents = {name: readable(name) for name in rows["opponent"].unique()}
     opponents |= dict.fromkeys({agent.name, ITSELF} & opponents.keys(), "itself")
     cells = cells.reindex(index=list(opponents), columns=list(words)).fillna(NONE)
