@@ -36,9 +36,12 @@ def changed(**update: Any) -> Config:
 
 def test_trainings() -> None:
     trainings = list(catalogue.trainings(SMOKE))
-    stages = {"training": 3 * 3 * 2, "exploitability": 3 * 2, "ablations": 2 * 2}
+    stages = {"training": 3 * 3 * 3, "exploitability": 3 * 2, "ablations": 2 * 2}
     assert Counter(each.stage for each in trainings) == stages
     assert len({each.folder for each in trainings}) == len(trainings)
+    main = [each for each in trainings if not each.further]
+    assert Counter(each.seed for each in main) == dict.fromkeys(SMOKE.seeds, 3 * 3)
+    assert {each.seed for each in trainings if each.stage != "training"} == {*SMOKE.seeds}
     learner = next(each for each in trainings if each.opponent == "greedy")
     assert learner.name == "advantage_alignment_learner"
     assert learner.base.as_posix() == "warm_start/trust_and_split/embedded/model"
@@ -52,7 +55,8 @@ def test_trainings() -> None:
 
 def test_files_of_tables_are_those_that_trainings_and_matches_write() -> None:
     files = catalogue.files(SMOKE)
-    for kind, stage in (("training_metrics", "training"), ("learner_metrics", "exploitability")):
+    stages = {"all_training_metrics": "training", "learner_metrics": "exploitability"}
+    for kind, stage in stages.items():
         written = [each for each in catalogue.trainings(SMOKE) if each.stage == stage]
         assert {f"{each.folder.as_posix()}/metrics.csv" for each in written} == {
             *files[kind].values()
@@ -70,13 +74,14 @@ def test_files_of_tables_are_those_that_trainings_and_matches_write() -> None:
     ("config", "without"),
     [
         (SMOKE, ""),
+        (changed(further_seeds=[]), "all_learning_curves all_cross_play all_fingerprints"),
         (changed(ablations=Ablations()), "ablations"),
         (changed(tournament=Tournament(strategies=[])), "tournament"),
         (changed(games=SMOKE.games[1:], ablations=Ablations()), NO_DILEMMA),
         (changed(games=NO_LEARNERS), "exploitability learning_against proposals truthfulness"),
         (changed(algorithms=SMOKE.algorithms[1:]), "naive learning_against_alignment"),
     ],
-    ids=["all", "ablations", "strategies", "dilemma", "learners-and-trust", "naive"],
+    ids=["all", "seeds", "ablations", "strategies", "dilemma", "learners-and-trust", "naive"],
 )
 def test_only_tables_and_figures_of_what_is_asked_for(config: Config, without: str) -> None:
     shown = (
@@ -150,6 +155,14 @@ def test_in_cross_play_every_agent_meets_every_other_and_itself_once() -> None:
     others = ("warm_start", *settings.evaluation_settings(SMOKE, "prisoners_dilemma").opponents)
     assert agents == {*trained, *((name, UNSEEDED) for name in others)}
     assert len({frozenset(pair) for pair in fixture.pairs}) == len(fixture.pairs) == 45
+
+
+def test_further_seeds_meet_each_other() -> None:
+    fixture = catalogue.further_cross_play(SMOKE, "split", "embedded")
+    assert {agent.seed for agent in fixture.agents} == {UNSEEDED, *SMOKE.further_seeds}
+    files = catalogue.files(SMOKE)
+    assert files["cross_play_matches"].items() < files["all_cross_play_matches"].items()
+    assert files["training_metrics"].items() < files["all_training_metrics"].items()
 
 
 def test_learners_meet_the_opponents_that_they_learned_against() -> None:

@@ -122,6 +122,7 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
     (put("games", value=[]), ["games must not be empty"]),
     (put(*SPLIT, "warm_start", "population", value={}), ["population must not be empty"]),
     (put("seeds", value=[1, 1]), ["seeds must not hold anything twice", "[1, 1]"]),
+    (put("further_seeds", value=[5, 1]), ["further_seeds must not hold any of the seeds", "1"]),
     (put("algorithms", 1, "name", value="naive"), ["algorithms has two entries", "'naive'"]),
     (put("algorithms", 1, "name", value="greedy"), ["algorithms", "'greedy'"]),
     # numbers and types

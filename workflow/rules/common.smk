@@ -178,6 +178,13 @@ def inputs_of_table(name):
     return files
 
 
+def caption(name):
+    """The file of a caption; what shows all seeds may share that of what shows the main job's."""
+    folder = Path(workflow.basedir, "workflow", "report")
+    own = (folder / f"{name}.rst").exists()
+    return f"../report/{name if own else name.replace('_all_', '_')}.rst"
+
+
 def in_words(name):
     """The name of a figure or table as the report lists it."""
     return name.replace("_", " ").capitalize()

@@ -20,3 +20,21 @@ rule play_cross_play:
         "Cross-play in {wildcards.game}, {wildcards.model}"
     script:
         "../scripts/play_matches.py"
+
+
+use rule play_cross_play as play_further_cross_play with:
+    input:
+        model=f"<results>/{paths.WARM_STARTED}",
+        adapters=adapters_of_matches("further_cross_play"),
+    output:
+        f"<results>/{paths.FURTHER_CROSS_PLAY}/matches.parquet",
+    log:
+        f"<logs>/{paths.FURTHER_CROSS_PLAY}.log",
+    benchmark:
+        f"<benchmarks>/{paths.FURTHER_CROSS_PLAY}.tsv"
+    resources:
+        **needs("further_cross_play"),
+    params:
+        **parameters_of_matches("further_cross_play"),
+    message:
+        "Cross-play of the further seeds in {wildcards.game}, {wildcards.model}"

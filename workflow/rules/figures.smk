@@ -11,7 +11,7 @@ for figure in FIGURES + FURTHER_FIGURES:
         output:
             report(
                 f"<results>/figures/{figure}.png",
-                caption=f"../report/fig_{figure}.rst",
+                caption=caption(f"fig_{figure}"),
                 category="Figures",
                 labels={"figure": in_words(figure)},
             ),

@@ -11,13 +11,13 @@ for table in TABLES + FURTHER_TABLES:
         output:
             page=report(
                 f"<results>/tables/{table}.html",
-                caption=f"../report/table_{table}.rst",
+                caption=caption(f"table_{table}"),
                 category=category_of_table(table),
                 labels={"table": in_words(table), "as": "a page"},
             ),
             latex=report(
                 f"<results>/tables/{table}.tex",
-                caption=f"../report/table_{table}.rst",
+                caption=caption(f"table_{table}"),
                 category=category_of_table(table),
                 labels={"table": in_words(table), "as": "LaTeX"},
             ),

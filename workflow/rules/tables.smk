@@ -15,7 +15,7 @@ for table in TABLES + FURTHER_TABLES:
             **({"text": f"<results>/tables/{table}.txt"} if shown.TABLES[table].text else {}),
             table=report(
                 f"<results>/tables/{table}.csv",
-                caption=f"../report/table_{table}.rst",
+                caption=caption(f"table_{table}"),
                 category=category_of_table(table),
                 labels={"table": in_words(table), "as": "CSV"},
             ),

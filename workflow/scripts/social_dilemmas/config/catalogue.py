@@ -33,6 +33,7 @@ class Trained:
         stage: `training`, `exploitability` or `ablations`.
         folder, base: where it and the model that it starts from are, below the results.
         name: the agent's name in tables.
+        further: whether only the further experiments make it.
         opponent: the only one that it learns against; None for self-play.
     """
 
@@ -44,17 +45,15 @@ class Trained:
     seed: int
     name: str
     settings: TrainingSettings
+    further: bool
     opponent: str | None = None
-
-    @property
-    def further(self) -> bool:
-        """Whether only the further experiments make it."""
-        return self.stage != "training"
 
     @property
     def table(self) -> str:
         """The table that has its scores."""
-        return self.stage if self.further else "cross_play"
+        if self.stage != "training":
+            return self.stage
+        return "all_cross_play" if self.further else "cross_play"
 
 
 @dataclass(frozen=True)
@@ -121,10 +120,11 @@ def variant_start(config: Config, variant: str) -> str:
 def trainings(config: Config) -> Iterator[Trained]:
     """All trainings: those of the main job, then those of the further experiments."""
     places = list(product(games(config), models(config)))
-    for (game, model), name, seed in product(places, algorithms(config), config.seeds):
-        where = {"game": game, "model": model, "algorithm": name, "seed": seed}
-        settings = training_settings(config, game, name)
-        yield _trained(paths.TRAINING, paths.WARM_STARTED, where, name, settings)
+    for seeds, further in ((config.seeds, False), (config.further_seeds, True)):
+        for (game, model), name, seed in product(places, algorithms(config), seeds):
+            where = {"game": game, "model": model, "algorithm": name, "seed": seed}
+            settings = training_settings(config, game, name)
+            yield _trained(paths.TRAINING, paths.WARM_STARTED, where, name, settings, further)
     for game, model in places:
         for name, opponent, seed in learners(config, game):
             where = {"game": game, "model": model, "algorithm": name, "seed": seed}
@@ -138,7 +138,12 @@ def trainings(config: Config) -> Iterator[Trained]:
 
 
 def _trained(
-    path: str, base: str, where: Mapping[str, Any], name: str, settings: TrainingSettings
+    path: str,
+    base: str,
+    where: Mapping[str, Any],
+    name: str,
+    settings: TrainingSettings,
+    further: bool = True,
 ) -> Trained:
     """A training whose folder and base model are at these paths, filled in with `where`."""
     return Trained(
@@ -150,6 +155,7 @@ def _trained(
         seed=where["seed"],
         name=name,
         settings=settings,
+        further=further,
         opponent=where.get("opponent"),
     )
 
@@ -161,11 +167,22 @@ def files(config: Config) -> dict[str, dict[Any, str]]:
     standard = product(config.ablations.games, models(config), [config.ablations.algorithm])
     varied = [(game, model, name) for game, name in ablated(config) for model in models(config)]
     dilemmas = tournament_games(config)
-    runs = [(*place, *run) for place, *run in product(places, algorithms(config), config.seeds)]
+    runs, further_runs = (
+        [(*place, *run) for place, *run in product(places, algorithms(config), seeds)]
+        for seeds in (config.seeds, config.further_seeds)
+    )
+    metrics, further_metrics = (
+        _filled(f"{paths.TRAINING}/metrics.csv", keys) for keys in (runs, further_runs)
+    )
+    matches = _filled(f"{paths.CROSS_PLAY}/matches.parquet", places)
+    further_places = [(*place, "further seeds") for place in places if config.further_seeds]
+    further_matches = _filled(f"{paths.FURTHER_CROSS_PLAY}/matches.parquet", further_places)
     learner_runs = [(*place, *run) for place in learned for run in learners(config, place[0])]
     return {
-        "training_metrics": _filled(f"{paths.TRAINING}/metrics.csv", runs),
-        "cross_play_matches": _filled(f"{paths.CROSS_PLAY}/matches.parquet", places),
+        "training_metrics": metrics,
+        "all_training_metrics": metrics | further_metrics,
+        "cross_play_matches": matches,
+        "all_cross_play_matches": matches | further_matches,
         "learner_metrics": _filled(f"{paths.LEARNER}/metrics.csv", learner_runs),
         "learner_matches": _filled(f"{paths.LEARNER_MATCHES}/matches.parquet", learned),
         "ablated_matches": _filled(f"{paths.CROSS_PLAY}/matches.parquet", standard),
@@ -207,9 +224,9 @@ def _trained_agent(config: Config, name: str, path: str, **where: Any) -> Agent:
     return Agent(name, seed=where["seed"], adapter=adapter)
 
 
-def _self_trained(config: Config, game: str, model: str) -> list[Agent]:
-    """The warm start and all agents that were trained by self-play."""
-    runs = product(algorithms(config), config.seeds)
+def _self_trained(config: Config, game: str, model: str, seeds: Iterable[int]) -> list[Agent]:
+    """The warm start and all agents that were trained by self-play with these seeds."""
+    runs = product(algorithms(config), seeds)
     trained = [agent_named(config, game, model, *run) for run in runs]
     return [Agent(WARM_START), *trained]
 
@@ -218,11 +235,19 @@ def _scripted(names: list[str]) -> list[Agent]:
     return [Agent(name, Kind.SCRIPTED) for name in names]
 
 
-def cross_play(config: Config, game: str, model: str) -> Fixture:
-    """Every agent with every other and with itself."""
+def cross_play(
+    config: Config, game: str, model: str, seeds: Iterable[int] | None = None
+) -> Fixture:
+    """Every agent of the seeds (default: those of the main job) with every other and with itself."""
     opponents = evaluation_settings(config, game).opponents
-    agents = [*_self_trained(config, game, model), *_scripted(opponents)]
+    trained = _self_trained(config, game, model, config.seeds if seeds is None else seeds)
+    agents = [*trained, *_scripted(opponents)]
     return Fixture(agents, list(combinations_with_replacement(range(len(agents)), 2)))
+
+
+def further_cross_play(config: Config, game: str, model: str) -> Fixture:
+    """The same for the further seeds."""
+    return cross_play(config, game, model, config.further_seeds)
 
 
 def variant_matches(config: Config, game: str, model: str, variant: str) -> Fixture:
@@ -249,7 +274,7 @@ def learner_matches(config: Config, game: str, model: str) -> Fixture:
 
 def tournament(config: Config, game: str, model: str) -> Fixture:
     """Every agent with every strategy, then all agents among themselves."""
-    agents = _self_trained(config, game, model)
+    agents = _self_trained(config, game, model, config.seeds)
     entrants = [Agent(name, Kind.AXELROD) for name in strategies(config)]
     own, others = range(len(agents)), range(len(agents), len(agents) + len(entrants))
     # The matches of one agent stand next to each other, so that few batches need more than one adapter.
@@ -264,6 +289,7 @@ TRAININGS: dict[str, Callable[..., TrainingSettings]] = {
 """The settings of every kind of training."""
 MATCHES: dict[str, tuple[Callable[..., Fixture], Callable[[Config, str], Evaluation]]] = {
     "cross_play": (cross_play, evaluation_settings),
+    "further_cross_play": (further_cross_play, evaluation_settings),
     "learner_matches": (learner_matches, evaluation_settings),
     "variant_matches": (variant_matches, evaluation_settings),
     "tournament": (tournament, tournament_settings),
@@ -300,6 +326,9 @@ def tables(config: Config) -> list[str]:
 def further_tables(config: Config) -> list[str]:
     """Tables of the further experiments."""
     wanted = {
+        "all_learning_curves": config.further_seeds,
+        "all_cross_play": config.further_seeds,
+        "all_fingerprints": config.further_seeds,
         "learning_against_fixed": learner_games(config),
         "exploitability": learner_games(config),
         "ablations": ablated(config),
@@ -329,6 +358,8 @@ def further_figures(config: Config) -> list[str]:
     """Figures of the further experiments."""
     against = {opponent for game in games(config) for _, opponent, _ in learners(config, game)}
     wanted = {
+        "all_learning_curves": config.further_seeds,
+        "all_cross_play": config.further_seeds,
         "learning_against_fixed": learner_games(config),
         "exploitability": learner_games(config),
         "learning_against_alignment": "advantage_alignment" in against,

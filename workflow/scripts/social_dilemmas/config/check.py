@@ -49,6 +49,9 @@ def mistakes_between(config: Config, said: Mapping[str, Any]) -> Iterator[Mistak
     `said` is the configuration as plain data, for the words of places.
     """
     yield from _repeated_names(config)
+    for seed in sorted({*config.seeds} & {*config.further_seeds}):
+        sentence = f"further_seeds must not hold any of the seeds, but holds {seed}"
+        yield Mistake(("further_seeds",), sentence)
     for index, model in enumerate(config.models):
         place: Place = ("models", index)
         if isinstance(model, HubModel):

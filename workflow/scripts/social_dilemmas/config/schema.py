@@ -540,6 +540,9 @@ class Config(Section):
     """name of the folder below `results/` that takes everything"""
     seeds: Annotated[list[Size], Field(min_length=1), AfterValidator(_unique)]
     """every algorithm is trained once with each of these seeds (whole numbers from 0)"""
+    further_seeds: Annotated[list[Size], AfterValidator(_unique)] = []
+    """more seeds of the same trainings, for the further experiments: their tables and figures `all_...` show all seeds
+    together"""
     models: Annotated[list[Model], Field(min_length=1)]
     """base models; each is warm-started and trained in every game"""
     games: Annotated[list[Game], Field(min_length=1)]

@@ -81,6 +81,24 @@ TABLES = {
         printer="claims",
         text="report.claims_text:format_claims",
     ),
+    "all_learning_curves": Table(
+        "statistics.tables:learning_curves",
+        "Ends of the learning curves, all seeds",
+        {"metrics": "all_training_metrics"},
+        printer="learning_curves",
+    ),
+    "all_cross_play": Table(
+        "statistics.tables:cross_play",
+        "Payoffs of every agent with every other, all seeds",
+        {"matches": "all_cross_play_matches"},
+        printer="cross_play",
+    ),
+    "all_fingerprints": Table(
+        "statistics.tables:fingerprints",
+        "What each agent does in which situation, all seeds",
+        {"matches": "all_cross_play_matches"},
+        printer="fingerprints",
+    ),
     "learning_against_fixed": Table(
         "statistics.tables:learning_curves",
         "Learning against opponents that don't learn",
@@ -118,6 +136,7 @@ TABLES = {
         "statistics.claims:all_claims",
         "All of the paper's claims and what was measured",
         tables=(
+            *("all_cross_play", "all_fingerprints"),
             *("cross_play", "fingerprints", "exploitability", "ablations"),
             "tournament_by_opponent",
         ),
@@ -135,6 +154,8 @@ FIGURES = {
     "proposals": Figure("proposals", ("fingerprints",)),
     "truthfulness": Figure("truthfulness", ("learning_curves", "fingerprints")),
     "invalid_replies": Figure("curves", ("learning_curves",), {"quantity": "invalid_rate"}),
+    "all_learning_curves": Figure("curves", ("all_learning_curves",)),
+    "all_cross_play": Figure("cross_play", ("all_cross_play",)),
     "learning_against_fixed": Figure("learning_against_fixed", ("learning_against_fixed",)),
     "learning_against_alignment": Figure(
         *("learning_against_fixed", ("learning_against_fixed",)),
