@@ -74,6 +74,19 @@ def test_cross_play_averages_seats_then_matches_then_seeds(tmp_path: Path) -> No
     assert row["interval_over"] == "seeds and matches"
 
 
+def test_files_of_the_same_game_are_pooled_and_what_both_hold_counts_once(tmp_path: Path) -> None:
+    fixed = [("warm_start", -1, "grim", -1, 0, seat, 1.0) for seat in (0, 1)]
+    files = {}
+    for seed, points in ((0, 2.0), (1, 6.0)):
+        rows = [("naive", seed, "grim", -1, 0, seat, points) for seat in (0, 1)]
+        found = matches(tmp_path / f"{seed}.parquet", [*fixed, *rows], "payoff")
+        files[GAME, MODEL, f"part {seed}"] = found[GAME, MODEL]
+    table = tables.cross_play(files)
+    row = cell(table, "payoff", "naive", "grim")
+    assert (row["mean"], row["seeds"], row["matches"]) == (4, 2, 2)
+    assert cell(table, "payoff", "warm_start", "grim")["matches"] == 1
+
+
 def test_self_play_is_kept_apart_from_play_with_other_seeds(tmp_path: Path) -> None:
     rows = [
         ("naive", first, "naive", second, 0, seat, 1.0 if first == second else 3.0)

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -40,6 +40,9 @@ KEYS = {"game", *PAIR, "match", "seat"}
 Source = tuple[str, str]
 """(game, model)"""
 
+Key = TypeVar("Key", bound=tuple[str, ...])
+"""(game, model, ...)"""
+
 
 def learning_curves(metrics: Mapping[tuple[Any, ...], Path]) -> pd.DataFrame:
     """All training metrics except times, from the `metrics.csv` of each (game, model, algorithm, seed).
@@ -58,15 +61,15 @@ def learning_curves(metrics: Mapping[tuple[Any, ...], Path]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def cross_play(matches: Mapping[Source, Path]) -> pd.DataFrame:
+def cross_play(matches: Mapping[Key, Path]) -> pd.DataFrame:
     """What every agent and its opponent get (`PAYOFFS`), from the matches of each (game, model).
 
-    Columns as `fingerprints`.
+    Where several files belong together, such as those of further seeds, their keys go on. Columns as `fingerprints`.
     """
     return _summaries(matches, lambda frame: (frame, PAYOFFS))
 
 
-def fingerprints(matches: Mapping[Source, Path]) -> pd.DataFrame:
+def fingerprints(matches: Mapping[Key, Path]) -> pd.DataFrame:
     """What every agent does with every opponent, and with all of them pooled (`EVERYONE`).
 
     The pooled rows take all matches of an agent's run together, so that they hold situations that never arise among
@@ -175,17 +178,29 @@ def summary(
 
 
 def _summaries(
-    matches: Mapping[Source, Path],
+    matches: Mapping[Key, Path],
     choose: Callable[[pd.DataFrame], tuple[pd.DataFrame, Sequence[str]]],
     *,
     pool: bool = False,
 ) -> pd.DataFrame:
-    """`summary` of the chosen matches and quantities of each file."""
+    """`summary` of the chosen matches and quantities of each (game, model)."""
     parts = [
-        summary(source, *choose(pd.read_parquet(path)), pool=pool)
-        for source, path in matches.items()
+        summary(source, *choose(frame), pool=pool)
+        for source, frame in matches_by_source(matches).items()
     ]
     return pd.concat(parts, ignore_index=True)
+
+
+def matches_by_source(matches: Mapping[Key, Path]) -> dict[Source, pd.DataFrame]:
+    """All matches of each (game, model), which the files' keys open with; what several files hold is there once."""
+    frames: dict[Source, list[pd.DataFrame]] = defaultdict(list)
+    for (game, model, *_), path in matches.items():
+        frames[game, model].append(pd.read_parquet(path))
+    keys = [*PAIR, "match", "seat"]
+    return {
+        source: pd.concat(parts, ignore_index=True).drop_duplicates(keys)
+        for source, parts in frames.items()
+    }
 
 
 def _behaviours(frame: pd.DataFrame) -> list[str]:
