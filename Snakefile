@@ -28,6 +28,7 @@ include: "workflow/rules/cross_play.smk"
 include: "workflow/rules/exploitability.smk"
 include: "workflow/rules/ablations.smk"
 include: "workflow/rules/tournament.smk"
+include: "workflow/rules/disturbances.smk"
 include: "workflow/rules/cards.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
@@ -63,6 +64,7 @@ STAGES = {  # target: its files, and what it says when they are there
         made("tournament_matches") + made("strategy_matches"),
         "The tournament is played",
     ),
+    "disturbances": (made("disturbed_matches"), "The disturbed matches are played"),
     "tables": (expand("<results>/tables/{table}.csv", table=TABLES), "The tables are there"),
     "figures": (expand("<results>/figures/{figure}.pdf", figure=FIGURES), "The figures are there"),
     "transcripts": ("<results>/transcripts/index.html", "The transcripts are there"),

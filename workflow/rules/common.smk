@@ -125,13 +125,13 @@ def adapters_of_matches(kind):
     return lambda wildcards: catalogue.MATCHES[kind][0](CONFIG, **wildcards).adapters
 
 
-def parameters_of_matches(kind):
-    """The parameters of a job in which pairs of agents play."""
+def parameters_of_matches(kind, script="play_matches.py"):
+    """The parameters of a job in which pairs of agents play, by this script."""
     fixture_of, settings_of = catalogue.MATCHES[kind]
 
     def code(wildcards):
         found = fixture_of(CONFIG, **wildcards).agents
-        return fingerprint("play_matches.py", *modules_of([wildcards.game], found))
+        return fingerprint(script, *modules_of([wildcards.game], found))
 
     return {
         "game": game_entry,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from importlib import import_module
 from typing import Any, Protocol, TypeVar
 
@@ -13,12 +14,17 @@ class Player(Protocol):
     """Anything that can take turns: the one interface of everything that plays."""
 
     def reply(self, turns: Sequence[Turn]) -> list[str]:
-        """One reply for each turn, in order; the turns are of different matches or seats, and all wanted now."""
+        """One reply for each turn, in order; the turns are of different matches or seats, and all wanted now.
+
+        A turn with a slip is played by the slip, whatever is replied; what the player remembers must hold it.
+        """
         ...
 
 
 Place = tuple[Match, int]  # a match and a seat
 OnReply = Callable[[Turn, str], None]
+Slips = Callable[[Turn], str | None]
+"""The reply that a hand plays at a turn in place of its player's; None where it doesn't slip."""
 Seats = Sequence[tuple[Player, Player]]
 ModelPlayer = TypeVar("ModelPlayer", bound=Player, covariant=True)
 
@@ -59,11 +65,12 @@ def play_batch(
     players: Players,
     sampler: Sampler[ModelPlayer] | None = None,
     on_reply: OnReply | None = None,
+    slips: Slips | None = None,
 ) -> ModelPlayer | None:
     """Play new matches to their end; all seats of the model are sampled together.
 
     Args:
-        matches, on_reply: see `play`.
+        matches, on_reply, slips: see `play`.
         seats: the agents of seats 0 and 1 of each match.
         players, sampler: for the agents that aren't the model, and for those that are.
 
@@ -77,9 +84,8 @@ def play_batch(
         if agent.on_model
     }
     if not adapters:
-        play(
-            matches, [(players.of(first), players.of(second)) for first, second in seats], on_reply
-        )
+        seated = [(players.of(first), players.of(second)) for first, second in seats]
+        play(matches, seated, on_reply, slips)
         return None
     assert sampler is not None, "agents of the model need a sampler"
     with sampler.seated(adapters) as model_player:
@@ -87,11 +93,16 @@ def play_batch(
         def of(agent: Agent) -> Player:
             return model_player if agent.on_model else players.of(agent)
 
-        play(matches, [(of(first), of(second)) for first, second in seats], on_reply)
+        play(matches, [(of(first), of(second)) for first, second in seats], on_reply, slips)
     return model_player
 
 
-def play(matches: Sequence[Match], seats: Seats, on_reply: OnReply | None = None) -> None:
+def play(
+    matches: Sequence[Match],
+    seats: Seats,
+    on_reply: OnReply | None = None,
+    slips: Slips | None = None,
+) -> None:
     """Play all matches to their end, in lockstep.
 
     At every step each player object is called once, with all of its turns in all matches, ordered by match and seat.
@@ -102,24 +113,31 @@ def play(matches: Sequence[Match], seats: Seats, on_reply: OnReply | None = None
         seats: the players of seats 0 and 1, for each match.
         on_reply: called with each turn and its reply, once all players of a step have replied and before the matches
             take the replies.
+        slips: whose hands slip; by default nobody's.
     """
-    for turns, replies in batches(matches, seats):
+    for turns, replies in batches(matches, seats, slips):
         if on_reply is not None:
             for turn, reply in zip(turns, replies, strict=True):
                 on_reply(turn, reply)
 
 
-def batches(matches: Sequence[Match], seats: Seats) -> Iterator[tuple[list[Turn], list[str]]]:
+def batches(
+    matches: Sequence[Match], seats: Seats, slips: Slips | None = None
+) -> Iterator[tuple[list[Turn], list[str]]]:
     """`play`, giving the turns and replies of each call of a player when `on_reply` would hear of them."""
     while True:
         asked: dict[int, tuple[Player, list[Turn]]] = {}
         for match, players in zip(matches, seats, strict=True):
             for turn in match.turns():
+                if slips is not None:
+                    turn = replace(turn, slip=slips(turn))
                 player = players[turn.seat]
                 asked.setdefault(id(player), (player, []))[1].append(turn)
         if not asked:
             return
-        answered = [(turns, player.reply(turns)) for player, turns in asked.values()]
+        answered = [
+            (turns, _played(turns, player.reply(turns))) for player, turns in asked.values()
+        ]
         taken: dict[Match, dict[int, str]] = {}
         for turns, replies in answered:
             for turn, reply in zip(turns, replies, strict=True):
@@ -127,3 +145,11 @@ def batches(matches: Sequence[Match], seats: Seats) -> Iterator[tuple[list[Turn]
         yield from answered
         for match, by_seat in taken.items():
             match.take(by_seat)
+
+
+def _played(turns: Sequence[Turn], replies: Sequence[str]) -> list[str]:
+    """The replies that count: the slips, where hands slipped."""
+    return [
+        reply if turn.slip is None else turn.slip
+        for turn, reply in zip(turns, replies, strict=True)
+    ]

@@ -9,12 +9,15 @@ from typing import Any
 
 from social_dilemmas.agents.agent import WARM_START, Agent, Kind, learner_name
 from social_dilemmas.agents.axelrod.names import TOURNAMENT_KIND, chosen_strategies
+from social_dilemmas.agents.conditions import conditions_in
+from social_dilemmas.agents.scripted.player import RECIPROCAL_PLAYERS
 from social_dilemmas.config import paths
 from social_dilemmas.config.schema import Config, Evaluation, named
 from social_dilemmas.config.settings import (
     TrainingSettings,
     ablated,
     ablation_settings,
+    disturbance_settings,
     evaluation_settings,
     exploitability_settings,
     learner_settings,
@@ -22,7 +25,8 @@ from social_dilemmas.config.settings import (
     training_settings,
     transcript_settings,
 )
-from social_dilemmas.games import kind_of
+from social_dilemmas.games import game_class, kind_of
+from social_dilemmas.games.talk import TalkingGame
 
 
 @dataclass(frozen=True)
@@ -58,10 +62,11 @@ class Trained:
 
 @dataclass(frozen=True)
 class Fixture:
-    """Who plays whom: agents, and pairs of their positions in that list."""
+    """Who plays whom: agents, pairs of their positions in that list, and under how many conditions each plays."""
 
     agents: list[Agent]
     pairs: list[tuple[int, int]]
+    times: int = 1
 
     @property
     def adapters(self) -> list[str]:
@@ -93,6 +98,15 @@ def tournament_games(config: Config) -> list[str]:
     """Games with a tournament."""
     entries = config.games if strategies(config) else []
     return [game.name for game in entries if kind_of(game.entry) == TOURNAMENT_KIND]
+
+
+def talking_games(config: Config) -> list[str]:
+    """Games in which players talk."""
+    return [
+        game.name
+        for game in config.games
+        if issubclass(game_class(kind_of(game.entry)), TalkingGame)
+    ]
 
 
 def learners(config: Config, game: str) -> list[tuple[str, str, int]]:
@@ -190,6 +204,10 @@ def files(config: Config) -> dict[str, dict[Any, str]]:
         "tournament_matches": _filled(
             f"{paths.TOURNAMENT}/matches.parquet", product(dilemmas, models(config))
         ),
+        "disturbed_matches": _filled(f"{paths.DISTURBANCES}/matches.parquet", places),
+        "talking_matches": _filled(
+            f"{paths.DISTURBANCES}/matches.parquet", product(talking_games(config), models(config))
+        ),
         "strategy_matches": _filled(f"{paths.STRATEGIES}/strategies.parquet", dilemmas),
         "strategy_kinds": _filled(f"{paths.STRATEGIES}/kinds.csv", dilemmas),
     }
@@ -281,6 +299,17 @@ def tournament(config: Config, game: str, model: str) -> Fixture:
     return Fixture([*agents, *entrants], [*product(own, others), *combinations(own, 2)])
 
 
+def disturbances(config: Config, game: str, model: str) -> Fixture:
+    """Every agent with itself, and those that aren't scripted with a reciprocal player."""
+    own = _self_trained(config, game, model)
+    agents = [*own, *_scripted(evaluation_settings(config, game).opponents)]
+    pairs = [(place, place) for place in range(len(agents))]
+    reciprocal = [place for place, agent in enumerate(agents) if agent.name in RECIPROCAL_PLAYERS]
+    pairs += product(range(len(own)), reciprocal)
+    times = len(conditions_in(game_class(kind_of(config.game(game).entry))))
+    return Fixture(agents, pairs, times)
+
+
 TRAININGS: dict[str, Callable[..., TrainingSettings]] = {
     "training": training_settings,
     "learner": learner_settings,
@@ -293,6 +322,7 @@ MATCHES: dict[str, tuple[Callable[..., Fixture], Callable[[Config, str], Evaluat
     "learner_matches": (learner_matches, evaluation_settings),
     "variant_matches": (variant_matches, evaluation_settings),
     "tournament": (tournament, tournament_settings),
+    "disturbances": (disturbances, disturbance_settings),
 }
 """Who plays whom in every kind of job that plays pairs, and its settings."""
 
@@ -334,6 +364,8 @@ def further_tables(config: Config) -> list[str]:
         "ablations": ablated(config),
         "tournament": tournament_games(config),
         "tournament_by_opponent": tournament_games(config),
+        "noise": True,
+        "messages": talking_games(config),
         "all_claims": True,
     }
     return [table for table, asked_for in wanted.items() if asked_for]
@@ -365,5 +397,7 @@ def further_figures(config: Config) -> list[str]:
         "learning_against_alignment": "advantage_alignment" in against,
         "ablations": ablated(config),
         "tournament": tournament_games(config),
+        "noise": True,
+        "messages": talking_games(config),
     }
     return [figure for figure, asked_for in wanted.items() if asked_for]

@@ -24,6 +24,7 @@ from social_dilemmas.config.schema import (
 from social_dilemmas.config.settings import (
     ablated,
     ablation_settings,
+    disturbance_settings,
     evaluation_settings,
     exploitability_settings,
     learner_settings,
@@ -163,6 +164,14 @@ def _game(place: Place, game: Game, config: Config, said: Mapping[str, Any]) -> 
             if name not in known:
                 where = (*place, *inside)
                 yield unknown(where, what, name, known, words(where, said))
+    slip_round, rounds = (
+        disturbance_settings(config, game.name).slip_round,
+        game_of(game.entry).rounds,
+    )
+    if slip_round > rounds:
+        where = (*place, "disturbances", "slip_round")
+        sentence = f"{words(where, said)} must be at most {rounds}, as no match has more rounds, but is {slip_round}"
+        yield Mistake(where, sentence)
     for name in algorithms:
         if name in (*players, WARM_START):
             yield Mistake(("algorithms",), f"algorithms: {name!r} already is another agent's name")
@@ -187,6 +196,12 @@ def _training(place: Place, settings: Training, said: Mapping[str, Any]) -> Iter
             place,
             f"{where}.baseline batch means something only where groups are smaller than the batch, "
             f"but group_size and matches both are {matches}",
+        )
+    if settings.baseline == "critic" and settings.tremble:
+        yield Mistake(
+            place,
+            f"{where}.tremble must be 0 with the baseline critic, which reads the learner's first choice of every "
+            f"round, but is {settings.tremble:g}",
         )
 
 

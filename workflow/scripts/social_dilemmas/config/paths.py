@@ -12,6 +12,7 @@ LEARNER_MATCHES = "exploitability/{game}/{model}"
 VARIANT_MATCHES = "ablations/{game}/{model}/{variant}"
 STRATEGIES = "tournament/{game}"
 TOURNAMENT = "tournament/{game}/{model}"
+DISTURBANCES = "disturbances/{game}/{model}"
 TRANSCRIPT = "transcripts/{game}/{model}/{pair}"
 API_CACHE = "api_players/{name}.sqlite"
 

@@ -319,6 +319,9 @@ class Training(Section):
     that of KL(policy \|\| reference)"""
     entropy_coefficient: NonNegative = 0.0
     """weight of an entropy bonus"""
+    tremble: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """probability that an action, of either player, is replaced by any valid one when it is played; the learner gets no
+    credit for such a one"""
     buffer: Buffer = Buffer()
     """past agents as opponents"""
     checkpoint_every: Count = 20
@@ -353,6 +356,18 @@ class Transcripts(Section):
     """pairs of agents: names of algorithms (the first of the `seeds` plays), `warm_start`, scripted players"""
 
 
+class Disturbances(Section):
+    """Agents with copies of themselves whose hands slip or whose messages are lost; sampled as in `evaluation`."""
+
+    slip_round: Count | None = None
+    """round, from 1, in which the first player's hand slips once, to the greedy action; `null`: the third, or the last
+    but one of games with fewer than four"""
+    tremble: Share = 0.05
+    """where hands tremble all the time: probability that an action is replaced by any valid one"""
+    matches: Annotated[int, Field(ge=4, multiple_of=2)] = 32
+    """matches of each agent under each condition; every second one repeats the one before with swapped seats"""
+
+
 @cache
 def partial(section: type[Section]) -> type[Section]:
     """The same section with no key needed, for what a file adds to the levels above it."""
@@ -375,6 +390,7 @@ PartialWarmStart = partial(WarmStart)
 PartialTraining = partial(Training)
 PartialEvaluation = partial(Evaluation)
 PartialTranscripts = partial(Transcripts)
+PartialDisturbances = partial(Disturbances)
 
 
 class Exploitability(Section):
@@ -415,6 +431,8 @@ class Game(Section):
     """who learns against opponents that don't learn, in place of the top level's `exploitability`"""
     transcripts: PartialTranscripts = PartialTranscripts()  # type: ignore[valid-type]
     """settings of this game's transcripts, in place of the top level's `transcripts`"""
+    disturbances: PartialDisturbances = PartialDisturbances()  # type: ignore[valid-type]
+    """settings of this game's disturbed matches, in place of the top level's `disturbances`"""
 
     @property
     def entry(self) -> dict[str, Any]:
@@ -561,6 +579,8 @@ class Config(Section):
     """trainings with one thing left out or done differently"""
     transcripts: PartialTranscripts = PartialTranscripts()  # type: ignore[valid-type]
     """defaults of every game's `transcripts`"""
+    disturbances: PartialDisturbances = PartialDisturbances()  # type: ignore[valid-type]
+    """defaults of every game's `disturbances`"""
     api_players: list[ApiPlayer] = []
     """players behind a server of the OpenAI chat-completions protocol"""
     tournament: Tournament = Tournament()

@@ -7,6 +7,7 @@ from social_dilemmas.config.schema import (
     Config,
     Credit,
     Critic,
+    Disturbances,
     Evaluation,
     Exploitability,
     Section,
@@ -16,6 +17,7 @@ from social_dilemmas.config.schema import (
     WarmStart,
     named,
 )
+from social_dilemmas.games import game_of
 
 # Settings that change results by rounding at most: a run resumes from a checkpoint that was written under others.
 ROUNDING_ONLY = {
@@ -34,6 +36,13 @@ class TranscriptSettings(Transcripts):
 
     temperature: float
     max_new_tokens: int
+
+
+class DisturbanceSettings(Evaluation):
+    """Settings of a game's disturbed matches; replies are sampled as in its cross-play."""
+
+    slip_round: int
+    tremble: float
 
 
 def warm_start_settings(config: Config, game: str) -> WarmStart:
@@ -95,6 +104,15 @@ def transcript_settings(config: Config, game: str) -> TranscriptSettings:
     )
 
 
+def disturbance_settings(config: Config, game: str) -> DisturbanceSettings:
+    """Settings of a game's disturbed matches."""
+    entry = config.game(game)
+    own = Disturbances(**merge(config.disturbances, entry.disturbances))
+    early = max(1, min(3, game_of(entry.entry).rounds - 1))
+    chosen = {**own.plain(), "slip_round": own.slip_round or early}
+    return DisturbanceSettings(**merge(evaluation_settings(config, game), chosen))
+
+
 def tournament_settings(config: Config, game: str) -> Evaluation:
     """Settings of a game's tournament; replies are sampled as in its cross-play."""
     own = {"opponents": [], "matches": config.tournament.matches, "batch": config.tournament.batch}
@@ -119,6 +137,7 @@ def completed(config: Config) -> dict[str, Any]:
         "evaluation": Evaluation,
         "exploitability": Exploitability,
         "transcripts": Transcripts,
+        "disturbances": Disturbances,
     }
     said = config.model_dump(mode="json", exclude_none=True)
     for section, kind in kinds.items():

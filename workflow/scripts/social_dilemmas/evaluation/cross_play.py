@@ -7,17 +7,26 @@ from typing import Any
 import pandas as pd
 
 from social_dilemmas.agents.agent import Agent
-from social_dilemmas.agents.play import Players, play_batch
+from social_dilemmas.agents.play import Players, Slips, play_batch
 from social_dilemmas.config.schema import Evaluation
 from social_dilemmas.games import game_of
-from social_dilemmas.games.game import SEATS, Match, Turn, normalised_payoffs, welfare_share
+from social_dilemmas.games.game import (
+    SEATS,
+    Game,
+    Match,
+    Turn,
+    normalised_payoffs,
+    welfare_share,
+)
 from social_dilemmas.policy.model import load_model
 from social_dilemmas.policy.policy import Policy
-from social_dilemmas.policy.sampler import PolicySampler
+from social_dilemmas.policy.sampler import NamesOf, PolicySampler
 from social_dilemmas.randomness import derive_seed
 from social_dilemmas.run.progress import Progress
 
 Pair = tuple[Agent, Agent]
+Meetings = dict[Match, tuple[int, Pair]]
+"""Matches, with the number of each within its pair and who sits where."""
 
 
 def play_pairs(
@@ -42,39 +51,68 @@ def play_pairs(
         UserError: the model or an adapter isn't there, or the adapter belongs to another base model.
     """
     rules = game_of(game)
-    policy = Policy(load_model(model), rules)
+    policy = load_agents(model, rules, pairs)
+    meetings = meet(rules, pairs, settings.matches)
+    play_meetings(policy, meetings, settings)
+    rows = [match_row(*met, seat) for met in meetings.items() for seat in SEATS]
+    pd.DataFrame(rows).to_parquet(output, index=False)
+
+
+def load_agents(model: Path, game: Game, pairs: Sequence[Pair]) -> Policy:
+    """The policy that plays for all agents of the model; raises as `play_pairs`."""
+    policy = Policy(load_model(model), game)
     for adapter in sorted({agent.adapter for pair in pairs for agent in pair if agent.adapter}):
         policy.load(adapter)
-    meetings: dict[Match, tuple[int, Pair]] = {}  # number within the pair, and who sits where
-    for pair in pairs:
-        for index in range(settings.matches):
-            match = rules.start(derive_seed("cross-play match", index // 2))
-            meetings[match] = index, (pair if index % 2 == 0 else pair[::-1])
+    return policy
+
+
+def meet(game: Game, pairs: Sequence[Pair], matches: int) -> Meetings:
+    """New matches of every pair, the same for all."""
+    return {
+        game.start(derive_seed("cross-play match", index // 2)): (
+            index,
+            pair[::-1] if index % 2 else pair,
+        )
+        for pair in pairs
+        for index in range(matches)
+    }
+
+
+def stream_names(meetings: Meetings) -> NamesOf:
+    """Names the random streams of the agents in these matches, the same wherever they meet."""
 
     def names_of(turn: Turn) -> tuple[object, ...]:
         index, agents = meetings[turn.match]
         identities = [(agent.name, agent.seed) for agent in agents]
-        return "cross-play", rules.name, *identities, index, turn.seat
+        return "cross-play", turn.match.game.name, *identities, index, turn.seat
 
+    return names_of
+
+
+def play_meetings(
+    policy: Policy, meetings: Meetings, settings: Evaluation, slips: Slips | None = None
+) -> None:
+    """Play all matches to their end, a batch at a time; `slips` as for `play`."""
     sampler = PolicySampler(
         policy,
-        names_of,
+        stream_names(meetings),
         temperature=settings.temperature,
         max_new_tokens=settings.max_new_tokens,
         merge_adapter=settings.merge_adapter,
     )
-    players, matches = Players(rules), list(meetings)
-    rows: list[dict[str, Any]] = []
-    with Progress(len(matches), f"{rules.name}, matches") as progress:
+    players, matches = Players(policy.game), list(meetings)
+    with Progress(len(matches), f"{policy.game.name}, matches") as progress:
         for first in range(0, len(matches), settings.batch):
             batch = matches[first : first + settings.batch]
-            play_batch(batch, [meetings[match][1] for match in batch], players, sampler)
-            rows += [_row(match, *meetings[match], seat) for match in batch for seat in SEATS]
+            play_batch(
+                batch, [meetings[match][1] for match in batch], players, sampler, slips=slips
+            )
             progress.advance(steps=len(batch))
-    pd.DataFrame(rows).to_parquet(output, index=False)
 
 
-def _row(match: Match, index: int, agents: Pair, seat: int) -> dict[str, Any]:
+def match_row(match: Match, meeting: tuple[int, Pair], seat: int) -> dict[str, Any]:
+    """A finished match as a seat saw it; see `play_pairs`."""
+    index, agents = meeting
     game, agent, opponent = match.game, agents[seat], agents[1 - seat]
     own, other = sum(match.rewards(seat)), sum(match.rewards(1 - seat))
     observed: dict[str, list[float]] = {behaviour: [] for behaviour in game.behaviours}

@@ -51,8 +51,8 @@ class DealRound:
 
 @dataclass(frozen=True)
 class DealView:
-    """What a seat knows now: messages as `TalkingMatch.all_said`, and in `past` (items, own values,
-    own claims, other's claims) of every finished round.
+    """What a seat knows now: a line for each message that it sent or read, and in `past` (items, own
+    values, own claims, other's claims) of every finished round.
     """
 
     kinds: tuple[str, ...]
@@ -244,8 +244,8 @@ class DealOrNoDealMatch(TalkingMatch):
             counts=self.offer.counts,
             values=self.offer.values[seat],
             speaks_first=seat == self.starter,
-            own_message=self.all_said(seat),
-            other_message=self.all_said(1 - seat),
+            own_message="\n".join(self.said(seat)),
+            other_message="\n".join(self.heard(seat)),
             past=tuple(
                 (r.offer.counts, r.offer.values[seat], r.claims[seat], r.claims[1 - seat])
                 for r in self.history

@@ -13,6 +13,7 @@ from social_dilemmas.games.grammar import Grammar, Literal, Text
 from social_dilemmas.games.horizon import Rounds, at_least_one, horizon_of
 
 SEATS = (0, 1)
+NO_WORDS = " "  # the message that says nothing; one must have a character
 
 
 def in_figures(number: float) -> str:
@@ -45,7 +46,8 @@ def normalised_payoffs(match: "Match") -> tuple[float, float]:
 @dataclass(frozen=True)
 class Turn:
     """A reply that is wanted now. `prompt` holds all that is new to this seat since its last reply;
-    `step` names the kind of decision.
+    `step` names the kind of decision; `slip` is what the seat's hand plays, whatever the player
+    wants, None where the hand is steady.
     """
 
     match: "Match"
@@ -53,6 +55,12 @@ class Turn:
     step: str
     prompt: str
     grammar: Grammar
+    slip: str | None = None
+
+    @property
+    def is_action(self) -> bool:
+        """Whether it is a decision that points depend on, not a message."""
+        return not any(isinstance(part, Text) for part in self.grammar.parts)
 
     @property
     def round(self) -> int:
@@ -96,7 +104,7 @@ class Match(ABC):
     def forfeit(self, turn: Turn) -> dict[str, str]:
         """What an invalid reply counts as: the values that claim least, here zero and no words."""
         return {
-            part.name: " " if isinstance(part, Text) else "0"
+            part.name: NO_WORDS if isinstance(part, Text) else "0"
             for part in turn.grammar.parts
             if not isinstance(part, Literal)
         }

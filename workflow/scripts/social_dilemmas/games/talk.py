@@ -1,13 +1,16 @@
 """Games in which players talk before they decide: messages in turn, then proposals at once."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from social_dilemmas.games.game import SEATS, Game, Match, Turn
 from social_dilemmas.games.grammar import Grammar, Literal, Text
 from social_dilemmas.games.horizon import Rounds
+
+Messages = tuple[tuple[str, ...], tuple[str, ...]]
+"""A round's messages, those of the seat that speaks first, then the other's."""
 
 
 class TalkingGame(Game):
@@ -42,13 +45,15 @@ class TalkingGame(Game):
 @dataclass(kw_only=True, eq=False)
 class TalkingMatch(Match):
     """The seats speak in turn, then both propose; the seat that starts changes every round.
-    `messages` are those of the current round; `question` asks for a proposal.
+    `messages` are those of the current round; `question` asks for a proposal. If there are messages
+    `in_place`, of every round, players read these in place of what is really sent.
     """
 
     question: ClassVar[str]
     game: TalkingGame
     first_starter: int
     messages: list[str] = field(default_factory=list)
+    in_place: Sequence[Messages] | None = None
 
     @abstractmethod
     def opening(self, seat: int) -> str:
@@ -88,19 +93,28 @@ class TalkingMatch(Match):
         """The messages of a seat in the current round."""
         return tuple(self.messages[(seat - self.starter) % 2 :: 2])
 
-    def all_said(self, seat: int) -> str:
-        """All that a seat said in the current round, a line for each message."""
-        return "\n".join(self.said(seat))
+    def heard(self, seat: int) -> tuple[str, ...]:
+        """The other's messages in the current round, as this seat reads them."""
+        said = self.said(1 - seat)
+        if self.in_place is None:
+            return said
+        return self.in_place[len(self.history)][int(seat == self.starter)][: len(said)]
 
-    def heard(self, seat: int) -> str:
+    def sent(self, finished: int) -> Messages:
+        """The messages of a finished round."""
+        first = (self.first_starter + finished) % 2
+        messages = self.history[finished].messages
+        return messages[first], messages[1 - first]
+
+    def last_heard(self, seat: int) -> str:
         """The other's last message, in a prompt of this seat."""
-        said = self.game.message_grammar.write({"message": self.said(1 - seat)[-1]})
+        said = self.game.message_grammar.write({"message": self.heard(seat)[-1]})
         return f"The other player says: {said}"
 
     def _message_prompt(self, seat: int) -> str:
         opening = [] if self.said(seat) else [self.opening(seat)]
-        heard = [self.heard(seat)] if self.messages else []
+        heard = [self.last_heard(seat)] if self.messages else []
         return " ".join([*opening, *heard, "Send your message."])
 
     def _proposal_prompt(self, seat: int) -> str:
-        return f"{self.heard(seat)} {self.question}" if seat == self.starter else self.question
+        return f"{self.last_heard(seat)} {self.question}" if seat == self.starter else self.question

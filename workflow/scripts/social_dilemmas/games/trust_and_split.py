@@ -37,8 +37,8 @@ class TrustRound:
 
 @dataclass(frozen=True)
 class TrustView:
-    """What a seat knows now: messages as `TalkingMatch.all_said`, and in `past` (had the upper hand,
-    own proposal, other's proposal) of every finished round.
+    """What a seat knows now: a line for each message that it sent or read, and in `past` (had the
+    upper hand, own proposal, other's proposal) of every finished round.
     """
 
     coins: int
@@ -189,8 +189,8 @@ class TrustAndSplitMatch(TalkingMatch):
         return TrustView(
             coins=self.game.coins,
             hand=self.hands[len(self.history)][seat],
-            own_message=self.all_said(seat),
-            other_message=self.all_said(1 - seat),
+            own_message="\n".join(self.said(seat)),
+            other_message="\n".join(self.heard(seat)),
             past=tuple(
                 (r.upper == seat, r.proposals[seat], r.proposals[1 - seat]) for r in self.history
             ),

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from social_dilemmas.agents.agent import Agent
-from social_dilemmas.agents.play import Players, Sampler, play_batch
+from social_dilemmas.agents.play import Players, Sampler, Slips, play_batch
+from social_dilemmas.agents.slips import trembles
 from social_dilemmas.config.settings import TrainingSettings
 from social_dilemmas.games.game import SEATS, Game, Match, Turn
 from social_dilemmas.method.behaviour import SeatResult, seat_result
@@ -146,7 +147,8 @@ class Rollouts:
                 merge_adapter=settings.merge_adapter,
             )
         own = seatings[self._ranks.share(len(seatings))]
-        return play_rollout(own, self._players, sampler, self._ranks)
+        slips = trembles(settings.tremble, names_of) if settings.tremble else None
+        return play_rollout(own, self._players, sampler, self._ranks, slips)
 
     def usage(self) -> dict[str, Any] | None:
         """What opponents behind an API used and cost, over all ranks; None where there are none."""
@@ -158,13 +160,15 @@ def play_rollout(
     players: Players,
     sampler: Sampler[TrajectoryPlayer],
     ranks: Ranks = ALONE,
+    slips: Slips | None = None,
 ) -> Rollout:
     """Play the matches of this rank to their end; all seats of the model are sampled together.
 
-    `players` are those of opponents that aren't the model.
+    `players` are those of opponents that aren't the model, `slips` as for `play`.
     """
     matches = [seating.match for seating in seatings]
-    player = play_batch(matches, [seating.agents for seating in seatings], players, sampler)
+    agents = [seating.agents for seating in seatings]
+    player = play_batch(matches, agents, players, sampler, slips=slips)
     assert player is not None
     rows = [(seating, seat) for seating in seatings for seat in seating.learning_seats]
     trajectories = [player.trajectory(seating.match, seat) for seating, seat in rows]

@@ -135,7 +135,7 @@ class LanguageModelPlayer:
 
         def what(place: Place) -> tuple[object, ...]:
             turn = turn_of[place]
-            return turn.prompt, turn.grammar, turn.round
+            return turn.prompt, turn.grammar, turn.round, turn.slip
 
         asked = {}  # branches, and groups of their places that are asked the same
         for branch, places in grouped(turn_of, self._branch_of.__getitem__).items():

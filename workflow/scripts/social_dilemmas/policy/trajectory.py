@@ -50,11 +50,19 @@ class Trajectory:
         return chat.following(prompt) if self.tokens else chat.opening(prompt)
 
     def ask(self, turn: Turn, chat: ChatFormat, masks: TokenMasks) -> None:
-        """Append a turn's framed prompt, and the tokens with which every reply to it begins."""
+        """Append a turn's framed prompt, and the tokens with which every reply to it begins.
+
+        Where the hand slips, that is the whole reply, none of which was chosen.
+        """
         self.tokens += self.framed(turn.prompt, chat)
         self.reply_start = len(self.tokens)
         self.round = turn.round
-        self._enter(masks.start(turn.grammar), masks)
+        if turn.slip is None:
+            self._enter(masks.start(turn.grammar), masks)
+        else:
+            self.tokens += masks.encode(turn.grammar, turn.slip)
+            self.state = DONE
+            self.reply_ends.append(len(self.tokens))
 
     def limit(self, length: int, masks: TokenMasks) -> None:
         """Close free text, if the reply has come to so many tokens."""
@@ -143,14 +151,15 @@ def collate(
 ) -> TrajectoryBatch:
     """Trajectories as one batch, in which what they have in common is there once."""
 
-    def tensor(values: Iterable[float]) -> Tensor:
-        return torch.tensor([*values], device=device)
+    def tensor(values: Iterable[float], dtype: torch.dtype = torch.long) -> Tensor:
+        return torch.tensor([*values], dtype=dtype, device=device)
 
     tree = prefix_tree([trajectory.tokens for trajectory in trajectories], device)
     counts = tensor(len(t.positions) for t in trajectories)  # (conversations,)
     conversation = torch.arange(len(counts), device=device).repeat_interleave(counts)  # (chosen,)
     position = tensor(chain.from_iterable(t.positions for t in trajectories))  # (chosen,)
-    sampled = tensor(chain.from_iterable(t.sampled for t in trajectories))  # (chosen,) or empty
+    log_probabilities = chain.from_iterable(t.sampled for t in trajectories)
+    sampled = tensor(log_probabilities, torch.float)  # (chosen,) or empty
     return TrajectoryBatch(
         tree=tree,
         conversation=conversation,

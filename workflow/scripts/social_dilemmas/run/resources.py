@@ -238,8 +238,9 @@ class Estimates:
     ) -> Needs:
         """Matches of many pairs, a batch at a time; `read`: to be read, with the probabilities of all tokens."""
         work = self._workload(game, model, chosen.max_new_tokens)
-        seated = [fixture.agents[place] for pair in fixture.pairs for place in pair]
-        adapters, matches = len(fixture.adapters), len(fixture.pairs) * chosen.matches
+        pairs = fixture.pairs * fixture.times
+        seated = [fixture.agents[place] for pair in pairs for place in pair]
+        adapters, matches = len(fixture.adapters), len(pairs) * chosen.matches
         batches = max(1.0, matches / chosen.batch)
         rows = sum(agent.on_model for agent in seated) * chosen.matches / batches
         in_batch = min(adapters, rows / chosen.matches) + 1

@@ -76,7 +76,9 @@ class ApiPlayer:
         return self._conversations.setdefault(turn.match, ([], []))[turn.seat]
 
     async def _answer(self, turn: Turn) -> str:
-        """The first valid reply, or the last of all attempts."""
+        """The first valid reply, or the last of all attempts; a slip needs no request."""
+        if turn.slip is not None:
+            return turn.slip
         texts = [*self._conversation(turn), turn.prompt]
         reply = ""
         for attempt in range(self._settings.attempts + 1):

@@ -21,6 +21,8 @@ from social_dilemmas.randomness import stream
 
 GREEDY_PLAYERS = ("always_b", "greedy")  # they show what greed alone yields in a game
 
+RECIPROCAL_PLAYERS = ("tit_for_tat", "reciprocator")  # they return what was done to them
+
 
 class ScriptedPlayer(ABC):
     """Keeps no state: what it does depends only on the turn and on the random stream of that turn."""
