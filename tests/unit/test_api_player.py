@@ -22,6 +22,7 @@ from social_dilemmas.agents.api.player import ApiPlayer, ask_again
 from social_dilemmas.agents.human.form import form_in_words
 from social_dilemmas.agents.play import play
 from social_dilemmas.agents.scripted.player import scripted_player
+from social_dilemmas.agents.slips import one_slip
 from social_dilemmas.config.schema import ApiPlayer as ApiSettings
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game
@@ -137,6 +138,16 @@ def test_prompts_are_user_turns_and_replies_assistant_turns(make: Make) -> None:
     del last["messages"]
     assert last == {"model": "m", "temperature": 1.0, "max_tokens": 5, "top_p": 0.9}
     assert make.server.keys == {f"Bearer {KEY}"}
+
+
+def test_a_slip_costs_no_request_and_is_what_the_player_remembers(make: Make) -> None:
+    make.server.does(says("<A>"), says("<A>"))
+    player, opponent = make(), scripted_player("prisoners_dilemma", "always_b")
+    match = dilemmas(rounds=3)[0]
+    play([match], [(player, opponent)], slips=one_slip(1, opponent))
+    assert actions([match]) == [["A", "B", "A"]]
+    assert contents(make.server.asked[-1])[1::2] == ["<A>", "<B>"]
+    assert len(make.server.asked) == 2
 
 
 def test_what_is_null_is_left_to_the_server(make: Make) -> None:

@@ -78,7 +78,10 @@ def test_files_of_tables_are_those_that_trainings_and_matches_write() -> None:
         (changed(ablations=Ablations()), "ablations"),
         (changed(tournament=Tournament(strategies=[])), "tournament"),
         (changed(games=SMOKE.games[1:], ablations=Ablations()), NO_DILEMMA),
-        (changed(games=NO_LEARNERS), "exploitability learning_against proposals truthfulness"),
+        (
+            changed(games=NO_LEARNERS),
+            "exploitability learning_against proposals truthfulness messages",
+        ),
         (changed(algorithms=SMOKE.algorithms[1:]), "naive learning_against_alignment"),
     ],
     ids=["all", "seeds", "ablations", "strategies", "dilemma", "learners-and-trust", "naive"],
@@ -142,6 +145,9 @@ def test_who_plays_whom() -> None:
     tournament = catalogue.tournament(*place)
     assert len(tournament.pairs) == 7 * 4 + 7 * 6 / 2
     assert {agent.kind for agent in tournament.agents} == {Kind.MODEL, Kind.AXELROD}
+    disturbed = catalogue.disturbances(*place)
+    assert disturbed.pairs == [(i, i) for i in range(9)]  # nobody there is reciprocal
+    assert disturbed.times == 3
     variant = catalogue.variant_matches(SMOKE, "split", "embedded", "critic")
     assert variant.pairs == [(0, 0), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3)]
     pair = catalogue.transcript_agents(*place, "naive-vs-always_b")

@@ -18,12 +18,13 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from social_dilemmas.agents.agent import learner_name
+from social_dilemmas.agents.conditions import Condition, conditions_in
 from social_dilemmas.games import declare, named_game
 from social_dilemmas.report.catalogue import FIGURES
 from social_dilemmas.report.figures import style
 from social_dilemmas.report.figures.curves import MEAN, REFERENCE, summarise
 from social_dilemmas.report.names import game_title
-from social_dilemmas.statistics import tables
+from social_dilemmas.statistics import disturbances, tables
 from social_dilemmas.statistics.quantities import NORMALISED
 
 GAMES = ("prisoners_dilemma", "split", "trust_and_split")
@@ -100,6 +101,22 @@ def varied(played: pd.DataFrame, variant: str) -> pd.DataFrame:
     return own.assign(agent=variant, opponent=names, payoff=own["payoff"] + VARIANTS[variant])
 
 
+def disturbed(played: pd.DataFrame) -> pd.DataFrame:
+    """Self-play under every condition; a slip in the third round costs a half, and trembles a fifth."""
+    own = played[played["agent"] == played["opponent"]]
+    own = own[own["agent_seed"] == own["opponent_seed"]]
+    kept = {Condition.ONE_SLIP: 0.5, Condition.TREMBLES: 0.8, Condition.SHUFFLED: 0.6}
+    parts = []
+    for condition in conditions_in(type(named_game(own["game"].iloc[0]))):
+        part = own.assign(condition=condition.value, slip_round=3)
+        part["payoff"] *= kept.get(condition, 1.0)
+        points: Any = [
+            [payoff, payoff] + [payoff * kept.get(condition, 1.0)] * 8 for payoff in own["payoff"]
+        ]
+        parts.append(part.assign(points=points, points_opponent=points))
+    return pd.concat(parts, ignore_index=True)
+
+
 def experiment(folder: Path) -> Tables:
     """The tables of the experiment."""
 
@@ -126,6 +143,10 @@ def experiment(folder: Path) -> Tables:
         (game, MODEL, variant): saved(f"{game}-{variant}", varied(played[game], variant))
         for game, variant in product(GAMES, VARIANTS)
     }
+    slips = {
+        (game, MODEL): saved(f"{game}-slips", disturbed(frame)) for game, frame in played.items()
+    }
+    talks = {source: path for source, path in slips.items() if source[0] == "trust_and_split"}
     standard = {(*source, "advantage_alignment"): path for source, path in files.items()}
     return {
         "learning_curves": tables.learning_curves(runs),
@@ -134,6 +155,8 @@ def experiment(folder: Path) -> Tables:
         "learning_against_fixed": tables.learning_curves(against),
         "exploitability": tables.exploitability(learners),
         "ablations": tables.ablations(standard, variants),
+        "noise": disturbances.noise(slips),
+        "messages": disturbances.messages(talks),
     }
 
 

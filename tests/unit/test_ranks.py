@@ -41,7 +41,7 @@ CHANGES: dict[str, Any] = {
 VARIANTS: dict[str, dict[str, Any]] = {
     "groups within a rank": {},
     # The third group lies in both ranks' shares.
-    "a group in both, a buffer": {"matches": 12, "kl_coefficient": 0.1, "buffer": BUFFER},
+    "a group in both, a buffer": {"matches": 12, "tremble": 0.2, "buffer": BUFFER},
     "against a script, whole batch, critic": {
         **{"opponent": RANDOM, "baseline": "critic", "matches": 7, "group_size": 7},
         **{"micro_batch_tokens": 300, "critic": CRITIC},

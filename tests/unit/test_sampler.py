@@ -16,7 +16,8 @@ from tests.unit.mixed_adapters import ADAPTERS, logits_of, with_two_adapters
 from torch import Tensor
 
 from social_dilemmas.agents.agent import WARM_START, Agent
-from social_dilemmas.agents.play import Players, play_batch
+from social_dilemmas.agents.play import Players, Slips, play_batch
+from social_dilemmas.agents.slips import trembles
 from social_dilemmas.games import build_game
 from social_dilemmas.games.game import SEATS, Match, Turn
 from social_dilemmas.games.grammar import Literal
@@ -52,6 +53,7 @@ def sample(
     matches: Sequence[Match],
     names_of: NamesOf | None = None,
     adapters: Sequence[str] = MODEL,
+    slips: Slips | None = None,
     **options: Any,
 ) -> Played:
     """Play matches; every seat has another of the adapters, and so has the same seat of the next match."""
@@ -63,7 +65,7 @@ def sample(
 
     sampler = PolicySampler(policy, names_of or in_order(0), **{"max_new_tokens": 12, **options})
     seats = [(agent_under(first), agent_under(second)) for first, second in names]
-    player = play_batch(matches, seats, Players(policy.game), sampler, listen)
+    player = play_batch(matches, seats, Players(policy.game), sampler, listen, slips)
     assert player is not None
     trajectories = [player.trajectory(match, seat) for match in matches for seat in SEATS]
     return Played(list(matches), trajectories, [each for pair in names for each in pair], said)
@@ -155,6 +157,38 @@ def test_logits_with_the_cache_are_those_of_a_forward_pass_of_their_own(
         assert_seen(seen, policy, played)
         found.append(played.trajectories)
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_a_slip_is_read_but_was_not_chosen(mixed: PolicyOf, tiny: LanguageModel, name: str) -> None:
+    """It stands in the conversation in place of a reply, what follows is said in view of it, and it is no action."""
+    slips = trembles(0.4, lambda turn: (turn.match.seed, turn.seat))
+    policy, slipped = mixed(name), Counter[tuple[Match, int]]()
+
+    def count_slips(turn: Turn) -> str | None:
+        reply = slips(turn)
+        slipped[turn.match, turn.seat] += reply is not None
+        return reply
+
+    with seen_logits(policy) as seen:
+        matches = matches_of(name, (8, 8, 5, 6))
+        played = sample(policy, matches, adapters=ADAPTERS, slips=count_slips)
+    assert_seen(seen, policy, played)
+    assert slipped.total() > 2
+    places = [(match, seat) for match in played.matches for seat in SEATS]
+    for (match, seat), trajectory in zip(places, played.trajectories, strict=True):
+        tokens, begin, chosen = trajectory.tokens, 0, 0
+        positions = {*trajectory.positions}
+        for (prompt, reply), end in zip(
+            played.said[match, seat], trajectory.reply_ends, strict=True
+        ):
+            frame = tiny.chat.following(prompt) if begin else tiny.chat.opening(prompt)
+            begin += len(frame)
+            assert tiny.chat.decode(tuple(tokens[begin : end - 1])) == reply
+            chosen += bool(positions & {*range(begin, end)})
+            begin = end
+        assert begin == len(tokens)
+        assert chosen == len(trajectory.reply_ends) - slipped[match, seat]
 
 
 def test_the_adapters_differ(mixed: PolicyOf) -> None:

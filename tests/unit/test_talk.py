@@ -2,13 +2,16 @@
 
 import itertools
 import re
+from collections.abc import Sequence
 from random import Random
 
 import pytest
 from tests.unit.playing import say
 
+from social_dilemmas.agents.play import play
 from social_dilemmas.agents.scripted.player import scripted_player
 from social_dilemmas.games import build_game
+from social_dilemmas.games.game import Turn
 from social_dilemmas.games.talk import TalkingMatch
 
 GAMES = ("trust_and_split", "deal_or_no_deal")
@@ -91,3 +94,38 @@ def test_invalid_messages_say_nothing(name: str) -> None:
     match.take({1 - match.starter: say("")})
     assert match.messages == [" ", " "]
     assert match.invalid == [1, 1]
+
+
+class Numbering:
+    """Says its seat and the round, and acts at random; keeps what it reads."""
+
+    def __init__(self, name: str) -> None:
+        self.acting = scripted_player(name, "random")
+        self.read: list[tuple[Turn, int, list[str]]] = []  # with the round
+
+    def reply(self, turns: Sequence[Turn]) -> list[str]:
+        self.read += [(turn, turn.round, turn.view.other_message.split("\n")) for turn in turns]
+        return [
+            self.acting.reply([turn])[0] if turn.is_action else say(f"{turn.seat} {turn.round}")
+            for turn in turns
+        ]
+
+
+@pytest.mark.parametrize("name", GAMES)
+@pytest.mark.parametrize("messages", [1, 2])
+def test_messages_in_place_are_read_and_those_sent_are_kept(name: str, messages: int) -> None:
+    """By who speaks first, whichever seat that is."""
+    match = start(name, 1, messages=messages)
+    match.in_place = [
+        ((f"first {index}",) * messages, (f"second {index}",) * messages)
+        for index in range(match.rounds)
+    ]
+    player, first = Numbering(name), match.first_starter
+    play([match], [(player, player)])
+    for turn, index, read in player.read:
+        speaker = "second" if turn.seat == (first + index) % 2 else "first"
+        assert {*read} <= {f"{speaker} {index}", ""}
+        prompted = re.findall(r"The other player says: <message>(.*?)</message>", turn.prompt)
+        assert prompted in ([], read[-1:])
+    assert sum(read != [""] for *_, read in player.read) == match.rounds * (2 * messages + 1)
+    assert match.sent(3) == ((f"{1 - first} 3",) * messages, (f"{first} 3",) * messages)

@@ -43,6 +43,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "against a frozen adapter, not merged": {"opponent": FROZEN, "merge_adapter": False},
     "against the model": {"opponent": Agent(WARM_START)},
     "against a script": {"opponent": RANDOM},
+    "trembles": {"tremble": 0.3},
 }
 SAME_BUT_FOR_ROUNDING = {
     "rare checkpoints, not merged": "plain",

@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -164,6 +165,23 @@ def test_a_reply_without_a_choice_costs_no_request(tiny: LanguageModel) -> None:
     server = Answering(*tiny.chat.encode_text("<B>"), tiny.chat.end_token)
     assert answered(tiny, server) == ["<yes>", "<B>"]
     assert len(server.requests) == 1
+
+
+def test_a_slip_costs_no_request_and_has_no_chosen_token(tiny: LanguageModel) -> None:
+    server = Answering()
+    policy = Policy(tiny, build_game("prisoners_dilemma", 1))
+    player = VllmPlayer(
+        server,  # type: ignore[arg-type]
+        policy,
+        seed_of=lambda turn, replies: replies,
+        model_of=lambda turn: BASE,
+        temperature=1.0,
+        max_new_tokens=9,
+    )
+    turn = replace(policy.game.start(0).turns()[0], slip="<B>")
+    assert player.reply([turn]) == ["<B>"]
+    assert not server.requests
+    assert not player.trajectory(turn.match, 0).positions
 
 
 @pytest.mark.parametrize("wrong", [("<C>", "<|end|>"), ("<B>", "<A>"), ("<B>",)])

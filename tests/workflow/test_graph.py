@@ -19,6 +19,7 @@ FURTHER = {
     *(f"table_{name}" for name in ("tournament", "tournament_by_opponent", "all_claims")),
     *(f"fig_{name}" for name in ("learning_against_fixed", "learning_against_alignment")),
     *(f"fig_{name}" for name in ("exploitability", "ablations", "tournament")),
+    *("table_noise", "table_messages", "fig_noise", "fig_messages"),
     "write_further_cards",
 }
 STAGES = ("base", "warm_start", "training", "cross_play", "tournament", "tables", "figures")
@@ -64,6 +65,7 @@ def test_everything(graph: Graph, scale: str, repository: Workflow) -> None:
     games = config["ablations"]["games"]
     variants = sum(len(each.get("games", games)) for each in config["ablations"]["variants"])
     assert planned["play_variant"] == variants
+    assert planned["play_disturbed"] == 3
     assert planned["train_variant"] == variants * SEEDS[scale]
     against = [
         len(opponents)

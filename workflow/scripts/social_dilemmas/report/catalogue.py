@@ -132,6 +132,18 @@ TABLES = {
         "What trained agents get with each strategy of the Axelrod library",
         {"matches": "tournament_matches", "kinds": "strategy_kinds"},
     ),
+    "noise": Table(
+        "statistics.disturbances:noise",
+        "What becomes of play after a slip, and under trembles",
+        {"matches": "disturbed_matches"},
+        printer="disturbed",
+    ),
+    "messages": Table(
+        "statistics.disturbances:messages",
+        "What play owes to messages",
+        {"matches": "talking_matches"},
+        printer="disturbed",
+    ),
     "all_claims": Table(
         "statistics.claims:all_claims",
         "All of the paper's claims and what was measured",
@@ -163,5 +175,7 @@ FIGURES = {
     ),
     "exploitability": Figure("exploitability", ("exploitability",)),
     "ablations": Figure("ablations", ("ablations",)),
+    "noise": Figure("noise", ("noise",)),
+    "messages": Figure("messages", ("messages",)),
     "tournament": Figure("tournament", ("tournament", "tournament_by_opponent")),
 }

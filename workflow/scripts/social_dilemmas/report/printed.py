@@ -16,6 +16,7 @@ from social_dilemmas.report.names import game_title, in_order, readable
 from social_dilemmas.report.numbers import NONE, number, with_interval
 from social_dilemmas.statistics import tables
 from social_dilemmas.statistics.claims import CLAIMS
+from social_dilemmas.statistics.disturbances import ROUND
 from social_dilemmas.statistics.quantities import quantity_words
 
 LAST = 0.1  # of the iterations; the end of a learning curve is their mean
@@ -115,6 +116,20 @@ def ablations(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
     columns = {"game": "Game", "agent": "Variant", "opponent": "With", "mean": "Points a round"}
     columns |= {"change": "Change", "matters": "Matters"}
     yield PrintedTable(title, "", _cells(rows, columns))
+
+
+def disturbed(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
+    """A table for each game: agents and what they get down, conditions across; without single rounds and seeds."""
+    rows = table[(table["seed"] == tables.ALL_SEEDS) & ~table["quantity"].str.startswith(ROUND)]
+    rows = rows[rows["mean"].notna()]
+    conditions = {name: name.replace("_", " ").capitalize() for name in rows["condition"].unique()}
+    columns = {"agent": "Agent", "opponent": "With", "quantity": "What it gets or does"}
+    if (rows["opponent"] == tables.ITSELF).all():
+        del columns["opponent"]
+    for game, part in rows.groupby("game", sort=False):
+        words = f"{game_title(str(game))}: {title[:1].lower()}{title[1:]}{INTERVAL}"
+        frame = _wide(part, columns, conditions, "condition")
+        yield PrintedTable(words, str(game), frame)
 
 
 def tournament(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:

@@ -8,6 +8,8 @@ PAYOFF_CHANGE, WELFARE_SHARE = "payoff_change", "welfare_share"
 NORMALISED_WELFARE, NORMALISED_PAYOFF = "normalised_welfare", "normalised_payoff"
 NORMALISED_PAYOFF_OPPONENT = "normalised_payoff_opponent"
 
+PAYOFF_BEFORE, PAYOFF_AFTER, WELFARE_KEPT = "payoff_before", "payoff_after", "welfare_kept"
+
 OUTCOMES = (PAYOFF, PAYOFF_OPPONENT, WELFARE_SHARE)
 NORMALISED = (NORMALISED_WELFARE, NORMALISED_PAYOFF, NORMALISED_PAYOFF_OPPONENT)
 PAYOFFS = (*OUTCOMES, *NORMALISED)
@@ -22,6 +24,9 @@ WORDS = {
     NORMALISED_WELFARE: "welfare between greedy play (0) and the optimum (1)",
     NORMALISED_PAYOFF: "payoff between its security (0) and an equal share of the optimum (1)",
     NORMALISED_PAYOFF_OPPONENT: "the other's payoff between its security (0) and an equal share of the optimum (1)",
+    PAYOFF_BEFORE: "points a round before the round of the slip",
+    PAYOFF_AFTER: "points a round after the round of the slip",
+    WELFARE_KEPT: "both players' points after the round of the slip, as a share of those undisturbed",
 }
 """Quantities of every game; a game has words for everything else that it observes."""
 

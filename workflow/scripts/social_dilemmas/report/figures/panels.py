@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from social_dilemmas.report.figures import style
 from social_dilemmas.report.names import game_title
+from social_dilemmas.statistics.tables import ALL_SEEDS
 
 
 def panels(
@@ -85,6 +86,16 @@ def errorbars(
         axis.errorbar(mean, at, xerr=reach, elinewidth=1, **look)
     else:
         axis.errorbar(at, mean, yerr=reach, elinewidth=1, **look)
+
+
+def draw_seeds(
+    axis: Axes, rows: pd.DataFrame, at: float, *, horizontal: bool = True, **look: Any
+) -> None:
+    """The means of single seeds as small dots along x (or y), at a place of the other axis."""
+    means = rows.loc[rows["seed"] != ALL_SEEDS, "mean"]
+    sides = (means, [at] * len(means))
+    small: Any = {"linestyle": "", "marker": "o", "markersize": 2, "markeredgewidth": 0.6}
+    axis.plot(*(sides if horizontal else sides[::-1]), **small, **look)
 
 
 def draw_points(

@@ -102,8 +102,12 @@ def legend(
     doing: str = "",
     size: float = 4.5,
     others: Sequence[Artist] = (),
+    columns: int | None = None,
 ) -> None:
-    """A legend below all panels: of agents (who are `doing` something), as lines or as points, and of `others`."""
+    """A legend below all panels, in one row unless there are `columns`.
+
+    It is one of agents (who are `doing` something), as lines or as points, and of `others`.
+    """
     colour, marker = colours(agents), markers(agents)
     handles: list[Artist] = []
     for name in agents:
@@ -111,4 +115,4 @@ def legend(
         label = readable(name) + doing
         handles.append(Line2D([], [], color=colour[name], markersize=size, label=label, **look))
     handles += others
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns or len(handles))
