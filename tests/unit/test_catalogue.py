@@ -13,7 +13,14 @@ import pytest
 from social_dilemmas.agents.agent import UNSEEDED, Agent, Kind
 from social_dilemmas.config import catalogue, paths, settings
 from social_dilemmas.config.load import load_scale
-from social_dilemmas.config.schema import Ablations, ApiPlayer, Config, Exploitability, Tournament
+from social_dilemmas.config.schema import (
+    Ablations,
+    ApiPlayer,
+    Config,
+    Exploitability,
+    Tournament,
+    Variant,
+)
 from social_dilemmas.report import printed
 from social_dilemmas.report.catalogue import FIGURES, TABLES
 from social_dilemmas.report.pages.page import TEMPLATES
@@ -148,6 +155,12 @@ def test_who_plays_whom() -> None:
     disturbed = catalogue.disturbances(*place)
     assert disturbed.pairs == [(i, i) for i in range(9)]  # nobody there is reciprocal
     assert disturbed.times == 3
+    shaken = Variant.model_validate({"name": "shaky", "training": {"tremble": 0.05}})
+    trembling = changed(ablations=Ablations(games=["split"], variants=[shaken]))
+    shaky = catalogue.disturbances(trembling, "split", "embedded")
+    assert [agent.name for agent in shaky.agents if agent.adapter][-2:] == ["shaky", "shaky"]
+    assert shaky.times == 3
+    assert catalogue.disturbances(SMOKE, "trust_and_split", "embedded").times == 5
     variant = catalogue.variant_matches(SMOKE, "split", "embedded", "critic")
     assert variant.pairs == [(0, 0), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3)]
     pair = catalogue.transcript_agents(*place, "naive-vs-always_b")

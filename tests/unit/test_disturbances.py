@@ -93,8 +93,8 @@ def test_trembles_hurt_and_every_seed_is_there(dilemma: pd.DataFrame) -> None:
     assert value(trembling, agent="always_a", opponent="itself") > grim
     own = trembling[(trembling["agent"] == "naive") & (trembling["opponent"] == "itself")]
     means = own.set_index("seed")["mean"]
-    assert {*means.index} == {"all", 0, 1}
-    assert means["all"] == pytest.approx((means[0] + means[1]) / 2)
+    assert {*means.index} == {"all", "0", "1"}
+    assert means["all"] == pytest.approx((means["0"] + means["1"]) / 2)
     assert {*dilemma.loc[dilemma["agent"] == "grim", "opponent"]} == {"itself"}
 
 

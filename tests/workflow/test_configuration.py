@@ -14,6 +14,7 @@ from social_dilemmas.config.load import load_config, load_scale
 from social_dilemmas.config.schema import Config, Credit
 from social_dilemmas.config.settings import (
     ablation_settings,
+    disturbance_settings,
     learner_settings,
     merge,
     training_settings,
@@ -229,6 +230,16 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
     (
         put(*SPLIT, "training_by_algorithm", value={"naive": {"baseline": "batch", "matches": 2}}),
         ["games[split].training.baseline batch", "group_size and matches both are 2"],
+    ),
+    # hands that slip
+    (
+        put(*SPLIT, "disturbances", value={"slip_round": 4}),
+        ["games[split].disturbances.slip_round must be at most 3", "no match has more", "is 4"],
+    ),
+    (put("training", "tremble", value=1.0), ["training.tremble must be less than 1"]),
+    (
+        variants({"name": "a", "training": {"baseline": "critic", "tremble": 0.1}}),
+        ["ablations.variants[a].training.tremble must be 0 with the baseline critic", "is 0.1"],
     ),
     # learners against opponents that don't learn
     (learners({"naif": ["warm_start"]}), [f"unknown algorithm 'naif' in {LEARNERS}", "'naive'"]),
@@ -510,6 +521,18 @@ def test_settings_of_a_variant() -> None:
     assert (critic.baseline, critic.critic.steps, critic.critic.gae_lambda) == ("critic", 9, 0.95)
     assert (naive.credit, naive.beta, naive.buffer.size) == ("naive", 0.0, 4)
     assert same == own
+
+
+@pytest.mark.parametrize(
+    ("rounds", "expected"), [(10, 3), (4, 3), (3, 2), (2, 1), (1, 1), ({"least": 1, "most": 9}, 3)]
+)
+def test_the_round_of_the_slip_leaves_rounds_after_it(rounds: Any, expected: int) -> None:
+    config = load("smoke")
+    config["games"][1]["rounds"] = rounds
+    found = disturbance_settings(typed(config), "split")
+    assert (found.slip_round, found.tremble, found.matches) == (expected, 0.05, 4)
+    config["disturbances"]["slip_round"] = 1
+    assert disturbance_settings(typed(config), "split").slip_round == 1
 
 
 def test_every_credit_can_be_configured() -> None:

@@ -268,12 +268,17 @@ def further_cross_play(config: Config, game: str, model: str) -> Fixture:
     return cross_play(config, game, model, config.further_seeds)
 
 
-def variant_matches(config: Config, game: str, model: str, variant: str) -> Fixture:
-    """Every agent of an ablation with itself and with every scripted player."""
+def _of_variant(config: Config, game: str, model: str, variant: str) -> list[Agent]:
+    """All agents of an ablation."""
     where = {"game": game, "model": model, "variant": variant}
-    trained = [
+    return [
         _trained_agent(config, variant, paths.VARIANT, **where, seed=seed) for seed in config.seeds
     ]
+
+
+def variant_matches(config: Config, game: str, model: str, variant: str) -> Fixture:
+    """Every agent of an ablation with itself and with every scripted player."""
+    trained = _of_variant(config, game, model, variant)
     agents = [*trained, *_scripted(evaluation_settings(config, game).opponents)]
     fixed = range(len(trained), len(agents))
     return Fixture(agents, [(i, j) for i in range(len(trained)) for j in (i, *fixed)])
@@ -300,8 +305,15 @@ def tournament(config: Config, game: str, model: str) -> Fixture:
 
 
 def disturbances(config: Config, game: str, model: str) -> Fixture:
-    """Every agent with itself, and those that aren't scripted with a reciprocal player."""
-    own = _self_trained(config, game, model)
+    """Every agent with itself, and those that aren't scripted with a reciprocal player.
+
+    Of the ablations' agents, those take part that were trained with trembling hands, from the same warm start.
+    """
+    own = _self_trained(config, game, model, [*config.seeds, *config.further_seeds])
+    for place, variant in ablated(config):
+        trembling = place == game and ablation_settings(config, game, variant).tremble > 0
+        if trembling and variant_start(config, variant) == paths.WARM_STARTED:
+            own += _of_variant(config, game, model, variant)
     agents = [*own, *_scripted(evaluation_settings(config, game).opponents)]
     pairs = [(place, place) for place in range(len(agents))]
     reciprocal = [place for place, agent in enumerate(agents) if agent.name in RECIPROCAL_PLAYERS]

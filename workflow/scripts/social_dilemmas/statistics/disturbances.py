@@ -43,8 +43,8 @@ def noise(matches: Mapping[Source, Path]) -> pd.DataFrame:
     `welfare_kept`: both players' points after that round, as a share of those in the same match undisturbed.
 
     Returns:
-        Columns model, game, agent, opponent (`ITSELF` in self-play), condition, slip_round, seed (a number, or
-        `ALL_SEEDS`), quantity, and the attributes of `intervals.Interval`.
+        Columns model, game, agent, opponent (`ITSELF` in self-play), condition, slip_round, seed (its number as a text,
+        or `ALL_SEEDS`), quantity, and the attributes of `intervals.Interval`.
     """
     parts: list[pd.DataFrame] = []
     for source, path in matches.items():
@@ -109,7 +109,7 @@ def _by_condition(
             table = table[table[RELATION] == ALL_SEEDS].drop(columns=RELATION)
             itself = table["agent"] == table["opponent"]
             table["opponent"] = np.where(itself, ITSELF, table["opponent"])
-            keys = {"condition": condition, "slip_round": slip_round, "seed": seed}
+            keys = {"condition": condition, "slip_round": slip_round, "seed": str(seed)}
             for place, (name, value) in enumerate(keys.items(), start=4):
                 table.insert(place, name, value)
             yield table

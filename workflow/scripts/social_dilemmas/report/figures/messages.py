@@ -12,7 +12,7 @@ from social_dilemmas.report.figures.panels import draw_reference, draw_seeds, er
 from social_dilemmas.report.names import in_order, readable
 from social_dilemmas.statistics.quantities import PAYOFF
 from social_dilemmas.statistics.references import OPTIMAL, references
-from social_dilemmas.statistics.tables import ALL_SEEDS
+from social_dilemmas.statistics.tables import ALL_SEEDS, is_scripted
 
 MARKERS = {"as_sent": "o", "shuffled": "s", "none": "X"}
 WORDS = {"as_sent": "messages as sent", "shuffled": "shuffled", "none": "none"}
@@ -27,11 +27,13 @@ def table(messages: pd.DataFrame) -> pd.DataFrame:
 def draw(table: pd.DataFrame) -> Figure:
     """One panel per game, and a row of panels per model; agents side by side, conditions within."""
     lines = references(table["game"].unique())
+    trained = in_order(table.loc[~is_scripted(table, "agent"), "agent"])
+    colours = style.colours(trained)
 
     def panel(axis: Axes, game: str, rows: pd.DataFrame) -> None:
         agents = in_order(rows["agent"])
         for place, agent in enumerate(agents):
-            colour = style.COLOURS.get(agent, style.GREY)
+            colour = colours[agent] if agent in trained else style.GREY
             for offset, (condition, marker) in zip((-0.22, 0, 0.22), MARKERS.items(), strict=True):
                 own = rows[(rows["agent"] == agent) & (rows["condition"] == condition)]
                 draw_seeds(axis, own, place + offset + 0.08, color=colour, horizontal=False)
@@ -44,7 +46,7 @@ def draw(table: pd.DataFrame) -> Figure:
             range(len(agents)), [readable(agent).replace(" ", "\n") for agent in agents]
         )
         axis.tick_params(axis="x", length=0)
-        axis.set_xlim(-0.5, len(agents) - 0.5)
+        axis.set_xlim(-1.2, len(agents) - 0.5)  # room for the names of the lines
         axis.margins(y=0.12)
 
     most = table.groupby("game")["agent"].nunique().max()

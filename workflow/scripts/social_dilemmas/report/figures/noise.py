@@ -43,13 +43,12 @@ def draw(table: pd.DataFrame) -> Figure:
     most = max(rows["agent"].nunique() for _, _, rows in lines)
     height = (0.2 * most + 0.95) * len(lines) + 0.5
     figure, axes = panels(len(lines), 2, style.WIDTH, height, width_ratios=[1.3, 1])
-    agents = in_order(table["agent"])
     trained = in_order(table.loc[~is_scripted(table, "agent"), "agent"])
-    references = [name for name in agents if name in REFERENCES]
+    references = [name for name in in_order(table["agent"]) if name in REFERENCES]
     curves = [*trained, *references]
     for (left, right), (game, model, rows) in zip(axes, lines, strict=True):
         _draw_rounds(left, rows[rows["condition"] == Condition.ONE_SLIP], curves)
-        _draw_trembles(right, rows[rows["quantity"] == PAYOFF], agents)
+        _draw_trembles(right, rows[rows["quantity"] == PAYOFF], trained)
         title(left, f"{game_title(game)}: one slip", model, ", ")
         title(right, "Trembles", "")
     hollow: Any = {"linestyle": "", "marker": "o", "color": style.GREY, "markersize": 4.5}
@@ -85,26 +84,22 @@ def _draw_rounds(axis: Axes, rows: pd.DataFrame, agents: list[str]) -> None:
     axis.set_ylabel("Points, mean of both")
 
 
-def _draw_trembles(axis: Axes, rows: pd.DataFrame, agents: list[str]) -> None:
-    """Points a round: undisturbed hollow, with trembles filled; seeds as small dots above and below."""
+def _draw_trembles(axis: Axes, rows: pd.DataFrame, trained: list[str]) -> None:
+    """Points a round: undisturbed hollow, with trembles filled; seeds as small dots; scripted players grey."""
     places = in_order(rows["agent"])
-    colours, markers = style.colours(agents), style.markers(agents)
+    colours, markers = style.colours(trained), style.markers(trained)
     for place, agent in enumerate(places):
         own = rows[rows["agent"] == agent]
         means = own[own["seed"] == ALL_SEEDS].set_index("condition")
-        colour = colours[agent] if agent in style.COLOURS else style.GREY
+        colour = colours[agent] if agent in trained else style.GREY
         axis.plot(means["mean"], [place] * len(means), color=colour, alpha=0.35, linewidth=2)
         for condition, face in FACES.items():
-            look: Any = {
-                "fmt": markers[agent] if agent in style.COLOURS else "o",
-                "markersize": 4.5,
-            }
-            face = face or colour
+            marker, face = markers[agent] if agent in trained else "o", face or colour
+            look: Any = {"fmt": marker, "color": colour, "markerfacecolor": face}
             beside = place + (0.25 if condition == Condition.TREMBLES else -0.25)
             seeds = own[own["condition"] == condition]
             draw_seeds(axis, seeds, beside, color=colour, markerfacecolor=face)
-            point = means.loc[[condition]]
-            errorbars(axis, point, [place], color=colour, markerfacecolor=face, **look)
+            errorbars(axis, means.loc[[condition]], [place], markersize=4.5, **look)
     name_places(axis, [readable(name) for name in places])
     axis.grid(axis="x")
     axis.margins(x=0.08)
