@@ -110,6 +110,7 @@ PAYOFF = {"Game": "Iterated prisoner's dilemma", "Variant": "Naive RL", "With": 
 PAYOFF[f"Points a round{INTERVAL}"] = "1.00 [0.900, 1.10]"
 ARISES = {"quantity": "cooperation_after_CC"}
 LEARNER = {"agent": "naive_learner"}
+NOISE = {"condition": "none", "seed": "all"}
 TABLES: dict[str, tuple[Any, ...]] = {
     "tournament_by_opponent": (  # row by row
         tidy(learner="sum_of_rewards", rank=3, rank_low=1, rank_high=4, wins=True),
@@ -169,6 +170,26 @@ TABLES: dict[str, tuple[Any, ...]] = {
         {
             **{**PAYOFF, "Variant": "Critic"},
             **{f"Change{INTERVAL}": "0.500 [−1.00, 2.00]", "Matters": "can't be told"},
+        },
+    ),
+    "noise": (  # agents in their order; in self-play one side is enough
+        pd.concat(
+            [
+                tidy(agent="grim", opponent="itself", **NOISE),
+                tidy(opponent="itself", **NOISE, mean=2.0),
+                tidy(opponent="itself", **{**NOISE, "condition": "one_slip"}, mean=3.0),
+                tidy(opponent="itself", **NOISE, quantity="payoff_opponent"),
+                tidy(opponent="itself", **NOISE, quantity="payoff_round_1"),
+                tidy(opponent="itself", **{**NOISE, "seed": "0"}),
+            ]
+        ),
+        {
+            **{"Agent": "Naive RL", "What it gets or does": "points a round"},
+            **{"None": "2.00 [0.900, 1.10]", "One slip": "3.00 [0.900, 1.10]"},
+        },
+        {
+            **{"Agent": "Grim", "What it gets or does": "points a round"},
+            **{"None": "1.00 [0.900, 1.10]", "One slip": "–"},
         },
     ),
     "exploitability": (

@@ -17,8 +17,9 @@ from social_dilemmas.report.numbers import NONE, number, with_interval
 from social_dilemmas.statistics import tables
 from social_dilemmas.statistics.claims import CLAIMS
 from social_dilemmas.statistics.disturbances import ROUND
-from social_dilemmas.statistics.quantities import quantity_words
+from social_dilemmas.statistics.quantities import NORMALISED, PAYOFF_OPPONENT, quantity_words
 
+OF_ONE_SIDE = (PAYOFF_OPPONENT, *NORMALISED[1:])  # in self-play the same for both sides
 LAST = 0.1  # of the iterations; the end of a learning curve is their mean
 AGENTS = ("agent", "opponent", "algorithm", "learner")
 INTERVAL = " [95 % interval]"
@@ -121,7 +122,11 @@ def ablations(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
 def disturbed(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
     """A table for each game: agents and what they get down, conditions across; without single rounds and seeds."""
     rows = table[(table["seed"] == tables.ALL_SEEDS) & ~table["quantity"].str.startswith(ROUND)]
-    rows = rows[rows["mean"].notna()]
+    twice = (rows["opponent"] == tables.ITSELF) & rows["quantity"].isin(OF_ONE_SIDE)
+    rows = rows[rows["mean"].notna() & ~twice]
+    rows = rows.sort_values(
+        "agent", key=lambda names: names.map(in_order(names).index), kind="stable"
+    )
     conditions = {name: name.replace("_", " ").capitalize() for name in rows["condition"].unique()}
     columns = {"agent": "Agent", "opponent": "With", "quantity": "What it gets or does"}
     if (rows["opponent"] == tables.ITSELF).all():
