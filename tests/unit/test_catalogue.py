@@ -153,7 +153,7 @@ def test_who_plays_whom() -> None:
     assert len(tournament.pairs) == 7 * 4 + 7 * 6 / 2
     assert {agent.kind for agent in tournament.agents} == {Kind.MODEL, Kind.AXELROD}
     disturbed = catalogue.disturbances(*place)
-    assert disturbed.pairs == [(i, i) for i in range(9)]  # nobody there is reciprocal
+    assert disturbed.pairs == [(i, i) for i in range(12)]  # nobody there is reciprocal
     assert disturbed.times == 3
     shaken = Variant.model_validate({"name": "shaky", "training": {"tremble": 0.05}})
     trembling = changed(ablations=Ablations(games=["split"], variants=[shaken]))
@@ -205,7 +205,7 @@ def test_no_two_kinds_of_results_share_a_place() -> None:
     names = ("game", "model", "algorithm", "opponent", "variant", "pair", "name", "seed")
     patterns = [value for name, value in vars(paths).items() if name.isupper()]
     filled = [pattern.format(**{name: name for name in names}) for pattern in patterns]
-    assert len(set(filled)) == len(patterns) == 14
+    assert len(set(filled)) == len(patterns) == 15
     assert paths.results("smoke") == "results/smoke"
 
 
