@@ -23,7 +23,7 @@ def load_config(merged: Mapping[str, Any], files: Sequence[Path]) -> Config:
 
     Values that no file says come from the command line, as texts; they are converted where the schema wants another
     type, so that `--config seeds=[0]` works. Ablations of the default file that name a game or an algorithm which
-    another file left out are dropped.
+    another file left out are dropped; so are its further seeds where others replace its seeds.
 
     Args:
         merged: the files and the command line, merged mapping by mapping; lists replace lists.
@@ -52,6 +52,11 @@ def load_config(merged: Mapping[str, Any], files: Sequence[Path]) -> Config:
     config = Config.model_validate(given)
     if said and given.get("ablations") == said[0].get("ablations"):
         config = _without_stray_ablations(config, said[0])
+    default = said[0] if said else {}
+    if given["seeds"] != default.get("seeds") and given.get("further_seeds") == default.get(
+        "further_seeds"
+    ):
+        config = config.model_copy(update={"further_seeds": []})
     for mistake in mistakes_between(config, given):
         refuse(mistake)
     declare([game.entry for game in config.games])
