@@ -5,17 +5,17 @@ shape say which rows and columns they show, and what stands across.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from social_dilemmas.report import claims_text
 from social_dilemmas.report.catalogue import TABLES
-from social_dilemmas.report.names import game_title, in_order, readable
+from social_dilemmas.report.names import game_title, in_order, readable, settings_note
 from social_dilemmas.report.numbers import NONE, number, with_interval
 from social_dilemmas.statistics import tables
-from social_dilemmas.statistics.claims import CLAIMS
 from social_dilemmas.statistics.disturbances import ROUND
 from social_dilemmas.statistics.quantities import NORMALISED, PAYOFF_OPPONENT, quantity_words
 
@@ -39,32 +39,38 @@ def printed(name: str, table: pd.DataFrame) -> list[PrintedTable]:
     """A tidy table of the catalogue as one printed table or several, for each model."""
     printer, title = globals()[TABLES[name].printer], TABLES[name].title
     models = table["model"].unique()
-    if len(models) < 2:
-        return list(printer(title, table))
-    return [
-        PrintedTable(
-            f"{part.title} ({model})", f"{part.label}-{model}".removeprefix("-"), part.frame
-        )
-        for model in models
-        for part in printer(title, table[table["model"] == model])
-    ]
+    parts = []
+    for model in models:
+        rows = table[table["model"] == model]
+        note = f" {settings_note(tables.differing_games(rows))}".rstrip()
+        for part in printer(title, rows):
+            if len(models) > 1:
+                label = f"{part.label}-{model}".removeprefix("-")
+                part = PrintedTable(f"{part.title} ({model})", label, part.frame)
+            parts.append(replace(part, title=part.title + note))
+    return parts
 
 
 def claims(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
     """A table for each claim, with how many of its bounds hold."""
-    columns = {"game": "Game", "agent": "Agent", "opponent": "With"}
-    columns |= {"measured": "Measured", "value": "Value", "bound": "Bound", "holds": "Holds"}
-    for claim, rows in table.groupby("claim"):
-        bounds = rows[~rows["aim"]]
+    columns = {"game": "Game", "agent": "Agent", "opponents": "With", "measured": "Measured"}
+    columns |= {"value": "Value", "bound": "Bound", "in_seeds": "In seeds", "holds": "Holds"}
+    for claim, rows in table.groupby("claim", sort=False):
+        known = rows[rows["value"].notna()]
+        bounds = known[~known["aim"].astype(bool)]
         held = f"{int(bounds['holds'].sum())} of {len(bounds)} bounds hold"
-        bound = rows["bound"].replace({"<=": "≤", ">=": "≥"}, regex=True)
-        shown = rows.assign(
-            measured=rows["quantity"].map(lambda words: words[:1].upper() + words[1:]),
-            bound=bound + rows["aim"].map({True: " (aim)", False: ""}),
-            holds=rows["holds"].where(rows["value"].notna(), "not measured"),
-        )
-        words = f"{claim}: {CLAIMS[str(claim)]} ({held})"
-        yield PrintedTable(words, str(claim), _cells(shown, columns))
+        if missing := len(rows) - len(known):
+            held += f", {missing} not measured"
+        words = {
+            "opponents": claims_text.opponents,
+            "measured": claims_text.measured,
+            "bound": claims_text.bound,
+            "in_seeds": claims_text.seeds,
+        }
+        cells = {name: [of(row) for row in known.to_dict("records")] for name, of in words.items()}
+        shown = known.assign(**cells).replace({"bound": {"<=": "≤", ">=": "≥"}}, regex=True)
+        words_of = f"{claim}: {rows['says'].iloc[0]} ({held})"
+        yield PrintedTable(words_of, str(claim), _cells(shown, columns))
 
 
 def cross_play(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:

@@ -33,6 +33,9 @@ EVERYONE = "everyone"
 FIXED = -1
 """The seed of agents that were not trained: scripted players and the warm start."""
 
+SETTINGS, DIFFERING, MATCHED = "settings", "differ by algorithm", "matched"
+"""The column that says whether all algorithms were trained with the same settings in a game, and its values."""
+
 PAIR = ["agent", "agent_seed", "opponent", "opponent_seed"]
 COUNT = "_count"
 KEYS = {"game", *PAIR, "match", "seat"}
@@ -125,6 +128,21 @@ def ablations(
     both = both.assign(change=change, change_low=change - reach, change_high=change + reach)
     both["matters"] = (both["change_low"] > 0) | (both["change_high"] < 0)
     return pd.concat([means, both], ignore_index=True)
+
+
+def with_settings(table: pd.DataFrame, differing: Sequence[str]) -> pd.DataFrame:
+    """The table with the column `SETTINGS`, if there are games in which settings of training differ by algorithm."""
+    if not differing:
+        return table
+    differ = table["game"].isin(differing)
+    return table.assign(**{SETTINGS: np.where(differ, DIFFERING, MATCHED)})
+
+
+def differing_games(table: pd.DataFrame) -> list[str]:
+    """Games of the table in which settings of training differ by algorithm."""
+    return (
+        list(table.loc[table[SETTINGS] == DIFFERING, "game"].unique()) if SETTINGS in table else []
+    )
 
 
 def as_reported(table: pd.DataFrame) -> pd.DataFrame:
