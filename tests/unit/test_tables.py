@@ -151,6 +151,19 @@ def test_everyone_pools_the_matches_of_each_seed(tmp_path: Path) -> None:
     assert (row["mean"], row["matches"], row["seeds"]) == (0.75, 4, 2)
 
 
+def test_distributions_hold_every_match_of_self_play_once(tmp_path: Path) -> None:
+    rows = [
+        *(("naive", seed, "naive", seed, match, seat, seed + match / 4)
+          for seed, match, seat in product((0, 1), (0, 1), (0, 1))),
+        *(("naive", 0, "naive", 1, 0, seat, 9.0) for seat in (0, 1)),  # not self-play
+        *(("grim", -1, "grim", -1, 0, seat, 9.0) for seat in (0, 1)),  # not trained
+    ]  # fmt: skip
+    table = tables.distributions(matches(tmp_path, rows, "normalised_welfare"))
+    assert table[["agent", "seed", "match", "value"]].to_numpy().tolist() == [
+        ["naive", seed, match, seed + match / 4] for seed, match in product((0, 1), (0, 1))
+    ]
+
+
 def test_the_same_files_give_the_same_table_whatever_else_is_in_it(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     rows = [

@@ -67,6 +67,12 @@ TABLES = {
         {"matches": "cross_play_matches"},
         printer="fingerprints",
     ),
+    "distributions": Table(
+        "statistics.tables:distributions",
+        "Welfare of single matches in self-play",
+        {"matches": "cross_play_matches"},
+        printer="distributions",
+    ),
     "claims": Table(
         "statistics.claims:claims",
         "The claims and what was measured",
@@ -155,6 +161,7 @@ FIGURES = {
     "naive_learning_curves": Figure("curves", ("learning_curves",), {"naive": True}),
     "cross_play": Figure("cross_play", ("cross_play",)),
     "fingerprints": Figure("fingerprints", ("fingerprints",)),
+    "distributions": Figure("distributions", ("distributions",)),
     "proposals": Figure("proposals", ("fingerprints",)),
     "truthfulness": Figure("truthfulness", ("learning_curves", "fingerprints")),
     "invalid_replies": Figure("curves", ("learning_curves",), {"quantity": "invalid_rate"}),

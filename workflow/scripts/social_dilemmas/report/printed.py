@@ -20,6 +20,7 @@ from social_dilemmas.statistics.disturbances import ROUND
 from social_dilemmas.statistics.quantities import NORMALISED, PAYOFF_OPPONENT, quantity_words
 
 OF_ONE_SIDE = (PAYOFF_OPPONENT, *NORMALISED[1:])  # in self-play the same for both sides
+NEAR = (0.25, 0.75)  # welfare near greedy play is below, that near the optimum from here on
 LAST = 0.1  # of the iterations; the end of a learning curve is their mean
 AGENTS = ("agent", "opponent", "algorithm", "learner")
 INTERVAL = " [95 % interval]"
@@ -103,6 +104,21 @@ def learning_curves(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
     summary = summary.set_axis(["mean", "low", "high"], axis="columns").reset_index()
     title = f"{title}: mean of the last tenth of all iterations [lowest, highest seed]"
     yield PrintedTable(title, "", _wide(summary, {key: WHO[key] for key in keys}, shown))
+
+
+def distributions(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
+    """How many matches of each agent come near greedy play, near the optimum, or neither."""
+    ends = [-np.inf, *NEAR, np.inf]
+    shown = [f"Below {NEAR[0]}", "Between", f"From {NEAR[1]} on"]
+    parts = pd.get_dummies(pd.cut(table["value"], ends, right=False, labels=shown), dtype=float)
+    places = ["game", "agent"]
+    by_seed = table[[*places, "seed"]].join(parts).groupby([*places, "seed"], sort=False).mean()
+    long = by_seed.melt(var_name="quantity", ignore_index=False).reset_index()
+    summary = long.groupby([*places, "quantity"], sort=False)["value"].agg(["mean", "min", "max"])
+    summary = summary.set_axis(["mean", "low", "high"], axis="columns").reset_index()
+    words = f"{title}: shares of matches by their normalised welfare [lowest, highest seed]"
+    columns = {place: WHO[place] for place in places}
+    yield PrintedTable(words, "", _wide(summary, columns, dict(zip(shown, shown, strict=True))))
 
 
 def exploitability(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:

@@ -17,7 +17,13 @@ import pandas as pd
 from social_dilemmas.agents.agent import WARM_START, is_learner
 from social_dilemmas.agents.scripted.player import scripted_player_names
 from social_dilemmas.statistics.intervals import Run, Sample, intervals
-from social_dilemmas.statistics.quantities import PAYOFF, PAYOFF_GAP, PAYOFF_OPPONENT, PAYOFFS
+from social_dilemmas.statistics.quantities import (
+    NORMALISED_WELFARE,
+    PAYOFF,
+    PAYOFF_GAP,
+    PAYOFF_OPPONENT,
+    PAYOFFS,
+)
 
 RELATION = "seed_relation"
 SAME_SEED, OTHER_SEED, ALL_SEEDS = "same seed", "other seed", "all"
@@ -85,6 +91,23 @@ def fingerprints(matches: Mapping[Key, Path]) -> pd.DataFrame:
         or `ALL_SEEDS`), quantity, and the attributes of `intervals.Interval`.
     """
     return _summaries(matches, lambda frame: (frame, _behaviours(frame)), pool=True)
+
+
+def distributions(matches: Mapping[Source, Path]) -> pd.DataFrame:
+    """Normalised welfare of every match of every trained agent with a copy of itself.
+
+    Columns model, game, agent, seed, match, quantity, value.
+    """
+    parts = []
+    for (game, model), path in matches.items():
+        frame = pd.read_parquet(path)
+        itself = frame["agent"] == frame["opponent"]
+        itself &= frame["agent_seed"] == frame["opponent_seed"]
+        own = frame[itself & (frame["agent_seed"] != FIXED) & (frame["seat"] == 0)]
+        names = {"agent_seed": "seed", NORMALISED_WELFARE: "value"}
+        own = own.rename(columns=names).assign(model=model, game=game, quantity=NORMALISED_WELFARE)
+        parts.append(own[["model", "game", "agent", "seed", "match", "quantity", "value"]])
+    return pd.concat(parts, ignore_index=True)
 
 
 def exploitability(matches: Mapping[Source, Path]) -> pd.DataFrame:
