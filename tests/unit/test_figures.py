@@ -371,9 +371,9 @@ def test_truthfulness_in_training_and_after_it(made: Tables, shown: Tables) -> N
 def test_distributions_show_every_match_and_the_mean_of_every_seed(shown: Tables) -> None:
     table = one_game(shown["distributions"])
     (axis,) = draw("distributions", table).axes
-    points = [point for each in axis.collections for point in each.get_offsets()[:, 0]]
+    points = np.concatenate([np.asarray(each.get_offsets())[:, 0] for each in axis.collections])
     assert sorted(points) == pytest.approx(sorted(table["value"]))
-    means = {line.get_xdata()[0] for line in axis.lines} - {0, 1}  # two are references
+    means = {np.asarray(line.get_xdata())[0] for line in axis.lines} - {0, 1}  # two are references
     assert means == {*table.groupby(["agent", "seed"])["value"].mean()}
 
 

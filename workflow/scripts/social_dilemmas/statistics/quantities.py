@@ -3,8 +3,7 @@
 from social_dilemmas.games import named_game
 
 PAYOFF, PAYOFF_OPPONENT, PAYOFF_GAP = "payoff", "payoff_opponent", "payoff_gap"
-PAYOFF_CHANGE, WELFARE_SHARE = "payoff_change", "welfare_share"
-
+WELFARE_SHARE = "welfare_share"
 NORMALISED_WELFARE, NORMALISED_PAYOFF = "normalised_welfare", "normalised_payoff"
 NORMALISED_PAYOFF_OPPONENT = "normalised_payoff_opponent"
 
@@ -24,7 +23,6 @@ WORDS = {
     PAYOFF: "points a round",
     PAYOFF_OPPONENT: "points a round that the other gets",
     PAYOFF_GAP: "points a round more than the other gets",
-    PAYOFF_CHANGE: "points a round more than the method as it is",
     WELFARE_SHARE: "share of the welfare-optimal payoff",
     NORMALISED_WELFARE: "normalised welfare",
     NORMALISED_PAYOFF: "normalised payoff",
