@@ -105,7 +105,7 @@ def _judged(found: Found, model: str, game: str, criterion: Criterion) -> dict[s
     holding = sum(map(criterion.within, measure.by_seed))
     whole = criterion.within(measure.low) and criterion.within(measure.high)
     if criterion.seeds is not None:
-        holds = 0 < holding >= criterion.seeds * len(measure.by_seed)
+        holds = 0 < holding >= round(criterion.seeds * len(measure.by_seed), 9)
     else:
         holds = whole if criterion.kind == "whole" else criterion.within(measure.value)
     return {
