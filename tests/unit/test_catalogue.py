@@ -218,7 +218,7 @@ def has_caption(kind: str, name: str) -> bool:
 @pytest.mark.parametrize("name", TABLES)
 def test_tables(name: str) -> None:
     table = TABLES[name]
-    wanted = {*table.inputs, *(["tables"] if table.tables else [])}
+    wanted = {*table.inputs, *(["tables", "criteria"] if table.tables else [])}
     assert (
         wanted
         == inspect.signature(resolve_name(f"social_dilemmas.{table.function}")).parameters.keys()
@@ -226,7 +226,7 @@ def test_tables(name: str) -> None:
     assert TABLES.keys() >= set(table.tables)
     assert table.text is None or resolve_name(f"social_dilemmas.{table.text}")
     assert callable(getattr(printed, table.printer))
-    assert all((LIBRARY / file).is_file() for file in table.files)
+    assert all((LIBRARY / file).is_file() for file in table.modules)
     assert has_caption("table", name)
 
 

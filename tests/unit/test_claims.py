@@ -1,199 +1,289 @@
-"""Claims on hand-made tables where some numbers hold and others don't."""
+"""Claims on hand-made tables where some numbers hold and others don't; and what a file of claims may say."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 
-from social_dilemmas.agents.agent import is_learner, learner_name
-from social_dilemmas.agents.axelrod.kinds import KINDS
-from social_dilemmas.agents.scripted.player import scripted_player_names
-from social_dilemmas.config.load import load_scale
-from social_dilemmas.config.settings import ablated, exploitability_settings
-from social_dilemmas.games import build_game
+from social_dilemmas.agents.agent import is_learner
+from social_dilemmas.config.load import REPOSITORY, load_scale
+from social_dilemmas.errors import UserError
+from social_dilemmas.games import declare, game_names
 from social_dilemmas.report.claims_text import format_claims
-from social_dilemmas.statistics.claims import CLAIMS, CRITERIA, all_claims, claims, judge
+from social_dilemmas.statistics.claims import COLUMNS, claims, judge
+from social_dilemmas.statistics.criteria import FIELDS, Criterion, read_criteria
 
-Row = tuple[str, str, str, str, str, float, float, float]
-
-IS_FURTHER = CRITERIA["kind"].str.contains("further")
-MAIN, FURTHER = CRITERIA[~IS_FURTHER], CRITERIA[IS_FURTHER]
-COMMON = {"payoff", "payoff_opponent", "welfare_share"}
-TRAINED = {"naive", "sum_of_rewards", "advantage_alignment"}
-
+SHIPPED = REPOSITORY / "config" / "claims.csv"
 ALIGNMENT = "advantage_alignment"
-MEASURED: list[Row] = [
-    ("prisoners_dilemma", "naive", "naive", "same seed", "payoff", 1.05, 1.0, 1.2),
-    ("prisoners_dilemma", "naive", "naive", "all", "payoff", 3.0, 3.0, 3.0),
-    ("prisoners_dilemma", ALIGNMENT, ALIGNMENT, "same seed", "payoff", 2.5, 2.4, 2.7),
-    ("prisoners_dilemma", ALIGNMENT, "always_b", "all", "payoff", 0.9, 0.86, 0.95),
-]
+WELFARE, OTHERS = "normalised_welfare", "normalised_payoff_opponent"
+Row = tuple[str, str, str, str, str, Sequence[float]]
 
 
-def table(rows: list[Row], model: str = "embedded") -> pd.DataFrame:
-    names = ["game", "agent", "opponent", "seed_relation", "quantity", "mean", "low", "high"]
+def table(rows: Sequence[Row], model: str = "embedded") -> pd.DataFrame:
+    """Each row holds game, agent, opponent, seed relation, quantity, and the seeds' values; intervals are 0.2 wide."""
+    names = ["game", "agent", "opponent", "seed_relation", "quantity", "by_seed"]
     frame = pd.DataFrame(rows, columns=names)
-    frame.insert(0, "model", model)
-    return frame
+    mean = frame["by_seed"].map(lambda values: sum(values) / len(values))
+    frame = frame.assign(model=model, mean=mean, low=mean - 0.1, high=mean + 0.1)
+    return frame.assign(by_seed=[" ".join(map(str, values)) for values in frame["by_seed"]])
 
 
-def judged(*tables: pd.DataFrame) -> pd.DataFrame:
-    return judge(tables, MAIN)
+def criterion(**changes: object) -> Criterion:
+    """Naive play in Split ends at no more than 0.2 in at least nine of ten seeds."""
+    values = dict.fromkeys(FIELDS, "")
+    values |= {"claim": "C1", "game": "split", "agent": "naive", "opponent": "itself"}
+    values |= {"quantity": WELFARE, "side": "<=", "says": "Greedy play"}
+    return Criterion(**{**values, "bound": 0.2, "seeds": 0.9, **changes})  # type: ignore[arg-type]
 
 
-def criterion(*values: str | float) -> pd.DataFrame:
-    """One criterion of its own, with the columns of `CRITERIA`."""
-    return pd.DataFrame([values], columns=list(CRITERIA))
+def verdict(frame: pd.DataFrame, **changes: object) -> dict[str, object]:
+    """The row of one criterion in this table."""
+    (row,) = judge([frame], [criterion(**changes)]).to_dict("records")
+    return {str(key): value for key, value in row.items()}
 
 
-def test_the_mean_decides_and_the_interval_is_reported_separately() -> None:
-    """Self-play is with the same seed."""
-    frame = judged(table(MEASURED))
-    points = frame[frame["quantity"] == "points a round"].set_index(["agent", "opponent"])
-    found = points[["value", "holds", "interval_holds"]].T.to_dict("list")
-    assert found["naive", "itself"] == [1.05, True, False]
-    assert found["advantage_alignment", "itself"] == [2.5, False, False]
-    assert found["advantage_alignment", "always_b"] == [0.9, True, True]
-    missing = found["sum_of_rewards", "itself"]  # wasn't measured
-    assert math.isnan(missing[0])
-    assert missing[1:] == [False, False]
-    assert points["bound"].iloc[0] == "<= 1.15"
+def of_naive(*values: float, opponent: str = "naive", relation: str = "same seed") -> pd.DataFrame:
+    return table([("split", "naive", opponent, relation, WELFARE, values)])
 
 
-def test_only_games_that_were_played_have_rows_and_every_model_its_own() -> None:
-    one = judged(table(MEASURED))
-    assert set(one["game"]) == {"prisoners_dilemma"}
-    assert len(judged(pd.concat([table(MEASURED), table(MEASURED, "another")]))) == 2 * len(one)
-
-
-def test_criteria_name_things_that_the_main_job_measures() -> None:
-    for one in MAIN.to_dict("records"):
-        assert one["agent"] in TRAINED
-        assert one["opponent"] in {"itself", "everyone", *scripted_player_names(one["game"])}
-        assert one["quantity"] in COMMON | set(build_game(one["game"], 10).behaviours)
-        assert "whole" not in one["kind"]
-    assert set(CRITERIA["claim"]) == CLAIMS.keys()
-    assert set(CRITERIA["side"]) == {"<=", ">="}
-    kinds = {word for kind in CRITERIA["kind"] for word in kind.split("+")}
-    assert kinds == {"-", "aim", "whole", "further"}
-
-
-def test_further_criteria_are_about_what_the_default_configuration_measures() -> None:
-    config = load_scale("laptop")
-    for one in FURTHER.to_dict("records"):
-        quantities = COMMON | set(build_game(one["game"], 10).behaviours)
-        if is_learner(one["agent"]):
-            assert one["agent"] == learner_name("naive")
-            assert one["opponent"] in exploitability_settings(config, one["game"]).learners["naive"]
-            quantities |= {"payoff_gap"}
-        elif one["quantity"] == "payoff_change":
-            assert (one["game"], one["agent"]) in ablated(config)
-            assert one["opponent"] in {"itself", *scripted_player_names(one["game"])}
-            quantities = {"payoff_change"}
-        else:
-            assert one["agent"] in TRAINED
-            assert one["opponent"] in KINDS
-            assert one["game"] == "prisoners_dilemma"
-        assert one["quantity"] in quantities
+@pytest.mark.parametrize(
+    ("values", "holding", "holds"),
+    [
+        ([0.1] * 9 + [5.0], 9, True),  # the mean doesn't decide
+        ([0.1] * 8 + [5.0] * 2, 8, False),
+        ([0.1] * 4 + [0.21], 4, False),  # of five seeds nine tenths are all
+        ([0.2] * 3, 3, True),  # a bound belongs to what holds
+        ([math.nan] * 3, 0, False),
+    ],
+)
+def test_a_bound_holds_in_as_many_seeds_as_it_asks_for(
+    values: list[float], holding: int, holds: bool
+) -> None:
+    found = verdict(of_naive(*values))
+    assert (found["seeds_holding"], found["holds"]) == (holding, holds)
+    if holding:
+        assert (found["seeds"], found["share_of_seeds"]) == (len(values), 0.9)
 
 
 @pytest.mark.parametrize("side", ["<=", ">="])
-@pytest.mark.parametrize("kind", ["-", "whole"])
-@pytest.mark.parametrize(
-    "interval",
-    [(2.0, 0.5, 3.0), (2.0, 2.0, 2.0), (2.01, 2.001, 2.1), (1.99, 1.5, 1.999), (math.nan,) * 3],
-)
-def test_bounds_belong_to_what_holds(
-    side: str, kind: str, interval: tuple[float, float, float]
-) -> None:
-    what = ("split", "naive_learner", "warm_start")
-    bound = criterion("C2", *what, "payoff_gap", side, 2, kind)
-    found = judge([table([(*what, "all", "payoff_gap", *interval)])], bound).iloc[0]
-    within = [end <= 2 if side == "<=" else end >= 2 for end in interval]
-    assert found["interval_holds"] == all(within)
-    assert found["holds"] == (all(within) if kind == "whole" else within[0])
+@pytest.mark.parametrize("kind", ["", "whole"])
+@pytest.mark.parametrize("value", [1.8, 2.0, 2.2, math.nan])
+def test_else_the_mean_or_the_whole_interval_decides(side: str, kind: str, value: float) -> None:
+    found = verdict(of_naive(value), side=side, bound=2.0, kind=kind, seeds=None)
+    ends = (value - 0.1, value + 0.1)
+    whole = all(end <= 2 if side == "<=" else end >= 2 for end in ends)
+    mean = value <= 2 if side == "<=" else value >= 2
+    assert found["interval_holds"] == whole
+    assert found["holds"] == (whole if kind else mean)
+    assert found["bound"] == f"{side} 2"
 
 
-def ablations(*rows: tuple[str, str, float, float, float]) -> pd.DataFrame:
-    """A table as `tables.ablations` makes it; each row holds agent, opponent, change, low, high."""
-    game, mean = "trust_and_split", 40.0
-    frame = table(
-        [(game, agent, opponent, "all", "payoff", mean, 39.0, 41.0) for agent, opponent, *_ in rows]
+def test_self_play_and_play_with_other_seeds_are_told_apart() -> None:
+    relations = (("same seed", 1.0), ("other seed", 2.0), ("all", 3.0))
+    frame = pd.concat([of_naive(value, relation=relation) for relation, value in relations])
+    assert verdict(frame)["value"] == 1
+    assert verdict(frame, opponent="other_seed")["value"] == 2
+    assert verdict(of_naive(4.0, opponent="itself", relation="all"))["value"] == 4  # of ablations
+
+
+def in_trust(quantity: str, agent: str = ALIGNMENT, **by_opponent: Sequence[float]) -> pd.DataFrame:
+    rows: list[Row] = [
+        ("trust_and_split", agent, opponent, "all", quantity, values)
+        for opponent, values in by_opponent.items()
+    ]
+    return table(rows)
+
+
+def test_opponents_have_roles() -> None:
+    frame = in_trust(
+        "normalised_payoff",
+        greedy=[0.0, 0.4],
+        greedy_lying=[-0.3, 0.3],
+        welfare_maximising=[1.0, 1.0],
+        welfare_maximising_lying=[0.1, -0.2],
+        naive=[-9.0, -9.0],  # not scripted
     )
-    frame[["change", "change_low", "change_high"]] = [row[2:] for row in rows]
-    return frame
-
-
-def test_changes_of_ablations_are_quantities_of_their_own() -> None:
-    nothing = (math.nan,) * 3
-    frame = ablations(
-        ("advantage_alignment", "itself", *nothing),
-        ("no_group_baseline", "itself", -5.0, -7.0, -3.0),
-        ("no_group_baseline", "greedy", -1.0, -2.0, 0.5),
-        ("with_buffer", "itself", 2.0, 1.0, 3.0),
-    )
-    found = judge([frame], FURTHER[FURTHER["claim"] == "C5"])
-    verdict = {
-        (row["agent"], row["opponent"]): (row["value"], row["low"], row["high"], row["holds"])
-        for row in found.to_dict("records")
+    about = {"agent": ALIGNMENT, "game": "any", "quantity": "normalised_payoff", "side": ">="}
+    found = {
+        role: verdict(frame, **about, opponent=role, bound=-0.25)
+        for role in ("greedy", "cooperator", "liar", "pool", "warm_start")
     }
-    assert verdict["no_group_baseline", "itself"] == (-5.0, -7.0, -3.0, True)
-    assert verdict["no_group_baseline", "greedy"] == (-1.0, -2.0, 0.5, False)
-    assert verdict["with_buffer", "itself"] == (2.0, 1.0, 3.0, True)
-    assert math.isnan(verdict["with_buffer", "greedy"][0])
-    assert set(found["quantity"]) == {"points a round more than the method as it is"}
+    assert {role: row["opponent"] for role, row in found.items()} == {
+        **{"greedy": "greedy", "cooperator": "welfare_maximising", "warm_start": "warm_start"},
+        **{"liar": "welfare_maximising_lying", "pool": "welfare_maximising_lying"},
+    }
+    assert found["pool"]["value"] == pytest.approx(-0.05)
+    # each seed's own worst case: -0.3 and -0.2
+    assert (found["pool"]["seeds_holding"], found["pool"]["seeds"]) == (1, 2)
+    most = verdict(frame, **{**about, "side": "<="}, opponent="liar", bound=0.5)
+    assert (most["opponent"], most["seeds_holding"]) == ("greedy_lying", 2)
 
 
-def test_payoffs_of_variants_can_be_looked_up_too() -> None:
-    frame = ablations(("with_buffer", "itself", 2.0, 1.0, 3.0))
-    bound = criterion("C5", "trust_and_split", "with_buffer", "itself", "payoff", ">=", 39.5, "-")
-    row = judge([frame], bound).iloc[0]
-    assert (row["value"], row["low"], row["high"], row["holds"]) == (40, 39, 41, True)
+def test_numbers_are_compared_with_another_agent_s() -> None:
+    """Fieller's interval by its definition: where the difference from a share of the other isn't told from zero."""
+    frame = pd.concat(
+        [in_trust(OTHERS, greedy=[0.2, 0.6]), in_trust(OTHERS, "sum_of_rewards", greedy=[0.9, 1.1])]
+    )
+    about = {
+        "agent": ALIGNMENT,
+        "game": "trust_and_split",
+        "quantity": OTHERS,
+        "opponent": "greedy",
+    }
+    share = verdict(frame, **about, compared_to="share of sum_of_rewards", bound=0.35)
+    assert (share["value"], share["seeds_holding"], share["seeds"]) == (pytest.approx(0.4), 1, 2)
+    for end in (share["low"], share["high"]):
+        assert isinstance(end, float)
+        assert abs(0.4 - end * 1.0) == pytest.approx(math.hypot(0.1, end * 0.1))
+    more = verdict(frame, **about, compared_to="more than sum_of_rewards", bound=-0.5)
+    assert more["value"] == pytest.approx(-0.6)
+    assert more["high"] == pytest.approx(-0.6 + math.hypot(0.1, 0.1))
+    assert more["seeds_holding"] == 1
+    alone = verdict(in_trust(OTHERS, greedy=[0.2]), **about, compared_to="share of sum_of_rewards")
+    assert math.isnan(float(str(alone["value"])))
+
+
+def test_conditions_are_told_apart() -> None:
+    """In tables that have one, with the column `seed`."""
+    plain = of_naive(0.5).drop(columns="seed_relation").assign(opponent="itself", seed="all")
+    messages = pd.concat(
+        [
+            plain.assign(condition="as_sent"),
+            plain.assign(condition="shuffled", mean=0.1),
+            plain.assign(condition="shuffled", mean=7.0, seed="0"),
+        ]
+    )
+    rows = judge([of_naive(0.5), messages], [criterion(), criterion(condition="shuffled")])
+    assert list(rows["value"]) == [0.5, 0.1]
+    assert math.isnan(float(str(verdict(messages, condition="none")["value"])))
+
+
+def test_a_criterion_is_about_kinds_or_names_of_games() -> None:
+    declare([{"name": "mine", "kind": "split", "rounds": 3}, {"name": "chicken", "rounds": 3}])
+    try:
+        rows: list[Row] = [
+            (game, "naive", "naive", "same seed", WELFARE, [0.1]) for game in ("mine", "chicken")
+        ]
+        asked = {"any": 2, "split": 1, "mine": 1, "chicken split": 2, "stag_hunt": 0}
+        for game, number in asked.items():
+            assert len(judge([table(rows)], [criterion(game=game)])) == number
+    finally:
+        declare([])
+
+
+def test_rows_are_ordered_by_model_claim_game_and_agent() -> None:
+    games = ("trust_and_split", "split")
+    rows: list[Row] = [(game, "naive", "grim", "all", "payoff", [1.0]) for game in games]
+    found = judge([table(rows, "b"), table(rows, "a")], read_criteria(SHIPPED))
+    assert list(found) == COLUMNS
+    assert list(found["model"]) == sorted(found["model"])
+    for _, of_model in found.groupby("model"):
+        together = of_model[["claim", "game", "agent"]]
+        places = together.drop_duplicates()
+        assert (together != together.shift()).any(axis=1).sum() == len(places)
+        assert list(places["claim"]) == sorted(places["claim"])
+        for _, of_claim in places.groupby("claim"):
+            assert list(of_claim["game"]) == sorted(of_claim["game"], key=games.index)
 
 
 def test_where_tables_say_the_same_the_first_counts() -> None:
-    other = [(*row[:5], 9.0, 8.0, 10.0) for row in MEASURED]
-    first = judged(table(MEASURED), table(other))
-    pd.testing.assert_frame_equal(first, judged(table(MEASURED)))
-    assert judged(table(other), table(MEASURED))["value"].max() == 9
-
-
-def test_rows_are_ordered_by_model_claim_game_and_agent(tmp_path: Path) -> None:
-    games = ("split", "trust_and_split", "prisoners_dilemma")
-    rows: list[Row] = [(game, "naive", "grim", "all", "payoff", 1.0, 1.0, 1.0) for game in games]
-    pd.concat([table(rows, "b"), table(rows, "a")]).to_csv(tmp_path / "measured.csv", index=False)
-    found = all_claims({"measured": tmp_path / "measured.csv"})
-    assert list(found["model"]) == ["a"] * len(CRITERIA) + ["b"] * len(CRITERIA)
-    groups = found[found["model"] == "a"][["claim", "game", "agent"]]
-    together = groups.drop_duplicates()
-    assert list(together["claim"]) == sorted(together["claim"])
-    # the rows of a game, and of an agent in it, stand together
-    assert (groups != groups.shift()).any(axis=1).sum() == len(together)
-    for _, of_claim in together.groupby("claim"):
-        order = ["prisoners_dilemma", "split", "trust_and_split"]
-        assert list(of_claim["game"]) == sorted(of_claim["game"], key=order.index)
-    only_main = claims({"measured": tmp_path / "measured.csv"})
-    assert len(only_main) == 2 * len(MAIN)
+    (row,) = judge([of_naive(1.0), of_naive(2.0)], [criterion()]).to_dict("records")
+    assert row["value"] == 1
 
 
 def test_games_that_no_claim_is_about_leave_an_empty_table() -> None:
-    rows: list[Row] = [("stag_hunt", "naive", "grim", "all", "payoff", 1.0, 1.0, 1.0)]
-    found = judge([table(rows)], CRITERIA)
-    assert len(found) == 0
-    assert list(found) == list(judged(table(MEASURED)))
+    rows: list[Row] = [("stag_hunt", "naive", "grim", "all", "payoff", [1.0])]
+    found = judge([table(rows)], [criterion()])
+    assert (len(found), list(found)) == (0, COLUMNS)
     assert "0 of 0 bounds hold" in format_claims(found)
 
 
-def test_terminal_text_is_narrow_and_says_what_failed() -> None:
-    names = ["game", "agent", "opponent", "quantity"]
-    numbers: dict[str, Any] = {"seed_relation": "all", "mean": 100.25, "low": 99.75, "high": 101.55}
-    everything = CRITERIA[names].assign(model="embedded", **numbers)
-    text = format_claims(judged(table(MEASURED)))
-    for each in (text, format_claims(judge([everything], CRITERIA))):
-        assert max(map(len, each.splitlines())) <= 100
+def test_the_shipped_claims_are_about_what_the_default_configuration_plays() -> None:
+    config = load_scale("laptop")
+    criteria = read_criteria(SHIPPED)
+    trained = {algorithm.name for algorithm in config.algorithms}
+    variants = {variant.name for variant in config.ablations.variants}
+    for each in criteria:
+        assert each.agent in trained | variants or is_learner(each.agent)
+        assert each.game == "any" or set(each.game.split()) <= set(game_names())
+    assert [*dict.fromkeys(each.claim for each in criteria)] == ["C1", "C2", "C3", "C4", "C5", "C6"]
+
+
+def test_terminal_text_is_narrow_and_says_what_failed_and_in_how_many_seeds(tmp_path: Path) -> None:
+    frame = pd.concat(
+        [
+            of_naive(*[0.1] * 8, 5.0, 5.0),
+            in_trust(WELFARE, "naive", naive=[0.1, 0.1]).assign(seed_relation="same seed"),
+            in_trust("normalised_payoff", greedy_lying=[-100.25, -300.55]),
+            in_trust(OTHERS, greedy=[0.2, 0.6]),
+            in_trust(OTHERS, "sum_of_rewards", greedy=[0.9, 1.1]),
+        ]
+    )
+    frame.to_csv(tmp_path / "cross_play.csv", index=False)
+    found = claims({"cross_play": tmp_path / "cross_play.csv"}, {"claims": SHIPPED})
+    text = format_claims(found)
+    assert max(map(len, text.splitlines())) <= 100
     lines = [" ".join(line.split()) for line in text.splitlines()]
-    assert "yes in self-play points a round 1.05 [1.00, 1.20] <= 1.15" in lines
-    assert "NO in self-play points a round 2.50 [2.40, 2.70] >= 2.6" in lines
-    assert "2 of 7 bounds hold for the mean over seeds," in lines
+    words = "normalised welfare"
+    failed = lines.index(f"NO with a copy of itself {words} 1.08 [0.980, 1.18] <= 0.1 8 of 10")
+    assert lines[failed + 1] == "in 90%"
+    assert f"yes with a copy of itself {words} 0.100 [0.000, 0.200] <= 0.1 2 of 2" in lines
+    failed = lines.index(
+        "NO with greedy, lying normalised payoff -200.4 [-200.5, -200.3] >= -0.075 0 of 2"
+    )
+    assert lines[failed + 1] == "(worst pool) in 90%"
+    assert any("more are about what this run didn't measure" in line for line in lines)
+    assert "differ by algorithm" not in text
+    marked = format_claims(found.assign(settings="differ by algorithm"))
+    assert marked.endswith("Settings of training differ by algorithm in Split, Trust-and-Split.")
+
+
+LINE = "C1,split,naive,itself,,normalised_welfare,,<=,0.1,0.9,,Greedy play"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("split", "chess", "line 3: unknown game 'chess'; known games: .*split"),
+        (
+            WELFARE,
+            "welfair",
+            "line 3: split has no quantity 'welfair'; it has payoff, .*claim_other",
+        ),
+        ("0.1", "little", "line 3: bound must be a number, but is 'little'"),
+        ("0.1", "nan", "line 3: bound must be a number, but is 'nan'"),
+        ("0.9", "9", "line 3: seeds must be a share from 0 to 1, but is 9"),
+        ("<=", "<", "line 3: side must be <= or >=, but is '<'"),
+        (",,Greedy", ",wish,Greedy", "line 3: kind must be aim or whole, but is 'wish'"),
+        (",,<=", ",than greedy,<=", "line 3: compared_to must be share of AGENT or more than"),
+        ("naive", "", "line 3: agent must not be empty"),
+        (",0.9", "", "line 3: there must be 12 values, but there are 11"),
+        ("Greedy play", "", "line 3: the first line of C1 must say in its last column"),
+    ],
+)
+def test_a_mistake_in_the_file_gets_one_sentence(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    file = tmp_path / "claims.csv"
+    file.write_text(f"# bounds\n{','.join(FIELDS)}\n{LINE.replace(old, new, 1)}\n")
+    with pytest.raises(UserError, match=message) as error:
+        read_criteria(file)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_none_gets_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"claims: .*missing.csv can't be read: No such file"):
+        read_criteria(tmp_path / "missing.csv")
+    (tmp_path / "empty.csv").write_text("")
+    with pytest.raises(UserError, match="the first line must be claim,game,agent"):
+        read_criteria(tmp_path / "empty.csv")
+
+
+def test_a_quantity_of_any_game_must_be_one_of_every_game(tmp_path: Path) -> None:
+    file = tmp_path / "claims.csv"
+    line = LINE.replace("split", "any").replace(WELFARE, "truthfulness")
+    file.write_text(f"{','.join(FIELDS)}\n{line}\n")
+    with pytest.raises(UserError, match="'truthfulness' is no quantity of every game: payoff, "):
+        read_criteria(file)

@@ -152,6 +152,7 @@ def experiment(folder: Path) -> Tables:
         "learning_curves": tables.learning_curves(runs),
         "cross_play": tables.cross_play(files),
         "fingerprints": tables.fingerprints(files),
+        "distributions": tables.distributions(files),
         "learning_against_fixed": tables.learning_curves(against),
         "exploitability": tables.exploitability(learners),
         "ablations": tables.ablations(standard, variants),
@@ -365,6 +366,24 @@ def test_truthfulness_in_training_and_after_it(made: Tables, shown: Tables) -> N
     keys = {"quantity": "truthfulness", "seed_relation": "same seed"}
     own = chosen(made["fingerprints"], **keys, agent="advantage_alignment")["mean"]
     assert [after["advantage_alignment", "itself"]] == list(own)
+
+
+def test_distributions_show_every_match_and_the_mean_of_every_seed(shown: Tables) -> None:
+    table = one_game(shown["distributions"])
+    (axis,) = draw("distributions", table).axes
+    points = np.concatenate([np.asarray(each.get_offsets())[:, 0] for each in axis.collections])
+    assert sorted(points) == pytest.approx(sorted(table["value"]))
+    means = {np.asarray(line.get_xdata())[0] for line in axis.lines} - {0, 1}  # two are references
+    assert means == {*table.groupby(["agent", "seed"])["value"].mean()}
+
+
+def test_a_note_stands_above_a_figure(shown: Tables) -> None:
+    figure = draw("distributions", one_game(shown["distributions"]))
+    style.add_note(figure, "")
+    assert figure.get_suptitle() == ""
+    for words in ("Above.", "Settings differ."):
+        style.add_note(figure, words)
+    assert figure.get_suptitle() == "Above.\nSettings differ."
 
 
 def test_learning_against_fixed_shows_both_sides(shown: Tables) -> None:

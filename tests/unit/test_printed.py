@@ -12,6 +12,7 @@ from social_dilemmas.report.latex import escape, latex_table
 from social_dilemmas.report.numbers import number, with_interval
 from social_dilemmas.report.pages.page import write_page
 from social_dilemmas.report.printed import INTERVAL, printed
+from social_dilemmas.statistics import tables
 from social_dilemmas.statistics.claims import COLUMNS
 
 SPECIAL = r"50% of $x_1 & {a}^2 ~ #1 \input{secret} <2 ≥ 1"
@@ -74,23 +75,49 @@ def test_what_is_missing_is_a_dash() -> None:
     assert with_interval(1.0, 0.0, 2.0) == "1.00 [0.000, 2.00]"
 
 
+def claim(**changes: object) -> dict[str, object]:
+    """One row of the table of claims."""
+    row: dict[str, object] = {"model": "embedded", "claim": "C1", "says": "Greedy play"}
+    row |= {"game": "split", "agent": "naive", "opponent": "itself", "role": "itself"}
+    row |= {"condition": math.nan, "quantity": "normalised welfare", "compared_to": math.nan}
+    row |= {"value": 0.058, "low": 0.04, "high": 0.07, "bound": "<= 0.1", "share_of_seeds": 0.9}
+    row |= {"seeds": 10, "seeds_holding": 9, "aim": False, "holds": True, "interval_holds": True}
+    return {**row, **changes}
+
+
 def test_claims() -> None:
-    who = ("split", "naive", "itself", "points a round")
     rows = [
-        ("embedded", "C1", *who, 0.658, 0.64, 0.67, "<= 0.68", False, True, True),
-        ("embedded", "C3", *who, math.nan, 0.64, 0.67, ">= 1", False, False, True),
-        ("embedded", "C3", *who, math.nan, 0.64, 0.67, ">= 1", True, False, True),
+        claim(),
+        claim(claim="C3", aim=True, share_of_seeds=math.nan, opponent="greedy_lying", role="pool"),
+        claim(claim="C3", holds=False, compared_to="share of sum_of_rewards", opponent="greedy"),
+        claim(claim="C3", value=math.nan, holds=False),
+        claim(claim="C6", condition="shuffled", seeds=0, bound=">= 1"),
     ]
-    first, second = printed("claims", pd.DataFrame(rows, columns=COLUMNS))
-    assert first.title.startswith("C1: ")
-    assert first.title.endswith("(1 of 1 bounds hold)")
-    assert second.title.endswith("(0 of 1 bounds hold)")  # an aim isn't counted
+    first, second, third = printed("claims", pd.DataFrame(rows, columns=COLUMNS))
+    assert first.title == "C1: Greedy play (1 of 1 bounds hold)"
+    assert (
+        second.title == "C3: Greedy play (0 of 1 bounds hold, 1 not measured)"
+    )  # nor is an aim counted
     assert list(first.frame.iloc[0]) == [
-        *("Split", "Naive RL", "Itself", "Points a round"),
-        *("0.658 [0.640, 0.670]", "≤ 0.68", "yes"),
+        *("Split", "Naive RL", "a copy of itself", "normalised welfare"),
+        *("0.058 [0.040, 0.070]", "≤ 0.1 in\N{NO-BREAK SPACE}90%", "9 of 10", "yes"),
     ]
-    assert list(second.frame["Holds"]) == ["not measured"] * 2
-    assert list(second.frame["Bound"]) == ["≥ 1", "≥ 1 (aim)"]
+    assert list(second.frame["With"]) == ["greedy, lying (worst pool)", "greedy"]
+    assert second.frame["Bound"].iloc[0] == "≤ 0.1 (aim)"
+    assert second.frame["Measured"].iloc[1] == (
+        "normalised welfare, as a share of that of Sum of rewards"
+    )
+    assert list(third.frame[["With", "In seeds"]].iloc[0]) == [
+        *("a copy of itself, messages: shuffled", "")
+    ]
+    assert third.frame["Bound"].iloc[0].startswith("≥ 1")
+
+
+def test_results_with_settings_that_differ_by_algorithm_are_marked() -> None:
+    table = tables.with_settings(pd.concat([tidy(), tidy(game="split")]), ["split"])
+    for part in printed("cross_play", table):
+        assert part.title.endswith(" Settings of training differ by algorithm in Split.")
+    assert list(tables.with_settings(tidy(), [])) == list(tidy())
 
 
 def test_learning_curves_end_with_their_last_tenth() -> None:
@@ -102,6 +129,23 @@ def test_learning_curves_end_with_their_last_tenth() -> None:
     ]
     (only,) = printed("learning_curves", pd.DataFrame(rows, columns=columns))
     assert only.frame.to_numpy().tolist() == [["Split", "Naive RL", "1.50 [1.00, 2.00]"]]
+
+
+def test_distributions_are_shares_of_matches() -> None:
+    welfare = {0: [0.1, 0.25, 0.75, 1.0], 1: [0.74, 0.8, 0.9, 1.0]}
+    rows = [
+        ("embedded", "split", "naive", seed, match, "normalised_welfare", value)
+        for seed, values in welfare.items()
+        for match, value in enumerate(values)
+    ]
+    columns = ["model", "game", "agent", "seed", "match", "quantity", "value"]
+    (only,) = printed("distributions", pd.DataFrame(rows, columns=columns))
+    assert only.frame.to_dict("records") == [
+        {
+            **{"Game": "Split", "Agent": "Naive RL", "Below 0.25": "0.125 [0.000, 0.250]"},
+            **{"Between": "0.250 [0.250, 0.250]", "From 0.75 on": "0.625 [0.500, 0.750]"},
+        }
+    ]
 
 
 CHANGE = {"change_low": -2.0, "change_high": -1.0, "matters": True}

@@ -14,6 +14,7 @@ from social_dilemmas.report.names import in_order, readable
 from social_dilemmas.statistics import tables
 from social_dilemmas.statistics.quantities import NORMALISED, PAYOFFS, quantity_words
 
+T_OF_2 = 12.7062047361747  # Student's t of two observations, from tables
 GAME, MODEL = "prisoners_dilemma", "embedded"
 KEYS = ["agent", "agent_seed", "opponent", "opponent_seed", "match", "seat"]
 
@@ -69,9 +70,10 @@ def test_cross_play_averages_seats_then_matches_then_seeds(tmp_path: Path) -> No
         ("naive", 42, "grim", -1, 0, 1, 5.0),  # seed 42: 5
     ]
     row = cell(tables.cross_play(matches(tmp_path, rows, "payoff")), "payoff", "naive", "grim")
-    assert (row["mean"], row["low"], row["high"]) == (4, 2, 5)
+    reach = T_OF_2  # of two runs 1 from their mean; both matches of seed 0 are one deal
+    assert [row["mean"], row["low"], row["high"]] == pytest.approx([4, 4 - reach, 4 + reach])
     assert (row["matches"], row["observations"], row["seeds"]) == (3, 6, 2)
-    assert row["interval_over"] == "seeds and matches"
+    assert (row["interval_over"], row["by_seed"]) == ("seeds", "3 5")
 
 
 def test_files_of_the_same_game_are_pooled_and_what_both_hold_counts_once(tmp_path: Path) -> None:
@@ -99,7 +101,7 @@ def test_self_play_is_kept_apart_from_play_with_other_seeds(tmp_path: Path) -> N
     fixed = table[(table["agent"] == "grim") & (table["quantity"] == "payoff")]
     assert set(fixed["seed_relation"]) == {"same seed", "all"}
     assert set(fixed["seeds"]) == {0}
-    assert set(fixed["interval_over"]) == {"matches"}
+    assert set(fixed["interval_over"]) == {"nothing"}
 
 
 def test_both_sides_of_a_pair_have_rows_of_their_own(tmp_path: Path) -> None:
@@ -149,6 +151,19 @@ def test_everyone_pools_the_matches_of_each_seed(tmp_path: Path) -> None:
     assert (row["mean"], row["matches"], row["seeds"]) == (0.75, 4, 2)
 
 
+def test_distributions_hold_every_match_of_self_play_once(tmp_path: Path) -> None:
+    rows = [
+        *(("naive", seed, "naive", seed, match, seat, seed + match / 4)
+          for seed, match, seat in product((0, 1), (0, 1), (0, 1))),
+        *(("naive", 0, "naive", 1, 0, seat, 9.0) for seat in (0, 1)),  # not self-play
+        *(("grim", -1, "grim", -1, 0, seat, 9.0) for seat in (0, 1)),  # not trained
+    ]  # fmt: skip
+    table = tables.distributions(matches(tmp_path, rows, "normalised_welfare"))
+    assert table[["agent", "seed", "match", "value"]].to_numpy().tolist() == [
+        ["naive", seed, match, seed + match / 4] for seed, match in product((0, 1), (0, 1))
+    ]
+
+
 def test_the_same_files_give_the_same_table_whatever_else_is_in_it(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     rows = [
@@ -189,38 +204,40 @@ def test_exploitability_is_about_what_learners_get_more(tmp_path: Path) -> None:
     }
     assert means["grim", "payoff_gap"] == 1.5
     gap = cell(table, "payoff_gap", "naive_learner", "naive")
-    assert (gap["low"], gap["high"]) == (0, 2)  # two matches with swapped seats are one observation
+    assert gap["high"] == pytest.approx(
+        1 + T_OF_2
+    )  # two matches with swapped seats are one observation
 
 
 def test_the_frozen_opponent_s_seed_is_no_second_source_of_seeds(tmp_path: Path) -> None:
     """A learner and its opponent have the same seed: two runs were drawn, not four."""
     table = tables.exploitability(matches(tmp_path, LEARNERS, *LEARNED))
     row = cell(table, "payoff", "naive_learner", "naive")
-    assert (row["seeds"], row["interval_over"], row["matches"]) == (2, "seeds and matches", 2)
+    assert (row["seeds"], row["interval_over"], row["matches"]) == (2, "seeds", 3)
     fixed = [(*row[:3], -1, *row[4:]) for row in LEARNERS]
     expected = tables.exploitability(matches(tmp_path, fixed, *LEARNED))
     pd.testing.assert_frame_equal(table, expected)
     alone = cell(table, "payoff", "naive_learner", "grim")
-    assert (alone["seeds"], alone["interval_over"]) == (1, "matches")
+    assert (alone["seeds"], alone["interval_over"]) == (1, "nothing")
 
 
 STANDARD: list[Row] = [  # KEYS, payoff
-    *(("alignment", seed, "alignment", seed, match, seat, 3.0 + match)
-      for seed, match, seat in product((0, 1), (0, 1), (0, 1))),
+    *(("alignment", seed, "alignment", seed, 2 * deal, seat, 3.0 + deal % 2)
+      for seed, deal, seat in product((0, 1), range(10), (0, 1))),
     ("alignment", 0, "alignment", 1, 0, 0, 100.0),  # not self-play
     ("alignment", 1, "alignment", 0, 0, 1, 100.0),
     ("alignment", 0, "warm_start", -1, 0, 0, 100.0),
     ("alignment", 0, "naive", 0, 0, 0, 100.0),
     ("naive", 0, "naive", 0, 0, 0, 100.0),
-    *(("alignment", seed, "greedy", -1, match, 0, 1.0 + seed + match)
-      for seed, match in product((0, 1), (0, 1))),
+    *(("alignment", seed, "greedy", -1, 2 * deal, 0, 1.0 + seed + deal)
+      for seed, deal in product((0, 1), (0, 1))),
     ("greedy", -1, "alignment", 0, 0, 1, 100.0),
 ]  # fmt: skip
 WORSE: list[Row] = [
     *(("no_baseline", seed, "no_baseline", seed, 0, seat, 1.0)
       for seed, seat in product((0, 1), (0, 1))),
     *(("no_baseline", seed, "greedy", -1, match, 0, 1.5 + seed + (0, 0, 0, 0, 0, 6)[match])
-      for seed, match in product((0, 1), range(6))),  # an interval that isn't symmetric
+      for seed, match in product((0, 1), range(6))),
 ]  # fmt: skip
 
 
@@ -258,13 +275,14 @@ def test_the_change_has_the_interval_of_both_means(of_model: pd.DataFrame) -> No
         standard = cell(of_model, "payoff", "alignment", opponent)
         variant = cell(of_model, "payoff", "no_baseline", opponent)
         change = variant["mean"] - standard["mean"]
-        fall = math.hypot(variant["mean"] - variant["low"], standard["high"] - standard["mean"])
-        rise = math.hypot(variant["high"] - variant["mean"], standard["mean"] - standard["low"])
+        reach = math.hypot(*(each["high"] - each["mean"] for each in (variant, standard)))
         found = variant[["change", "change_low", "change_high"]].to_list()
-        assert found == pytest.approx([change, change - fall, change + rise])
+        assert found == pytest.approx([change, change - reach, change + reach])
     itself = cell(of_model, "payoff", "no_baseline", "itself")
-    # the variant has no spread; that of the standard is from 3 to 4
-    assert (itself["change"], itself["change_low"], itself["change_high"]) == (-2.5, -3, -2)
+    # the variant has no spread, the standard that of ten deals .5 from their mean
+    reach = 2.2621571628 / math.sqrt(9) / 2
+    found = itself[["change", "change_low", "change_high"]].to_list()
+    assert found == pytest.approx([-2.5, -2.5 - reach, -2.5 + reach])
 
 
 def test_a_change_matters_if_the_interval_leaves_out_zero(

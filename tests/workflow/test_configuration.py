@@ -17,6 +17,7 @@ from social_dilemmas.config.settings import (
     disturbance_settings,
     learner_settings,
     merge,
+    settings_differ,
     training_settings,
 )
 from social_dilemmas.errors import UserError
@@ -400,6 +401,13 @@ def test_a_mistake_ends_snakemake_before_anything_runs(workflow: Workflow) -> No
         "mine.yaml: training.temperature must be greater than 0, but is -1"
     )
     assert not (workflow.folder / "results").exists()
+    workflow.edit(
+        "config/claims.csv", "normalised_welfare,,<=,0.1", "normalised_welfare,,<=,little"
+    )
+    run = workflow.run("--dry-run", check=False)
+    said = run.stdout.splitlines()[-1]
+    assert said.startswith("config/claims.csv, line ")
+    assert said.endswith(": bound must be a number, but is 'little'")
 
 
 def test_the_command_line_is_converted_by_type(repository: Workflow, tmp_path: Path) -> None:
@@ -470,6 +478,8 @@ def test_settings_of_an_algorithm_win() -> None:
     assert naive.buffer.model_dump() == {**config["training"]["buffer"], "size": 5}
     assert naive.credit == "naive"
     assert (naive.beta, alignment.beta) == (0, 1)
+    assert settings_differ(found, "split")
+    assert not settings_differ(found, "prisoners_dilemma")  # credit and beta aside
 
 
 def test_learners_can_face_everybody_that_there_is() -> None:

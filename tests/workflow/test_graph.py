@@ -9,8 +9,11 @@ import pytest
 from tests.workflow.conftest import Workflow
 
 MAIN = {
-    *(f"table_{name}" for name in ("learning_curves", "cross_play", "fingerprints", "claims")),
-    *(f"fig_{name}" for name in ("learning_curves", "cross_play", "fingerprints")),
+    *(
+        f"table_{name}"
+        for name in ("learning_curves", "cross_play", "fingerprints", "distributions", "claims")
+    ),
+    *(f"fig_{name}" for name in ("learning_curves", "cross_play", "fingerprints", "distributions")),
     *(f"fig_{name}" for name in ("proposals", "truthfulness", "naive_learning_curves")),
     *("fig_invalid_replies", "write_cards", "build_base_model"),
 }

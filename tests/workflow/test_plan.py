@@ -11,7 +11,10 @@ import yaml
 from tests.workflow.conftest import Workflow, copy_workflow, rows_of_plan
 
 ONCE = {  # tables, pages and cards
-    *(f"table_{name}" for name in ("learning_curves", "cross_play", "fingerprints", "claims")),
+    *(
+        f"table_{name}"
+        for name in ("learning_curves", "cross_play", "fingerprints", "distributions", "claims")
+    ),
     *(f"table_{name}" for name in ("learning_against_fixed", "exploitability", "ablations")),
     *(f"table_{name}" for name in ("tournament", "tournament_by_opponent", "all_claims")),
     *("list_transcripts", "describe_run", "write_cards", "write_further_cards"),

@@ -7,9 +7,15 @@ from typing import Any
 from tests.workflow.conftest import Workflow, job_counts, rows_of_plan
 
 LIBRARY = "workflow/scripts/social_dilemmas"
-TABLES = {f"table_{name}" for name in ("learning_curves", "cross_play", "fingerprints", "claims")}
+TABLES = {
+    f"table_{name}"
+    for name in ("learning_curves", "cross_play", "fingerprints", "distributions", "claims")
+}
 FIGURES = {
-    *(f"fig_{name}" for name in ("learning_curves", "cross_play", "fingerprints", "proposals")),
+    *(
+        f"fig_{name}"
+        for name in ("learning_curves", "cross_play", "fingerprints", "distributions", "proposals")
+    ),
     *(f"fig_{name}" for name in ("naive_learning_curves", "invalid_replies", "truthfulness")),
 }
 PRESENTATION = ("fig_", "print_", "show_", "list_", "describe_", "write_", "everything")

@@ -9,25 +9,33 @@ sys.path.insert(0, f"{workflow.basedir}/workflow/scripts")
 from social_dilemmas.agents.modules import modules_of
 from social_dilemmas.config import catalogue, paths
 from social_dilemmas.config.load import load_config
-from social_dilemmas.config.settings import completed, transcript_settings, warm_start_settings
+from social_dilemmas.config.settings import (
+    completed,
+    settings_differ,
+    transcript_settings,
+    warm_start_settings,
+)
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import wordings
 from social_dilemmas.report import catalogue as shown
-from social_dilemmas.report.names import game_title, readable
+from social_dilemmas.report.names import game_title, readable, settings_note
 from social_dilemmas.report.publishing.agents import hub_entry
 from social_dilemmas.run.fingerprint import combined, fingerprint
 from social_dilemmas.run.resources import Estimates
 from social_dilemmas.run.slurm import check_submission
+from social_dilemmas.statistics.criteria import read_criteria
 
 try:
     *overriding, default = map(Path, workflow.configfiles)
     CONFIG = load_config(config, [default, *overriding])
     ESTIMATES = Estimates(CONFIG)
     ESTIMATES.check_gpus()
+    read_criteria(Path(CONFIG.claims))
 except UserError as error:
     sys.exit(str(error))
 
 GAMES = catalogue.games(CONFIG)
+DIFFERING = [game for game in GAMES if settings_differ(CONFIG, game)]
 MODELS = catalogue.models(CONFIG)
 ALGORITHMS = catalogue.algorithms(CONFIG)
 AGENTS = list(catalogue.trainings(CONFIG))
@@ -175,7 +183,11 @@ def inputs_of_table(name):
     if table.tables:
         made = [name for name in table.tables if name in TABLES + FURTHER_TABLES]
         files["tables"] = {name: f"tables/{name}.csv" for name in made}
-    return files
+    results = {
+        argument: {key: f"<results>/{path}" for key, path in found.items()}
+        for argument, found in files.items()
+    }
+    return {**results, "criteria": {"claims": CONFIG.claims}} if table.tables else results
 
 
 def caption(name):

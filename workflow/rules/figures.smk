@@ -28,6 +28,7 @@ for figure in FIGURES + FURTHER_FIGURES:
         params:
             figure=shown.FIGURES[figure].module,
             arguments=shown.FIGURES[figure].arguments,
+            note=settings_note(DIFFERING),
             code=fingerprint("draw_figure.py", *shown.FIGURES[figure].modules, *modules_of(GAMES)),
         message:
             f"Figure: {in_words(figure).lower()}"

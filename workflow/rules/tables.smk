@@ -7,10 +7,7 @@ for table in TABLES + FURTHER_TABLES:
         name:
             f"table_{table}"
         input:
-            **{
-                argument: [f"<results>/{file}" for file in files.values()]
-                for argument, files in inputs_of_table(table).items()
-            },
+            **{argument: list(files.values()) for argument, files in inputs_of_table(table).items()},
         output:
             **({"text": f"<results>/tables/{table}.txt"} if shown.TABLES[table].text else {}),
             table=report(
@@ -30,8 +27,9 @@ for table in TABLES + FURTHER_TABLES:
         params:
             function=shown.TABLES[table].function,
             text=shown.TABLES[table].text,
+            differing=DIFFERING,
             inputs={argument: list(files) for argument, files in inputs_of_table(table).items()},
-            code=fingerprint("make_table.py", *shown.TABLES[table].files, *modules_of(GAMES)),
+            code=fingerprint("make_table.py", *shown.TABLES[table].modules, *modules_of(GAMES)),
         message:
             f"Table: {in_words(table).lower()}"
         script:

@@ -362,7 +362,7 @@ def transcript_agents(config: Config, game: str, model: str, pair: str) -> list[
 
 def tables(config: Config) -> list[str]:
     """Tables of the main job."""
-    return ["learning_curves", "cross_play", "fingerprints", "claims"]
+    return ["learning_curves", "cross_play", "fingerprints", "distributions", "claims"]
 
 
 def further_tables(config: Config) -> list[str]:
@@ -390,6 +390,7 @@ def figures(config: Config) -> list[str]:
         "learning_curves": True,
         "cross_play": True,
         "fingerprints": True,
+        "distributions": True,
         "invalid_replies": True,
         "naive_learning_curves": "naive" in algorithms(config),
         "proposals": trust,

@@ -585,6 +585,8 @@ class Config(Section):
     """players behind a server of the OpenAI chat-completions protocol"""
     tournament: Tournament = Tournament()
     """a tournament with strategies of the Axelrod library"""
+    claims: Text = "config/claims.csv"
+    """file of the claims: bounds on measurements that count as shown; it explains itself"""
     machine: Machine = Machine()
     """what jobs run on: for estimates of time and memory, and whether jobs ask for GPUs"""
 

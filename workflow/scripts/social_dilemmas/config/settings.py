@@ -69,6 +69,15 @@ def training_settings(
     return TrainingSettings(**settings)
 
 
+def settings_differ(config: Config, game: str) -> bool:
+    """Whether algorithms are trained in a game with different settings; what only some credits have doesn't count."""
+    settings = [
+        training_settings(config, game, algorithm.name).model_dump(exclude={"credit", "beta"})
+        for algorithm in config.algorithms
+    ]
+    return any(each != settings[0] for each in settings)
+
+
 def learner_settings(config: Config, game: str, algorithm: str, opponent: str) -> TrainingSettings:
     """Settings of an algorithm's training against an opponent that doesn't learn; there are no past agents then."""
     against = exploitability_settings(config, game)

@@ -78,6 +78,14 @@ def named_game(name: str) -> Game:
     return game_of(_declared.get(name, {"name": name, "rounds": 1}))
 
 
+def games_like(name: str) -> list[Game]:
+    """The declared games of this name or kind; if there is none, that of this kind under its default
+    rules; raises as `game_of`.
+    """
+    entries = [entry for entry in _declared.values() if name in (entry["name"], kind_of(entry))]
+    return [game_of(entry) for entry in entries] or [build_game(name, 1)]
+
+
 def kind_named(name: str) -> str:
     """The kind of the declared game of this name; any other name is taken for a kind."""
     return kind_of(_declared.get(name, {"name": name}))

@@ -13,15 +13,14 @@ class Table:
     """How a table is made and printed.
 
     Its function gets files, by their keys, of a kind for each argument in `inputs`; the rules know where they lie. As
-    the argument `tables` it gets those of `tables` that the configuration asks for. `data` are files that its module
-    reads, `printer` is the function of `report.printed` that prints it, `text` one that writes it for a terminal.
+    the argument `tables` it gets those of `tables` that the configuration asks for, and then as `criteria` the file of
+    claims. `printer` is the function of `report.printed` that prints it, `text` one that writes it for a terminal.
     """
 
     function: str
     title: str
     inputs: Mapping[str, str] = field(default_factory=dict)
     tables: tuple[str, ...] = ()
-    data: tuple[str, ...] = ()
     printer: str = "rows"
     text: str | None = None
 
@@ -30,11 +29,6 @@ class Table:
         """The modules that make it, as paths below the library."""
         names = [name.partition(":")[0] for name in (self.function, self.text) if name]
         return [f"{name.replace('.', '/')}.py" for name in names]
-
-    @property
-    def files(self) -> list[str]:
-        """The modules, and the data that they read."""
-        return [*self.modules, *self.data]
 
 
 @dataclass(frozen=True)
@@ -73,11 +67,16 @@ TABLES = {
         {"matches": "cross_play_matches"},
         printer="fingerprints",
     ),
+    "distributions": Table(
+        "statistics.tables:distributions",
+        "Welfare of single matches in self-play",
+        {"matches": "cross_play_matches"},
+        printer="distributions",
+    ),
     "claims": Table(
         "statistics.claims:claims",
-        "The paper's claims and what was measured",
+        "The claims and what was measured",
         tables=("cross_play", "fingerprints"),
-        data=("statistics/criteria.csv",),
         printer="claims",
         text="report.claims_text:format_claims",
     ),
@@ -145,14 +144,13 @@ TABLES = {
         printer="disturbed",
     ),
     "all_claims": Table(
-        "statistics.claims:all_claims",
-        "All of the paper's claims and what was measured",
+        "statistics.claims:claims",
+        "All claims and what was measured",
         tables=(
             *("all_cross_play", "all_fingerprints"),
             *("cross_play", "fingerprints", "exploitability", "ablations"),
             "tournament_by_opponent",
         ),
-        data=("statistics/criteria.csv",),
         printer="claims",
         text="report.claims_text:format_claims",
     ),
@@ -163,6 +161,7 @@ FIGURES = {
     "naive_learning_curves": Figure("curves", ("learning_curves",), {"naive": True}),
     "cross_play": Figure("cross_play", ("cross_play",)),
     "fingerprints": Figure("fingerprints", ("fingerprints",)),
+    "distributions": Figure("distributions", ("distributions",)),
     "proposals": Figure("proposals", ("fingerprints",)),
     "truthfulness": Figure("truthfulness", ("learning_curves", "fingerprints")),
     "invalid_replies": Figure("curves", ("learning_curves",), {"quantity": "invalid_rate"}),

@@ -1,49 +1,91 @@
-"""The table of claims as text for a terminal."""
+"""The table of claims in words, and as text for a terminal."""
 
-import math
 from collections.abc import Hashable, Iterator, Mapping
-from itertools import groupby
+from itertools import groupby, zip_longest
+from math import isnan
 from operator import itemgetter
 from textwrap import wrap
 from typing import Any
 
 import pandas as pd
 
-from social_dilemmas.report.names import game_title, readable
+from social_dilemmas.report.names import game_title, readable, settings_note
 from social_dilemmas.report.numbers import with_interval
-from social_dilemmas.statistics.claims import CLAIMS
-from social_dilemmas.statistics.tables import ITSELF
+from social_dilemmas.statistics.claims import OTHER
+from social_dilemmas.statistics.criteria import MORE_THAN, SHARE_OF
+from social_dilemmas.statistics.quantities import NORMALISED_WORDS
+from social_dilemmas.statistics.tables import ITSELF, differing_games
+
+Row = Mapping[Hashable, Any]
+WIDTHS = (4, 21, 27, 23, 9, 8)
+NO_BREAK = "\N{NO-BREAK SPACE}"
+WORST = ("pool", "liar")  # roles that several players have
+
+
+def measured(row: Row) -> str:
+    """What was measured, in words."""
+    compared = row["compared_to"] if isinstance(row["compared_to"], str) else ""
+    for start, words in ((SHARE_OF, ", as a share of that of"), (MORE_THAN, ", more than that of")):
+        if compared.startswith(start):
+            return f"{row['quantity']}{words} {readable(compared.removeprefix(start))}"
+    return str(row["quantity"])
+
+
+def opponents(row: Row) -> str:
+    """With whom, and under which condition."""
+    words = "a copy of itself" if row["opponent"] == ITSELF else readable(row["opponent"]).lower()
+    if row["opponent"] == OTHER:
+        words = "its other seeds"
+    if row["role"] in WORST:
+        words += f" (worst {row['role']})" if row["opponent"] != row["role"] else ""
+    condition = row["condition"] if isinstance(row["condition"], str) else ""
+    return f"{words}, messages: {condition.replace('_', ' ')}" if condition else words
+
+
+def seeds(row: Row) -> str:
+    """In how many seeds the bound holds."""
+    return f"{row['seeds_holding']} of {row['seeds']}" if row["seeds"] else ""
+
+
+def bound(row: Row) -> str:
+    """The bound, and in which share of seeds it must hold."""
+    share: float = row["share_of_seeds"]
+    words = [row["bound"]] if isnan(share) else [row["bound"], f"in{NO_BREAK}{share:.0%}"]
+    return " ".join([*words, *(["(aim)"] if row["aim"] else [])])
 
 
 def format_claims(table: pd.DataFrame) -> str:
     """The table of `statistics.claims.judge` for a terminal of 100 columns."""
     lines = []
-    rows = table.to_dict("records")
+    known = table[table["value"].notna()]
+    rows = known.to_dict("records")
     for (model, claim), of_claim in groupby(rows, itemgetter("model", "claim")):
+        first, *others = of_claim
         of_model = f" ({model})" if table["model"].nunique() > 1 else ""
-        lines += [f"{claim}  {CLAIMS[claim]}{of_model}", ""]
-        for (game, agent), of_agent in groupby(of_claim, itemgetter("game", "agent")):
+        lines += [*wrap(f"{claim}  {first['says']}{of_model}", 100), ""]
+        for (game, agent), of_agent in groupby([first, *others], itemgetter("game", "agent")):
             lines.append(f"  {game_title(game)}: {readable(agent)}")
             for row in of_agent:
                 lines += _format_row(row)
             lines.append("")
-    bounds = table[~table["aim"].astype(bool)]
-    lines.append(f"{bounds['holds'].sum()} of {len(bounds)} bounds hold for the mean over seeds,")
-    lines.append(f"{bounds['interval_holds'].sum()} for the whole 95 % interval.")
-    return "\n".join(lines)
+    bounds = known[~known["aim"].astype(bool)]
+    lines.append(
+        f"{bounds['holds'].sum()} of {len(bounds)} bounds hold (for the mean, or in as many seeds as they"
+    )
+    lines.append(f"ask for), {bounds['interval_holds'].sum()} for the whole 95 % interval.")
+    if missing := len(table) - len(known):
+        lines.append(f"{missing} more are about what this run didn't measure.")
+    return "\n".join(
+        [*lines, *wrap(NORMALISED_WORDS, 100), *wrap(settings_note(differing_games(table)), 100)]
+    )
 
 
-def _format_row(row: Mapping[Hashable, Any]) -> Iterator[str]:
+def _format_row(row: Row) -> Iterator[str]:
     """One criterion, on as many lines as its words need."""
-    if math.isnan(row["value"]):
-        verdict, value = "-", "not measured"
-    else:
-        verdict = "yes" if row["holds"] else "NO"
-        value = with_interval(row["value"], row["low"], row["high"]).replace("−", "-")
-    opponent = row["opponent"]
-    play = "in self-play" if opponent == ITSELF else f"with {readable(opponent).lower()}"
-    aim = " (aim)" if row["aim"] else ""
-    first, *others = wrap(row["quantity"], 31)
-    yield f"  {verdict:<4} {play:<25} {first:<31} {value:<20} {row['bound']}{aim}"
-    for other in others:
-        yield f"{'':33}{other}"
+    value = with_interval(row["value"], row["low"], row["high"]).replace("−", "-")
+    cells = ["yes" if row["holds"] else "NO", f"with {opponents(row)}", measured(row)]
+    cells += [value, bound(row), seeds(row)]
+    wrapped = [wrap(cell, width) for cell, width in zip(cells, WIDTHS, strict=True)]
+    for parts in zip_longest(*wrapped, fillvalue=""):
+        padded = (f"{part:<{width}}" for part, width in zip(parts, WIDTHS, strict=True))
+        yield f"  {' '.join(padded)}".rstrip().replace(NO_BREAK, " ")

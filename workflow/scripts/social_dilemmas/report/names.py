@@ -49,3 +49,9 @@ def in_order(agents: Iterable[str]) -> list[str]:
 def game_title(game: str) -> str:
     """The title of a game."""
     return named_game(game).title
+
+
+def settings_note(games: Iterable[str]) -> str:
+    """A sentence that marks results of games in which settings of training differ by algorithm; empty without any."""
+    titles = ", ".join(map(game_title, games))
+    return f"Settings of training differ by algorithm in {titles}." if titles else ""

@@ -5,21 +5,22 @@ shape say which rows and columns they show, and what stands across.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from social_dilemmas.report import claims_text
 from social_dilemmas.report.catalogue import TABLES
-from social_dilemmas.report.names import game_title, in_order, readable
+from social_dilemmas.report.names import game_title, in_order, readable, settings_note
 from social_dilemmas.report.numbers import NONE, number, with_interval
 from social_dilemmas.statistics import tables
-from social_dilemmas.statistics.claims import CLAIMS
 from social_dilemmas.statistics.disturbances import ROUND
 from social_dilemmas.statistics.quantities import NORMALISED, PAYOFF_OPPONENT, quantity_words
 
 OF_ONE_SIDE = (PAYOFF_OPPONENT, *NORMALISED[1:])  # in self-play the same for both sides
+NEAR = (0.25, 0.75)  # welfare near greedy play is below, that near the optimum from here on
 LAST = 0.1  # of the iterations; the end of a learning curve is their mean
 AGENTS = ("agent", "opponent", "algorithm", "learner")
 INTERVAL = " [95 % interval]"
@@ -39,32 +40,38 @@ def printed(name: str, table: pd.DataFrame) -> list[PrintedTable]:
     """A tidy table of the catalogue as one printed table or several, for each model."""
     printer, title = globals()[TABLES[name].printer], TABLES[name].title
     models = table["model"].unique()
-    if len(models) < 2:
-        return list(printer(title, table))
-    return [
-        PrintedTable(
-            f"{part.title} ({model})", f"{part.label}-{model}".removeprefix("-"), part.frame
-        )
-        for model in models
-        for part in printer(title, table[table["model"] == model])
-    ]
+    parts = []
+    for model in models:
+        rows = table[table["model"] == model]
+        note = f" {settings_note(tables.differing_games(rows))}".rstrip()
+        for part in printer(title, rows):
+            if len(models) > 1:
+                label = f"{part.label}-{model}".removeprefix("-")
+                part = PrintedTable(f"{part.title} ({model})", label, part.frame)
+            parts.append(replace(part, title=part.title + note))
+    return parts
 
 
 def claims(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
     """A table for each claim, with how many of its bounds hold."""
-    columns = {"game": "Game", "agent": "Agent", "opponent": "With"}
-    columns |= {"measured": "Measured", "value": "Value", "bound": "Bound", "holds": "Holds"}
-    for claim, rows in table.groupby("claim"):
-        bounds = rows[~rows["aim"]]
+    columns = {"game": "Game", "agent": "Agent", "opponents": "With", "measured": "Measured"}
+    columns |= {"value": "Value", "bound": "Bound", "in_seeds": "In seeds", "holds": "Holds"}
+    for claim, rows in table.groupby("claim", sort=False):
+        known = rows[rows["value"].notna()]
+        bounds = known[~known["aim"].astype(bool)]
         held = f"{int(bounds['holds'].sum())} of {len(bounds)} bounds hold"
-        bound = rows["bound"].replace({"<=": "≤", ">=": "≥"}, regex=True)
-        shown = rows.assign(
-            measured=rows["quantity"].map(lambda words: words[:1].upper() + words[1:]),
-            bound=bound + rows["aim"].map({True: " (aim)", False: ""}),
-            holds=rows["holds"].where(rows["value"].notna(), "not measured"),
-        )
-        words = f"{claim}: {CLAIMS[str(claim)]} ({held})"
-        yield PrintedTable(words, str(claim), _cells(shown, columns))
+        if missing := len(rows) - len(known):
+            held += f", {missing} not measured"
+        words = {
+            "opponents": claims_text.opponents,
+            "measured": claims_text.measured,
+            "bound": claims_text.bound,
+            "in_seeds": claims_text.seeds,
+        }
+        cells = {name: [of(row) for row in known.to_dict("records")] for name, of in words.items()}
+        shown = known.assign(**cells).replace({"bound": {"<=": "≤", ">=": "≥"}}, regex=True)
+        words_of = f"{claim}: {rows['says'].iloc[0]} ({held})"
+        yield PrintedTable(words_of, str(claim), _cells(shown, columns))
 
 
 def cross_play(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
@@ -97,6 +104,21 @@ def learning_curves(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
     summary = summary.set_axis(["mean", "low", "high"], axis="columns").reset_index()
     title = f"{title}: mean of the last tenth of all iterations [lowest, highest seed]"
     yield PrintedTable(title, "", _wide(summary, {key: WHO[key] for key in keys}, shown))
+
+
+def distributions(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
+    """How many matches of each agent come near greedy play, near the optimum, or neither."""
+    ends = [-np.inf, *NEAR, np.inf]
+    shown = [f"Below {NEAR[0]}", "Between", f"From {NEAR[1]} on"]
+    parts = pd.get_dummies(pd.cut(table["value"], ends, right=False, labels=shown), dtype=float)
+    places = ["game", "agent"]
+    by_seed = table[[*places, "seed"]].join(parts).groupby([*places, "seed"], sort=False).mean()
+    long = by_seed.melt(var_name="quantity", ignore_index=False).reset_index()
+    summary = long.groupby([*places, "quantity"], sort=False)["value"].agg(["mean", "min", "max"])
+    summary = summary.set_axis(["mean", "low", "high"], axis="columns").reset_index()
+    words = f"{title}: shares of matches by their normalised welfare [lowest, highest seed]"
+    columns = {place: WHO[place] for place in places}
+    yield PrintedTable(words, "", _wide(summary, columns, dict(zip(shown, shown, strict=True))))
 
 
 def exploitability(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:

@@ -1,106 +1,182 @@
-"""The paper's claims as bounds on measurements: the numbers that carry a claim, and whether they do.
+"""Claims as bounds on measurements: the numbers that carry a claim, and whether they do.
 
-C1: naive learning ends in greedy play. C2: it exploits opponents that don't learn; how much more it gets than the
-frozen warm-started agent carries the claim, with its whole interval. C3: Advantage Alignment reaches high payoffs
-together, still isn't exploited, and answers a defection. Sum of rewards is the contrast: it reaches high payoffs and is
-exploited. C4: against a frozen agent that was trained with Advantage Alignment, naive learning ends in cooperation, as
-that is the best response; against one that was trained on the sum of rewards it ends in exploitation. C5: the
-group-relative baseline and the buffer of past agents each matter: the change of payoffs with or without them isn't
-zero, with its whole interval.
-
-C6: Trust-and-Split needs honest messages to reach high welfare. A player sees only its own hand, and every hand is the
-upper one as often as the lower one. Without information about the other's hand, what it asks for can't depend on who
-has the upper hand, and then welfare is .55 of the optimum, as in greedy play. So these numbers carry the claim: welfare
-far above .55 (messages informed, and were believed); many coins asked for with the upper hand and few with the lower
-one (the information was used well: where the upper hand asks for all 10, .84 of the optimum leaves room for 2 coins of
-the lower one, .92 for 1); true messages (honesty, not a private code); the welfare of naive agents, who have no use for
-messages; and, as an aim, welfare of no more than .55 with a cooperator that lies.
-
-Self-play is play with a copy of the same seed. Bounds apply to the mean over seeds. Cooperation after an outcome is
-pooled over all matches of the cross-play, with scripted players too, so that every outcome occurs.
+The claims themselves are a file beside the configuration (`criteria.read_criteria`). Self-play is play with a copy of
+the same seed. What an agent does after an outcome is pooled over all matches of the cross-play, with scripted players
+too, so that every outcome occurs.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import hypot, isnan, nan, sqrt
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from social_dilemmas.statistics.quantities import PAYOFF, PAYOFF_CHANGE, quantity_words
-from social_dilemmas.statistics.tables import ITSELF, as_reported
+from social_dilemmas.agents.scripted.player import players_in_role
+from social_dilemmas.statistics.criteria import MORE_THAN, SHARE_OF, Criterion, read_criteria
+from social_dilemmas.statistics.quantities import quantity_words
+from social_dilemmas.statistics.tables import ALL_SEEDS, ITSELF, OTHER_SEED, RELATION, as_reported
 
-CLAIMS = {
-    "C1": "Naive RL ends in greedy play",
-    "C2": "Naive RL exploits opponents that don't learn",
-    "C3": "Advantage Alignment cooperates and isn't exploited; sum of rewards is exploited",
-    "C4": "The best response to a frozen Advantage Alignment agent is to cooperate",
-    "C5": "The group baseline and the buffer of past agents each matter",
-    "C6": "Trust-and-Split needs honest messages to reach high welfare",
-}
+OTHER = "other_seed"
+"""The opponent's name in play of an agent with its other seeds."""
 
-COLUMNS = ["model", "claim", "game", "agent", "opponent", "quantity", "value", "low", "high"]
-COLUMNS += ["bound", "aim", "holds", "interval_holds"]
-KEYS = ["model", "game", "agent", "opponent", "quantity"]
-
-CRITERIA = pd.read_csv(Path(__file__).with_name("criteria.csv"))
-"""The numbers that carry the claims, and the bounds that count as shown, in the order in which they are listed.
-
-Columns: claim (a key of `CLAIMS`), game, agent (whose number it is), opponent (`ITSELF` in self-play, `EVERYONE` for
-all matches together), quantity, side and bound (the smallest or largest value that counts as shown), and kind: an
-"aim" is hoped for, but not needed; the "whole" interval must be on the right side, not only the mean; only "further"
-experiments measure it (`snakemake everything`).
-"""
+COLUMNS = ["model", "claim", "says", "game", "agent", "opponent", "role", "condition", "quantity"]
+COLUMNS += ["compared_to", "value", "low", "high", "bound", "share_of_seeds", "seeds"]
+COLUMNS += ["seeds_holding", "aim", "holds", "interval_holds"]
+KEYS = ["model", "game", "agent", "opponent", "condition", "quantity"]
 
 
-def claims(tables: Mapping[str, Path]) -> pd.DataFrame:
-    """The criteria that need no further experiments; see `judge`."""
-    further = CRITERIA["kind"].str.contains("further")
-    return judge(map(pd.read_csv, tables.values()), CRITERIA[~further])
+@dataclass(frozen=True)
+class Measure:
+    """A mean over seeds, its interval, and the seeds' own values; by default nothing was measured."""
+
+    value: float = nan
+    low: float = nan
+    high: float = nan
+    by_seed: tuple[float, ...] = ()
+
+    def more_than(self, other: "Measure") -> "Measure":
+        """The difference; its interval as that of `tables.ablations`."""
+        change = self.value - other.value
+        reach = hypot(self.high - self.value, other.high - other.value)
+        by_seed = tuple(value - other.value for value in self.by_seed)
+        return Measure(change, change - reach, change + reach, by_seed)
+
+    def share_of(self, other: "Measure") -> "Measure":
+        """The ratio, with Fieller's interval (Journal of the Royal Statistical Society B 16, 1954), which exists where
+        the other's own interval is on one side of zero.
+        """
+        if not other.value:
+            return Measure()
+        product, others = self.value * other.value, other.low * other.high
+        reach = sqrt(product**2 - self.low * self.high * others) if others > 0 else nan
+        low, high = (
+            ((product + side * reach) / others for side in (-1, 1)) if others else (nan, nan)
+        )
+        by_seed = tuple(value / other.value for value in self.by_seed)
+        return Measure(self.value / other.value, low, high, by_seed)
 
 
-def all_claims(tables: Mapping[str, Path]) -> pd.DataFrame:
-    """All criteria; see `judge`. Among the files there may be a table of ablations."""
-    return judge(map(pd.read_csv, tables.values()), CRITERIA)
+Found = Mapping[tuple[Any, ...], Measure]
+"""By the values of `KEYS`."""
 
 
-def judge(tables: Iterable[pd.DataFrame], criteria: pd.DataFrame) -> pd.DataFrame:
-    """Every criterion (a row of `CRITERIA`) of every game that was played, for each model.
+def claims(tables: Mapping[str, Path], criteria: Mapping[str, Path]) -> pd.DataFrame:
+    """The criteria of the only file, by what these tables measure; see `judge`."""
+    (path,) = criteria.values()
+    return judge([pd.read_csv(table) for table in tables.values()], read_criteria(path))
 
-    Tables have the columns of `tables.fingerprints`, and of ablations also changes; where several measure the same
-    thing, the first one counts.
+
+def judge(tables: Iterable[pd.DataFrame], criteria: Sequence[Criterion]) -> pd.DataFrame:
+    """Every criterion in every game that was played and that it is about, for each model.
+
+    Tables have the columns of `tables.fingerprints`, or condition and seed in place of the seed relation; where several
+    measure the same thing, the first one counts.
 
     Returns:
-        Columns `COLUMNS`: quantity in words, bound such as "<= 1.15", holds (the value is within the bound, or the
-        whole interval where the criterion asks for that), interval_holds (the whole interval is). What was not measured
-        has the value NaN and doesn't hold.
+        Columns `COLUMNS`: opponent (of several in a role the one with which the number is worst for the claim),
+        quantity in words, bound such as "<= 0.1", share_of_seeds (in which it must hold; NaN if it must for the mean),
+        seeds and seeds_holding (how many there are, and in how many it holds), holds (for as many seeds as it must, or
+        for the mean or the whole interval), interval_holds (for the whole interval). What was not measured has the
+        value NaN and doesn't hold.
     """
-    measured = pd.concat(map(_measured, tables), ignore_index=True).drop_duplicates(KEYS)
-    played = measured[["model", "game"]].drop_duplicates()
-    rows = measured[["model"]].drop_duplicates().sort_values("model")
-    rows = rows.merge(criteria, how="cross").merge(played)
-    rows = rows.merge(measured, how="left", on=KEYS)
-    sign = rows["side"].map({"<=": 1, ">=": -1})
-    ends = rows[["value", "low", "high"]]
-    within = ends.sub(rows["bound"], axis=0).mul(sign, axis=0) <= 0
-    whole = within["low"] & within["high"]
-    pairs = zip(rows["game"], rows["quantity"], strict=True)
-    bounds = zip(rows["side"], rows["bound"], strict=True)
-    rows = rows.assign(
-        aim=rows["kind"].str.contains("aim"),
-        holds=within["value"].where(~rows["kind"].str.contains("whole"), whole),
-        interval_holds=whole,
-        bound=[f"{side} {bound:g}" for side, bound in bounds],
-        quantity=[quantity_words(*pair) for pair in pairs],
-    )
-    return rows[COLUMNS]
+    found = _measured(tables)
+    games = list(dict.fromkeys((model, game) for model, game, *_ in found))
+    named = list(dict.fromkeys(each.claim for each in criteria))
+    agents = list(dict.fromkeys(each.agent for each in criteria))
+    places = [
+        (model, named.index(each.claim), number, agents.index(each.agent), each)
+        for number, (model, game) in enumerate(games)
+        for each in criteria
+        if each.is_about(game)
+    ]
+    rows = [
+        _judged(found, *games[number], criterion)
+        for *_, number, _, criterion in sorted(places, key=itemgetter(0, 1, 2, 3))
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _measured(table: pd.DataFrame) -> pd.DataFrame:
-    """Columns `KEYS`, value, low, high; changes of ablations are quantities of their own."""
-    rows = as_reported(table).rename(columns={"mean": "value"})
-    rows = rows.assign(opponent=rows["opponent"].mask(rows["opponent"] == rows["agent"], ITSELF))
-    parts = [rows]
-    if "change" in rows:
-        changes = rows[rows["change"].notna() & (rows["quantity"] == PAYOFF)]
-        value, low, high = (changes[name] for name in ("change", "change_low", "change_high"))
-        parts.append(changes.assign(quantity=PAYOFF_CHANGE, value=value, low=low, high=high))
-    return pd.concat(parts)[[*KEYS, "value", "low", "high"]]
+def _judged(found: Found, model: str, game: str, criterion: Criterion) -> dict[str, Any]:
+    """The row of a criterion in a game."""
+    opponent, measure = _worst(found, model, game, criterion)
+    holding = sum(map(criterion.within, measure.by_seed))
+    whole = criterion.within(measure.low) and criterion.within(measure.high)
+    if criterion.seeds is not None:
+        holds = 0 < holding >= round(criterion.seeds * len(measure.by_seed), 9)
+    else:
+        holds = whole if criterion.kind == "whole" else criterion.within(measure.value)
+    return {
+        **{
+            name: getattr(criterion, name)
+            for name in ("claim", "says", "agent", "condition", "compared_to")
+        },
+        "model": model,
+        "game": game,
+        "opponent": opponent,
+        "role": criterion.opponent,
+        "quantity": quantity_words(game, criterion.quantity),
+        "value": measure.value,
+        "low": measure.low,
+        "high": measure.high,
+        "bound": f"{criterion.side} {criterion.bound:g}",
+        "share_of_seeds": criterion.seeds,
+        "seeds": len(measure.by_seed),
+        "seeds_holding": holding,
+        "aim": criterion.kind == "aim",
+        "holds": holds,
+        "interval_holds": whole,
+    }
+
+
+def _worst(found: Found, model: str, game: str, criterion: Criterion) -> tuple[str, Measure]:
+    """The opponent in the role with which the number is worst for the criterion, and that number; each seed's own value
+    is that with the opponent that is worst for it.
+    """
+    measures = {}
+    for opponent in players_in_role(game, criterion.opponent) or [criterion.opponent]:
+        measure = _number(found, model, game, opponent, criterion)
+        if not isnan(measure.value):
+            measures[opponent] = measure
+    if not measures:
+        return criterion.opponent, Measure()
+    worst = max if criterion.side == "<=" else min
+    opponent = worst(measures, key=lambda name: measures[name].value)
+    by_seed = zip(*(each.by_seed for each in measures.values()), strict=False)
+    return opponent, replace(measures[opponent], by_seed=tuple(map(worst, by_seed)))
+
+
+def _number(found: Found, model: str, game: str, opponent: str, criterion: Criterion) -> Measure:
+    """What was measured with an opponent, as the criterion wants it."""
+
+    def of(agent: str) -> Measure:
+        key = (model, game, agent, opponent, criterion.condition, criterion.quantity)
+        return found.get(key, Measure())
+
+    own = of(criterion.agent)
+    for words, compared in ((SHARE_OF, own.share_of), (MORE_THAN, own.more_than)):
+        if criterion.compared_to.startswith(words):
+            return compared(of(criterion.compared_to.removeprefix(words)))
+    return own
+
+
+def _measured(tables: Iterable[pd.DataFrame]) -> Found:
+    """All numbers of the tables; those of an agent with itself and with its other seeds have opponents of that name."""
+    found: dict[tuple[Any, ...], Measure] = {}
+    for table in tables:
+        table = table.assign(condition=table.get("condition", ""))
+        if RELATION in table:
+            itself = table["opponent"] == table["agent"]
+            others = table[itself & (table[RELATION] == OTHER_SEED)].assign(opponent=OTHER)
+            own = as_reported(table)
+            own = own.assign(opponent=own["opponent"].mask(own["opponent"] == own["agent"], ITSELF))
+            table = pd.concat([own, others])
+        else:
+            table = table[table["seed"] == ALL_SEEDS]
+        for row in table.to_dict("records"):
+            by_seed = "" if pd.isna(row["by_seed"]) else str(row["by_seed"])
+            numbers = (row["mean"], row["low"], row["high"], tuple(map(float, by_seed.split())))
+            found.setdefault(tuple(row[key] for key in KEYS), Measure(*numbers))
+    return found

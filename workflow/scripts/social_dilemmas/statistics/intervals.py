@@ -1,42 +1,48 @@
-"""Intervals by a bootstrap that follows how the numbers came about: training runs, then matches.
+"""Intervals that follow how the numbers came about: training runs, and deals that all of them play.
 
-Two things are random in a mean payoff: which training runs (seeds) there happen to be, and which matches they happened
-to play. So a draw first chooses runs with replacement, within each algorithm separately, and then matches with
-replacement within each chosen run. Where both players are trained, the runs of both are chosen (the pigeonhole
-bootstrap of Owen, Annals of Applied Statistics 1, 2007). The interval holds the middle share of the means of all draws
-(Efron's percentile method).
+Two things are random in a mean payoff: which training runs (seeds) there happen to be, and which chance events they
+happened to play. All pairs of agents play the same deals, each twice with swapped seats. So a deal (both of its
+matches, in all pairs) is one observation, and so is a run (all pairs that it is in). The mean's standard error by each
+is that of the jackknife, which leaves out one run or one deal at a time (Tukey, Annals of Mathematical Statistics 29,
+1958; Arvesen, Annals of Mathematical Statistics 40, 1969). Where both players are trained, the runs of each algorithm
+are a source of their own. Every source gets the half-width of Student's t with as many degrees of freedom as it has
+observations, less one; the interval's half-width is the square root of the sum of their squares (Howe, Journal of the
+American Statistical Association 69, 1974; Zou and Donner, Statistics in Medicine 27, 2008).
 
-With three runs, one draw in 27 is the lowest run three times, so a 95 % interval reaches from about the lowest run to
-the highest one, widened by the noise of matches. It shows honestly how far the runs lie apart, but can't promise 95 %
-coverage of the mean over all seeds that one might have used: where runs differ by much more than their matches' noise,
-it covers that mean about three times in four (three normal values enclose their mean with probability 3/4). From some
-twenty runs on, coverage is close to nominal. With a single run it knows nothing of other seeds: the interval is over
-matches only, and says so (`interval_over`).
+With normal runs it covers 95 % or a little more, also with three of them (`tests/unit/test_intervals.py`): noise that
+is a run's and a deal's alone is counted in both. It may reach beyond what is possible, such as a share above 1. Where
+runs are of two kinds, say two that cooperate and one that doesn't, no interval of three numbers can keep such a
+promise: look at every seed.
+
+It speaks of other seeds and other deals, for this model, this warm start (there is one for all seeds and algorithms),
+these settings and these opponents; never of another warm start. With a single run it knows nothing of other seeds: the
+interval is over matches only, and says so (`interval_over`). With a single deal as well, there is none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from social_dilemmas.randomness import derive_seed
-
 Floats = NDArray[np.float64]
 Run = tuple[str, int]  # (algorithm, seed): something that was trained
 
 CONFIDENCE = 0.95
-DRAWS = 1000
 DIGITS = 12  # results are rounded, so that equal values give an interval of no width at all
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Matches of the same trained runs (none if all players are fixed), with several quantities in columns."""
+    """Matches of the same trained runs, with several quantities in columns."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[Run, ...]  # the agent's, then the opponent's; none of players that weren't trained
+    deals: NDArray[
+        np.int64
+    ]  # (matches,) which chance events each had; of all samples, equal numbers are equal events
     sums: Floats  # (matches, quantities) of what was observed in a match
     counts: Floats  # (matches, quantities) how often it was observed
 
@@ -45,7 +51,9 @@ class Sample:
 class Interval:
     """The mean over samples of the mean over a sample's observations, and its interval; NaN without any.
 
-    `interval_over` is "seeds and matches", or "matches" where there was no second seed to choose.
+    `interval_over` is "seeds and matches", or "matches" where there was no second seed, "seeds" where there was no
+    second deal, or "nothing". `by_seed` are the means of the single runs of the agent (of the opponent, if the agent
+    isn't trained) in the order of their seeds, as a text.
     """
 
     mean: float
@@ -56,72 +64,44 @@ class Interval:
     observations: int
     seeds: int  # trained runs
     interval_over: str
+    by_seed: str
 
 
-def bootstrap_intervals(
-    samples: Sequence[Sample], *, draws: int = DRAWS, stream: Sequence[object] = ()
-) -> list[Interval]:
+def intervals(samples: Sequence[Sample]) -> list[Interval]:
     """An interval for each quantity of the samples, of which there is at least one.
 
-    Samples in which a quantity was never observed don't count for it. `stream` names the random stream: the same names
-    and values give the same interval.
+    Samples in which a quantity was never observed don't count for it.
     """
-    random = np.random.default_rng(derive_seed("bootstrap", *stream))
-    weights = _sample_weights(samples, draws, random)  # (draws, samples)
-    quantities = samples[0].sums.shape[1]
-    totals, norms = np.zeros((2, draws, quantities))
-    for weight, sample in zip(weights.T, samples, strict=True):
-        taken = _resample(len(sample.sums), draws, random).astype(float)  # (draws, matches)
-        means = _ratio(taken @ sample.sums, taken @ sample.counts)  # (draws, quantities)
-        observed = np.isfinite(means)
-        totals += weight[:, None] * np.where(observed, means, 0.0)
-        norms += weight[:, None] * observed
-    drawn = _ratio(totals, norms)
-    means = np.stack([_ratio(each.sums.sum(0), each.counts.sum(0)) for each in samples])
-    return [
-        _interval(samples, quantity, means[:, quantity], drawn[:, quantity])
-        for quantity in range(quantities)
-    ]
+    quantities = range(samples[0].sums.shape[1])
+    return [_interval(samples, quantity) for quantity in quantities]
 
 
-def _sample_weights(
-    samples: Sequence[Sample], draws: int, random: np.random.Generator
-) -> NDArray[np.int64]:
-    """How often each draw takes each sample, as often as all of its runs: (draws, samples)."""
-    weights = np.ones((draws, len(samples)), np.int64)
-    runs = sorted({run for sample in samples for run in sample.runs})
-    for _, population in groupby(runs, itemgetter(0)):
-        own = list(population)
-        taken = _resample(len(own), draws, random)  # (draws, runs)
-        for run, times in zip(own, taken.T, strict=True):
-            weights[:, [run in sample.runs for sample in samples]] *= times[:, None]
-    return weights
+@cache
+def t_quantile(degrees: int) -> float:
+    """What Student's t with these degrees of freedom exceeds in size with probability 1 - `CONFIDENCE`.
+
+    With t = sqrt(degrees) tan(angle), the density of the angle is in proportion to cos(angle) ** (degrees - 1).
+    """
+    angles = np.linspace(0, np.pi / 2, 200_001)
+    density = np.cos(angles) ** (degrees - 1)
+    below = np.cumsum(density[1:] + density[:-1])
+    return float(np.sqrt(degrees) * np.tan(np.interp(CONFIDENCE, below / below[-1], angles[1:])))
 
 
-def _resample(size: int, draws: int, random: np.random.Generator) -> NDArray[np.int64]:
-    """How often each of `size` things is drawn when `size` are drawn with replacement."""
-    cells = random.integers(size, size=(draws, size)) + size * np.arange(draws)[:, None]
-    return np.bincount(cells.ravel(), minlength=draws * size).reshape(draws, size)
-
-
-def _ratio(sums: Floats, counts: Floats) -> Floats:
-    """Means from sums and counts, NaN where nothing was counted."""
-    return np.divide(sums, counts, out=np.full(np.shape(sums), np.nan), where=counts > 0)
-
-
-def _interval(samples: Sequence[Sample], quantity: int, means: Floats, drawn: Floats) -> Interval:
-    """Put one quantity's interval together from the samples' means and the draws' means."""
+def _interval(samples: Sequence[Sample], quantity: int) -> Interval:
+    """The interval of one quantity."""
+    used = [sample for sample in samples if sample.counts[:, quantity].any()]
     counts = [sample.counts[:, quantity] for sample in samples]
-    used = [sample for sample, count in zip(samples, counts, strict=True) if count.any()]
-    runs = {run for sample in used for run in sample.runs}
-    populations = {population for population, _ in runs}
     matches = sum(int(np.count_nonzero(count)) for count in counts)
-    mean = low = high = float("nan")
-    if used:
-        tail = (1 - CONFIDENCE) / 2
-        finite = drawn[np.isfinite(drawn)]
-        mean = round(float(np.nanmean(means)), DIGITS)
-        low, high = (round(float(end), DIGITS) for end in np.quantile(finite, [tail, 1 - tail]))
+    runs = sorted({run for sample in used for run in sample.runs})
+    by_run, by_deal = _without_a_run(used, runs, quantity), _without_a_deal(used, quantity)
+    means = _means(used, quantity)
+    mean = means.mean() if used else float("nan")
+    over = [name for name, found in (("seeds", by_run), ("matches", by_deal)) if found]
+    reach = np.hypot.reduce([*map(_half_width, [*by_run, *by_deal])]) if over else float("nan")
+    mean, low, high = (round(float(end), DIGITS) for end in (mean, mean - reach, mean + reach))
+    firsts = sorted({sample.runs[:1] for sample in used} - {()})
+    by_seed = [means[[sample.runs[:1] == first for sample in used]].mean() for first in firsts]
     return Interval(
         mean=mean,
         low=low,
@@ -130,5 +110,48 @@ def _interval(samples: Sequence[Sample], quantity: int, means: Floats, drawn: Fl
         missing=sum(map(len, counts)) - matches,
         observations=round(sum(float(count.sum()) for count in counts)),
         seeds=len(runs),
-        interval_over="seeds and matches" if len(runs) > len(populations) else "matches",
+        interval_over=" and ".join(over) or "nothing",
+        by_seed=" ".join(f"{value:.6g}" for value in by_seed),
     )
+
+
+def _means(samples: Sequence[Sample], quantity: int) -> Floats:
+    """The mean over each sample's observations: (samples,)."""
+    sums = [[each.sums[:, quantity].sum(), each.counts[:, quantity].sum()] for each in samples]
+    totals, counts = np.reshape(sums, (-1, 2)).T
+    return totals / counts
+
+
+def _without_a_run(samples: Sequence[Sample], runs: Iterable[Run], quantity: int) -> list[Floats]:
+    """For each algorithm with several runs, the means over all samples but those of one run: (runs,)."""
+    means, found = _means(samples, quantity), []
+    for _, population in groupby(runs, itemgetter(0)):
+        others = [np.array([run not in each.runs for each in samples]) for run in population]
+        if len(others) > 1 and all(map(np.any, others)):
+            found.append(np.array([means[kept].mean() for kept in others]))
+    return found
+
+
+def _without_a_deal(samples: Sequence[Sample], quantity: int) -> list[Floats]:
+    """The means over all samples without one of the deals, (deals,), if there are several."""
+    observed = [each.deals[each.counts[:, quantity] > 0] for each in samples]
+    deals = np.unique(np.concatenate([*observed, np.array([], np.int64)]))
+    if len(deals) < 2:
+        return []
+    sums, counts = np.zeros((2, len(samples), len(deals)))
+    for row, each in enumerate(samples):
+        seen = each.counts[:, quantity] > 0
+        places = np.searchsorted(deals, each.deals[seen])
+        np.add.at(sums[row], places, each.sums[seen, quantity])
+        np.add.at(counts[row], places, each.counts[seen, quantity])
+    sums, counts = (all_.sum(1, keepdims=True) - all_ for all_ in (sums, counts))
+    ratios = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
+    known = np.isfinite(ratios)
+    return [np.where(known, ratios, 0.0).sum(0) / known.sum(0)]
+
+
+def _half_width(replicates: Floats) -> float:
+    """Of the interval by one source, from the means without each of its observations."""
+    size = len(replicates)
+    variance = (size - 1) / size * np.sum((replicates - replicates.mean()) ** 2)
+    return t_quantile(size - 1) * float(np.sqrt(variance))

@@ -3,8 +3,7 @@
 from social_dilemmas.games import named_game
 
 PAYOFF, PAYOFF_OPPONENT, PAYOFF_GAP = "payoff", "payoff_opponent", "payoff_gap"
-PAYOFF_CHANGE, WELFARE_SHARE = "payoff_change", "welfare_share"
-
+WELFARE_SHARE = "welfare_share"
 NORMALISED_WELFARE, NORMALISED_PAYOFF = "normalised_welfare", "normalised_payoff"
 NORMALISED_PAYOFF_OPPONENT = "normalised_payoff_opponent"
 
@@ -15,15 +14,19 @@ NORMALISED = (NORMALISED_WELFARE, NORMALISED_PAYOFF, NORMALISED_PAYOFF_OPPONENT)
 PAYOFFS = (*OUTCOMES, *NORMALISED)
 """Quantities of the cross-play table; everything else that a game observes is a fingerprint."""
 
+NORMALISED_WORDS = (
+    "Normalised: 0 is greedy play, and what a player can make sure of whatever the other does; "
+    "1 is the welfare optimum, and half of it."
+)
+
 WORDS = {
     PAYOFF: "points a round",
     PAYOFF_OPPONENT: "points a round that the other gets",
     PAYOFF_GAP: "points a round more than the other gets",
-    PAYOFF_CHANGE: "points a round more than the method as it is",
     WELFARE_SHARE: "share of the welfare-optimal payoff",
-    NORMALISED_WELFARE: "welfare between greedy play (0) and the optimum (1)",
-    NORMALISED_PAYOFF: "payoff between its security (0) and an equal share of the optimum (1)",
-    NORMALISED_PAYOFF_OPPONENT: "the other's payoff between its security (0) and an equal share of the optimum (1)",
+    NORMALISED_WELFARE: "normalised welfare",
+    NORMALISED_PAYOFF: "normalised payoff",
+    NORMALISED_PAYOFF_OPPONENT: "normalised payoff of the other",
     PAYOFF_BEFORE: "points a round before the round of the slip",
     PAYOFF_AFTER: "points a round after the round of the slip",
     WELFARE_KEPT: "both players' points after the round of the slip, as a share of those undisturbed",

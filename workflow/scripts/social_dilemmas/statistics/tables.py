@@ -1,7 +1,7 @@
 """Tidy tables from the files that training and cross-play leave behind: one number per row.
 
-A match of the cross-play is one observation, with both of its seats: the match is what was drawn, its seats and its
-rounds depend on one another. `social_dilemmas.statistics.intervals` says how the intervals are made, and what they can
+A deal of the cross-play is one observation: two matches with the same chance events and swapped seats; all pairs of
+agents play the same deals. `social_dilemmas.statistics.intervals` says how the intervals are made, and what they can
 say with few seeds.
 """
 
@@ -16,8 +16,14 @@ import pandas as pd
 
 from social_dilemmas.agents.agent import WARM_START, is_learner
 from social_dilemmas.agents.scripted.player import scripted_player_names
-from social_dilemmas.statistics.intervals import Run, Sample, bootstrap_intervals
-from social_dilemmas.statistics.quantities import PAYOFF, PAYOFF_GAP, PAYOFF_OPPONENT, PAYOFFS
+from social_dilemmas.statistics.intervals import Run, Sample, intervals
+from social_dilemmas.statistics.quantities import (
+    NORMALISED_WELFARE,
+    PAYOFF,
+    PAYOFF_GAP,
+    PAYOFF_OPPONENT,
+    PAYOFFS,
+)
 
 RELATION = "seed_relation"
 SAME_SEED, OTHER_SEED, ALL_SEEDS = "same seed", "other seed", "all"
@@ -32,6 +38,9 @@ EVERYONE = "everyone"
 
 FIXED = -1
 """The seed of agents that were not trained: scripted players and the warm start."""
+
+SETTINGS, DIFFERING, MATCHED = "settings", "differ by algorithm", "matched"
+"""The column that says whether all algorithms were trained with the same settings in a game, and its values."""
 
 PAIR = ["agent", "agent_seed", "opponent", "opponent_seed"]
 COUNT = "_count"
@@ -84,11 +93,27 @@ def fingerprints(matches: Mapping[Key, Path]) -> pd.DataFrame:
     return _summaries(matches, lambda frame: (frame, _behaviours(frame)), pool=True)
 
 
+def distributions(matches: Mapping[Source, Path]) -> pd.DataFrame:
+    """Normalised welfare of every match of every trained agent with a copy of itself.
+
+    Columns model, game, agent, seed, match, quantity, value.
+    """
+    parts = []
+    for (game, model), path in matches.items():
+        frame = pd.read_parquet(path)
+        itself = frame["agent"] == frame["opponent"]
+        itself &= frame["agent_seed"] == frame["opponent_seed"]
+        own = frame[itself & (frame["agent_seed"] != FIXED) & (frame["seat"] == 0)]
+        names = {"agent_seed": "seed", NORMALISED_WELFARE: "value"}
+        own = own.rename(columns=names).assign(model=model, game=game, quantity=NORMALISED_WELFARE)
+        parts.append(own[["model", "game", "agent", "seed", "match", "quantity", "value"]])
+    return pd.concat(parts, ignore_index=True)
+
+
 def exploitability(matches: Mapping[Source, Path]) -> pd.DataFrame:
     """What learners get out of the opponents that they learned against, and what they do to them.
 
-    A frozen agent meets the learner of its own seed only, so the learners' seeds are what was drawn. The two matches
-    that share their chance events, with swapped seats, are one observation: luck in one is offset in the other.
+    A frozen agent meets the learner of its own seed only, so the learners' seeds are what was drawn.
 
     Columns as `fingerprints`; `quantity` is one of `PAYOFFS`, `payoff_gap` (what the learner gets more than its
     opponent), or a behaviour.
@@ -97,7 +122,7 @@ def exploitability(matches: Mapping[Source, Path]) -> pd.DataFrame:
     def learned(frame: pd.DataFrame) -> tuple[pd.DataFrame, Sequence[str]]:
         own = frame[[is_learner(str(agent)) for agent in frame["agent"]]]
         gap = own[PAYOFF] - own[PAYOFF_OPPONENT]
-        own = own.assign(payoff_gap=gap, opponent_seed=FIXED, match=own["match"] // 2)
+        own = own.assign(payoff_gap=gap, opponent_seed=FIXED)
         return own, [*PAYOFFS, PAYOFF_GAP, *_behaviours(frame)]
 
     return _summaries(matches, learned)
@@ -119,14 +144,28 @@ def ablations(
         for files in (standard, variants)
     )
     keys = ["model", "game", "opponent", "quantity"]
-    both = changed.merge(means[[*keys, "mean", "low", "high"]], on=keys, suffixes=("", "_standard"))
+    both = changed.merge(means[[*keys, "mean", "high"]], on=keys, suffixes=("", "_standard"))
     change = both["mean"] - both["mean_standard"]
-    fall = np.hypot(both["mean"] - both["low"], both["high_standard"] - both["mean_standard"])
-    rise = np.hypot(both["high"] - both["mean"], both["mean_standard"] - both["low_standard"])
+    reach = np.hypot(both["high"] - both["mean"], both["high_standard"] - both["mean_standard"])
     both = both[changed.columns]
-    both = both.assign(change=change, change_low=change - fall, change_high=change + rise)
+    both = both.assign(change=change, change_low=change - reach, change_high=change + reach)
     both["matters"] = (both["change_low"] > 0) | (both["change_high"] < 0)
     return pd.concat([means, both], ignore_index=True)
+
+
+def with_settings(table: pd.DataFrame, differing: Sequence[str]) -> pd.DataFrame:
+    """The table with the column `SETTINGS`, if there are games in which settings of training differ by algorithm."""
+    if not differing:
+        return table
+    differ = table["game"].isin(differing)
+    return table.assign(**{SETTINGS: np.where(differ, DIFFERING, MATCHED)})
+
+
+def differing_games(table: pd.DataFrame) -> list[str]:
+    """Games of the table in which settings of training differ by algorithm."""
+    return (
+        list(table.loc[table[SETTINGS] == DIFFERING, "game"].unique()) if SETTINGS in table else []
+    )
 
 
 def as_reported(table: pd.DataFrame) -> pd.DataFrame:
@@ -158,21 +197,17 @@ def summary(
     quantities: Sequence[str],
     *,
     pool: bool = False,
-    stream: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Means and intervals of these quantities, for every agent with every opponent in matches (columns `PAIR`, match).
 
-    With `pool` also of the matches against all opponents together (`EVERYONE`). `stream` names the intervals' random
-    stream; names of key columns stand for their values.
+    With `pool` also of the matches against all opponents together (`EVERYONE`).
     """
     game, model = source
     rows = []
     for (agent, opponent, relation), samples in _grouped(frame, quantities, pool).items():
         keys = {"model": model, "game": game, "agent": agent, "opponent": opponent}
         keys[RELATION] = relation
-        names = [keys.get(name, name) for name in stream or (*keys, *quantities)]
-        intervals = bootstrap_intervals(samples, stream=names)
-        for quantity, interval in zip(quantities, intervals, strict=True):
+        for quantity, interval in zip(quantities, intervals(samples), strict=True):
             rows.append({**keys, "quantity": quantity, **asdict(interval)})
     return pd.DataFrame(rows)
 
@@ -222,9 +257,11 @@ def _grouped(
             groups[agent, opponent, relation].append(sample)
         of_run[agent, agent_seed].append(sample)
     for run, parts in of_run.items() if pool else ():
-        sums = np.concatenate([part.sums for part in parts])
-        counts = np.concatenate([part.counts for part in parts])
-        groups[run[0], EVERYONE, ALL_SEEDS].append(Sample(_trained(run), sums, counts))
+        deals, sums, counts = (
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("deals", "sums", "counts")
+        )
+        groups[run[0], EVERYONE, ALL_SEEDS].append(Sample(_trained(run), deals, sums, counts))
     return groups
 
 
@@ -239,15 +276,17 @@ def _samples(
     keys = [frame[name] for name in (*PAIR, "match")]
     sums = (values * counts).fillna(0.0).groupby(keys, observed=True).sum()
     counts = counts.groupby(keys, observed=True).sum()
-    pairs = sums.index.to_frame(index=False)[PAIR]
+    pairs = sums.index.to_frame(index=False)
+    deals = pairs.pop("match").to_numpy(np.int64) // 2  # every second match repeats the one before
     names = pairs.to_numpy(object)
     for places in pairs.groupby(PAIR).indices.values():
         agent, agent_seed, opponent, opponent_seed = names[places[0]]
         runs = _trained((agent, agent_seed), (opponent, opponent_seed))
-        sample = Sample(runs, sums.to_numpy()[places], counts.to_numpy()[places])
+        matches = (each[places] for each in (deals, sums.to_numpy(), counts.to_numpy()))
+        sample = Sample(runs, *matches)
         yield (agent, int(agent_seed), opponent, int(opponent_seed)), sample
 
 
 def _trained(*players: Run) -> tuple[Run, ...]:
     """The trained ones among the players, each once."""
-    return tuple(sorted({player for player in players if player[1] != FIXED}))
+    return tuple(dict.fromkeys(player for player in players if player[1] != FIXED))

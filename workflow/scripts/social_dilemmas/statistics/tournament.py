@@ -3,8 +3,8 @@
 An agent's score is its mean payoff a round over all others, each of which counts the same; a trained agent is the mean
 over its seeds, as an entrant and as an opponent. No agent meets itself, nor its own other seeds.
 
-One observation is a repetition: one match with every opponent in question. So the intervals say what another training
-run and another repetition would change, not what other opponents would: the field is fixed.
+One observation is a repetition: two matches, with swapped seats, with every opponent in question. So the intervals
+say what another training run and another repetition would change, not what other opponents would: the field is fixed.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,6 @@ RANKS = {"rank": "payoff", "rank_low": "payoff_high", "rank_high": "payoff_low"}
 COLUMNS = ["model", "game", *RANKS, "entrants", "agent", "kind"]
 COLUMNS += ["payoff", "payoff_low", "payoff_high", "seeds", "interval_over"]
 COLUMNS += ["cooperation", "cooperation_low", "cooperation_high"]
-STREAM = ("tournament", "model", "game", "agent", "opponent")
 MEASURES = ("payoff", "payoff_opponent", "cooperation", "cooperation_opponent")
 
 
@@ -61,7 +60,7 @@ def by_opponent(matches: Mapping[Source, Path], kinds: Mapping[str, Path]) -> pd
         strategies = table["opponent"]
         for group in (strategies, strategies.map(kind), EVERY_STRATEGY):
             grouped = table.assign(opponent=group, opponent_seed=FIXED)
-            parts.append(summary((game, model), grouped, MEASURES, stream=STREAM))
+            parts.append(summary((game, model), grouped, MEASURES))
     found = pd.concat(parts, ignore_index=True)
     return found.assign(matches=found["observations"], missing=0)
 
@@ -87,8 +86,7 @@ def _scores(played: pd.DataFrame, source: Source) -> pd.DataFrame:
     per_opponent = others.groupby([*keys, "opponent"])[[*SCORES]].mean()
     repetitions = per_opponent.groupby(keys).mean().reset_index()
     repetitions = repetitions.assign(opponent=EVERY_STRATEGY, opponent_seed=FIXED)
-    stream = ("ranking", "game", "model", "agent")
-    rows = summary(source, repetitions, SCORES, stream=stream).set_index("agent")
+    rows = summary(source, repetitions, SCORES).set_index("agent")
     table = rows.loc[rows["quantity"] == "cooperation", ["seeds", "interval_over"]]
     for name in SCORES:
         ends = {"mean": name, "low": f"{name}_low", "high": f"{name}_high"}

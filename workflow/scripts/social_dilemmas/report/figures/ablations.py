@@ -6,13 +6,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from social_dilemmas.agents.scripted.player import GREEDY_PLAYERS
+from social_dilemmas.agents.scripted.player import COOPERATORS, GREEDY_PLAYERS
 from social_dilemmas.report.figures import style
 from social_dilemmas.report.figures.panels import blocks, errorbars, name_places, panels
 from social_dilemmas.report.names import game_title, in_order, readable
 from social_dilemmas.statistics.tables import ITSELF
 
-COOPERATORS = ("welfare_maximising", "always_a")
 QUANTITY = {"payoff": "Payoff", "payoff_opponent": "What it leaves"}
 LEGEND = (
     "Filled: the interval of the change from the method as it is leaves out zero. "

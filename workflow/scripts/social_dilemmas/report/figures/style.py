@@ -70,6 +70,13 @@ in_style = rc_context(LOOK)
 """Makes a function draw in this look, and leaves other code's settings alone."""
 
 
+def add_note(figure: Figure, words: str) -> None:
+    """Words above a figure, below those that it has there; none if there are none."""
+    if words:
+        above = "\n".join(filter(None, (figure.get_suptitle(), words)))
+        figure.suptitle(above, x=0.01, horizontalalignment="left", fontsize=8)
+
+
 @in_style
 def save(figure: Figure, outputs: Sequence[Path]) -> None:
     """Write a figure to all files (.pdf, .svg, .png); without dates, so that it gives the same bytes again."""

@@ -1,13 +1,15 @@
 """What the tables say of an agent, for the section on scores of its model card."""
 
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from social_dilemmas.config.catalogue import Trained
+from social_dilemmas.report.claims_text import bound, measured, opponents, seeds
 from social_dilemmas.report.names import readable
-from social_dilemmas.report.numbers import NONE, number
+from social_dilemmas.report.numbers import NONE, number, with_interval
 from social_dilemmas.report.printed import LAST, texts
 from social_dilemmas.statistics.quantities import OUTCOMES, quantity_words
 from social_dilemmas.statistics.tables import ALL_SEEDS, ITSELF, RELATION
@@ -19,13 +21,27 @@ def scores_of(agent: Trained, metrics: Path, tables: Path) -> dict[str, Any]:
     last = curve.tail(max(1, round(len(curve) * LAST)))
     every, payoffs = tables / "all_claims.csv", tables / f"{agent.table}.csv"
     claims = _rows_of(agent, every if every.is_file() else tables / "claims.csv")
+    claims = claims[claims["value"].notna()]
     return {
         "iterations": len(curve),
         "last": len(last),
         "points": number(last.mean()),
         "table": payoffs.name,
         "payoffs": _payoffs(agent, payoffs) if payoffs.is_file() else (),
-        "claims": claims.assign(measured=texts(claims, "value")).to_dict("records"),
+        "claims": [_in_words(row) for row in claims.to_dict("records")],
+    }
+
+
+def _in_words(claim: Mapping[Hashable, Any]) -> dict[str, Any]:
+    """The cells of a claim."""
+    return {
+        "claim": claim["claim"],
+        "opponents": opponents(claim),
+        "quantity": measured(claim),
+        "value": with_interval(claim["value"], claim["low"], claim["high"]),
+        "bound": bound(claim),
+        "seeds": seeds(claim),
+        "holds": "yes" if claim["holds"] else "no",
     }
 
 
