@@ -23,7 +23,7 @@ def sends(body: str, status: int = 200, **headers: str) -> Behaviour:
     return behave
 
 
-def says(text: str | None, **more: Any) -> Behaviour:
+def says(text: Any, **more: Any) -> Behaviour:
     """Answers with a chat completion; `more` are further fields, such as `usage`."""
     return sends(json.dumps({"choices": [{"message": {"content": text}}], **more}))
 

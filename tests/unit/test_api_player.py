@@ -5,11 +5,13 @@ import gc
 import json
 import logging
 import socket
+import sqlite3
 import threading
 import time
 import traceback
 import weakref
 from collections.abc import Callable, Iterator
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -203,7 +205,8 @@ def test_a_rerun_costs_nothing(make: Make) -> None:
     assert actions(meet(again, dilemmas(3, rounds=4))) == played
     assert again.usage_record == {
         **{"name": "remote", "model": "m", "requests": 0, "cached_responses": 13},
-        **{"invalid_replies": 1, "prompt_tokens": 130, "completion_tokens": 26},
+        **{"replies": 12, "invalid_replies": 1, "forfeits": 0},
+        **{"prompt_tokens": 130, "completion_tokens": 26},
         **{"cost": pytest.approx(cost), "cost_now": 0},
     }
 
@@ -290,6 +293,12 @@ def test_the_server_says_how_long_to_wait_unless_it_is_too_long(
     assert waits == [7]
 
 
+def test_the_server_may_say_until_when_to_wait(make: Make, waits: list[float]) -> None:
+    make.server.does(fails(429, Retry_After=formatdate(time.time() + 60)), says("<A>"))
+    meet(make(), dilemmas())
+    assert 40 < waits[0] <= 60
+
+
 def test_a_wrong_count_of_tokens_is_no_count(make: Make) -> None:
     wrong: list[Any] = [None, [], {"prompt_tokens": "many"}, {"prompt_tokens": -1}]
     make.server.does(*(says("<A>", usage=usage) for usage in wrong))
@@ -299,11 +308,96 @@ def test_a_wrong_count_of_tokens_is_no_count(make: Make) -> None:
     assert player.usage_record["prompt_tokens"] == player.usage_record["completion_tokens"] == 0
 
 
+CUT_OFF = {"choices": [{"message": {"content": None}, "finish_reason": "length"}]}
 OF_NO_CHAT = (
     *("<html>busy</html>", '{"choices": [', "", "[" * 100_000, "[]", "null"),
     *('{"error": "model is loading"}', '{"choices": []}', '{"choices": [{"text": "<A>"}]}'),
     *('{"choices": [{"message": "<A>"}]}', '{"choices": [{"message": {"content": 5}}]}'),
+    '{"choices": [{"message": {"content": "<A>"}, "finish_reason": "error"}]}',
+    '{"choices": [{"message": {"content": ""}, "error": {"message": "overloaded"}}]}',
 )
+
+
+@pytest.mark.parametrize(
+    ("trouble", "problem"),
+    [
+        *((sends(body), f"that isn't a chat completion: {body}".strip()) for body in OF_NO_CHAT),
+        *((fails(status), f"answers with status {status} (no)") for status in (408, 409, 425, 503)),
+        (sends('{"error": {"code": 429, "message": "slow"}}'), "answers with status 429 (slow)"),
+        (sends('{"choices": [{"error": {"code": "502"}}]}'), "answers with status 502"),
+    ],
+)
+def test_what_is_no_answer_is_retried_whatever_its_status_and_never_kept(
+    make: Make, trouble: Behaviour, problem: str, waits: list[float]
+) -> None:
+    make.server.does(trouble, trouble, says("<B>"))
+    assert actions(meet(make(), dilemmas())) == [["B"]]
+    assert len(waits) == 2
+    make.server.does(trouble)
+    sentence = complaint(make(concurrency=1), dilemmas(2, first_seed=1))
+    assert problem[:80] in sentence
+    assert "tried 3 times; its responses so far (1)" in sentence
+    assert len(sentence) < 600
+    assert len(make.server.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, {"code": "content_filter", "message": "The response was filtered"}),
+        (400, {"code": "context_length_exceeded", "message": "too much"}),
+        (400, {"code": 400, "message": "This model's maximum context length is 512 tokens"}),
+        (403, {"code": 403, "message": "Your input was flagged"}),
+    ],
+)
+def test_a_refused_conversation_is_a_forfeit_and_not_the_end(
+    make: Make, status: int, error: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    make.server.does(sends(json.dumps({"error": error}), status), says("<B>"))
+    player = make()
+    (match,) = meet(player, dilemmas(rounds=2))
+    assert (match.invalid, actions([match])) == ([1, 0], [["A", "B"]])
+    usage = player.usage_record
+    assert (usage["requests"], usage["replies"], usage["forfeits"]) == (2, 2, 1)
+    assert "1 of 1 replies are invalid, hence forfeits (the last: the server refuses" in caplog.text
+    assert actions(meet(make(), dilemmas(rounds=2))) == [["A", "B"]]
+    assert len(make.server.asked) == 2  # a rerun asks nothing
+
+
+def test_with_too_many_forfeits_the_job_stops_and_says_what_the_server_does(make: Make) -> None:
+    make.server.does(sends(json.dumps(CUT_OFF)))
+    for asked in (24, 0):  # the first time, and from the cache
+        make.server.asked.clear()
+        with pytest.raises(UserError, match=r"24 of 24 replies are invalid.*cut off.*allows 0\.2"):
+            meet(make(attempts=0), dilemmas(24))
+        assert len(make.server.asked) == asked
+    make.server.does(says("<A>"), *[says("<A>")] * 18, sends(json.dumps(CUT_OFF)))
+    last = make(attempts=0, most_forfeits=0.05, concurrency=1)
+    assert sum(match.invalid[0] for match in meet(last, dilemmas(20, first_seed=100))) == 1
+
+
+def test_a_cache_without_endings_is_still_of_use(make: Make) -> None:
+    meet(make(), dilemmas())
+    with sqlite3.connect(make.cache) as database:
+        database.execute("ALTER TABLE responses DROP COLUMN ending")
+    meet(make(), dilemmas(2))
+    assert len(make.server.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [{"type": "text", "text": "<B"}, {"type": "text", "text": ">"}],
+        [{"type": "reasoning", "reasoning": "<A>?"}, {"type": "text", "text": "<B>"}],
+        "<think>\nNot <A>.\n</think>\n\n<B>",
+        "Not <A>.</think><B>",
+    ],
+)
+def test_the_answer_is_found_among_parts_and_after_thoughts(make: Make, content: Any) -> None:
+    make.server.does(says(content))
+    (match,) = meet(make(), dilemmas(rounds=2))
+    assert (match.invalid, actions([match])) == ([0, 0], [["B", "B"]])
+    assert contents(make.server.asked[-1])[1].strip() == "<B>"
 
 
 @pytest.mark.parametrize(
@@ -313,10 +407,7 @@ OF_NO_CHAT = (
         (fails(403), f"doesn't accept the key in {VARIABLE} (status 403: no)"),
         (fails(400), "answers with status 400 (no)"),
         (fails(404), "answers with status 404 (no)"),
-        *(
-            (sends(body), f"that isn't a chat completion: {body}".strip()[:80])
-            for body in OF_NO_CHAT
-        ),
+        (sends('{"error": {"code": 402, "message": "pay"}}'), "answers with status 402 (pay)"),
     ],
 )
 def test_a_refusal_is_final_for_all_matches(make: Make, answer: Behaviour, problem: str) -> None:
@@ -425,18 +516,11 @@ def test_a_server_without_a_key_is_sent_none(make: Make, monkeypatch: pytest.Mon
     assert "doesn't accept requests without a key" in sentence
 
 
-@pytest.mark.parametrize("answer", [sends('{"data": []}'), fails(404), fails(500)])
+@pytest.mark.parametrize("answer", [sends('{"data": []}'), *map(fails, (401, 403, 404, 500))])
 def test_a_server_that_answers_is_reachable(make: Make, answer: Behaviour) -> None:
     make.server.does(answer)
     make(retries=0).check_reachable()
     assert make.server.asked == [{"path": "/v1/models"}]
-
-
-def test_a_server_that_refuses_the_key_is_not(make: Make) -> None:
-    make.server.does(fails(401, KEY))
-    with pytest.raises(UserError, match=f"doesn't accept the key in {VARIABLE}.*: \\[key\\]"):
-        make().check_reachable()
-    assert len(make.server.asked) == 1
 
 
 def test_nobody_is_there(make: Make) -> None:

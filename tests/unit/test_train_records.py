@@ -2,6 +2,7 @@
 
 import json
 import math
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,13 @@ from tests.unit.training_run import (
 from social_dilemmas.agents.agent import Agent, Kind
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game
-from social_dilemmas.method.rollout import total_usage
+from social_dilemmas.report.printed import printed
+from social_dilemmas.run.run import total_usage
+from social_dilemmas.statistics.tables import learning_curves
 
 COLUMNS = [
-    *("iteration", "payoff", "payoff_opponent", "welfare_share"),
-    *("normalised_welfare", "invalid_rate", "loss"),
-    *("entropy", "kl", "gradient_norm", "tokens"),
+    *("iteration", "payoff", "payoff_opponent", "welfare_share", "normalised_welfare"),
+    *("invalid_rate", "invalid_rate_opponent", "loss", "entropy", "kl", "gradient_norm", "tokens"),
 ]
 
 
@@ -38,7 +40,7 @@ def test_metrics_in_every_game(name: str, base_model: Path, tmp_path: Path) -> N
     assert [*rows.columns] == [*COLUMNS, *build_game(name, 1).behaviours]
     assert rows["iteration"].tolist() == [0, 1]
     assert rows[COLUMNS].map(math.isfinite).all(axis=None)
-    assert (rows["invalid_rate"] == 0).all()
+    assert (rows[["invalid_rate", "invalid_rate_opponent"]] == 0).all(axis=None)
     assert rows["welfare_share"].between(0, 1, inclusive="right").all()
     assert (rows[["entropy", "gradient_norm"]] > 0).all(axis=None)
     assert (rows["tokens"] > 8 * 2 * 3).all()
@@ -89,15 +91,40 @@ def test_learning_against_a_player_behind_a_server(base_model: Path, tmp_path: P
         interrupt_training(base_model, tmp_path / "broken", 1, **changes)
         run_training(base_model, tmp_path / "broken", **changes)
         assert len(server.asked) == asked
-    usage = json.loads((whole / "usage.json").read_text())
+    usage, resumed = (
+        json.loads((tmp_path / run / "usage.json").read_text()) for run in ("whole", "broken")
+    )
     assert (usage["name"], usage["completion_tokens"]) == ("remote", 0)
     assert usage["requests"] >= asked
+    assert resumed["replies"] == usage["replies"] == asked  # those before the interruption, too
     assert_same(tmp_path / "broken", whole)
     # Against B in every round, a round is worth 0 or 1, and 5 or 1 to the other.
     rows = metrics(whole)
     assert rows["payoff_opponent"].tolist() == pytest.approx(
         (5 - 4 * rows["payoff"]).tolist(), abs=1e-4
     )
+
+
+def test_forfeits_of_the_other_are_counted_and_too_many_end_the_training(
+    base_model: Path, tmp_path: Path
+) -> None:
+    replies = cycle(["<B>", "no", "<B>"])
+    with ReplyingServer(lambda _: next(replies)) as server:
+        for most, found in ((0.5, 1 / 3), (0.3, None)):
+            player = server.player(most_forfeits=most)
+            cache = str(tmp_path / f"{most}.sqlite")
+            opponent = Agent("remote", Kind.API, api=json.dumps(player), cache=cache)
+            options: dict[str, Any] = {"opponent": opponent, "iterations": 2}
+            if found is None:
+                with pytest.raises(UserError, match="8 of 24 replies are invalid"):
+                    run_training(base_model, tmp_path / "stopped", **options)
+                continue
+            rows = metrics(run_training(base_model, tmp_path / "run", **options))
+            assert rows["invalid_rate_opponent"].tolist() == pytest.approx([found] * 2, abs=1e-5)
+            assert (rows["invalid_rate"] == 0).all()
+    learner = {("prisoners_dilemma", "m", "naive", "remote", 0): tmp_path / "run" / "metrics.csv"}
+    (shown,) = printed("learning_against_fixed", learning_curves(learner))
+    assert shown.frame["The other's forfeits a round"].tolist() == ["0.333 [0.333, 0.333]"]
 
 
 def test_the_usage_of_all_ranks_is_summed() -> None:

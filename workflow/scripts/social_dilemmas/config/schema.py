@@ -495,9 +495,11 @@ class ApiPlayer(Section):
     """seconds that a request may take"""
     retries: Size = 5
     """most times that a request is sent again after an error of the network: no connection, no answer in time, status
-    429 or 5xx"""
+    408, 409, 425, 429 or 5xx, or a success without a reply in it"""
     attempts: Size = 2
     """most times that an invalid reply is asked for again; after that it is a forfeit"""
+    most_forfeits: Share = 0.2
+    """most share of its replies that may be forfeits; with more, the job stops instead of learning from them"""
     concurrency: Count = 8
     """most requests at the same time"""
     prompt_price: NonNegative | None = None

@@ -6,7 +6,10 @@ from statistics import fmean
 
 from social_dilemmas.games.game import SEATS, Game, Match, welfare_share
 
-OUTCOMES = ("payoff", "payoff_opponent", "welfare_share", "normalised_welfare", "invalid_rate")
+OUTCOMES = (
+    *("payoff", "payoff_opponent", "welfare_share", "normalised_welfare"),
+    *("invalid_rate", "invalid_rate_opponent"),
+)
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,7 @@ class SeatResult:
     optimum: float  # largest possible sum of both seats' points
     security: float  # sum of the points that both seats could make sure of
     invalid: int  # replies, hence forfeits
+    invalid_opponent: int
     observed: list[tuple[str, float]]  # the game's behaviours, by name
     self_play: bool = False  # the live learner sat in the other seat, too
 
@@ -32,6 +36,7 @@ def seat_result(match: Match, seat: int, group: int = 0, self_play: bool = False
         optimum=match.game.welfare_optimum(match),
         security=sum(match.game.security(match, seat) for seat in SEATS),
         invalid=match.invalid[seat],
+        invalid_opponent=match.invalid[1 - seat],
         observed=list(match.game.observe(match, seat)),
         self_play=self_play,
     )
@@ -42,7 +47,7 @@ def summarise(game: Game, results: Sequence[SeatResult]) -> dict[str, float]:
 
     `payoff` and `payoff_opponent` are points a round, `welfare_share` is what both seats got of the largest possible
     sum, `normalised_welfare` the same above both seats' security, `invalid_rate` the share of rounds that were
-    forfeited by an invalid reply.
+    forfeited by an invalid reply, `invalid_rate_opponent` that of the other seat.
     """
     if not results:
         return dict.fromkeys((*OUTCOMES, *game.behaviours), float("nan"))
@@ -61,5 +66,6 @@ def summarise(game: Game, results: Sequence[SeatResult]) -> dict[str, float]:
         "welfare_share": welfare_share(sum(own) + sum(other), optimum),
         "normalised_welfare": welfare_share(sum(own) + sum(other) - security, optimum - security),
         "invalid_rate": sum(result.invalid for result in results) / rounds,
+        "invalid_rate_opponent": sum(result.invalid_opponent for result in results) / rounds,
         **{name: fmean(values) if values else float("nan") for name, values in observed.items()},
     }

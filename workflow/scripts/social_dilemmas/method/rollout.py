@@ -150,9 +150,9 @@ class Rollouts:
         slips = trembles(settings.tremble, names_of) if settings.tremble else None
         return play_rollout(own, self._players, sampler, self._ranks, slips)
 
-    def usage(self) -> dict[str, Any] | None:
-        """What opponents behind an API used and cost, over all ranks; None where there are none."""
-        return total_usage(self._ranks.all_gather(self._players.usage()))
+    def usages(self) -> list[dict[str, Any] | None]:
+        """What opponents behind an API used and cost so far, in every rank; None where there are none."""
+        return self._ranks.all_gather(self._players.usage())
 
 
 def play_rollout(
@@ -205,14 +205,3 @@ def padded(rewards: Sequence[Sequence[float]]) -> Tensor:
     """
     rows = [torch.tensor(row, dtype=torch.float) for row in rewards]
     return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)  # (rows, rounds)
-
-
-def total_usage(usages: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:
-    """The sum of what the players behind an API used in every rank."""
-    found = [usage for usage in usages if usage is not None]
-    if not found:
-        return None
-    return {
-        key: sum(usage[key] for usage in found) if isinstance(value, int | float) else value
-        for key, value in found[0].items()
-    }

@@ -88,14 +88,13 @@ def train(
             seconds = (sampled - begin, time.perf_counter() - sampled)
             # 7. Keep: metrics, the learner as a past agent, a checkpoint.
             row = metrics_row(learner, rollout, ranks.all_gather(sums), gradient_norm, seconds)
-            progress.advance(run.log({"iteration": iteration, **row}))
+            progress.advance(run.log({"iteration": iteration, **row}, rollouts.usages()))
             learner.pool.keep(iteration + 1)
             if (iteration + 1) % settings.checkpoint_every == 0:
                 run.save(learner.checkpoint(iteration + 1, run.metrics))
-        usage = rollouts.usage()
     if ranks.is_main:
         save_adapter(learner.policy.model, model, output / "adapter")
-        run.finish(usage)
+        run.finish()
 
 
 def advantages(

@@ -94,6 +94,8 @@ def learning_curves(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
     """The end of every run, the mean of its last iterations; of these mean and range over seeds."""
     shown = {"payoff": "Points a round", "payoff_opponent": "The other's"}
     shown["welfare_share"] = "Share of the largest sum"
+    if (table.loc[table["quantity"] == "invalid_rate_opponent", "value"] > 0).any():
+        shown["invalid_rate_opponent"] = "The other's forfeits a round"
     keys = [column for column in ("game", "algorithm", "opponent") if column in table]
     runs = ["model", *keys, "seed"]
     last = table.groupby(runs)["iteration"].transform("max")

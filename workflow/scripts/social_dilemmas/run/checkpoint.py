@@ -25,7 +25,9 @@ KEPT = 2  # complete checkpoints that are kept: the latest, and one in case it i
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """State of a run after `iteration` iterations. `past_agents` holds adapter weights by iteration."""
+    """State of a run after `iteration` iterations. `past_agents` holds adapter weights by iteration,
+    `usage` is that of players behind an API.
+    """
 
     iteration: int
     learner: dict[str, Tensor]
@@ -33,6 +35,7 @@ class Checkpoint:
     past_agents: dict[int, dict[str, Tensor]]
     metrics: str
     critic: dict[str, Tensor] = field(default_factory=dict)
+    usage: Mapping[str, Any] | None = None
 
 
 def moments(optimizer: Optimizer, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -99,6 +102,7 @@ class CheckpointFolder:
         state = {
             "settings": self._stamp,
             "iteration": checkpoint.iteration,
+            "usage": checkpoint.usage,
             "past_agents": {str(agent): checksum(self._agent(agent)) for agent in past},
             "files": {path.name: checksum(path) for path in sorted(folder.iterdir())},
         }
@@ -156,6 +160,7 @@ class CheckpointFolder:
             past_agents={int(iteration): load_file(file) for iteration, file in agents.items()},
             metrics=(path / "metrics.csv").read_text(),
             critic=load_file(path / "critic.safetensors"),
+            usage=state["usage"],
         )
 
     def _found(self) -> list[Path]:

@@ -3,8 +3,9 @@
 import json
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ class Run:
         self._path = folder / "metrics.csv" if ranks.is_main else None
         self._metrics = MetricsFile(None)
         self._resumed = 0
+        self._usage: Mapping[str, Any] | None = None
+        self._usage_before: Mapping[str, Any] | None = None  # the run was resumed
 
     @property
     def metrics(self) -> str:
@@ -56,6 +59,7 @@ class Run:
         self._resumed = checkpoint.iteration if checkpoint else 0
         if checkpoint is not None:
             logger.info("%s: resuming after iteration %d", self.label, checkpoint.iteration)
+            self._usage = self._usage_before = checkpoint.usage
             restore(checkpoint)
         self.ranks.barrier()  # before the first checkpoint is written, all must have read the last
         return self._resumed
@@ -70,21 +74,38 @@ class Run:
                 self.save(checkpoint(self.metrics))
             raise
 
-    def log(self, row: Mapping[str, float | int]) -> str:
-        """Append an iteration's metrics; gives words on how it stands."""
+    def log(
+        self, row: Mapping[str, float | int], usages: Sequence[Mapping[str, Any] | None] = ()
+    ) -> str:
+        """Append an iteration's metrics; gives words on how it stands.
+
+        `usages` are what the players behind an API used in every rank since the process began.
+        """
         self._metrics.append(row)
+        self._usage = total_usage([self._usage_before, *usages])
         payoff = row["payoff"]  # none where past agents were met in all matches
         return "" if math.isnan(payoff) else f"{payoff:.3g} points a round"
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint."""
         if self.ranks.is_main:
-            self._checkpoints.save(checkpoint)
+            self._checkpoints.save(replace(checkpoint, usage=self._usage))
 
-    def finish(self, usage: Mapping[str, Any] | None = None) -> None:
+    def finish(self) -> None:
         """Write the record, and what players behind an API used; checkpoints are no longer needed."""
         text = yaml.safe_dump(dict(self.record), sort_keys=False)
         (self.folder / "config.yaml").write_text(text)
-        if usage is not None:
-            (self.folder / "usage.json").write_text(json.dumps(usage, indent=1) + "\n")
+        if self._usage is not None:
+            (self.folder / "usage.json").write_text(json.dumps(self._usage, indent=1) + "\n")
         self._checkpoints.remove()
+
+
+def total_usage(usages: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:
+    """The sum of what the players behind an API used in every rank."""
+    found = [usage for usage in usages if usage is not None]
+    if not found:
+        return None
+    return {
+        key: sum(usage[key] for usage in found) if isinstance(value, int | float) else value
+        for key, value in found[0].items()
+    }

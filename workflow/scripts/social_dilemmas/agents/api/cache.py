@@ -13,8 +13,9 @@ from social_dilemmas.errors import UserError
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS responses (key TEXT PRIMARY KEY, text TEXT NOT NULL,
-    prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL)
+    prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, ending TEXT NOT NULL DEFAULT '')
 """
+_ENDING = "ALTER TABLE responses ADD COLUMN ending TEXT NOT NULL DEFAULT ''"
 
 
 class ResponseCache:
@@ -24,6 +25,8 @@ class ResponseCache:
         """Raises UserError if the file can't be written, or isn't such a cache."""
         self.path = path
         self._execute(_TABLE)
+        if len(self._execute("PRAGMA table_info(responses)")) == 4:  # as it was without `ending`
+            self._execute(_ENDING)
         self.get("")
 
     def __len__(self) -> int:
@@ -31,13 +34,13 @@ class ResponseCache:
 
     def get(self, key: str) -> Response | None:
         """The response under a key, if there is one."""
-        query = "SELECT text, prompt_tokens, completion_tokens FROM responses WHERE key = ?"
+        query = "SELECT text, prompt_tokens, completion_tokens, ending FROM responses WHERE key = ?"
         rows = self._execute(query, key)
         return Response(*rows[0]) if rows else None
 
     def put(self, key: str, response: Response) -> None:
         """Keep a response; once this returns, it survives a crash."""
-        statement = "INSERT OR IGNORE INTO responses VALUES (?, ?, ?, ?)"
+        statement = "INSERT OR IGNORE INTO responses VALUES (?, ?, ?, ?, ?)"
         self._execute(statement, key, *astuple(response))
 
     @cached_property

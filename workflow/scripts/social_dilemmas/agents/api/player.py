@@ -1,5 +1,6 @@
 """A player behind any server of the OpenAI chat-completions protocol."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -10,11 +11,21 @@ from weakref import WeakKeyDictionary
 
 from social_dilemmas.agents.agent import Agent
 from social_dilemmas.agents.api.cache import ResponseCache, cache_key
-from social_dilemmas.agents.api.server import ChatServer, Response, ServerError
-from social_dilemmas.agents.human.form import form_in_words
+from social_dilemmas.agents.api.server import REFUSED, ChatServer, Response, ServerError
+from social_dilemmas.agents.human.form import form_in_words, printable
 from social_dilemmas.config.schema import ApiPlayer as ApiSettings
 from social_dilemmas.games.game import Game, Match, Turn
 from social_dilemmas.games.grammar import Grammar
+
+logger = logging.getLogger(__name__)
+FEWEST_REPLIES = 20  # fewer say little about a server
+LONGEST_REPLY = 60  # characters of one that is shown
+ENDINGS = {
+    "length": "it is cut off: raise max_new_tokens, or let it think less",
+    "content_filter": "the server's filter withholds it",
+    REFUSED: "the server refuses the conversation",
+}
+"""What becomes of an invalid reply, by how it ended."""
 
 
 @dataclass
@@ -25,7 +36,9 @@ class Usage:
     model: str
     requests: int = 0  # sent, retries and failures included
     cached_responses: int = 0
-    invalid_replies: int = 0  # whether or not a later one was valid
+    replies: int = 0  # that matches were given
+    invalid_replies: int = 0  # of all responses, whether or not a later one was valid
+    forfeits: int = 0  # replies that were invalid after all attempts
     prompt_tokens: int = 0  # of all responses, those from the cache included
     completion_tokens: int = 0
     cost: float | None = None  # of these tokens; None without prices
@@ -50,13 +63,14 @@ class ApiPlayer:
         self._usage = Usage(settings.name, settings.model)
         if settings.prompt_price is not None and settings.completion_price is not None:
             self._usage.cost = self._usage.cost_now = 0.0
+        self._last_forfeit, self._told = "", 0
 
     def check_reachable(self) -> None:
-        """Raises UserError if the server doesn't answer, or doesn't accept the key; costs nothing."""
+        """Raises UserError if the server doesn't answer; costs nothing."""
         self._server.run([self._server.check])
 
     def reply(self, turns: Sequence[Turn]) -> list[str]:
-        """One reply for each turn, in order; UserError if the server fails for good."""
+        """One reply for each turn, in order; UserError if the server fails for good, or gives few valid replies."""
         try:
             replies = self._server.run([partial(self._answer, turn) for turn in turns])
         except ServerError as error:
@@ -64,7 +78,20 @@ class ApiPlayer:
             raise ServerError(f"{error}; {kept}") from None
         for turn, reply in zip(turns, replies, strict=True):
             self._conversation(turn).extend((turn.prompt, reply))
+        self._usage.replies += len(replies)
+        self._report_forfeits()
         return replies
+
+    def _report_forfeits(self) -> None:
+        """Tell of forfeits, each time that they have doubled; ServerError if they are too many."""
+        replies, forfeits, settings = self._usage.replies, self._usage.forfeits, self._settings
+        player = f"api_players[{settings.name}]"
+        told = f"{forfeits} of {replies} replies are invalid, hence forfeits (the last: {self._last_forfeit})"
+        if replies >= FEWEST_REPLIES and forfeits > settings.most_forfeits * replies:
+            raise ServerError(f"{player}: {told}; most_forfeits allows {settings.most_forfeits:g}")
+        if forfeits >= 2 * self._told or (forfeits and not self._told):
+            self._told = forfeits
+            logger.warning("%s: %s", player, told)
 
     @property
     def usage_record(self) -> dict[str, Any]:
@@ -80,15 +107,20 @@ class ApiPlayer:
         if turn.slip is not None:
             return turn.slip
         texts = [*self._conversation(turn), turn.prompt]
-        reply = ""
         for attempt in range(self._settings.attempts + 1):
             place = [turn.match.seed, turn.seat, turn.match.number, attempt]
-            reply = (await self._respond(texts, place)).text
-            if turn.grammar.parse(reply) is not None:
-                break
+            response = await self._respond(texts, place)
+            if turn.grammar.parse(response.text) is not None:
+                return response.text
             self._usage.invalid_replies += 1
-            texts += [reply, ask_again(turn.grammar)]
-        return reply
+            if response.ending == REFUSED:
+                break
+            texts += [response.text, ask_again(turn.grammar)]
+        self._usage.forfeits += 1
+        said = printable(response.text)
+        short = said if len(said) <= LONGEST_REPLY else f"{said[:LONGEST_REPLY]}..."
+        self._last_forfeit = ENDINGS.get(response.ending, repr(short))
+        return response.text
 
     async def _respond(self, texts: Sequence[str], place: Sequence[int]) -> Response:
         """The response to a conversation, from the cache or from the server."""

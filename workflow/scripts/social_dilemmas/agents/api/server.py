@@ -1,11 +1,13 @@
 """Requests to a server of the OpenAI chat-completions protocol.
 
-The openai client retries what may pass: no connection, no answer in time, status 408, 409, 429, 5xx.
+The openai client retries what may pass: no connection, no answer in time, status 408, 409, 425, 429, 5xx. The status
+isn't taken at its word: an error that comes as a success is given the status that it should have.
 """
 
 import asyncio
 import json
 import os
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,15 +22,28 @@ from social_dilemmas.errors import UserError
 SHORTEST_SECRET = 8  # servers without keys are often given a short word, which is no secret
 LONGEST_PROBLEM = 300  # characters of a message
 KEY_REFUSED = (401, 403)
+TOO_EARLY = 425
+NO_COMPLETION = 599  # what an answer gets that calls itself a success, but holds no chat completion
+FINAL = (400, 403, 413, 422, NO_COMPLETION)
+REFUSAL = re.compile(
+    r"content.?(filter|policy|management)|context.?(length|window|size)|moderat|flagged|too (long|many tokens)",
+    re.IGNORECASE,
+)
+REFUSED = "refused"
+UNREADABLE = (ValueError, RecursionError, LookupError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True)
 class Response:
-    """A text, and the tokens that it took; 0 if the server doesn't say."""
+    """A text, and the tokens that it took; 0 if the server doesn't say.
+
+    `ending` is the protocol's `finish_reason`, or `REFUSED` where the server doesn't take this conversation.
+    """
 
     text: str
     prompt_tokens: int
     completion_tokens: int
+    ending: str = ""
 
 
 class ServerError(UserError):
@@ -75,23 +90,27 @@ class ChatServer:
             return await asyncio.gather(*(job() for job in jobs), return_exceptions=True)
 
     async def complete(self, messages: Sequence[Mapping[str, str]]) -> Response:
-        """The server's reply to a conversation; for jobs of `run`."""
+        """The server's reply to a conversation, which may be that it refuses it; for jobs of `run`."""
         body = {"messages": messages, **self._settings.sampling}
         async with self._free:
             try:
                 post = self._client.post("/chat/completions", cast_to=httpx.Response, body=body)
                 return self._read((await post).content.decode(errors="replace"))
-            except (openai.APIError, ValueError) as error:
+            except openai.APIError as error:
+                status = getattr(error, "status_code", None)
+                if status in FINAL and REFUSAL.search(f"{error} {error.body}"):
+                    return Response("", 0, 0, REFUSED)
                 self._failed = True
                 raise self._failure(error) from None
 
     async def check(self) -> None:
-        """Ask for the list of models, as a job of `run`; any answer will do, unless it refuses the key."""
+        """Ask for the list of models, as a job of `run`; any answer will do: a key may be for chat only."""
         try:
             await self._client.get("/models", cast_to=httpx.Response)
+        except openai.APIStatusError:
+            pass
         except openai.APIError as error:
-            if getattr(error, "status_code", None) in (None, *KEY_REFUSED):
-                raise self._failure(error) from None
+            raise self._failure(error) from None
 
     async def _before_request(self, _: httpx.Request) -> None:
         if self._failed:
@@ -99,26 +118,26 @@ class ChatServer:
         self.requests += 1
 
     def _read(self, body: str) -> Response:
-        """The content of a chat completion; ValueError if the body isn't one."""
-        try:
-            completion = json.loads(body)
-            content = completion["choices"][0]["message"].get("content")
-            # None is a refusal, or all tokens were spent on thoughts; half a surrogate pair can't be stored.
-            text = "" if content is None else content.encode(errors="replace").decode()
-        except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
-            problem = f"answers with something that isn't a chat completion: {body}"
-            raise ValueError(problem) from None
-        usage = completion.get("usage")
-        counts = [_count(usage, kind) for kind in ("prompt_tokens", "completion_tokens")]
-        return Response(self._without_key(text), *counts)
+        completion = read_completion(body)
+        choice, usage = completion["choices"][0], completion.get("usage")
+        return Response(
+            text=self._without_key(text_of(choice["message"].get("content"))),
+            prompt_tokens=_count(usage, "prompt_tokens"),
+            completion_tokens=_count(usage, "completion_tokens"),
+            ending=str(choice.get("finish_reason") or ""),
+        )
 
-    def _failure(self, error: openai.APIError | ValueError) -> ServerError:
+    def _failure(self, error: openai.APIError) -> ServerError:
         settings, problem = self._settings, str(error)
         match error:
             case openai.APITimeoutError():
                 problem = f"doesn't answer within {settings.timeout:g} seconds"
             case openai.APIConnectionError():
                 problem = f"can't be reached ({error.__cause__ or error})"
+            case openai.APIStatusError(status_code=status, response=response) if (
+                status == NO_COMPLETION
+            ):
+                problem = f"answers with something that isn't a chat completion: {response.text}"
             case openai.APIStatusError(status_code=status, body=body, response=response):
                 said = body.get("message") if isinstance(body, Mapping) else body
                 said = said or response.text or response.reason_phrase
@@ -141,14 +160,60 @@ class ChatServer:
 
 
 class _HttpClient(openai.DefaultAsyncHttpxClient):
-    """Bounds the time of a whole request; httpx by itself bounds that of each read."""
+    """Bounds the time of a whole request, where httpx bounds that of each read, and gives answers their true status."""
 
     async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         try:
             async with asyncio.timeout(self.timeout.read):
-                return await super().send(request, **options)
+                response = await super().send(request, **options)
         except TimeoutError:
             raise httpx.ReadTimeout("", request=request) from None
+        if request.method == "POST" and response.is_success:
+            response.status_code = true_status(response.content.decode(errors="replace"))
+        if response.status_code == TOO_EARLY:
+            response.headers["x-should-retry"] = "true"
+        return response
+
+
+def true_status(body: str) -> int:
+    """The status of an answer that calls itself a success: that of the error in it, if there is one."""
+    try:
+        read_completion(body)
+        return httpx.codes.OK
+    except ValueError:
+        pass
+    try:
+        answer = json.loads(body)
+        error = answer.get("error") or answer["choices"][0]["error"]
+        status = int(error["code"])
+    except UNREADABLE:
+        return NO_COMPLETION
+    return status if httpx.codes.is_error(status) else NO_COMPLETION
+
+
+def read_completion(body: str) -> dict[str, Any]:
+    """A chat completion; ValueError if the body isn't one, or tells of an error."""
+    try:
+        completion: dict[str, Any] = json.loads(body)
+        choice = completion["choices"][0]
+        text_of(choice["message"].get("content"))
+        failed = completion.get("error") or choice.get("error")
+        failed = failed or choice.get("finish_reason") == "error"
+    except UNREADABLE:
+        failed = True
+    if failed:
+        raise ValueError("no chat completion")
+    return completion
+
+
+def text_of(content: Any) -> str:
+    """The answer that the content of a message holds, in one part or several, without the thoughts before it."""
+    if isinstance(content, list):
+        content = "".join(part.get("text") or "" for part in content)
+    # None is a refusal, or all tokens were spent on thoughts; half a surrogate pair can't be stored.
+    text: str = "" if content is None else content.encode(errors="replace").decode()
+    thoughts, end, answer = text.partition("</think>")
+    return answer if end else thoughts
 
 
 def read_key(settings: ApiSettings) -> str | None:
