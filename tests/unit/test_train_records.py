@@ -2,12 +2,14 @@
 
 import json
 import math
-from itertools import cycle
+from itertools import count, cycle
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
+from safetensors.torch import load_file
 from tests.unit.mixed_adapters import foreign_model, saved_adapter
 from tests.unit.replying_server import ReplyingServer
 from tests.unit.training_run import (
@@ -23,6 +25,9 @@ from tests.unit.training_run import (
 from social_dilemmas.agents.agent import Agent, Kind
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game
+from social_dilemmas.method import train as train_module
+from social_dilemmas.policy.model import load_model
+from social_dilemmas.policy.policy import Policy
 from social_dilemmas.report.printed import printed
 from social_dilemmas.run.run import total_usage
 from social_dilemmas.statistics.tables import learning_curves
@@ -133,6 +138,44 @@ def test_the_usage_of_all_ranks_is_summed() -> None:
     assert total_usage([None, None]) is None
     without_prices = [{"requests": 1, "cost": None}] * 2
     assert total_usage(without_prices) == {"requests": 2, "cost": None}
+
+
+@pytest.mark.parametrize(("wrong", "last"), [("a gradient", 1), ("a weight", 2)])
+def test_what_is_not_finite_ends_a_run_and_is_never_kept(
+    wrong: str, last: int, base_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the first iteration or the last; the last checkpoint stays, from which a rerun comes to the same end."""
+    gradients, step, calls = train_module.add_gradients, torch.optim.Adam.step, count()
+
+    def spoiled(policy: Policy, *given: Any, **more: Any) -> Any:
+        sums = gradients(policy, *given, **more)
+        if next(calls) == last and wrong == "a gradient":
+            next(p for p in policy.model.parameters() if p.grad is not None).grad[0, 0] = math.nan
+        return sums
+
+    def overflowing(self: torch.optim.Adam, *given: Any) -> None:
+        step(self, *given)
+        if next(calls) == 2 * last + 1 and wrong == "a weight":
+            self.param_groups[0]["params"][0].data[0, 0] = math.inf
+
+    monkeypatch.setattr(train_module, "add_gradients", spoiled)
+    if wrong == "a weight":
+        monkeypatch.setattr(torch.optim.Adam, "step", overflowing)
+    with pytest.raises(UserError, match=rf"^iteration {last}: .* isn't finite any more; most like"):
+        run_training(base_model, tmp_path, iterations=3)
+    assert not (tmp_path / "adapter").exists()
+    kept = sorted((tmp_path / "checkpoints").glob("iteration-*"))
+    assert kept[-1].name == f"iteration-{last:06d}"
+    weights = load_file(kept[-1] / "learner.safetensors")
+    assert all(each.isfinite().all() for each in weights.values())
+
+
+def test_a_model_that_gives_no_probabilities_is_told(base_model: Path, tmp_path: Path) -> None:
+    model = load_model(base_model)
+    model.model.get_output_embeddings().weight.data[:] = math.nan
+    model.save(tmp_path / "model")
+    with pytest.raises(UserError, match=r"the model's probabilities.* aren't finite"):
+        run_training(tmp_path / "model", tmp_path / "run", iterations=1)
 
 
 def test_what_is_missing_or_does_not_fit_is_refused_in_one_sentence(

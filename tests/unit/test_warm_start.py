@@ -54,6 +54,12 @@ def behaviour(output: Path) -> dict[str, float]:
     return dict(pd.read_csv(output / "behaviour.csv").itertuples(index=False, name=None))
 
 
+def test_a_warm_start_that_leaves_the_finite_numbers_ends(base_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"warm start, step \d: .* isn't finite any more"):
+        run(base_model, tmp_path, learning_rate=1e38)
+    assert not (tmp_path / "model").exists()
+
+
 @pytest.mark.parametrize("changes", [{}, LORA], ids=["full", "lora"])
 def test_a_model_learns_to_play_like_the_population(
     base_model: Path, tmp_path: Path, changes: dict[str, Any]

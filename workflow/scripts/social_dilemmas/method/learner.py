@@ -7,6 +7,7 @@ from social_dilemmas.agents.agent import Agent
 from social_dilemmas.config.settings import TrainingSettings
 from social_dilemmas.method.critic import Critic
 from social_dilemmas.method.opponents import OpponentPool
+from social_dilemmas.method.step import finite_step
 from social_dilemmas.policy.activation_checkpointing import enable_activation_checkpointing
 from social_dilemmas.policy.adapters import LEARNER
 from social_dilemmas.policy.policy import Policy
@@ -48,15 +49,19 @@ class Learner:
         self._optimizer.zero_grad()
 
     def step(self, iteration: int, ranks: Ranks) -> float:
-        """One optimiser step with the gradients of all ranks; gives the gradient's norm before clipping."""
+        """One optimiser step with the gradients of all ranks; gives the gradient's norm before clipping.
+
+        Raises as `finite_step`.
+        """
         settings = self._settings
         if settings.learning_rate_decay == "linear":
             for group in self._optimizer.param_groups:
                 group["lr"] = settings.learning_rate * (1 - iteration / settings.iterations)
         ranks.all_reduce_gradients(self._parameters.values())
-        norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), settings.max_grad_norm)
-        self._optimizer.step()
-        return norm.item()
+        parameters = self._parameters.values()
+        return finite_step(
+            self._optimizer, parameters, settings.max_grad_norm, f"iteration {iteration}"
+        )
 
     def checkpoint(self, iteration: int, metrics: str) -> Checkpoint:
         """The state after so many iterations, with the metrics so far."""

@@ -25,6 +25,7 @@ from social_dilemmas.config.schema import WarmStart
 from social_dilemmas.games import game_of
 from social_dilemmas.games.game import SEATS, Match, Turn
 from social_dilemmas.method.behaviour import seat_result, summarise
+from social_dilemmas.method.step import finite_step
 from social_dilemmas.policy.log_probabilities import action_log_probabilities
 from social_dilemmas.policy.model import LanguageModel, load_model
 from social_dilemmas.policy.policy import Policy
@@ -145,8 +146,7 @@ def imitate(policy: Policy, settings: WarmStart, metrics: Path) -> None:
             loss = negative_log_likelihood(batch)
             optimizer.zero_grad()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-            optimizer.step()
+            finite_step(optimizer, parameters, 1.0, f"{policy.game.name}, warm start, step {step}")
             held_out_loss = float("nan")
             if (step + 1) % EVALUATED_EVERY == 0 or step + 1 == steps:
                 with torch.no_grad():

@@ -12,6 +12,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from social_dilemmas.agents.play import Place
+from social_dilemmas.errors import UserError
 from social_dilemmas.games.game import Match, Turn
 from social_dilemmas.policy.adapters import LEARNER, RowAdapters, merged_adapters
 from social_dilemmas.policy.branch import Branch
@@ -233,6 +234,11 @@ class LanguageModelPlayer:
             ~allowed[:, columns], -torch.inf
         )
         cumulative = scores.softmax(-1).double().cumsum(-1)  # (speaking, columns)
+        if not cumulative[:, -1].isfinite().all():
+            path = self._sampler.policy.language_model.path
+            raise UserError(
+                f"{path}: the model's probabilities, under an adapter or not, aren't finite"
+            )
         draws = [[self._draws[place].random() for place in branch.places] for branch in speaking]
         most = max(map(len, draws))
         drawn = torch.tensor(
