@@ -105,7 +105,10 @@ def test_missing_rules_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("prisoners_dilemma", {"reward": 6}, "temptation > reward > punishment > sucker.*5, 6, 1"),
         ("prisoners_dilemma", {"sucker": 1}, "temptation > reward > punishment > sucker"),
-        ("prisoners_dilemma", {"punishment": float("nan")}, "temptation > reward"),
+        ("prisoners_dilemma", {"punishment": float("nan")}, "punishment must be a finite number"),
+        ("split", {"value_draw": "range", "unit_values": [1, 10**9]}, "whole numbers up to 10000"),
+        ("deal_or_no_deal", {"items": [5, 10**9]}, "can be valued in too many ways"),
+        ("deal_or_no_deal", {"total_value": 10**4}, "can be valued in too many ways"),
         ("split", {"unit_values": [10]}, r"set needs two different unit_values.* \[10\]"),
         ("split", {"unit_values": [10, 10]}, "two different unit_values"),
         ("split", {"unit_values": [-1, 10]}, "negative.*-1, 10"),

@@ -170,7 +170,28 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
     (put(*SPLIT, "warm_start", "noise", value=1.5), ["noise must be at most 1"]),
     (put(*SPLIT, "rules", "quantity", value=-1), ["quantity", "-1"]),
     (put(*SPLIT, "rules", "quantity", value="ten"), ["split", "quantity", "'ten'"]),
-    (put(*SPLIT, "rules", "kinds", value=3), ["games[split].rules"]),
+    (
+        put(*SPLIT, "rules", "kinds", value=3),
+        ["split: the rule kinds must be a list, each text, but is 3"],
+    ),
+    (put(*SPLIT, "rules", "kinds", value=["hats", None]), ["split: the rule kinds must be a list"]),
+    (put(*SPLIT, "rules", "unit_values", value=[1, "x"]), ["a list, each finite number, but is"]),
+    (put(*SPLIT, "rules", "unit_values", value=[1, float("inf")]), ["must hold finite numbers"]),
+    (put(*SPLIT, "rules", "value_draw", value=1), ["split: the rule value_draw must be a text"]),
+    (put(*SPLIT, "rules", "quantity", value=10**12), ["the rule quantity must be at most 10000"]),
+    (
+        put("games", 2, "rules", "message_limit", value=10**12),
+        ["the rule message_limit must be at most 10000"],
+    ),
+    (
+        put("games", 0, "rules", "temptation", value=None),
+        ["prisoners_dilemma: the rule temptation must be a finite number, but is None"],
+    ),
+    (
+        put("games", 0, "warm_start", "population", "random", value=float("nan")),
+        ["games[prisoners_dilemma].warm_start.population.random must be"],
+    ),
+    (api_player(extra={"stop": [float("nan")]}), ["extra must hold finite numbers only"]),
     (put("games", 0, "rules", "reward", value=9), ["prisoners_dilemma", "temptation > reward"]),
     (put(*SPLIT, "training", "group_size", value=1), ["group_size must be at least 2"]),
     (put(*SPLIT, "training", "group_size", value=7), ["must be a multiple of group_size", "7"]),
@@ -336,6 +357,16 @@ def test_a_mistake_is_reported_in_one_sentence(
     for part in parts:
         assert part in sentence
     assert "secret" not in sentence
+
+
+def test_a_dilemma_in_which_taking_turns_is_best_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    config = load("smoke")
+    config["games"][0]["rules"].update(temptation=6)  # 2 * 3 = 6 + 0
+    typed(config)
+    assert not caplog.records
+    config["games"][0]["rules"].update(temptation=10)
+    typed(config)
+    assert "games[prisoners_dilemma].rules: taking turns at temptation (10)" in caplog.text
 
 
 @pytest.mark.parametrize("scale", SCALES)

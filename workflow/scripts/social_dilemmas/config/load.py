@@ -1,5 +1,6 @@
 """Reading the configuration: merge the files and the command line, check, and give it as types."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from os.path import relpath
 from pathlib import Path
@@ -12,10 +13,12 @@ from social_dilemmas.config.mistakes import Mistake, Place, holds, mistakes_in
 from social_dilemmas.config.schema import Config
 from social_dilemmas.config.settings import merge
 from social_dilemmas.errors import UserError
-from social_dilemmas.games import declare
+from social_dilemmas.games import declare, named_game
 
 REPOSITORY = Path(__file__).resolve().parents[4]
 DEFAULT = "laptop"
+
+logger = logging.getLogger(__name__)
 
 
 def load_config(merged: Mapping[str, Any], files: Sequence[Path]) -> Config:
@@ -60,6 +63,9 @@ def load_config(merged: Mapping[str, Any], files: Sequence[Path]) -> Config:
     for mistake in mistakes_between(config, given):
         refuse(mistake)
     declare([game.entry for game in config.games])
+    for game in config.games:
+        if remark := named_game(game.name).remark:
+            logger.warning("games[%s].rules: %s", game.name, remark)
     return config
 
 

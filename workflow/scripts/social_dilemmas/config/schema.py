@@ -8,6 +8,7 @@ complete (`Training`), as code reads them, and as a file may give them, any part
 
 from collections.abc import Mapping
 from functools import cache
+from math import isfinite
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -73,6 +74,16 @@ def whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _finite(value: Any) -> Any:
+    """The same free-form value; ValueError where it holds NaN or infinity."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for part in parts:
+        _finite(part)
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError("must hold finite numbers only")
+    return value
+
+
 def _unique(values: list[Any]) -> list[Any]:
     if any(value in values[:place] for place, value in enumerate(values)):
         raise ValueError("must not hold anything twice")
@@ -89,7 +100,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 PositiveShare = Annotated[float, Field(gt=0, le=1)]
 EvenCount = Annotated[int, Field(ge=2, multiple_of=2)]
 Names = Annotated[list[str], AfterValidator(_unique)]
-Rules = Annotated[dict[str, Any], AfterValidator(whole)]
+FreeForm = Annotated[dict[str, Any], AfterValidator(_finite)]
+Rules = Annotated[FreeForm, AfterValidator(whole)]
 Credit = Literal[
     "naive", "sum_of_rewards", "advantage_alignment", "advantage_alignment_current"
 ]  # fmt: skip
@@ -506,7 +518,7 @@ class ApiPlayer(Section):
     """price of a million prompt tokens, to calculate the cost; `null`: unknown"""
     completion_price: NonNegative | None = None
     """price of a million completion tokens; `null`: unknown"""
-    extra: dict[str, Any] = {}
+    extra: FreeForm = {}
     """further fields of every request, as the server knows them"""
 
     @property

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import math
 import pkgutil
 from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
@@ -55,6 +56,8 @@ def build_game(kind: str, rounds: Rounds, rules: Mapping[str, Any] | None = None
     for key, parameter in parameters.items():
         if parameter.default is parameter.empty and key not in rules:
             raise UserError(f"{kind}: the rule {key!r} is missing")
+        if key in rules and (wanted := _unlike(rules[key], parameter.default)):
+            raise UserError(f"{kind}: the rule {key} must be {wanted}, but is {rules[key]!r}")
     return chosen(rounds, **rules)
 
 
@@ -115,6 +118,21 @@ def _game_class(kind: str) -> type[Game] | None:
         if inspect.isclass(found) and issubclass(found, Game) and vars(found).get("kind") == kind:
             return found
     return None
+
+
+def _unlike(value: Any, default: Any) -> str:
+    """What a rule with this default must be, in words, if the value isn't; games check all else."""
+    match default:
+        case str():
+            return "" if isinstance(value, str) else "a text"
+        case int() | float():
+            number = type(value) in (int, float) and math.isfinite(value)
+            return "" if number else "a finite number"
+        case tuple():
+            if isinstance(value, list) and not any(_unlike(part, default[0]) for part in value):
+                return ""
+            return f"a list, each {_unlike(None, default[0]).removeprefix('a ')}"
+    return ""
 
 
 def _canonical(rules: Any) -> Any:

@@ -22,7 +22,7 @@ from social_dilemmas.games.dividing import (
     value_phrases,
     write_claims,
 )
-from social_dilemmas.games.game import Match
+from social_dilemmas.games.game import LARGEST, Match
 from social_dilemmas.games.horizon import Rounds
 from social_dilemmas.games.talk import TalkingGame, TalkingMatch
 from social_dilemmas.randomness import stream
@@ -140,6 +140,11 @@ class DealOrNoDeal(TalkingGame):
         self.check_positive(total_value=total_value)
         self.total_value = total_value
         most = items[1] - len(kinds) + 1
+        if max(most, total_value) ** (len(kinds) - 1) > LARGEST:
+            raise UserError(
+                f"deal_or_no_deal: {len(kinds)} kinds of up to {items[1]} items with a total_value of {total_value} "
+                "can be valued in too many ways: lower one of these rules"
+            )
         self.counts = [
             counts
             for counts in product(range(1, most + 1), repeat=len(kinds))

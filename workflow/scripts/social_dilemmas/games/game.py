@@ -14,6 +14,7 @@ from social_dilemmas.games.horizon import Rounds, at_least_one, horizon_of
 
 SEATS = (0, 1)
 NO_WORDS = " "  # the message that says nothing; one must have a character
+LARGEST = 10_000  # what a rule may count: each number has a token mask
 
 
 def in_figures(number: float) -> str:
@@ -148,6 +149,7 @@ class Game(ABC):
         varying: phrases that vary inside otherwise constant sentences.
         worded_by: the rules that change sentences, apart from numbers.
         rounds: the largest number of rounds that a match may have.
+        remark: what a reader of results should know of these rules, as a sentence; mostly nothing.
     """
 
     kind: ClassVar[str]
@@ -156,6 +158,7 @@ class Game(ABC):
     axis: tuple[str, float] = ("Mean", 0.0)
     varying: tuple[str, ...] = ()
     worded_by: ClassVar[tuple[str, ...]] = ()
+    remark: str = ""
 
     def __init__(self, rounds: Rounds) -> None:
         """Raises UserError if the horizon makes no sense."""
@@ -167,9 +170,12 @@ class Game(ABC):
         self.rounds = self.horizon.most
 
     def check_positive(self, **rules: int) -> None:
-        """Raises UserError if one of these rules isn't a whole number from 1 on."""
+        """Raises UserError if one of these rules isn't a whole number from 1 to `LARGEST`."""
         for name, number in rules.items():
-            at_least_one(f"{self.kind}: the rule {name}", number)
+            if at_least_one(f"{self.kind}: the rule {name}", number) > LARGEST:
+                raise UserError(
+                    f"{self.kind}: the rule {name} must be at most {LARGEST}, but is {number}"
+                )
 
     @classmethod
     def wording(cls, rules: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,6 +34,11 @@ class PrisonersDilemma(MatrixGame):
         cooperate = {COOPERATE: [reward, reward], DEFECT: [sucker, temptation]}
         defect = {COOPERATE: [temptation, sucker], DEFECT: [punishment, punishment]}
         super().__init__(rounds, {COOPERATE: cooperate, DEFECT: defect})
+        if 2 * reward < temptation + sucker:
+            self.remark = (
+                f"taking turns at temptation ({temptation}) and sucker ({sucker}) pays both more than to cooperate, "
+                f"which pays {reward}"
+            )
         self.behaviours = {
             "cooperation": "cooperates",
             "cooperation_at_start": "cooperates in the first round",

@@ -17,7 +17,7 @@ from social_dilemmas.games.dividing import (
     value_phrases,
     write_claims,
 )
-from social_dilemmas.games.game import SEATS, Game, Match, Turn
+from social_dilemmas.games.game import LARGEST, SEATS, Game, Match, Turn
 from social_dilemmas.games.grammar import Grammar
 from social_dilemmas.games.horizon import Rounds
 from social_dilemmas.randomness import stream
@@ -124,9 +124,10 @@ class Split(Game):
                 f"but is {value_draw!r}"
             )
         if value_draw == "range":
-            if not all(isinstance(value, int) for value in unit_values):
+            whole = all(isinstance(value, int) for value in unit_values)
+            if not whole or max(unit_values) > LARGEST:
                 raise UserError(
-                    "split: the value_draw range needs whole numbers as unit_values, "
+                    f"split: the value_draw range needs whole numbers up to {LARGEST} as unit_values, "
                     f"but they are {[*unit_values]}"
                 )
             unit_values = range(min(unit_values), max(unit_values) + 1)
