@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import nullcontext
 from itertools import count, cycle
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,15 @@ from tests.unit.training_run import (
 )
 
 from social_dilemmas.agents.agent import Agent, Kind
+from social_dilemmas.agents.play import Players, play_batch
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game
+from social_dilemmas.games.game import SEATS
 from social_dilemmas.method import train as train_module
+from social_dilemmas.policy.context import longest_conversation
 from social_dilemmas.policy.model import load_model
 from social_dilemmas.policy.policy import Policy
+from social_dilemmas.policy.sampler import PolicySampler, in_order
 from social_dilemmas.report.printed import printed
 from social_dilemmas.run.run import total_usage
 from social_dilemmas.statistics.tables import learning_curves
@@ -176,6 +181,32 @@ def test_a_model_that_gives_no_probabilities_is_told(base_model: Path, tmp_path:
     model.save(tmp_path / "model")
     with pytest.raises(UserError, match=r"the model's probabilities.* aren't finite"):
         run_training(tmp_path / "model", tmp_path / "run", iterations=1)
+
+
+@pytest.mark.parametrize("name", ["prisoners_dilemma", "trust_and_split"])
+def test_a_game_that_doesn_t_fit_into_the_context_is_refused_before_anything_runs(
+    name: str, base_model: Path, tmp_path: Path
+) -> None:
+    """By the longest conversation, which every sampled one stays within, and comes near to."""
+    game = {"name": name, "rounds": 12}
+    model = load_model(base_model)
+    policy = Policy(model, build_game(name, 12))
+    sampler = PolicySampler(policy, in_order("test"), max_new_tokens=6)
+    matches = [policy.game.start(seed) for seed in range(8)]
+    agents = [(Agent("a"), Agent("a"))] * 8
+    player = play_batch(matches, agents, Players(policy.game), sampler)
+    assert player is not None
+    sampled = [len(player.trajectory(match, seat).tokens) for match in matches for seat in SEATS]
+    longest = longest_conversation(policy, 6)
+    assert max(sampled) <= longest <= 1.3 * max(sampled)
+    for context, refused in ((longest - 1, True), (longest, False)):
+        model.model.config.max_position_embeddings = context
+        model.save(tmp_path / "model")
+        with pytest.raises(UserError) if refused else nullcontext() as caught:
+            run_training(tmp_path / "model", tmp_path / "run", game, iterations=1)
+        assert (tmp_path / "run" / "metrics.csv").exists() != refused
+        if caught:
+            assert f"{name}: a conversation may take {longest} tokens" in str(caught.value)
 
 
 def test_what_is_missing_or_does_not_fit_is_refused_in_one_sentence(

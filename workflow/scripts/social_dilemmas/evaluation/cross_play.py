@@ -18,6 +18,7 @@ from social_dilemmas.games.game import (
     normalised_payoffs,
     welfare_share,
 )
+from social_dilemmas.policy.context import check_context
 from social_dilemmas.policy.model import load_model
 from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.sampler import NamesOf, PolicySampler
@@ -52,6 +53,7 @@ def play_pairs(
     """
     rules = game_of(game)
     policy = load_agents(model, rules, pairs)
+    check_context(policy, settings.max_new_tokens)
     meetings = meet(rules, pairs, settings.matches)
     play_meetings(policy, meetings, settings)
     rows = [match_row(*met, seat) for met in meetings.items() for seat in SEATS]

@@ -168,6 +168,10 @@ class Game(ABC):
         except UserError as error:
             raise UserError(f"{self.kind}: {error}") from None
         self.rounds = self.horizon.most
+        if self.rounds > LARGEST:
+            raise UserError(
+                f"{self.kind}: rounds must be at most {LARGEST}, but are up to {self.rounds}"
+            )
 
     def check_positive(self, **rules: int) -> None:
         """Raises UserError if one of these rules isn't a whole number from 1 to `LARGEST`."""

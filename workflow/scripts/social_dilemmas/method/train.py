@@ -27,6 +27,7 @@ from social_dilemmas.method.learner import Learner
 from social_dilemmas.method.loss import MEASURED, add_gradients
 from social_dilemmas.method.rollout import Rollout, Rollouts
 from social_dilemmas.policy.adapters import WEIGHTS, merged_adapters, save_adapter
+from social_dilemmas.policy.context import check_context
 from social_dilemmas.policy.model import load_model, model_fingerprint
 from social_dilemmas.policy.policy import Policy
 from social_dilemmas.run.checksum import checksum
@@ -55,6 +56,7 @@ def train(
     model or the opponent isn't there or doesn't fit, or if disk or memory runs out.
     """
     learner = Learner(Policy(load_model(model), game_of(game)), settings, seed, opponent)
+    check_context(learner.policy, settings.max_new_tokens)
     credit_of = partial(CREDITS[settings.credit], beta=settings.beta, discount=settings.discount)
     run = open_run(model, game, settings, seed, output, opponent, code, ranks)
     start = run.resume(learner.restore)

@@ -26,6 +26,7 @@ from social_dilemmas.games import game_of
 from social_dilemmas.games.game import SEATS, Match, Turn
 from social_dilemmas.method.behaviour import seat_result, summarise
 from social_dilemmas.method.step import finite_step
+from social_dilemmas.policy.context import check_context
 from social_dilemmas.policy.log_probabilities import action_log_probabilities
 from social_dilemmas.policy.model import LanguageModel, load_model
 from social_dilemmas.policy.policy import Policy
@@ -86,6 +87,7 @@ def run_warm_start(
     """
     language_model = load_model(base)
     policy = Policy(language_model, game_of(game))
+    check_context(policy, settings.max_new_tokens)
     if settings.steps > 0:
         imitate(policy, settings, metrics)
         LanguageModel(policy.model, language_model.chat, output).save(output)

@@ -1,0 +1,39 @@
+"""Whether a game's conversations fit into a model's context."""
+
+from social_dilemmas.agents.scripted.player import scripted_player
+from social_dilemmas.errors import UserError
+from social_dilemmas.games.game import SEATS
+from social_dilemmas.games.grammar import Text
+from social_dilemmas.policy.policy import Policy
+
+
+def check_context(policy: Policy, max_new_tokens: int) -> None:
+    """Raise UserError if a match of the most rounds takes more tokens than the model's `max_position_embeddings`."""
+    config = policy.language_model.model.config.get_text_config()
+    most = getattr(config, "max_position_embeddings", None)
+    longest = longest_conversation(policy, max_new_tokens)
+    if most is not None and longest > most:
+        raise UserError(
+            f"{policy.game.name}: a conversation may take {longest} tokens, but the model at "
+            f"{policy.language_model.path} has a context of {most}: lower rounds, or choose another model"
+        )
+
+
+def longest_conversation(policy: Policy, max_new_tokens: int) -> int:
+    """Tokens of a seat's conversation over the most rounds, with messages of `max_new_tokens` each."""
+    chat, game = policy.language_model.chat, policy.game
+    match, player = game.start(0), scripted_player(game.kind, "random")
+    match.rounds = game.rounds
+    tokens = [0 for _ in SEATS]
+    while turns := match.turns():
+        replies = dict(zip((turn.seat for turn in turns), player.reply(turns), strict=True))
+        for turn in turns:
+            framed = chat.following(turn.prompt) if tokens[turn.seat] else chat.opening(turn.prompt)
+            reply = policy.masks.encode(turn.grammar, replies[turn.seat])
+            tokens[turn.seat] += len(framed) + len(reply)
+            for part in turn.grammar.parts:
+                if isinstance(part, Text):  # the speaker's and the listener's conversation hold it
+                    longest = min(max_new_tokens, part.limit)
+                    tokens = [count + longest for count in tokens]
+        match.take(replies)
+    return max(tokens)
