@@ -60,6 +60,22 @@ def test_a_warm_start_that_leaves_the_finite_numbers_ends(base_model: Path, tmp_
     assert not (tmp_path / "model").exists()
 
 
+def test_in_half_precision_all_weights_are_learned_as_well(
+    base_model: Path, tmp_path: Path
+) -> None:
+    """With steps so small that adding them to a bfloat16 weight mostly leaves it as it is."""
+    gained: dict[str, float] = {}
+    for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
+        model = load_model(base_model)
+        model.model.to(dtype)
+        model.save(tmp_path / f"base-{name}")
+        output = run(tmp_path / f"base-{name}", tmp_path / name, learning_rate=1e-4, steps=40)
+        gained[name] = losses(output)["loss"].iloc[0] - losses(output)["held_out_loss"].iloc[-1]
+        assert load_model(output / "model").model.dtype == dtype
+    assert gained["float32"] > 0.05
+    assert gained["bfloat16"] == pytest.approx(gained["float32"], rel=0.1)
+
+
 @pytest.mark.parametrize("changes", [{}, LORA], ids=["full", "lora"])
 def test_a_model_learns_to_play_like_the_population(
     base_model: Path, tmp_path: Path, changes: dict[str, Any]

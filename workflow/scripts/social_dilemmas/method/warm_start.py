@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 from peft import PeftModel
 from torch import Tensor
+from torch.nn import Module
 
 from social_dilemmas.agents.agent import WARM_START, Agent
 from social_dilemmas.agents.play import Players, play, play_batch
@@ -123,7 +124,15 @@ def link_weights(source: str, target: str) -> None:
 
 
 def imitate(policy: Policy, settings: WarmStart, metrics: Path) -> None:
-    """Train the policy's model on the population's trajectories; an adapter is merged into it at the end."""
+    """Train the policy's model on the population's trajectories; an adapter is merged into it at the end.
+
+    All weights of a model in half precision are trained as float32 master weights, and rounded at the end: most steps
+    are less than half precision can tell (Micikevicius et al., Mixed Precision Training, arXiv 1710.03740).
+    """
+    dtype, device = policy.model.dtype, policy.model.device
+    half = settings.method == "full" and dtype.itemsize < 4
+    if half:
+        store_weights(policy.model, torch.float32)
     if settings.method == "lora":
         policy.add_learner(
             rank=settings.lora_rank,
@@ -134,8 +143,9 @@ def imitate(policy: Policy, settings: WarmStart, metrics: Path) -> None:
     optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=0.01)
 
     def negative_log_likelihood(trajectories: Sequence[Trajectory]) -> Tensor:
-        batch = collate(trajectories, policy.model.device)
-        return -action_log_probabilities(policy.model, batch, policy.masks.allowed)[0].mean()
+        batch = collate(trajectories, device)
+        with torch.autocast(device.type, dtype if half else None, enabled=half):
+            return -action_log_probabilities(policy.model, batch, policy.masks.allowed)[0].mean()
 
     held_out = demonstrations(policy, settings, settings.matches, "held out")
     rows = MetricsFile(metrics)
@@ -155,8 +165,16 @@ def imitate(policy: Policy, settings: WarmStart, metrics: Path) -> None:
                     held_out_loss = negative_log_likelihood(held_out).item()
             rows.append({"step": step, "loss": loss.item(), "held_out_loss": held_out_loss})
             progress.advance(f"loss {loss.item():.3f}")
+    if half:
+        store_weights(policy.model, dtype)
     if isinstance(policy.model, PeftModel):
         policy.model = policy.model.merge_and_unload()
+
+
+def store_weights(model: Module, dtype: torch.dtype) -> None:
+    """Keep a model's weights, but not its buffers, in this precision."""
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(dtype)
 
 
 def schedule(step: int, steps: int) -> float:

@@ -30,7 +30,10 @@ CACHE_GROWTH = 1.25  # room in the key-value cache for a token; it grows in step
 LOGIT, LOGITS, SAMPLING_LOGIT = 24, 2**28, 20
 # Bytes in Python of a turn while its match is there, and of a turn's text; how many texts are remembered.
 TURN, TEXT, TEXTS = 900, 500, 2**16
-ADAPTER, LEARNING = 4, 12  # bytes of an adapter's weight; of a weight's gradient and Adam's moments
+ADAPTER, LEARNING = (
+    4,
+    12,
+)  # bytes of an adapter's or a master weight; of a weight's gradient and Adam's moments
 ROW = 60  # bytes on disk of a seat's match
 
 START = 7.0  # seconds until a job has torch and a small model
@@ -188,7 +191,8 @@ class Estimates:
         learning, rows = 0.0, 2 * chosen.matches
         if chosen.steps:
             trained = shape.parameters if full else shape.adapter_parameters(chosen.lora_rank)
-            learning = trained * (LEARNING if full else LEARNING + ADAPTER)
+            further = 0 if full and shape.bytes_each == ADAPTER else ADAPTER
+            learning = trained * (LEARNING + further)
             learning += work.backward_bytes(rows, merged=full, checkpointing=False)
         # A backward pass costs two forward passes, or one where nothing but an adapter is trained.
         step = work.forward_seconds(rows) * (3 if full else 2) + rows * work.talk.turns * TOKEN
