@@ -114,6 +114,38 @@ def test_only_who_is_asked_is_heard() -> None:
     assert "caf" not in observations[speaker]
 
 
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+MANY = {own: {other: [1, 2] for other in LETTERS} for own in LETTERS}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"name": "split", "rounds": 2, "rules": {"kinds": ["h\u00fcte", "\u672c"]}},
+        {"name": "matrix_game", "rounds": 2, "rules": {"payoffs": MANY}},
+    ],
+    ids=["names outside ASCII", "many actions"],
+)
+def test_valid_replies_of_any_rules_are_in_their_spaces(entry: dict[str, Any]) -> None:
+    env = parallel_env(entry)
+    observations, _ = env.reset(seed=0)
+    while env.agents:
+        actions = replies(env)
+        for agent in AGENTS:
+            assert env.observation_space(agent).contains(observations[agent])
+            assert env.action_space(agent).contains(actions[agent])
+        observations, _, _, _, infos = env.step(actions)
+        assert not any(infos[agent]["forfeit"] for agent in AGENTS)
+
+
+@pytest.mark.parametrize("action", [None, 3, b"<A>", ["<A>"]])
+def test_an_action_that_is_no_text_is_an_error_in_one_sentence(action: Any) -> None:
+    env = parallel_env("prisoners_dilemma")
+    env.reset(seed=0)
+    with pytest.raises(TypeError, match="the action of player_1 must be a text, but is"):
+        env.step({"player_0": "<A>", "player_1": action})
+
+
 def test_mistakes() -> None:
     with pytest.raises(UserError, match="unknown game 'chess'"):
         parallel_env("chess")

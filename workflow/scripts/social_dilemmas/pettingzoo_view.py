@@ -19,7 +19,6 @@ from social_dilemmas.randomness import derive_seed
 AGENTS = ("player_0", "player_1")
 ROUNDS = 10  # where only a game's name is given
 LONGEST_PROMPT = 20_000  # characters
-CHARACTERS = string.printable
 
 Observations = dict[str, str]
 Infos = dict[str, dict[str, Any]]
@@ -55,15 +54,18 @@ class SocialDilemma(ParallelEnv[str, str, str]):
         self.match: Match | None = None
         self._seed = self._matches = 0
         longest = max(map(_longest_reply, game.grammars()))
-        self.observation_spaces = {agent: _texts(LONGEST_PROMPT + longest) for agent in AGENTS}
-        self.action_spaces = {agent: _texts(longest) for agent in AGENTS}
+        opening = max(len(turn.prompt) for turn in game.start(0).turns())
+        characters = _characters(game)
+        most = opening + LONGEST_PROMPT + longest
+        self.observation_spaces = {agent: Text(most, **characters) for agent in AGENTS}
+        self.action_spaces = {agent: Text(longest, **characters) for agent in AGENTS}
 
     def observation_space(self, agent: str) -> Text:
-        """Texts of printable ASCII characters."""
+        """Texts of printable ASCII characters, and of those that the game's prompts have beside them."""
         return self.observation_spaces[agent]
 
     def action_space(self, agent: str) -> Text:
-        """Texts of printable ASCII characters, no longer than the game's longest reply."""
+        """Texts of the same characters, no longer than the game's longest reply."""
         return self.action_spaces[agent]
 
     def reset(
@@ -85,13 +87,20 @@ class SocialDilemma(ParallelEnv[str, str, str]):
             raise RuntimeError("reset the environment to start a match")
         match = self.match
         rounds, invalid = len(match.history), list(match.invalid)
-        match.take({turn.seat: _reply(actions, turn.seat) for turn in match.turns()})
+        match.take({turn.seat: self._reply(actions, turn.seat) for turn in match.turns()})
         rewards = {agent: sum(match.rewards(seat)[rounds:]) for seat, agent in enumerate(AGENTS)}
         if match.finished:
             self.agents = []
         observations, infos = _seen(match, [match.invalid[seat] > invalid[seat] for seat in SEATS])
         terminations = dict.fromkeys(AGENTS, match.finished)
         return observations, rewards, terminations, dict.fromkeys(AGENTS, False), infos
+
+    def _reply(self, actions: Mapping[str, str], seat: int) -> str:
+        """A player's reply; the empty one, which is invalid, in place of none or of one outside the action space."""
+        reply = actions.get(AGENTS[seat], "")
+        if not isinstance(reply, str):
+            raise TypeError(f"the action of {AGENTS[seat]} must be a text, but is {reply!r}")
+        return reply if set(reply) <= self.action_spaces[AGENTS[seat]].character_set else ""
 
 
 def _seen(match: Match, forfeits: list[bool]) -> tuple[Observations, Infos]:
@@ -109,14 +118,14 @@ def _seen(match: Match, forfeits: list[bool]) -> tuple[Observations, Infos]:
     return observations, infos
 
 
-def _reply(actions: Mapping[str, str], seat: int) -> str:
-    """A player's reply; the empty one, which is invalid, in place of none or of other characters."""
-    reply = actions.get(AGENTS[seat], "")
-    return reply if set(reply) <= set(CHARACTERS) else ""
-
-
-def _texts(longest: int) -> Text:
-    return Text(longest, min_length=0, charset=CHARACTERS)
+def _characters(game: Game) -> dict[str, Any]:
+    """What the spaces of a game's texts have in common: printable ASCII, and what else its rules and replies have."""
+    texts = [turn.prompt for turn in game.start(0).turns()]
+    for grammar in game.grammars():
+        for part in grammar.parts:
+            texts += [part.text] if isinstance(part, Literal) else []
+            texts += part.spellings() if isinstance(part, Choice) else []
+    return {"min_length": 0, "charset": frozenset(string.printable).union(*texts)}
 
 
 def _longest_reply(grammar: Grammar) -> int:
