@@ -102,6 +102,8 @@ def merged_adapters(
             else base.weight + layer.get_delta_weight(name).to(base.weight.dtype)
             for name in adapters
         }
+        if layer.fan_in_fan_out:  # Conv1D, the linear layer of GPT-2
+            weights = {name: weight.T for name, weight in weights.items()}
         layer.forward = partial(_linear_by_row, weights=weights, bias=base.bias, assigned=assigned)
     try:
         yield assigned if layers else None

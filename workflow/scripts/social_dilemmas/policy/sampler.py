@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn import ModuleList
 from transformers import PreTrainedModel
 
 from social_dilemmas.agents.play import Place
@@ -265,6 +266,6 @@ def grouped(values: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
 
 def pass_tokens(model: PreTrainedModel) -> float:
     """How many tokens take a model as long as starting a forward pass does."""
-    layers = model.get_decoder().layers
+    layers = next(part for part in model.get_decoder().children() if isinstance(part, ModuleList))
     parameters = sum(each.numel() for layer in layers for each in layer.parameters())
     return LAYER_OPERATIONS[model.device.type] * len(layers) / (2 * parameters)
