@@ -298,7 +298,7 @@ def test_a_model_without_a_chat_template(stand_in: Hub, tmp_path: Path) -> None:
 
 def test_layers_that_aren_t_supported(stand_in: Hub, tmp_path: Path) -> None:
     change_config(stand_in.folder, layer_types=["full_attention", "chunked_attention"])
-    refused(tmp_path / "base", "layers of chunked_attention, which aren't supported")
+    refused(tmp_path / "base", "a model of type qwen2 can't be played turn by turn")
 
 
 def test_a_full_disk_while_writing(stand_in: Hub, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ Whatever fails is reported in one sentence that says what to change.
 """
 
 import errno
+import json
 from os.path import expanduser
 from pathlib import Path
 from typing import Any
@@ -46,9 +47,21 @@ def published_directory(entry: Any) -> Path:
     return Path(snapshot)
 
 
+def unfit_checkpoint(folder: Path) -> str | None:
+    """Why what a directory holds is no model to train, as the end of a sentence about it; None if it may be."""
+    if (folder / "adapter_config.json").is_file():
+        return "holds an adapter: merge it into its base model, or choose that model"
+    try:
+        quantised = json.loads((folder / "config.json").read_text())["quantization_config"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    method = quantised.get("quant_method") if isinstance(quantised, dict) else None
+    return f"is quantised{f' ({method})' if method else ''}: choose the model as it was before"
+
+
 def first_line(error: Exception) -> str:
-    """The first line of an error's message."""
-    return str(error).strip().splitlines()[0]
+    """The first line of an error's message, or else its kind."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _reason(error: Exception, source: str, revision: str | None) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
+from torch import Tensor
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -21,11 +22,16 @@ from transformers import (
 
 from social_dilemmas.errors import UserError
 from social_dilemmas.games.game import Game
-from social_dilemmas.policy.cache import FULL, SLIDING, layer_types
 from social_dilemmas.policy.chat import ChatFormat
-from social_dilemmas.policy.hub import disk_is_full, first_line, published_directory
+from social_dilemmas.policy.hub import (
+    disk_is_full,
+    first_line,
+    published_directory,
+    unfit_checkpoint,
+)
 from social_dilemmas.policy.masks import TokenMasks
-from social_dilemmas.policy.template import append_only, why_unfit
+from social_dilemmas.policy.played import conversation_logits
+from social_dilemmas.policy.template import FIRST, REPLY, SECOND, append_only, why_unfit
 from social_dilemmas.policy.tokenizer import train_tokenizer
 from social_dilemmas.policy.tree_attention import TREE
 
@@ -97,6 +103,7 @@ def write_base_model(
         shape = {name: getattr(entry, name) for name in SHAPE}
         built = build_embedded_model(tokenizer, seed=entry.seed, **shape)
         model = LanguageModel(built, ChatFormat(tokenizer), output)
+    expected = _conversation_logits(model, entry)
     try:
         model.save(output)
     except (OSError, SafetensorError) as error:
@@ -105,20 +112,35 @@ def write_base_model(
         raise UserError(
             f"models[{entry.name}]: no space is left on the disk of {output}: free some, or work on another disk"
         ) from error
+    del model  # two would take twice the memory
+    if not torch.equal(_conversation_logits(load_model(output, "cpu"), entry), expected):
+        raise UserError(
+            f"models[{entry.name}]: the model that was written to {output} isn't the one that was read"
+        )
+
+
+def _conversation_logits(model: LanguageModel, entry: Any) -> Tensor:
+    """The logits after a conversation; UserError if the model can't be played and trained turn by turn."""
+    chat = model.chat
+    tokens = [*chat.opening(FIRST), *chat.encode_text(REPLY), chat.end_token]
+    try:
+        return conversation_logits(model.model, [*tokens, *chat.following(SECOND)])
+    except Exception as error:  # each architecture fails in a way of its own
+        raise UserError(
+            f"models[{entry.name}]: a model of type {model.model.config.model_type} can't be played turn by turn "
+            f"({first_line(error)}): choose another model"
+        ) from error
 
 
 def _published_model(entry: Any) -> LanguageModel:
     """A published model, in the dtype and with the chat format to use."""
     name, source, published = f"models[{entry.name}]", entry.source, published_directory(entry)
+    if reason := unfit_checkpoint(published):
+        raise UserError(f"{name}: {source} {reason}")
     try:
         model, tokenizer = _load(published, entry.dtype or AS_STORED)
     except UserError as error:
         raise UserError(f"{name}: {error}: correct source") from error
-    if unknown := layer_types(model.config) - {FULL, SLIDING}:
-        raise UserError(
-            f"{name}: {source} has layers of {', '.join(sorted(unknown))}, which aren't supported: choose a model with "
-            "ordinary or sliding attention"
-        )
     if not tokenizer.chat_template:
         raise UserError(f"{name}: {source} has no chat template: choose an instruction-tuned model")
     if reason := why_unfit(tokenizer):
