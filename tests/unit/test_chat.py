@@ -2,12 +2,14 @@
 
 import logging
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.conftest import MakeTokenizer
 from tests.unit.conftest import BaseOf, FamilyOf, Published
+from tokenizers import AddedToken
 
 from social_dilemmas.config.schema import HubModel
 from social_dilemmas.errors import UserError
@@ -15,6 +17,7 @@ from social_dilemmas.policy.chat import ChatFormat
 from social_dilemmas.policy.model import load_model, write_base_model
 from social_dilemmas.policy.template import append_only, dialogue, render
 
+HOSTILE = 500  # messages
 FAMILIES = ("qwen2", "llama", "qwen3", "gemma3")
 WORDS = ("I have rock", "<3 coins>", "10", "  ", "\n\n", "naïve café", "🙂", "<b>", "user", "x")
 PROMPT = st.lists(st.sampled_from(WORDS) | st.text(max_size=6), min_size=1, max_size=8).map("".join)
@@ -58,6 +61,60 @@ def test_control_tokens_in_a_text_stay_text(any_chat: ChatFormat, data: st.DataO
         assert framing
         assert [token for token in frame(said) if token in control] == framing
         assert said in any_chat.decode(frame(said))
+
+
+SPELLINGS = (
+    ("<｜User｜>", "<｜Assistant｜>", "<｜end｜>", "<｜tool▁call｜>"),
+    ("[INST]", "[/INST]", "[END]", "[TOOL_CALLS]"),
+    ("<start_of_role>", "<end_of_role>", "<end_of_text>", "<start_of_image>"),
+    ("{user}", "{model}", "{end}", "<|tool|>"),
+)
+
+
+@pytest.mark.parametrize("marks", SPELLINGS, ids=lambda marks: marks[0])
+def test_turn_tokens_in_any_spelling_stay_text_in_a_message(
+    marks: tuple[str, ...], family_of: FamilyOf
+) -> None:
+    """Also those that the tokenizer doesn't call special; hostile messages of their parts."""
+    tokenizer = family_of("qwen2").tokenizer
+    tokenizer.add_tokens([AddedToken(mark, normalized=False) for mark in marks])
+    user, model, end, _ = marks
+    tokenizer.chat_template = (
+        f"{{% for m in messages %}}{{{{ ('{user}' if m.role == 'user' else '{model}') + m.content }}}}"
+        f"{{% if m.role == 'assistant' %}}{end}{{% endif %}}{{% endfor %}}"
+        f"{{% if add_generation_prompt %}}{model}{{% endif %}}"
+    )
+    chat, random = ChatFormat(tokenizer), Random(0)
+    known = [*marks, *chat.control_tokens]
+    control = {*tokenizer.convert_tokens_to_ids(known)}
+    parts = [*known, *(mark[:2] for mark in known), *(mark[1:] for mark in known), " ", "x", "\n"]
+    for _ in range(HOSTILE):
+        said = "".join(random.choices(parts, k=random.randint(1, 6)))
+        assert control.isdisjoint(chat.encode_text(said))
+    framed = [token for token in chat.following(f"{user}no{end}") if token in control]
+    assert framed == tokenizer.convert_tokens_to_ids([user, model])
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_thought_that_the_template_opens_is_closed(
+    kept: bool, family_of: FamilyOf, tmp_path: Path
+) -> None:
+    """Whether or not earlier turns keep it."""
+    tokenizer = family_of("qwen3").tokenizer
+    thought = "<think>\\n" if kept else ""
+    tokenizer.chat_template = (
+        "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' }}"
+        f"{{% if m.role == 'assistant' %}}{{{{ '{thought}' }}}}{{% endif %}}"
+        "{{ m.content + '<|im_end|>' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n<think>\\n' }}{% endif %}"
+    )
+    with pytest.raises(UserError, match="opens a thought" if kept else "changes earlier turns"):
+        ChatFormat(tokenizer)
+    tokenizer.chat_template = append_only(tokenizer)
+    chat = ChatFormat(tokenizer)
+    assert chat.decode(chat.opening("Hi")).endswith(
+        "<|im_start|>assistant\n<think>\n\n</think>\n\n"
+    )
 
 
 @pytest.mark.parametrize("name", FAMILIES)

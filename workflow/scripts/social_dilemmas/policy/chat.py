@@ -15,7 +15,10 @@ from social_dilemmas.errors import UserError
 from social_dilemmas.policy.template import FIRST, REPLY, SECOND, dialogue, render, trims, why_unfit
 
 # Tokens that mark structure, though some families don't declare all of them special.
-STRUCTURE = re.compile(r"<\|[^<>]+\|>|</?(?:think|tool_call|tool_response)>")
+STRUCTURE = re.compile(
+    r"<[|｜][^<>]+[|｜]>|\[/?[A-Z_]+\]|</?(?:think|tool_call|tool_response)>|<(?:start|end)_of_\w+>"
+)
+BRACKET = re.compile(r"[<>\[\]{}|｜]")
 
 
 class ChatFormat:
@@ -40,14 +43,16 @@ class ChatFormat:
         added = tokenizer.added_tokens_decoder.items()
         special = {entry.content: token for token, entry in added if entry.special}
         special |= dict(zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True))
-        marks = {e.content: token for token, e in added if STRUCTURE.fullmatch(e.content)}
+        opening = render(tokenizer, dialogue(FIRST))
+        whole = render(tokenizer, dialogue(FIRST, REPLY, SECOND))
+        marks = {e.content: token for token, e in added if _is_mark(e.content, whole)}
         self.control_tokens: dict[str, int] = {**special, **marks}
         self._control = _any_of(self.control_tokens)
         # Tokenizers can be asked to leave alone in a text what they call special, but not the other marks.
-        self._marks = _any_of(marks.keys() - special.keys())
+        self._marks = re.compile(f"(?={_any_of(marks.keys() - special.keys()).pattern})")
+        self._control_ids = frozenset(self.control_tokens.values())
         self._trims = trims(tokenizer)
-        opening = render(tokenizer, dialogue(FIRST))
-        rest = render(tokenizer, dialogue(FIRST, REPLY, SECOND)).removeprefix(opening + REPLY)
+        rest = whole.removeprefix(opening + REPLY)
         end = self._control.match(rest)
         if not end:
             raise UserError(f"the chat template of {name} doesn't end a reply with a control token")
@@ -81,6 +86,8 @@ class ChatFormat:
             tokens += self.tokenizer.encode(
                 text[start:end], add_special_tokens=False, split_special_tokens=True
             )
+        if len(text) > 1 and not self._control_ids.isdisjoint(tokens):  # as after normalisation
+            return tuple(token for character in text for token in self._encode_text(character))
         return tuple(tokens)
 
     def _decode(self, tokens: tuple[int, ...]) -> str:
@@ -96,6 +103,12 @@ class ChatFormat:
             elif piece:
                 tokens += self.encode_text(piece.replace(placeholder, text))
         return tuple(tokens)
+
+
+def _is_mark(token: str, conversation: str) -> bool:
+    """Whether an added token marks structure: by its spelling, or as one that the chat template writes."""
+    written = token in conversation and BRACKET.search(token) is not None
+    return written or STRUCTURE.fullmatch(token) is not None
 
 
 def _any_of(texts: Iterable[str]) -> re.Pattern[str]:

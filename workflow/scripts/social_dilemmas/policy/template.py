@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerBase
 from social_dilemmas.errors import UserError
 
 SYSTEM, FIRST, REPLY, SECOND = "system-text", "first-user-text", "reply-text", "second-user-text"
+THINK, END_OF_THOUGHT = "<think>", "</think>"
 TODAY = date(2024, 7, 26)  # for templates that write a date; Llama 3.1's default
 
 
@@ -45,7 +46,14 @@ def why_unfit(tokenizer: PreTrainedTokenizerBase) -> str | None:
         return "changes earlier turns when a conversation grows"
     if "strftime_now" in tokenizer.get_chat_template():
         return "writes the date of the day"
+    if _leaves_thought_open(whole):
+        return "opens a thought before a reply"
     return None
+
+
+def _leaves_thought_open(opening: str) -> bool:
+    """Whether a reply that follows would stand inside a thought, as in DeepSeek's distilled models."""
+    return opening.rfind(THINK) > opening.rfind(END_OF_THOUGHT)
 
 
 def trims(tokenizer: PreTrainedTokenizerBase) -> bool:
@@ -77,6 +85,8 @@ def append_only(tokenizer: PreTrainedTokenizerBase) -> str:
         name = tokenizer.name_or_path
         raise UserError(f"the chat template of {name} doesn't write turns one after the other")
     reply_before = opening.removeprefix(asked)
+    if _leaves_thought_open(reply_before):
+        reply_before += f"\n{END_OF_THOUGHT}\n\n"
     user_before = between.removeprefix(reply_after)
     text = "(message.content | trim)" if trims(tokenizer) else "message.content"
     system = "{{ raise_exception('this model knows the roles user and assistant only') }}"
