@@ -17,6 +17,8 @@ from social_dilemmas.games import build_game
 from social_dilemmas.games.game import Match
 from social_dilemmas.games.talk import Messages, TalkingMatch
 from social_dilemmas.statistics import disturbances
+from social_dilemmas.statistics.claims import judge
+from social_dilemmas.statistics.criteria import Criterion
 
 ROUNDS, SLIP = 10, 3
 
@@ -158,3 +160,15 @@ def test_shuffled_messages_were_sent_by_the_same_agent_in_another_match(
     put_in_place(Condition.NO_MESSAGES, silent := meet(game, pairs, 4), sent)
     play_meetings(policy, silent, settings())
     assert {read for match in silent for read in in_place(match)} == {((" ",), (" ",))}
+
+
+def test_claims_find_what_was_measured_with_other_messages(
+    base_model: Path, tmp_path: Path
+) -> None:
+    played(base_model, tmp_path, "trust_and_split", *scripted("welfare_maximising"))
+    table = disturbances.messages({("trust_and_split", "embedded"): tmp_path / "matches.parquet"})
+    agent = ("welfare_maximising", "itself", "none", "payoff", "")
+    (row,) = judge([table], [Criterion("C6", "any", *agent, "<=", 30, None, "", "")]).to_dict(
+        "records"
+    )
+    assert (row["value"], row["holds"]) == (27.5, True)

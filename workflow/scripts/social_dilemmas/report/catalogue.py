@@ -149,7 +149,7 @@ TABLES = {
         tables=(
             *("all_cross_play", "all_fingerprints"),
             *("cross_play", "fingerprints", "exploitability", "ablations"),
-            "tournament_by_opponent",
+            *("tournament_by_opponent", "messages"),
         ),
         printer="claims",
         text="report.claims_text:format_claims",
