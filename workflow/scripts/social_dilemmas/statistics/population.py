@@ -93,18 +93,6 @@ def invades(payoffs: Floats) -> NDArray[np.bool_]:
     return (first > TOLERANCE) | ((np.abs(first) <= TOLERANCE) & (second > TOLERANCE))
 
 
-def basins(payoffs: Floats, *, time: float, steps: int, divisions: int = 20) -> Floats:
-    """(types,): of all ways to begin with, the share after which a type is the most frequent in the end.
-
-    The ways are those in which every type has some multiple of 1 / `divisions`, at least one. Ties are shared.
-    """
-    bars = np.array(list(combinations(range(1, divisions), len(payoffs) - 1)))  # (starts, types - 1)
-    starts = np.diff(bars, prepend=0, append=divisions, axis=1) / divisions
-    ends = replicator(payoffs, starts, time=time, steps=steps)[-1]
-    first = ends >= ends.max(axis=1, keepdims=True) - 1e-3
-    return (first / first.sum(axis=1, keepdims=True)).mean(axis=0)
-
-
 def _normalised(logs: Floats) -> Floats:
     """Shares from their logarithms, which may lack a common term."""
     weights = np.exp(logs - logs.max(axis=-1, keepdims=True))
@@ -119,7 +107,9 @@ def _scaled(payoffs: Floats) -> Floats:
 def _growth_nearby(payoffs: Floats, shares: Floats) -> float:
     """The largest rate at which a small disturbance of a rest point grows; negative: all die out."""
     types, rates = len(shares), payoffs @ shares
-    along = payoffs - rates - payoffs.T @ shares  # (types, types): of each type's excess, along each share
+    along = (
+        payoffs - rates - payoffs.T @ shares
+    )  # (types, types): of each type's excess, along each share
     jacobian = np.diag(rates - shares @ rates) + shares[:, None] * along
     inside = np.linalg.svd(np.ones((1, types)))[2][1:]  # directions that keep the sum of shares
     return max(np.linalg.eigvals(inside @ jacobian @ inside.T).real, default=-np.inf)
