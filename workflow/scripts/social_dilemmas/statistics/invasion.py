@@ -1,7 +1,7 @@
 """The cross-play as payoffs of a population: which agents spread among which others, and which take over.
 
 Agents of one seed, with those of which there is only one, are a population; where an agent meets its own kind, it meets
-a copy of itself. So every seed has payoffs and a fate of its own.
+a copy of itself. So every seed has payoffs and a fate of its own, and intervals are over seeds.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,12 +12,13 @@ import pandas as pd
 
 from social_dilemmas.agents.scripted.player import greedy_player_name
 from social_dilemmas.randomness import derive_seed
+from social_dilemmas.statistics.intervals import t_quantile
 from social_dilemmas.statistics.population import Floats, growth_when_rare, replicator
 from social_dilemmas.statistics.quantities import FINAL_SHARE, GROWTH, MEAN_FINAL_SHARE, PAYOFF
-from social_dilemmas.statistics.tables import ALL, EVERYONE, FIXED, Source, is_scripted
+from social_dilemmas.statistics.tables import EVERYONE, FIXED, Source, is_scripted
 
 TIME, STEPS = 100.0, 200
-"""How long a population is followed. In time 1 the odds of two types change by a factor of e at most."""
+"""How long a population is followed; in time 1 the odds of two types change by a factor of e at most."""
 
 STARTS = 500  # shares to begin with, uniform among all
 
@@ -25,66 +26,72 @@ STARTS = 500  # shares to begin with, uniform among all
 def population(matches: Mapping[Source, Path]) -> pd.DataFrame:
     """Payoffs, growth when rare, and shares in the end, from the cross-play of each (game, model).
 
-    The population has all agents that aren't scripted, and the game's greedy player if it took part.
+    A population has all agents that aren't scripted, and the game's greedy player if it took part.
 
     Returns:
-        Columns model, game, agent, opponent (`EVERYONE` for shares in the end), quantity (`PAYOFF`, `GROWTH`,
-        `FINAL_SHARE`, `MEAN_FINAL_SHARE`), seed (`ALL` for the mean over seeds), mean, low, high (over seeds the lowest
-        and the highest), seeds, seeds_above_zero.
+        Columns model, game, agent, opponent (`EVERYONE` for shares), quantity (`PAYOFF`; `GROWTH` of the agent among
+        opponents; `FINAL_SHARE`, `MEAN_FINAL_SHARE`), mean, low, high (Student's t over seeds), seeds, seeds_above_zero
+        (in which the quantity is), by_seed (its values).
     """
-    parts = [
-        pd.DataFrame(_rows(payoffs)).assign(model=model, game=game, seed=seed)
-        for (game, model), path in matches.items()
-        for seed, payoffs in _payoffs_by_seed(pd.read_parquet(path)).items()
-    ]
-    rows = pd.concat(parts, ignore_index=True)
-    return over_seeds(rows, ["model", "game", "agent", "opponent", "quantity"])
-
-
-def relative(payoffs: Floats) -> Floats:
-    """Payoffs that span 1, so that time means the same in every game."""
-    return payoffs / (np.ptp(payoffs) or 1.0)
+    rows = []
+    for (game, model), path in matches.items():
+        found = [list(_quantities(payoffs)) for payoffs in _by_seed(pd.read_parquet(path))]
+        for same in zip(*found, strict=True):
+            (agent, opponent, quantity), values = same[0][:3], np.array([each[3] for each in same])
+            keys = {"model": model, "game": game, "agent": agent, "opponent": opponent}
+            rows.append({**keys, "quantity": quantity, **_over_seeds(values)})
+    return pd.DataFrame(rows)
 
 
 def from_equal_shares(payoffs: Floats) -> Floats:
     """(STEPS + 1, types): shares in the course of time."""
-    types = len(payoffs)
-    return replicator(relative(payoffs), np.full(types, 1 / types), time=TIME, steps=STEPS)
+    return _followed(payoffs, np.ones(len(payoffs)))
 
 
-def over_seeds(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Rows of each seed (columns `keys`, seed, value), and one over all of them."""
-    return rows
+def _followed(payoffs: Floats, start: Floats) -> Floats:
+    """`replicator` with payoffs that span 1, so that time means the same in every game."""
+    return replicator(payoffs / (np.ptp(payoffs) or 1.0), start, time=TIME, steps=STEPS)
 
 
-def _payoffs_by_seed(frame: pd.DataFrame) -> dict[int, pd.DataFrame]:
-    """For each seed the payoffs of agents (rows) with opponents (columns)."""
+def _by_seed(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """The payoffs of each seed's agents (rows) with opponents (columns)."""
     greedy = greedy_player_name(str(frame["game"].iloc[0]))
-    members = frame.loc[~is_scripted(frame, "agent") | (frame["agent"] == greedy), "agent"].unique()
-    found = {}
+    kept = ~is_scripted(frame, "agent") | (frame["agent"] == greedy)
+    names = frame.loc[kept, "agent"].unique()
     for seed in sorted(set(frame["agent_seed"]) - {FIXED}):
         own = frame["agent_seed"].isin([seed, FIXED]) & frame["opponent_seed"].isin([seed, FIXED])
-        means = frame[own].groupby(["agent", "opponent"])[PAYOFF].mean().unstack()
-        found[seed] = means.loc[members, members]
-    return found
+        yield frame[own].pivot_table(PAYOFF, "agent", "opponent").loc[names, names]
 
 
-def _rows(payoffs: pd.DataFrame) -> Iterator[dict[str, object]]:
-    """Quantities of one population."""
-    names, matrix = list(payoffs), payoffs.to_numpy(float)
-    growth = growth_when_rare(matrix)
-    for i, agent in enumerate(names):
-        for j, opponent in enumerate(names):
-            pair = {"agent": agent, "opponent": opponent}
-            yield {**pair, "quantity": PAYOFF, "value": matrix[i, j]}
-            if i != j:
-                yield {**pair, "quantity": GROWTH, "value": growth[i, j]}
+def _quantities(payoffs: pd.DataFrame) -> Iterator[tuple[str, str, str, float]]:
+    """Agent, opponent, quantity and value of everything that there is to say of one population."""
+    names, matrix = list(map(str, payoffs)), payoffs.to_numpy(float)
     random = np.random.default_rng(derive_seed("population"))
-    starts = random.dirichlet(np.ones(len(names)), STARTS)
-    anywhere = replicator(relative(matrix), starts, time=TIME, steps=STEPS)[-1].mean(axis=0)
-    for quantity, shares in (
-        (FINAL_SHARE, from_equal_shares(matrix)[-1]),
-        (MEAN_FINAL_SHARE, anywhere),
-    ):
-        for agent, share in zip(names, shares, strict=True):
-            yield {"agent": agent, "opponent": EVERYONE, "quantity": quantity, "value": share}
+    anywhere = random.dirichlet(np.ones(len(names)), STARTS)
+    pairs = {PAYOFF: matrix, GROWTH: growth_when_rare(matrix)}
+    shares = {
+        FINAL_SHARE: from_equal_shares(matrix)[-1],
+        MEAN_FINAL_SHARE: _followed(matrix, anywhere)[-1].mean(axis=0),
+    }
+    for quantity, values in pairs.items():
+        for (i, j), value in np.ndenumerate(values):
+            yield names[i], names[j], quantity, float(value)
+    for quantity, values in shares.items():
+        for name, value in zip(names, values, strict=True):
+            yield name, EVERYONE, quantity, float(value)
+
+
+def _over_seeds(values: Floats) -> dict[str, float | int | str]:
+    """Mean and interval of one number a seed; with a single seed there is no interval."""
+    seeds, reach = len(values), float("nan")
+    if seeds > 1:
+        reach = t_quantile(seeds - 1) * float(values.std(ddof=1)) / np.sqrt(seeds)
+    mean = float(values.mean())
+    return {
+        "mean": mean,
+        "low": mean - reach,
+        "high": mean + reach,
+        "seeds": seeds,
+        "seeds_above_zero": int((values > 0).sum()),
+        "by_seed": " ".join(f"{value:.6g}" for value in values),
+    }

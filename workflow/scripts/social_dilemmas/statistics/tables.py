@@ -140,7 +140,7 @@ def ablations(
     algorithm), matters (whether this interval excludes zero).
     """
     means, changed = (
-        pd.concat([_headline(*key, pd.read_parquet(path)) for key, path in files.items()])
+        pd.concat([headline(*key, pd.read_parquet(path)) for key, path in files.items()])
         for files in (standard, variants)
     )
     keys = ["model", "game", "opponent", "quantity"]
@@ -181,7 +181,7 @@ def is_scripted(table: pd.DataFrame, column: str) -> "pd.Series[bool]":
     return pd.Series([name in scripted[game] for game, name in pairs], table.index, dtype=bool)
 
 
-def _headline(game: str, model: str, agent: str, frame: pd.DataFrame) -> pd.DataFrame:
+def headline(game: str, model: str, agent: str, frame: pd.DataFrame) -> pd.DataFrame:
     """An agent's payoffs in self-play and with scripted players."""
     own = frame[frame["agent"] == agent]
     itself = (own["opponent"] == agent) & (own["opponent_seed"] == own["agent_seed"])
