@@ -1,5 +1,6 @@
 """Who takes over a population: from all shares of three agents, from equal shares of all, and when rare."""
 
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -147,16 +148,16 @@ def _draw_invasion(axis: Axes, rows: pd.DataFrame) -> None:
         fmt="",
         annot_kws={"fontsize": 5.5, "linespacing": 1.2, "in_layout": False},
         cbar=False,
-        xticklabels=[readable(name) for name in names],
+        xticklabels=[fill(readable(name), 10, break_long_words=False) for name in names],
         yticklabels=[readable(name) for name in names],
         linewidths=0.5,
         ax=axis,
     )
-    axis.tick_params(length=0, labelrotation=0, labelsize=6.5)
-    axis.tick_params(axis="x", labelrotation=35)
+    axis.tick_params(length=0, labelsize=6.5)
+    axis.tick_params(axis="x", labelrotation=90)
+    axis.tick_params(axis="y", labelrotation=0)
     for labels in (axis.get_xticklabels(), axis.get_yticklabels()):
         for label, name in zip(labels, names, strict=True):
-            label.set(color=colours[name], fontweight="bold", horizontalalignment="right")
-            label.set_rotation_mode("anchor")
+            label.set(color=colours[name], fontweight="bold")
     axis.set_xlabel("Residents")
     axis.set_ylabel("Rare newcomer")
