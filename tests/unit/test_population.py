@@ -131,6 +131,7 @@ def test_the_table_takes_each_seed_by_itself(tmp_path: Path) -> None:
     assert payoffs["high"] - payoffs["mean"] == pytest.approx(
         12.7062 * np.sqrt(2) / np.sqrt(2), rel=1e-3
     )
+    assert found["seeds"]["always_b", "always_b", "payoff"] == 1
     shares = table[table["quantity"] == "final_share"].set_index("agent")["mean"]
     assert shares.sum() == pytest.approx(1)
     assert shares["sum_of_rewards"] < 1e-6

@@ -193,6 +193,7 @@ def prior_sweep(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
     shown = {PAYOFF: "Points a round", NORMALISED_WELFARE: "Normalised welfare"}
     shown[NORMALISED_PAYOFF] = "Normalised payoff"
     met = table[table["opponent"].isin([tables.ITSELF, *GREEDY_PLAYERS])]
+    met = met.sort_values(["game", "share", "agent", "opponent"], key=_itself_first)
     columns = {"game": "Game", "share": "Share of reciprocal players", "agent": "Agent"}
     columns |= {"opponent": "With", "seeds": "Seeds"}
     yield PrintedTable(title + INTERVAL, "", _wide(met, columns, shown))
@@ -222,6 +223,11 @@ def _by_game(table: pd.DataFrame, columns: Mapping[str, str], words: str) -> Ite
         agents = in_order(part.loc[~tables.is_scripted(part, "agent"), "agent"])
         frame = _wide(part, columns, {agent: readable(agent) for agent in agents}, "agent")
         yield PrintedTable(f"{game_title(str(game))}: {words}{INTERVAL}", str(game), frame)
+
+
+def _itself_first(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """A key to sort by."""
+    return column.replace(tables.ITSELF, "")
 
 
 def _wide(

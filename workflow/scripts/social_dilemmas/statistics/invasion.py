@@ -31,13 +31,17 @@ def population(matches: Mapping[Source, Path]) -> pd.DataFrame:
     Returns:
         Columns model, game, agent, opponent (`EVERYONE` for shares), quantity (`PAYOFF`; `GROWTH` of the agent among
         opponents; `FINAL_SHARE`, `MEAN_FINAL_SHARE`), mean, low, high (Student's t over seeds), seeds, seeds_above_zero
-        (in which the quantity is), by_seed (its values).
+        (in which the quantity is), by_seed (its values). Where neither agent has seeds, there is one value.
     """
     rows = []
     for (game, model), path in matches.items():
-        found = [list(_quantities(payoffs)) for payoffs in _by_seed(pd.read_parquet(path))]
+        frame = pd.read_parquet(path)
+        fixed = set(frame.loc[frame["agent_seed"] == FIXED, "agent"])
+        found = [list(_quantities(payoffs)) for payoffs in _by_seed(frame)]
         for same in zip(*found, strict=True):
             (agent, opponent, quantity), values = same[0][:3], np.array([each[3] for each in same])
+            if {agent, opponent} <= fixed:
+                values = values[:1]
             keys = {"model": model, "game": game, "agent": agent, "opponent": opponent}
             rows.append({**keys, "quantity": quantity, **_over_seeds(values)})
     return pd.DataFrame(rows)

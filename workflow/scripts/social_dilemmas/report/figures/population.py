@@ -44,7 +44,7 @@ def table(population: pd.DataFrame) -> pd.DataFrame:
 def payoffs_by_seed(rows: pd.DataFrame, agents: list[str] | None = None) -> list[Floats]:
     """The payoffs (agents, agents) of each seed, from a table of `statistics.invasion.population` of one game."""
     rows, agents = rows[rows["quantity"] == PAYOFF], agents or _agents(rows)
-    values = rows["by_seed"].astype(str).str.split(expand=True).astype(float)
+    values = rows["by_seed"].astype(str).str.split(expand=True).astype(float).ffill(axis=1)
     index = [rows["agent"], rows["opponent"]]
     return [
         column.set_axis(index).unstack().loc[agents, agents].to_numpy()

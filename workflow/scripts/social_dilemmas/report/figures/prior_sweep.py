@@ -41,6 +41,7 @@ def draw(table: pd.DataFrame) -> Figure:
         for axis, quantity in zip(column, ROWS, strict=True):
             _draw_panel(axis, here[here["quantity"] == quantity], agents)
         title(column[0], game_title(game), model if len(models) > 1 else "")
+        column[0].set_ylim(min(0, table["mean"].min()) - 0.1, 1.1)  # intervals may reach further
         column[-1].set_xlabel("Share of reciprocal players\nin the warm start's population (%)")
     for axis, words in zip(axes[:, 0], ROWS.values(), strict=True):
         axis.set_ylabel(words)
@@ -49,19 +50,18 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def _draw_panel(axis: Axes, rows: pd.DataFrame, agents: list[str]) -> None:
-    """Agents side by side at each share."""
+    """Agents side by side at each share, and beside each mean its seeds."""
     colours, markers = style.colours(agents), style.markers(agents)
-    step = 100 * np.diff(np.unique(rows["share"])).min(initial=1) / 8
+    step = 100 * np.diff(np.unique(rows["share"])).min(initial=1) / 6
     for index, agent in enumerate(agents):
         own = rows[rows["agent"] == agent].sort_values("share")
         at = 100 * own["share"].to_numpy(float) + step * (index - (len(agents) - 1) / 2)
-        look: Any = {"color": colours[agent], "markersize": 5, "clip_on": False}
+        look: Any = {"color": colours[agent], "markersize": 5}
         errorbars(axis, own, at, horizontal=False, fmt=markers[agent], **look)
         axis.plot(at, own["mean"], color=colours[agent], alpha=0.5)
-        for place, values in zip(at, own["by_seed"].astype(str), strict=True):
+        for place, values in zip(at, own["by_seed"].fillna("").astype(str), strict=True):
             seeds = [float(value) for value in values.split()]
-            axis.plot(
-                [place] * len(seeds), seeds, ".", color=colours[agent], alpha=0.5, markersize=3
-            )
+            places = [place + step / 3] * len(seeds)
+            axis.plot(places, seeds, "o", color=colours[agent], alpha=0.6, markersize=2.5, mew=0)
     axis.set_xticks(100 * np.unique(rows["share"]))
     axis.grid(axis="y")
