@@ -234,7 +234,7 @@ class Clone(Section):
 
     player: Text
     """the scripted player; it meets the population of the game's `warm_start`, and doesn't slip"""
-    steps: Count = 100
+    steps: Count = 50
     """optimiser steps, each on new matches, as many as the warm start's"""
     learning_rate: Positive = 0.003
     """peak learning rate of AdamW, with the schedule of the warm start"""
