@@ -97,7 +97,16 @@ def test_files_of_tables_are_those_that_trainings_and_matches_write() -> None:
         ),
         (changed(algorithms=SMOKE.algorithms[1:]), "naive learning_against_alignment"),
     ],
-    ids="all seeds ablations priors strategies dilemma learners-and-trust naive".split(),
+    ids=[
+        "all",
+        "seeds",
+        "ablations",
+        "priors",
+        "strategies",
+        "dilemma",
+        "learners-and-trust",
+        "naive",
+    ],
 )
 def test_only_tables_and_figures_of_what_is_asked_for(config: Config, without: str) -> None:
     shown = (

@@ -14,8 +14,8 @@ from social_dilemmas.config.load import load_config, load_scale
 from social_dilemmas.config.schema import Config, Credit
 from social_dilemmas.config.settings import (
     ablation_settings,
-    disturbance_settings,
     clone_settings,
+    disturbance_settings,
     learner_settings,
     merge,
     settings_differ,
