@@ -26,7 +26,7 @@ def load_config(merged: Mapping[str, Any], files: Sequence[Path]) -> Config:
 
     Values that no file says come from the command line, as texts; they are converted where the schema wants another
     type, so that `--config seeds=[0]` works. Where ablations and the sweep over priors are those of the default file,
-    games and algorithms that another file left out are dropped; so are its further seeds where others replace its seeds.
+    games and algorithms that another file left out are dropped; so are its further seeds where others replace seeds.
 
     Args:
         merged: the files and the command line, merged mapping by mapping; lists replace lists.
