@@ -27,6 +27,7 @@ include: "workflow/rules/training.smk"
 include: "workflow/rules/cross_play.smk"
 include: "workflow/rules/exploitability.smk"
 include: "workflow/rules/ablations.smk"
+include: "workflow/rules/prior_sweep.smk"
 include: "workflow/rules/tournament.smk"
 include: "workflow/rules/disturbances.smk"
 include: "workflow/rules/cards.smk"
@@ -57,9 +58,16 @@ STAGES = {  # target: its files, and what it says when they are there
         "The warm-started models are there",
     ),
     "training": (files_of_agents("adapter", further=False), "The agents are trained"),
+    "clone": (
+        expand(
+            f"<results>/{paths.CLONE}/adapter", game=catalogue.clone_games(CONFIG), model=MODELS
+        ),
+        "The clones are trained",
+    ),
     "cross_play": (made("cross_play_matches"), "The cross-play matches are there"),
     "exploitability": (made("learner_matches"), "The learners have met their opponents"),
     "ablations": (made("variant_matches"), "The ablations are there"),
+    "prior_sweep": (made("prior_matches"), "The sweep over priors is there"),
     "tournament": (
         made("tournament_matches") + made("strategy_matches"),
         "The tournament is played",

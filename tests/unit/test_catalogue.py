@@ -18,6 +18,7 @@ from social_dilemmas.config.schema import (
     ApiPlayer,
     Config,
     Exploitability,
+    PriorSweep,
     Tournament,
     Variant,
 )
@@ -34,7 +35,8 @@ NO_LEARNERS = [
 ]
 
 
-NO_DILEMMA = "ablations tournament learning_against_alignment"
+NO_DILEMMA = "ablations prior_sweep tournament learning_against_alignment"
+NO_SWEEPS: dict[str, Any] = {"ablations": Ablations(), "prior_sweep": PriorSweep()}
 
 
 def changed(**update: Any) -> Config:
@@ -71,6 +73,9 @@ def test_files_of_tables_are_those_that_trainings_and_matches_write() -> None:
     assert files["variant_matches"]["split", "embedded", "critic"] == (
         "ablations/split/embedded/critic/matches.parquet"
     )
+    assert files["prior_matches"]["prisoners_dilemma", "embedded", "0.6"] == (
+        "prior_sweep/prisoners_dilemma/embedded/share-0.6/matches.parquet"
+    )
     assert files["strategy_kinds"] == {
         "prisoners_dilemma": "tournament/prisoners_dilemma/kinds.csv"
     }
@@ -83,15 +88,25 @@ def test_files_of_tables_are_those_that_trainings_and_matches_write() -> None:
         (SMOKE, ""),
         (changed(further_seeds=[]), "all_learning_curves all_cross_play all_fingerprints"),
         (changed(ablations=Ablations()), "ablations"),
+        (changed(prior_sweep=PriorSweep()), "prior_sweep"),
         (changed(tournament=Tournament(strategies=[])), "tournament"),
-        (changed(games=SMOKE.games[1:], ablations=Ablations()), NO_DILEMMA),
+        (changed(games=SMOKE.games[1:], **NO_SWEEPS), NO_DILEMMA),
         (
             changed(games=NO_LEARNERS),
             "exploitability learning_against proposals truthfulness messages",
         ),
         (changed(algorithms=SMOKE.algorithms[1:]), "naive learning_against_alignment"),
     ],
-    ids=["all", "seeds", "ablations", "strategies", "dilemma", "learners-and-trust", "naive"],
+    ids=[
+        "all",
+        "seeds",
+        "ablations",
+        "priors",
+        "strategies",
+        "dilemma",
+        "learners-and-trust",
+        "naive",
+    ],
 )
 def test_only_tables_and_figures_of_what_is_asked_for(config: Config, without: str) -> None:
     shown = (
@@ -140,9 +155,9 @@ def test_the_agent_of_a_name(name: str, agent: Agent) -> None:
 def test_who_plays_whom() -> None:
     place = (SMOKE, "prisoners_dilemma", "embedded")
     cross_play = catalogue.cross_play(*place)
-    assert len(cross_play.agents) == 1 + 3 * 2 + 2
-    assert len(cross_play.pairs) == 9 * 10 / 2
-    assert len(cross_play.adapters) == 3 * 2
+    assert len(cross_play.agents) == 1 + 3 * 2 + 1 + 2
+    assert len(cross_play.pairs) == 10 * 11 / 2
+    assert len(cross_play.adapters) == 3 * 2 + 1
     learners = catalogue.learner_matches(*place)
     assert [tuple(learners.agents[i].name for i in pair) for pair in learners.pairs] == [
         *[("naive_learner", "warm_start")] * 2,
@@ -163,6 +178,13 @@ def test_who_plays_whom() -> None:
     assert catalogue.disturbances(SMOKE, "trust_and_split", "embedded").times == 5
     variant = catalogue.variant_matches(SMOKE, "split", "embedded", "critic")
     assert variant.pairs == [(0, 0), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3)]
+    prior = catalogue.prior_matches(*place, "0.6")
+    names = ["warm_start", *["naive"] * 2, *["advantage_alignment"] * 2, "always_a", "always_b"]
+    assert [agent.name for agent in prior.agents] == names
+    assert len(prior.pairs) == 5 * 3
+    assert prior.agents[1].adapter == (
+        "results/smoke/prior_sweep/prisoners_dilemma/embedded/share-0.6/naive/seed-0/adapter"
+    )
     pair = catalogue.transcript_agents(*place, "naive-vs-always_b")
     assert [(agent.name, agent.seed) for agent in pair] == [("naive", 0), ("always_b", -1)]
 
@@ -172,8 +194,9 @@ def test_in_cross_play_every_agent_meets_every_other_and_itself_once() -> None:
     agents = {(agent.name, agent.seed) for agent in fixture.agents}
     trained = product((each.name for each in SMOKE.algorithms), SMOKE.seeds)
     others = ("warm_start", *settings.evaluation_settings(SMOKE, "prisoners_dilemma").opponents)
+    others = ("cloned_tit_for_tat", *others)
     assert agents == {*trained, *((name, UNSEEDED) for name in others)}
-    assert len({frozenset(pair) for pair in fixture.pairs}) == len(fixture.pairs) == 45
+    assert len({frozenset(pair) for pair in fixture.pairs}) == len(fixture.pairs) == 55
 
 
 def test_further_seeds_meet_each_other() -> None:
@@ -202,10 +225,10 @@ def test_learners_meet_the_opponents_that_they_learned_against() -> None:
 
 
 def test_no_two_kinds_of_results_share_a_place() -> None:
-    names = ("game", "model", "algorithm", "opponent", "variant", "pair", "name", "seed")
+    names = ("game", "model", "algorithm", "opponent", "variant", "share", "pair", "name", "seed")
     patterns = [value for name, value in vars(paths).items() if name.isupper()]
     filled = [pattern.format(**{name: name for name in names}) for pattern in patterns]
-    assert len(set(filled)) == len(patterns) == 15
+    assert len(set(filled)) == len(patterns) == 19
     assert paths.results("smoke") == "results/smoke"
 
 

@@ -25,6 +25,8 @@ from social_dilemmas.report.figures import style
 from social_dilemmas.report.figures.curves import MEAN, REFERENCE, summarise
 from social_dilemmas.report.names import game_title
 from social_dilemmas.statistics import disturbances, tables
+from social_dilemmas.statistics.invasion import population
+from social_dilemmas.statistics.prior_sweep import prior_sweep
 from social_dilemmas.statistics.quantities import NORMALISED
 
 GAMES = ("prisoners_dilemma", "split", "trust_and_split")
@@ -160,6 +162,14 @@ def experiment(folder: Path) -> Tables:
         "ablations": tables.ablations(standard, variants),
         "noise": disturbances.noise(slips),
         "messages": disturbances.messages(talks),
+        "population": population(files),
+        "prior_sweep": prior_sweep(
+            {
+                (*source, share): path
+                for source, path in files.items()
+                for share in ("0", "0.2", "0.6")
+            }
+        ),
     }
 
 

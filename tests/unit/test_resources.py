@@ -207,6 +207,7 @@ PLACE, VARIANT = ("prisoners_dilemma", "embedded"), ("split", "embedded", "criti
 KINDS = [
     *(("base", "embedded"), ("strategies", "prisoners_dilemma"), ("table",), ("figure",)),
     *((kind, *PLACE) for kind in ("warm_start", "cross_play", "learner_matches", "tournament")),
+    *(("clone", *PLACE), ("prior", *PLACE, "naive", "0.6"), ("prior_matches", *PLACE, "0.6")),
     *(("transcripts", *PLACE), ("variant", *VARIANT), ("variant_matches", *VARIANT)),
     ("training", *PLACE, "naive"),
     ("learner", *PLACE, "naive", "advantage_alignment"),

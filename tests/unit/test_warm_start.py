@@ -11,9 +11,11 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from social_dilemmas.config.schema import WarmStart
+from social_dilemmas.config.settings import CloneSettings
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game, game_names
 from social_dilemmas.method.behaviour import OUTCOMES
+from social_dilemmas.method.clone import replies_of_player, run_clone
 from social_dilemmas.method.warm_start import demonstrations, run_warm_start, schedule
 from social_dilemmas.policy.model import LanguageModel, load_model
 from social_dilemmas.policy.policy import Policy
@@ -196,3 +198,32 @@ def test_without_steps_the_model_is_the_base_model(base_model: Path, tmp_path: P
     assert behaviour(output).keys() >= {"payoff", "cooperation"}
     (output / "model" / weights).unlink()
     assert (base_model / weights).is_file()
+
+
+def test_a_clone_learns_its_player_s_replies_and_no_others(tiny: LanguageModel) -> None:
+    """A defector among cooperators that slip: all its choices are B, whichever seat it has."""
+    settings = CloneSettings(player="always_b", population={"always_a": 1.0}, noise=0.5, steps=1)
+    policy = Policy(tiny, build_game("prisoners_dilemma", 3))
+    trajectories = replies_of_player(policy, settings, 6, "test")
+    assert len(trajectories) == 6
+    (defect,) = tiny.chat.encode_text("<B>")
+    for trajectory in trajectories:
+        assert [trajectory.tokens[place] for place in trajectory.positions] == [defect] * 3
+    heard = {tuple(trajectory.tokens) for trajectory in trajectories}
+    assert len(heard) > 2  # the others did slip
+
+
+def test_a_clone_is_an_adapter_of_the_model(base_model: Path, tmp_path: Path) -> None:
+    settings = {**SETTINGS, **LORA, "population": {"always_a": 1.0}, "player": "always_b"}
+    run_clone(
+        model=base_model,
+        game={"name": "prisoners_dilemma", "rounds": 3},
+        settings=CloneSettings(**settings),
+        output=tmp_path / "adapter",
+        metrics=tmp_path / "metrics.csv",
+    )
+    rows = losses(tmp_path)
+    assert rows["held_out_loss"].iloc[-1] < 0.3 * rows["loss"].iloc[0]
+    policy = Policy(load_model(base_model), build_game("prisoners_dilemma", 3))
+    policy.load(str(tmp_path / "adapter"))
+    assert policy.adapters == ["frozen-0"]

@@ -14,11 +14,14 @@ from social_dilemmas.config.load import load_config, load_scale
 from social_dilemmas.config.schema import Config, Credit
 from social_dilemmas.config.settings import (
     ablation_settings,
+    clone_settings,
     disturbance_settings,
     learner_settings,
     merge,
     settings_differ,
     training_settings,
+    warm_start_settings,
+    with_share,
 )
 from social_dilemmas.errors import UserError
 from social_dilemmas.games.matrix_game import COORDINATION
@@ -317,6 +320,22 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
         variants({"name": "a", "training": {"group_size": 3}}),
         ["ablations.variants[a].training.matches must be a multiple of group_size"],
     ),
+    # clones
+    (put(*SPLIT, "clone", value={"player": "tit_for_tat"}), ["unknown player 'tit_for_tat' in"]),
+    (put(*SPLIT, "clone", value={"step": 3}), ["'step' in games[split].clone", "'steps'"]),
+    (
+        put("algorithms", 1, "name", value="cloned_reciprocator"),
+        ["algorithms: 'cloned_reciprocator' already is another agent's name"],
+    ),
+    # sweep over priors
+    (put("prior_sweep", "games", value=["spilt"]), ["unknown game 'spilt' in prior_sweep.games"]),
+    (put("prior_sweep", "players", value=["grimm"]), ["unknown player 'grimm' in prior_sweep"]),
+    (put("prior_sweep", "algorithms", value=["naif"]), ["'naif' in prior_sweep.algorithms"]),
+    (put("prior_sweep", "shares", value=[1.5]), ["prior_sweep.shares[0] must be at most 1"]),
+    (
+        put("prior_sweep", "players", value=["grim"]),
+        ["prior_sweep.players must be a part of the population of prisoners_dilemma", "always_a"],
+    ),
     # players behind a server
     (api_player(modle="m"), ["unknown key 'modle' in api_players[remote]", "'model'"]),
     (put("api_players", value=[{"name": "remote"}]), ["api_players[remote].model is missing"]),
@@ -377,9 +396,9 @@ def test_the_scales_are_right(scale: str) -> None:
 def test_nothing_of_the_laptop_scale_shows_through() -> None:
     """Snakemake merges a configuration file into config.yaml mapping by mapping: there must be none to merge into."""
     merged = {key for key, value in load("config").items() if isinstance(value, dict)}
-    assert merged == {"ablations"}
+    assert merged == {"ablations", "prior_sweep"}
     assert all(
-        load(scale)["ablations"].keys() >= load("config")["ablations"].keys() for scale in SCALES
+        load(scale)[key].keys() >= load("config")[key].keys() for scale in SCALES for key in merged
     )
 
 
@@ -472,6 +491,8 @@ def test_ablations_of_the_default_file_that_lack_their_game_or_algorithm_are_dro
             del game["exploitability"], game["transcripts"], game["training_by_algorithm"]
     found = load_config(config, [default])
     assert found.ablations.games == (["trust_and_split"] if left_out == "games" else [])
+    assert len(found.prior_sweep.games) == (1 if left_out == "games" else 2)
+    assert len(found.prior_sweep.algorithms) == (2 if left_out == "games" else 1)
 
 
 @pytest.mark.parametrize("ablations", [{}, {"games": ["split"]}, {"variants": [{"name": "a"}]}])
@@ -544,6 +565,24 @@ def test_settings_of_a_learner() -> None:
     assert found == own.model_copy(update={"iterations": 1, "buffer": buffer})
     assert (own.iterations, found.temperature, found.credit) == (7, 0.5, "naive")
     assert against == found.model_copy(update={"iterations": 5})
+
+
+def test_a_share_of_the_population() -> None:
+    weights = {"tit_for_tat": 1.0, "grim": 3.0, "always_a": 2.0, "random": 3.0}
+    found = with_share(weights, ["grim", "tit_for_tat", "reciprocator"], 0.2)
+    assert found == pytest.approx(
+        {"tit_for_tat": 0.05, "grim": 0.15, "always_a": 0.32, "random": 0.48}
+    )
+    assert with_share(weights, ["grim"], 0).keys() == weights.keys() - {"grim"}
+    assert with_share(weights, ["grim"], 1) == {"grim": 1}
+
+
+def test_settings_of_a_clone_are_those_of_the_warm_start_but_for_its_own() -> None:
+    config = load_scale("smoke")
+    found = clone_settings(config, "trust_and_split")
+    started = warm_start_settings(config, "trust_and_split")
+    assert (found.player, found.steps, found.method) == ("reciprocator", 2, "lora")
+    assert (found.population, found.noise) == (started.population, started.noise)
 
 
 def test_settings_of_a_variant() -> None:

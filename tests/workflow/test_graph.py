@@ -16,6 +16,7 @@ MAIN = {
     *(f"fig_{name}" for name in ("learning_curves", "cross_play", "fingerprints", "distributions")),
     *(f"fig_{name}" for name in ("proposals", "truthfulness", "naive_learning_curves")),
     *("fig_invalid_replies", "write_cards", "build_base_model"),
+    *("table_population", "fig_population"),
 }
 FURTHER = {
     *(f"table_{name}" for name in ("learning_against_fixed", "exploitability", "ablations")),
@@ -23,10 +24,12 @@ FURTHER = {
     *(f"fig_{name}" for name in ("learning_against_fixed", "learning_against_alignment")),
     *(f"fig_{name}" for name in ("exploitability", "ablations", "tournament")),
     *("table_noise", "table_messages", "fig_noise", "fig_messages"),
-    "write_further_cards",
+    *("table_prior_sweep", "fig_prior_sweep", "write_further_cards"),
 }
 STAGES = ("base", "warm_start", "training", "cross_play", "tournament", "tables", "figures")
 SEEDS = {"config": 3, "smoke": 2}
+CLONES = {"config": 3, "smoke": 2}
+SWEPT = {"config": 2 * 4, "smoke": 2}  # games by shares
 Graph = dict[str, Counter[str]]
 
 
@@ -58,6 +61,7 @@ def test_the_main_job(graph: Graph, scale: str) -> None:
         "warm_start_model": 3,
         "train": 3 * 3 * SEEDS[scale],
         "play_cross_play": 3,
+        "clone_player": CLONES[scale],
     }
 
 
@@ -70,6 +74,8 @@ def test_everything(graph: Graph, scale: str, repository: Workflow) -> None:
     assert planned["play_variant"] == variants
     assert planned["play_disturbed"] == 3
     assert planned["train_variant"] == variants * SEEDS[scale]
+    assert planned["warm_start_prior"] == planned["play_prior"] == SWEPT[scale]
+    assert planned["train_prior"] == SWEPT[scale] * 2 * SEEDS[scale]
     against = [
         len(opponents)
         for game in config["games"]
@@ -85,7 +91,7 @@ def test_stages(graph: Graph, scale: str) -> None:
     assert graph["warm_start"] == {**jobs, "warm_start": 1}
     jobs["train"] = 9 * SEEDS[scale]
     assert graph["training"] == {**jobs, "training": 1}
-    jobs["play_cross_play"] = 3
+    jobs |= {"play_cross_play": 3, "clone_player": CLONES[scale]}
     assert graph["cross_play"] == {**jobs, "cross_play": 1}
     assert {**jobs, "table_claims": 1}.items() <= graph["tables"].items()
     assert {**jobs, "fig_truthfulness": 1}.items() <= graph["figures"].items()

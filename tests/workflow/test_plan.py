@@ -17,7 +17,7 @@ ONCE = {  # tables, pages and cards
     ),
     *(f"table_{name}" for name in ("learning_against_fixed", "exploitability", "ablations")),
     *(f"table_{name}" for name in ("tournament", "tournament_by_opponent", "all_claims")),
-    *("list_transcripts", "describe_run", "write_cards", "write_further_cards"),
+    *("table_population", "list_transcripts", "describe_run", "write_cards", "write_further_cards"),
     "play_strategies",
 }
 JOBS = {

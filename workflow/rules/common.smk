@@ -10,7 +10,9 @@ from social_dilemmas.agents.modules import modules_of
 from social_dilemmas.config import catalogue, paths
 from social_dilemmas.config.load import load_config
 from social_dilemmas.config.settings import (
+    clone_settings,
     completed,
+    prior_settings,
     settings_differ,
     transcript_settings,
     warm_start_settings,
@@ -61,6 +63,7 @@ wildcard_constraints:
     seed=r"\d+",
     opponent="[a-z0-9_-]+",
     variant="|".join(variant.name for variant in CONFIG.ablations.variants) or "none",
+    share=r"[\d.]+",
     pair="[^/]+",
 
 
@@ -92,7 +95,7 @@ def game_entry(wildcards):
 
 def names_of(wildcards):
     """What tells apart jobs of a kind that have other settings or needs."""
-    keys = ("game", "model", "algorithm", "opponent", "variant")
+    keys = ("game", "model", "algorithm", "opponent", "variant", "share")
     return [wildcards[key] for key in keys if key in wildcards.keys()]
 
 

@@ -23,3 +23,29 @@ rule warm_start_model:
         "Warm start of {wildcards.model} in {wildcards.game}"
     script:
         "../scripts/warm_start_model.py"
+
+
+rule clone_player:
+    input:
+        f"<results>/{paths.WARM_STARTED}",
+    output:
+        adapter=directory(f"<results>/{paths.CLONE}/adapter"),
+        metrics=f"<results>/{paths.CLONE}/metrics.csv",
+    log:
+        f"<logs>/{paths.CLONE}.log",
+    benchmark:
+        f"<benchmarks>/{paths.CLONE}.tsv"
+    priority: longer_first(50)
+    conda:
+        "../../envs/train.yaml"
+    threads: 1
+    resources:
+        **needs("clone"),
+    params:
+        game=game_entry,
+        settings=lambda wildcards: clone_settings(CONFIG, wildcards.game).plain(),
+        code=code_of_game("clone_player.py"),
+    message:
+        "Clone of a scripted player in {wildcards.game}, {wildcards.model}"
+    script:
+        "../scripts/clone_player.py"

@@ -9,9 +9,12 @@ WARM_START = "warm_start"
 """The agent that is the warm-started model itself."""
 
 UNSEEDED = -1
-"""The seed, in tables, of agents that weren't trained."""
+"""The seed, in tables, of agents that weren't trained by reinforcement learning."""
 
 LEARNER_SUFFIX = "_learner"
+
+
+CLONE_PREFIX = "cloned_"
 
 
 class Kind(StrEnum):
@@ -56,6 +59,11 @@ class Agent:
     def of(cls, plain: Mapping[str, Any]) -> "Agent":
         """The agent of such data."""
         return cls(**{**plain, "kind": Kind(plain["kind"])})
+
+
+def clone_name(player: str) -> str:
+    """The name of a model that imitates a scripted player."""
+    return f"{CLONE_PREFIX}{player}"
 
 
 def learner_name(algorithm: str) -> str:

@@ -7,7 +7,7 @@ from itertools import combinations, combinations_with_replacement, product
 from pathlib import Path
 from typing import Any
 
-from social_dilemmas.agents.agent import WARM_START, Agent, Kind, learner_name
+from social_dilemmas.agents.agent import WARM_START, Agent, Kind, clone_name, learner_name
 from social_dilemmas.agents.axelrod.names import TOURNAMENT_KIND, chosen_strategies
 from social_dilemmas.agents.conditions import conditions_in
 from social_dilemmas.agents.scripted.player import RECIPROCAL_PLAYERS
@@ -21,6 +21,7 @@ from social_dilemmas.config.settings import (
     evaluation_settings,
     exploitability_settings,
     learner_settings,
+    prior_training_settings,
     tournament_settings,
     training_settings,
     transcript_settings,
@@ -131,8 +132,18 @@ def variant_start(config: Config, variant: str) -> str:
     return paths.BASE if chosen.start == "base" else paths.WARM_STARTED
 
 
+def shares(config: Config) -> list[str]:
+    """Shares of reciprocal players in the sweep, as paths write them."""
+    return [f"{share:g}" for share in config.prior_sweep.shares]
+
+
+def clone_games(config: Config) -> list[str]:
+    """Games with a clone."""
+    return [game.name for game in config.games if game.clone]
+
+
 def trainings(config: Config) -> Iterator[Trained]:
-    """All trainings: those of the main job, then those of the further experiments."""
+    """All trainings whose agents are published: those of the main job, then those of the further experiments."""
     places = list(product(games(config), models(config)))
     for seeds, further in ((config.seeds, False), (config.further_seeds, True)):
         for (game, model), name, seed in product(places, algorithms(config), seeds):
@@ -180,6 +191,7 @@ def files(config: Config) -> dict[str, dict[Any, str]]:
     learned = list(product(learner_games(config), models(config)))
     standard = product(config.ablations.games, models(config), [config.ablations.algorithm])
     varied = [(game, model, name) for game, name in ablated(config) for model in models(config)]
+    priors = product(config.prior_sweep.games, models(config), shares(config))
     dilemmas = tournament_games(config)
     runs, further_runs = (
         [(*place, *run) for place, *run in product(places, algorithms(config), seeds)]
@@ -201,6 +213,7 @@ def files(config: Config) -> dict[str, dict[Any, str]]:
         "learner_matches": _filled(f"{paths.LEARNER_MATCHES}/matches.parquet", learned),
         "ablated_matches": _filled(f"{paths.CROSS_PLAY}/matches.parquet", standard),
         "variant_matches": _filled(f"{paths.VARIANT_MATCHES}/matches.parquet", varied),
+        "prior_matches": _filled(f"{paths.PRIOR}/matches.parquet", priors),
         "tournament_matches": _filled(
             f"{paths.TOURNAMENT}/matches.parquet", product(dilemmas, models(config))
         ),
@@ -249,6 +262,13 @@ def _self_trained(config: Config, game: str, model: str, seeds: Iterable[int]) -
     return [Agent(WARM_START), *trained]
 
 
+def clone(config: Config, game: str, model: str) -> list[Agent]:
+    """The clone of a game, if it has one."""
+    chosen = config.game(game).clone
+    adapter = f"{paths.results(config.scale)}/{paths.CLONE.format(game=game, model=model)}/adapter"
+    return [Agent(clone_name(chosen.player), adapter=adapter)] if chosen else []
+
+
 def _scripted(names: list[str]) -> list[Agent]:
     return [Agent(name, Kind.SCRIPTED) for name in names]
 
@@ -258,7 +278,8 @@ def cross_play(
 ) -> Fixture:
     """Every agent of the seeds (default: those of the main job) with every other and with itself."""
     opponents = evaluation_settings(config, game).opponents
-    trained = _self_trained(config, game, model, config.seeds if seeds is None else seeds)
+    seeds = config.seeds if seeds is None else seeds
+    trained = [*_self_trained(config, game, model, seeds), *clone(config, game, model)]
     agents = [*trained, *_scripted(opponents)]
     return Fixture(agents, list(combinations_with_replacement(range(len(agents)), 2)))
 
@@ -278,10 +299,25 @@ def _of_variant(config: Config, game: str, model: str, variant: str) -> list[Age
 
 def variant_matches(config: Config, game: str, model: str, variant: str) -> Fixture:
     """Every agent of an ablation with itself and with every scripted player."""
-    trained = _of_variant(config, game, model, variant)
-    agents = [*trained, *_scripted(evaluation_settings(config, game).opponents)]
-    fixed = range(len(trained), len(agents))
-    return Fixture(agents, [(i, j) for i in range(len(trained)) for j in (i, *fixed)])
+    return _with_scripted(config, game, _of_variant(config, game, model, variant))
+
+
+def prior_matches(config: Config, game: str, model: str, share: str) -> Fixture:
+    """Every agent from a warm start of the sweep, and that warm start, with itself and with every scripted player."""
+    where = {"game": game, "model": model, "share": share}
+    runs = product(config.prior_sweep.algorithms, config.seeds)
+    trained = [
+        _trained_agent(config, name, paths.PRIOR_TRAINING, **where, algorithm=name, seed=seed)
+        for name, seed in runs
+    ]
+    return _with_scripted(config, game, [Agent(WARM_START), *trained])
+
+
+def _with_scripted(config: Config, game: str, agents: list[Agent]) -> Fixture:
+    """Each of these agents with itself and with every scripted player."""
+    everyone = [*agents, *_scripted(evaluation_settings(config, game).opponents)]
+    fixed = range(len(agents), len(everyone))
+    return Fixture(everyone, [(i, j) for i in range(len(agents)) for j in (i, *fixed)])
 
 
 def learner_matches(config: Config, game: str, model: str) -> Fixture:
@@ -326,6 +362,7 @@ TRAININGS: dict[str, Callable[..., TrainingSettings]] = {
     "training": training_settings,
     "learner": learner_settings,
     "variant": ablation_settings,
+    "prior": prior_training_settings,
 }
 """The settings of every kind of training."""
 MATCHES: dict[str, tuple[Callable[..., Fixture], Callable[[Config, str], Evaluation]]] = {
@@ -333,6 +370,7 @@ MATCHES: dict[str, tuple[Callable[..., Fixture], Callable[[Config, str], Evaluat
     "further_cross_play": (further_cross_play, evaluation_settings),
     "learner_matches": (learner_matches, evaluation_settings),
     "variant_matches": (variant_matches, evaluation_settings),
+    "prior_matches": (prior_matches, evaluation_settings),
     "tournament": (tournament, tournament_settings),
     "disturbances": (disturbances, disturbance_settings),
 }
@@ -362,7 +400,8 @@ def transcript_agents(config: Config, game: str, model: str, pair: str) -> list[
 
 def tables(config: Config) -> list[str]:
     """Tables of the main job."""
-    return ["learning_curves", "cross_play", "fingerprints", "distributions", "claims"]
+    names = ["learning_curves", "cross_play", "fingerprints", "distributions", "population"]
+    return [*names, "claims"]
 
 
 def further_tables(config: Config) -> list[str]:
@@ -374,6 +413,7 @@ def further_tables(config: Config) -> list[str]:
         "learning_against_fixed": learner_games(config),
         "exploitability": learner_games(config),
         "ablations": ablated(config),
+        "prior_sweep": config.prior_sweep.games,
         "tournament": tournament_games(config),
         "tournament_by_opponent": tournament_games(config),
         "noise": True,
@@ -391,6 +431,7 @@ def figures(config: Config) -> list[str]:
         "cross_play": True,
         "fingerprints": True,
         "distributions": True,
+        "population": True,
         "invalid_replies": True,
         "naive_learning_curves": "naive" in algorithms(config),
         "proposals": trust,
@@ -409,6 +450,7 @@ def further_figures(config: Config) -> list[str]:
         "exploitability": learner_games(config),
         "learning_against_alignment": "advantage_alignment" in against,
         "ablations": ablated(config),
+        "prior_sweep": config.prior_sweep.games,
         "tournament": tournament_games(config),
         "noise": True,
         "messages": talking_games(config),

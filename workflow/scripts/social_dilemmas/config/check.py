@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from social_dilemmas.agents.agent import WARM_START
+from social_dilemmas.agents.agent import WARM_START, clone_name
 from social_dilemmas.agents.axelrod.names import ALL, STRATEGIES, unknown_strategy
 from social_dilemmas.agents.scripted.player import scripted_player_names
 from social_dilemmas.config import catalogue
@@ -78,6 +78,7 @@ def mistakes_between(config: Config, said: Mapping[str, Any]) -> Iterator[Mistak
             yield from _training((*place, "training"), settings, said)
         yield from _learners((*place, "exploitability"), game, config, said)
     yield from _ablations(config, said)
+    yield from _prior_sweep(config)
     for name in config.tournament.strategies:
         if name not in (ALL, *STRATEGIES):
             sentence = f"tournament.strategies: {unknown_strategy(name)}"
@@ -148,14 +149,16 @@ def _game(place: Place, game: Game, config: Config, said: Mapping[str, Any]) -> 
         yield Mistake((*place, "name"), sentence)
     players, algorithms = scripted_player_names(kind), catalogue.algorithms(config)
     warm_start = warm_start_settings(config, game.name)
-    if warm_start.steps and not warm_start.population:
+    if (warm_start.steps or game.clone) and not warm_start.population:
         where = (*place, "warm_start", "population")
         yield Mistake(where, f"{words(where, said)} must not be empty, but is {{}}")
     agents = [WARM_START, *algorithms, *players]
+    cloned = [game.clone.player] if game.clone else []
     pairs = transcript_settings(config, game.name).pairs
     opponents = evaluation_settings(config, game.name).opponents
     for inside, names, what, known in (
         (("warm_start", "population"), warm_start.population, "player", players),
+        (("clone", "player"), cloned, "player", players),
         (("evaluation", "opponents"), opponents, "player", players),
         (("training_by_algorithm",), game.training_by_algorithm, "algorithm", algorithms),
         (("transcripts", "pairs"), chain.from_iterable(pairs), "agent", agents),
@@ -173,7 +176,7 @@ def _game(place: Place, game: Game, config: Config, said: Mapping[str, Any]) -> 
         sentence = f"{words(where, said)} must be at most {rounds}, as no match has more rounds, but is {slip_round}"
         yield Mistake(where, sentence)
     for name in algorithms:
-        if name in (*players, WARM_START):
+        if name in (*players, *map(clone_name, players), WARM_START):
             yield Mistake(("algorithms",), f"algorithms: {name!r} already is another agent's name")
 
 
@@ -254,3 +257,26 @@ def _ablations(config: Config, said: Mapping[str, Any]) -> Iterator[Mistake]:
     for game, name in ablated(config):
         place = ("ablations", "variants", names.index(name), "training")
         yield from _training(place, ablation_settings(config, game, name), said)
+
+
+def _prior_sweep(config: Config) -> Iterator[Mistake]:
+    """A sweep of what doesn't exist, or over a share that a population can't have."""
+    sweep, players = (
+        config.prior_sweep,
+        chain.from_iterable(map(scripted_player_names, game_names())),
+    )
+    for key, what, known in (
+        ("games", "game", catalogue.games(config)),
+        ("players", "player", sorted(set(players))),
+        ("algorithms", "algorithm", catalogue.algorithms(config)),
+    ):
+        for name in getattr(sweep, key) if sweep.games else ():
+            if name not in known:
+                place: Place = ("prior_sweep", key)
+                yield unknown(place, what, name, known, f"prior_sweep.{key}")
+    for game in sweep.games:
+        population = warm_start_settings(config, game).population
+        found = population.keys() & set(sweep.players)
+        if not found or found == population.keys():
+            sentence = f"prior_sweep.players must be a part of the population of {game}, which has"
+            yield Mistake(("prior_sweep", "players"), f"{sentence}: {', '.join(population)}")

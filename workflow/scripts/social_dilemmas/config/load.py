@@ -25,8 +25,8 @@ def load_config(merged: Mapping[str, Any], files: Sequence[Path]) -> Config:
     """The configuration as types; its games are made known by name.
 
     Values that no file says come from the command line, as texts; they are converted where the schema wants another
-    type, so that `--config seeds=[0]` works. Ablations of the default file that name a game or an algorithm which
-    another file left out are dropped; so are its further seeds where others replace its seeds.
+    type, so that `--config seeds=[0]` works. Where ablations and the sweep over priors are those of the default file,
+    games and algorithms that another file left out are dropped; so are its further seeds where others replace seeds.
 
     Args:
         merged: the files and the command line, merged mapping by mapping; lists replace lists.
@@ -55,6 +55,8 @@ def load_config(merged: Mapping[str, Any], files: Sequence[Path]) -> Config:
     config = Config.model_validate(given)
     if said and given.get("ablations") == said[0].get("ablations"):
         config = _without_stray_ablations(config, said[0])
+    if said and given.get("prior_sweep") == said[0].get("prior_sweep"):
+        config = _without_stray_priors(config, said[0])
     default = said[0] if said else {}
     if given["seeds"] != default.get("seeds") and given.get("further_seeds") == default.get(
         "further_seeds"
@@ -91,10 +93,7 @@ def load_scale(scale: str, repository: Path = REPOSITORY) -> Config:
 
 def _without_stray_ablations(config: Config, default: Mapping[str, Any]) -> Config:
     """The configuration without ablations in games or of an algorithm that only the default file has."""
-    stray, algorithms = (
-        {entry["name"] for entry in default.get(section, [])} - {entry.name for entry in kept}
-        for section, kept in (("games", config.games), ("algorithms", config.algorithms))
-    )
+    stray, algorithms = _strays(config, default)
     ablations = config.ablations
     if ablations.algorithm in algorithms:
         stray.update(ablations.games)
@@ -107,6 +106,25 @@ def _without_stray_ablations(config: Config, default: Mapping[str, Any]) -> Conf
     games = [game for game in ablations.games if game not in stray]
     kept_ablations = ablations.model_copy(update={"games": games, "variants": variants})
     return config.model_copy(update={"ablations": kept_ablations})
+
+
+def _without_stray_priors(config: Config, default: Mapping[str, Any]) -> Config:
+    """The configuration without sweeps over priors in games, or with algorithms, that only the default file has."""
+    sweep, (games, algorithms) = config.prior_sweep, _strays(config, default)
+    kept = {
+        "games": [game for game in sweep.games if game not in games],
+        "algorithms": [name for name in sweep.algorithms if name not in algorithms],
+    }
+    return config.model_copy(update={"prior_sweep": sweep.model_copy(update=kept)})
+
+
+def _strays(config: Config, default: Mapping[str, Any]) -> tuple[set[str], set[str]]:
+    """Games and algorithms that only the default file has."""
+    games, algorithms = (
+        {entry["name"] for entry in default.get(section, [])} - {entry.name for entry in kept}
+        for section, kept in (("games", config.games), ("algorithms", config.algorithms))
+    )
+    return games, algorithms
 
 
 def _origin(place: Place, config: Any, said: Sequence[Any], files: Sequence[Path]) -> str:

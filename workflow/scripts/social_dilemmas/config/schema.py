@@ -229,6 +229,21 @@ class WarmStart(Section):
     """matches on which the resulting behaviour is measured"""
 
 
+class Clone(Section):
+    """A clone: supervised learning of one scripted player's replies, from the warm-started model on."""
+
+    player: Text
+    """the scripted player; it meets the population of the game's `warm_start`, and doesn't slip"""
+    steps: Count = 50
+    """optimiser steps, each on new matches, as many as the warm start's"""
+    learning_rate: Positive = 0.003
+    """peak learning rate of AdamW, with the schedule of the warm start"""
+    lora_rank: Count = 8
+    """rank of the adapter, which is on all linear layers"""
+    lora_alpha: Positive = 16.0
+    """the adapter is scaled by `lora_alpha` / `lora_rank`"""
+
+
 class Critic(Section):
     """The learned critic of `baseline: critic`."""
 
@@ -433,6 +448,8 @@ class Game(Section):
     """payoffs and the like, see below"""
     warm_start: PartialWarmStart = PartialWarmStart()  # type: ignore[valid-type]
     """settings of this game's warm start, in place of the top level's `warm_start`"""
+    clone: Clone | None = None
+    """a clone that takes part in this game's cross-play as `cloned_` and the player's name; `null`: none"""
     training: PartialTraining = PartialTraining()  # type: ignore[valid-type]
     """settings of this game's training, in place of the top level's `training`"""
     training_by_algorithm: dict[str, PartialTraining] = {}  # type: ignore[valid-type]
@@ -486,6 +503,19 @@ class Ablations(Section):
     """games in which it is"""
     variants: list[Variant] = []
     """what is done differently, one entry each"""
+
+
+class PriorSweep(Section):
+    """How much reciprocity the warm start must have: populations in which reciprocal players have other shares."""
+
+    games: Names = []
+    """games in which it is tried"""
+    players: Names = ["tit_for_tat", "grim", "win_stay_lose_shift", "reciprocator"]
+    """reciprocal players, as far as a game's population has them"""
+    shares: Annotated[list[Share], AfterValidator(_unique)] = [0.0, 0.2, 0.4, 0.6]
+    """shares that they have together; within, and among the others, proportions stay as they are"""
+    algorithms: Names = ["naive", "advantage_alignment"]
+    """algorithms that begin from each warm start, once with each of the `seeds`"""
 
 
 class ApiPlayer(Section):
@@ -591,6 +621,8 @@ class Config(Section):
     """defaults of every game's `exploitability`"""
     ablations: Ablations = Ablations()
     """trainings with one thing left out or done differently"""
+    prior_sweep: PriorSweep = PriorSweep()
+    """trainings from warm starts with more or less reciprocity"""
     transcripts: PartialTranscripts = PartialTranscripts()  # type: ignore[valid-type]
     """defaults of every game's `transcripts`"""
     disturbances: PartialDisturbances = PartialDisturbances()  # type: ignore[valid-type]

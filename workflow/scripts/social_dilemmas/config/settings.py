@@ -1,6 +1,6 @@
 """Settings as a stage reads them: the defaults, then the top level's, the game's own, and the algorithm's."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from social_dilemmas.config.schema import (
@@ -31,6 +31,12 @@ class TrainingSettings(Training):
     credit: Credit
 
 
+class CloneSettings(WarmStart):
+    """Settings of a clone: those of the game's warm start but for its own, and whom it imitates."""
+
+    player: str
+
+
 class TranscriptSettings(Transcripts):
     """Settings of a pair's transcripts: how many matches, and how replies are sampled."""
 
@@ -48,6 +54,47 @@ class DisturbanceSettings(Evaluation):
 def warm_start_settings(config: Config, game: str) -> WarmStart:
     """Settings of a game's warm start."""
     return WarmStart(**merge(config.warm_start, config.game(game).warm_start))
+
+
+def clone_settings(config: Config, game: str) -> CloneSettings:
+    """Settings of a game's clone, which there must be."""
+    clone = config.game(game).clone
+    assert clone is not None
+    own = {**clone.model_dump(), "method": "lora"}
+    return CloneSettings(**merge(warm_start_settings(config, game), own))
+
+
+def prior_settings(config: Config, game: str, share: str) -> WarmStart:
+    """Settings of a game's warm start where reciprocal players together have this share of the population."""
+    settings = warm_start_settings(config, game)
+    population = with_share(settings.population, config.prior_sweep.players, float(share))
+    return settings.model_copy(update={"population": population})
+
+
+def with_share(
+    weights: Mapping[str, float], chosen: Collection[str], share: float
+) -> dict[str, float]:
+    """Weights that add up to 1, of which `chosen` have this share; within both parts proportions stay.
+
+    Players that are left without weight are left out. Each part must have a player.
+    """
+    whole = {
+        part: sum(weights[name] for name in weights if (name in chosen) == part)
+        for part in (True, False)
+    }
+    parts = {True: share, False: 1 - share}
+    scaled = {
+        name: weight / whole[name in chosen] * parts[name in chosen]
+        for name, weight in weights.items()
+    }
+    return {name: weight for name, weight in scaled.items() if weight}
+
+
+def prior_training_settings(
+    config: Config, game: str, algorithm: str, share: str
+) -> TrainingSettings:
+    """Settings of a training from a warm start with another share: the game's own."""
+    return training_settings(config, game, algorithm)
 
 
 def training_settings(

@@ -7,7 +7,7 @@ as in play.
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import Module
 
 from social_dilemmas.agents.agent import WARM_START, Agent
-from social_dilemmas.agents.play import Players, play, play_batch
+from social_dilemmas.agents.play import Player, Players, play, play_batch
 from social_dilemmas.agents.scripted.noise import Noisy
 from social_dilemmas.agents.scripted.player import scripted_player, scripted_player_names
 from social_dilemmas.config.schema import WarmStart
@@ -39,6 +39,9 @@ from social_dilemmas.run.progress import Progress
 
 EVALUATED_EVERY = 25  # steps
 
+Demonstrations = Callable[..., list[Trajectory]]
+"""Called as `demonstrations`."""
+
 
 def demonstrations(
     policy: Policy, settings: WarmStart, count: int, *purpose: object
@@ -47,18 +50,30 @@ def demonstrations(
 
     They are in the policy's tokens. The same purpose gives the same matches, in whatever order the population stands.
     """
+    pairs = drawn_pairs(policy.game.kind, settings, count, *purpose)
+    return [each for both in recorded(policy, pairs, *purpose) for each in both]
+
+
+def drawn_pairs(
+    kind: str, settings: WarmStart, count: int, *purpose: object
+) -> list[tuple[Player, Player]]:
+    """So many pairs of noisy players, each drawn from the population by itself."""
     random = stream("population", *purpose)
-    kind = policy.game.kind
     players = {
         name: Noisy(scripted_player(kind, name), settings.noise) for name in settings.population
     }
     names = sorted(players, key=scripted_player_names(kind).index)
     weights = [settings.population[name] for name in names]
-    matches = [
-        policy.game.start(derive_seed("warm start match", *purpose, i)) for i in range(count)
-    ]
-    drawn = [random.choices(names, weights, k=2) for _ in matches]
-    pairs = [(players[first], players[second]) for first, second in drawn]
+    drawn = [random.choices(names, weights, k=2) for _ in range(count)]
+    return [(players[first], players[second]) for first, second in drawn]
+
+
+def recorded(
+    policy: Policy, pairs: Sequence[tuple[Player, Player]], *purpose: object
+) -> list[tuple[Trajectory, Trajectory]]:
+    """The trajectories of both seats, in the policy's tokens, of a new match of each pair."""
+    seeds = [derive_seed("warm start match", *purpose, i) for i in range(len(pairs))]
+    matches = list(map(policy.game.start, seeds))
     found = {(match, seat): Trajectory() for match in matches for seat in SEATS}
 
     def write_down(turn: Turn, reply: str) -> None:
@@ -67,7 +82,7 @@ def demonstrations(
         trajectory.answer(turn, reply, policy.masks)
 
     play(matches, pairs, write_down)
-    return list(found.values())
+    return [(found[match, 0], found[match, 1]) for match in matches]
 
 
 def run_warm_start(
@@ -90,7 +105,9 @@ def run_warm_start(
     policy = Policy(language_model, game_of(game))
     check_context(policy, settings.max_new_tokens)
     if settings.steps > 0:
-        imitate(policy, settings, metrics)
+        imitate(policy, settings, metrics, "warm start")
+        if isinstance(policy.model, PeftModel):
+            policy.model = policy.model.merge_and_unload()
         LanguageModel(policy.model, language_model.chat, output).save(output)
     else:
         shutil.copytree(
@@ -123,11 +140,18 @@ def link_weights(source: str, target: str) -> None:
     shutil.copy2(source, target)
 
 
-def imitate(policy: Policy, settings: WarmStart, metrics: Path) -> None:
-    """Train the policy's model on the population's trajectories; an adapter is merged into it at the end.
+def imitate(
+    policy: Policy,
+    settings: WarmStart,
+    metrics: Path,
+    label: str,
+    demonstrate: Demonstrations = demonstrations,
+) -> None:
+    """Train the policy's model, or an adapter of it, on demonstrated trajectories, new ones at every step.
 
-    All weights of a model in half precision are trained as float32 master weights, and rounded at the end: most steps
-    are less than half precision can tell (Micikevicius et al., Mixed Precision Training, arXiv 1710.03740).
+    `metrics` takes the losses; `label` says in the log what is learned. All weights of a model in half precision are
+    trained as float32 master weights, and rounded at the end: most steps are less than half precision can tell
+    (Micikevicius et al., Mixed Precision Training, arXiv 1710.03740).
     """
     dtype, device = policy.model.dtype, policy.model.device
     half = settings.method == "full" and dtype.itemsize < 4
@@ -147,14 +171,14 @@ def imitate(policy: Policy, settings: WarmStart, metrics: Path) -> None:
         with torch.autocast(device.type, dtype if half else None, enabled=half):
             return -action_log_probabilities(policy.model, batch, policy.masks.allowed)[0].mean()
 
-    held_out = demonstrations(policy, settings, settings.matches, "held out")
+    held_out = demonstrate(policy, settings, settings.matches, "held out")
     rows = MetricsFile(metrics)
     steps = settings.steps
-    with Progress(steps, f"{policy.game.name}, warm start") as progress:
+    with Progress(steps, f"{policy.game.name}, {label}") as progress:
         for step in range(steps):
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate * schedule(step, steps)
-            batch = demonstrations(policy, settings, settings.matches, "step", step)
+            batch = demonstrate(policy, settings, settings.matches, "step", step)
             loss = negative_log_likelihood(batch)
             optimizer.zero_grad()
             loss.backward()
@@ -167,8 +191,6 @@ def imitate(policy: Policy, settings: WarmStart, metrics: Path) -> None:
             progress.advance(f"loss {loss.item():.3f}")
     if half:
         store_weights(policy.model, dtype)
-    if isinstance(policy.model, PeftModel):
-        policy.model = policy.model.merge_and_unload()
 
 
 def store_weights(model: Module, dtype: torch.dtype) -> None:

@@ -73,6 +73,12 @@ TABLES = {
         {"matches": "cross_play_matches"},
         printer="distributions",
     ),
+    "population": Table(
+        "statistics.invasion:population",
+        "Who spreads in a population, and who takes over",
+        {"matches": "cross_play_matches"},
+        printer="population",
+    ),
     "claims": Table(
         "statistics.claims:claims",
         "The claims and what was measured",
@@ -115,6 +121,12 @@ TABLES = {
         "What each part of the method is worth",
         {"standard": "ablated_matches", "variants": "variant_matches"},
         printer="ablations",
+    ),
+    "prior_sweep": Table(
+        "statistics.prior_sweep:prior_sweep",
+        "What training makes of more or less reciprocity in the warm start",
+        {"matches": "prior_matches"},
+        printer="prior_sweep",
     ),
     "tournament": Table(
         "statistics.tournament:ranking",
@@ -162,6 +174,7 @@ FIGURES = {
     "cross_play": Figure("cross_play", ("cross_play",)),
     "fingerprints": Figure("fingerprints", ("fingerprints",)),
     "distributions": Figure("distributions", ("distributions",)),
+    "population": Figure("population", ("population",)),
     "proposals": Figure("proposals", ("fingerprints",)),
     "truthfulness": Figure("truthfulness", ("learning_curves", "fingerprints")),
     "invalid_replies": Figure("curves", ("learning_curves",), {"quantity": "invalid_rate"}),
@@ -176,5 +189,6 @@ FIGURES = {
     "ablations": Figure("ablations", ("ablations",)),
     "noise": Figure("noise", ("noise",)),
     "messages": Figure("messages", ("messages",)),
+    "prior_sweep": Figure("prior_sweep", ("prior_sweep",)),
     "tournament": Figure("tournament", ("tournament", "tournament_by_opponent")),
 }

@@ -10,6 +10,8 @@ AGENTS = {
     "naive": "Naive RL",
     "sum_of_rewards": "Sum of rewards",
     "advantage_alignment": "Advantage Alignment",
+    "cloned_reciprocator": "Cloned reciprocator",
+    "cloned_tit_for_tat": "Cloned tit for tat",
     "always_a": "Always-cooperate",
     "always_b": "Always-defect",
     "tit_for_tat": "Tit for tat",

@@ -11,13 +11,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from social_dilemmas.agents.scripted.player import GREEDY_PLAYERS
 from social_dilemmas.report import claims_text
 from social_dilemmas.report.catalogue import TABLES
 from social_dilemmas.report.names import game_title, in_order, readable, settings_note
 from social_dilemmas.report.numbers import NONE, number, with_interval
 from social_dilemmas.statistics import tables
 from social_dilemmas.statistics.disturbances import ROUND
-from social_dilemmas.statistics.quantities import NORMALISED, PAYOFF_OPPONENT, quantity_words
+from social_dilemmas.statistics.quantities import (
+    FINAL_SHARE,
+    GROWTH,
+    MEAN_FINAL_SHARE,
+    NORMALISED,
+    NORMALISED_PAYOFF,
+    NORMALISED_WELFARE,
+    PAYOFF,
+    PAYOFF_OPPONENT,
+    WORDS,
+    quantity_words,
+)
 
 OF_ONE_SIDE = (PAYOFF_OPPONENT, *NORMALISED[1:])  # in self-play the same for both sides
 NEAR = (0.25, 0.75)  # welfare near greedy play is below, that near the optimum from here on
@@ -161,6 +173,32 @@ def disturbed(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
         yield PrintedTable(words, str(game), frame)
 
 
+def population(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
+    """Growth of rare agents (down) among others (across) for each game, and all agents' shares in the end."""
+    growth = table[(table["quantity"] == GROWTH) & (table["agent"] != table["opponent"])]
+    for game, part in growth.groupby("game", sort=False):
+        residents = {name: readable(name) for name in in_order(part["opponent"])}
+        frame = _wide(part, {"agent": "Rare agent"}, residents, "opponent")
+        words = f"{game_title(str(game))}: {WORDS[GROWTH]} (columns)"
+        yield PrintedTable(words + INTERVAL, str(game), frame)
+    shares = {FINAL_SHARE: "From equal shares on"}
+    shares[MEAN_FINAL_SHARE] = "Mean over all shares to begin with"
+    kept = table[table["quantity"].isin(list(shares))]
+    frame = _wide(kept, {"game": "Game", "agent": "Agent"}, shares)
+    yield PrintedTable(f"{title}: shares in the end{INTERVAL}", "shares", frame)
+
+
+def prior_sweep(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
+    """A row for each share, agent and opponent: itself or a greedy player."""
+    shown = {PAYOFF: "Points a round", NORMALISED_WELFARE: "Normalised welfare"}
+    shown[NORMALISED_PAYOFF] = "Normalised payoff"
+    met = table[table["opponent"].isin([tables.ITSELF, *GREEDY_PLAYERS])]
+    met = met.sort_values(["game", "share", "agent", "opponent"], key=_itself_first)
+    columns = {"game": "Game", "share": "Share of reciprocal players", "agent": "Agent"}
+    columns |= {"opponent": "With", "seeds": "Seeds"}
+    yield PrintedTable(title + INTERVAL, "", _wide(met, columns, shown))
+
+
 def tournament(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
     """The trained agents' places, and then everyone's."""
     kept = table.drop(columns=["seeds", "interval_over"], errors="ignore").fillna({"kind": ""})
@@ -185,6 +223,11 @@ def _by_game(table: pd.DataFrame, columns: Mapping[str, str], words: str) -> Ite
         agents = in_order(part.loc[~tables.is_scripted(part, "agent"), "agent"])
         frame = _wide(part, columns, {agent: readable(agent) for agent in agents}, "agent")
         yield PrintedTable(f"{game_title(str(game))}: {words}{INTERVAL}", str(game), frame)
+
+
+def _itself_first(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """A key to sort by."""
+    return column.replace(tables.ITSELF, "")
 
 
 def _wide(

@@ -13,7 +13,7 @@ from itertools import product
 from social_dilemmas.agents.agent import WARM_START, Agent, Kind
 from social_dilemmas.config import catalogue, settings
 from social_dilemmas.config.catalogue import Fixture
-from social_dilemmas.config.schema import Config, Evaluation, Machine
+from social_dilemmas.config.schema import Config, Evaluation, Machine, WarmStart
 from social_dilemmas.errors import UserError
 from social_dilemmas.run.conversation import Conversation, conversation_of
 from social_dilemmas.run.shape import ModelShape, shape_of
@@ -166,14 +166,24 @@ class Estimates:
                 return Needs(INTERPRETER_MB + size / MB, START + size / DOWNLOAD, size / MB)
             case "strategies", game:
                 return self._strategies(game)
-            case "warm_start", game, model:
-                return self._warm_start(game, model)
+            case (
+                "warm_start",
+                game,
+                model,
+                *_,
+            ):  # a prior's population takes no more than the game's own
+                return self._warm_start(
+                    game, model, settings.warm_start_settings(self._config, game)
+                )
+            case "clone", game, model:
+                return self._warm_start(game, model, settings.clone_settings(self._config, game))
             case "transcripts", game, model:
                 return self._transcripts(game, model)
         game, model, *more = names
         if kind in catalogue.TRAININGS:
             chosen = catalogue.TRAININGS[kind](self._config, game, *more)
-            return self._training(game, model, chosen, *more[1:])
+            opponent = more[1] if kind == "learner" else ""
+            return self._training(game, model, chosen, opponent)
         fixture_of, settings_of = catalogue.MATCHES[kind]
         fixture = fixture_of(self._config, *names)
         return self._matches(game, model, fixture, settings_of(self._config, game))
@@ -183,9 +193,8 @@ class Estimates:
         talk = self._talk(game, max_new_tokens, shape.embedded)
         return Workload(self._config.machine, shape, talk)
 
-    def _warm_start(self, game: str, model: str) -> Needs:
+    def _warm_start(self, game: str, model: str, chosen: WarmStart) -> Needs:
         """Learning from scripted players' matches, all in one pass, and play that shows the result."""
-        chosen = settings.warm_start_settings(self._config, game)
         work = self._workload(game, model, chosen.max_new_tokens)
         shape, full, shown = work.shape, chosen.method == "full", chosen.evaluation_matches
         learning, rows = 0.0, 2 * chosen.matches

@@ -3,6 +3,7 @@
 from social_dilemmas.games import named_game
 
 PAYOFF, PAYOFF_OPPONENT, PAYOFF_GAP = "payoff", "payoff_opponent", "payoff_gap"
+GROWTH, FINAL_SHARE, MEAN_FINAL_SHARE = "growth_when_rare", "final_share", "mean_final_share"
 WELFARE_SHARE = "welfare_share"
 NORMALISED_WELFARE, NORMALISED_PAYOFF = "normalised_welfare", "normalised_payoff"
 NORMALISED_PAYOFF_OPPONENT = "normalised_payoff_opponent"
@@ -30,6 +31,9 @@ WORDS = {
     PAYOFF_BEFORE: "points a round before the round of the slip",
     PAYOFF_AFTER: "points a round after the round of the slip",
     WELFARE_KEPT: "both players' points after the round of the slip, as a share of those undisturbed",
+    GROWTH: "points a round that a rare agent gets more than the others among themselves",
+    FINAL_SHARE: "share of the population in the end, from equal shares on",
+    MEAN_FINAL_SHARE: "share of the population in the end, mean over all shares to begin with",
 }
 """Quantities of every game; a game has words for everything else that it observes."""
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from social_dilemmas.agents.agent import WARM_START, is_learner
+from social_dilemmas.agents.agent import is_learner
 from social_dilemmas.agents.scripted.player import scripted_player_names
 from social_dilemmas.statistics.intervals import Run, Sample, intervals
 from social_dilemmas.statistics.quantities import (
@@ -37,7 +37,7 @@ EVERYONE = "everyone"
 """The opponent's name where the matches against all opponents are pooled."""
 
 FIXED = -1
-"""The seed of agents that were not trained: scripted players and the warm start."""
+"""The seed of agents of which there is only one: scripted players, the warm start and its clone of a player."""
 
 SETTINGS, DIFFERING, MATCHED = "settings", "differ by algorithm", "matched"
 """The column that says whether all algorithms were trained with the same settings in a game, and its values."""
@@ -140,7 +140,7 @@ def ablations(
     algorithm), matters (whether this interval excludes zero).
     """
     means, changed = (
-        pd.concat([_headline(*key, pd.read_parquet(path)) for key, path in files.items()])
+        pd.concat([headline(*key, pd.read_parquet(path)) for key, path in files.items()])
         for files in (standard, variants)
     )
     keys = ["model", "game", "opponent", "quantity"]
@@ -181,12 +181,12 @@ def is_scripted(table: pd.DataFrame, column: str) -> "pd.Series[bool]":
     return pd.Series([name in scripted[game] for game, name in pairs], table.index, dtype=bool)
 
 
-def _headline(game: str, model: str, agent: str, frame: pd.DataFrame) -> pd.DataFrame:
+def headline(game: str, model: str, agent: str, frame: pd.DataFrame) -> pd.DataFrame:
     """An agent's payoffs in self-play and with scripted players."""
     own = frame[frame["agent"] == agent]
     itself = (own["opponent"] == agent) & (own["opponent_seed"] == own["agent_seed"])
-    scripted = (own["opponent_seed"] == FIXED) & (own["opponent"] != WARM_START)
-    table = summary((game, model), own[itself | scripted], PAYOFFS)
+    met = own[itself | is_scripted(own, "opponent")]
+    table = summary((game, model), met, PAYOFFS)
     table = table[table[RELATION] == ALL_SEEDS]
     return table.assign(opponent=table["opponent"].where(table["opponent"] != agent, ITSELF))
 

@@ -24,8 +24,10 @@ COLOURS = {
     "naive": "#D55E00",
     "sum_of_rewards": "#009E73",
     "advantage_alignment": "#0072B2",
+    **dict.fromkeys(("cloned_reciprocator", "cloned_tit_for_tat"), "#999999"),
 }
 MARKERS = {"warm_start": "D", "naive": "s", "sum_of_rewards": "^", "advantage_alignment": "o"}
+MARKERS |= dict.fromkeys(("cloned_reciprocator", "cloned_tit_for_tat"), "p")
 OTHER_COLOURS = ("#E69F00", "#56B4E9", "#000000", "#F0E442")
 OTHER_MARKERS = ("v", "P", "X", "<")
 
