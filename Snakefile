@@ -26,7 +26,7 @@ include: "workflow/rules/warm_start.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/cross_play.smk"
 include: "workflow/rules/exploitability.smk"
-include: "workflow/rules/ablations.smk"
+include: "workflow/rules/variants.smk"
 include: "workflow/rules/prior_sweep.smk"
 include: "workflow/rules/tournament.smk"
 include: "workflow/rules/disturbances.smk"
@@ -67,6 +67,7 @@ STAGES = {  # target: its files, and what it says when they are there
     "cross_play": (made("cross_play_matches"), "The cross-play matches are there"),
     "exploitability": (made("learner_matches"), "The learners have met their opponents"),
     "ablations": (made("variant_matches"), "The ablations are there"),
+    "rivals": (made("rivalled_matches") + made("rival_matches"), "The rivals are there"),
     "prior_sweep": (made("prior_matches"), "The sweep over priors is there"),
     "tournament": (
         made("tournament_matches") + made("strategy_matches"),

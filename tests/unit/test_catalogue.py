@@ -19,6 +19,7 @@ from social_dilemmas.config.schema import (
     Config,
     Exploitability,
     PriorSweep,
+    Rivals,
     Tournament,
     Variant,
 )
@@ -45,7 +46,7 @@ def changed(**update: Any) -> Config:
 
 def test_trainings() -> None:
     trainings = list(catalogue.trainings(SMOKE))
-    stages = {"training": 3 * 3 * 3, "exploitability": 3 * 2, "ablations": 2 * 2}
+    stages = {"training": 3 * 3 * 3, "exploitability": 3 * 2, "ablations": 2 * 2, "rivals": 2 * 2}
     assert Counter(each.stage for each in trainings) == stages
     assert len({each.folder for each in trainings}) == len(trainings)
     main = [each for each in trainings if not each.further]
@@ -70,8 +71,11 @@ def test_files_of_tables_are_those_that_trainings_and_matches_write() -> None:
         assert {f"{each.folder.as_posix()}/metrics.csv" for each in written} == {
             *files[kind].values()
         }
-    assert files["variant_matches"]["split", "embedded", "critic"] == (
+    assert files["variant_matches"]["split", "embedded", "critic", "advantage_alignment"] == (
         "ablations/split/embedded/critic/matches.parquet"
+    )
+    assert files["rival_matches"]["split", "embedded", "mixed_pool"] == (
+        "rivals/split/embedded/mixed_pool/matches.parquet"
     )
     assert files["prior_matches"]["prisoners_dilemma", "embedded", "0.6"] == (
         "prior_sweep/prisoners_dilemma/embedded/share-0.6/matches.parquet"
@@ -88,6 +92,7 @@ def test_files_of_tables_are_those_that_trainings_and_matches_write() -> None:
         (SMOKE, ""),
         (changed(further_seeds=[]), "all_learning_curves all_cross_play all_fingerprints"),
         (changed(ablations=Ablations()), "ablations"),
+        (changed(rivals=Rivals()), "rivals"),
         (changed(prior_sweep=PriorSweep()), "prior_sweep"),
         (changed(tournament=Tournament(strategies=[])), "tournament"),
         (changed(games=SMOKE.games[1:], **NO_SWEEPS), NO_DILEMMA),
@@ -98,14 +103,8 @@ def test_files_of_tables_are_those_that_trainings_and_matches_write() -> None:
         (changed(algorithms=SMOKE.algorithms[1:]), "naive learning_against_alignment"),
     ],
     ids=[
-        "all",
-        "seeds",
-        "ablations",
-        "priors",
-        "strategies",
-        "dilemma",
-        "learners-and-trust",
-        "naive",
+        *("all", "seeds", "ablations", "rivals", "priors", "strategies", "dilemma"),
+        *("learners-and-trust", "naive"),
     ],
 )
 def test_only_tables_and_figures_of_what_is_asked_for(config: Config, without: str) -> None:
@@ -176,7 +175,7 @@ def test_who_plays_whom() -> None:
     assert [agent.name for agent in shaky.agents if agent.adapter][-2:] == ["shaky", "shaky"]
     assert shaky.times == 3
     assert catalogue.disturbances(SMOKE, "trust_and_split", "embedded").times == 5
-    variant = catalogue.variant_matches(SMOKE, "split", "embedded", "critic")
+    variant = catalogue.variant_matches(SMOKE, "split", "embedded", "critic", "ablations")
     assert variant.pairs == [(0, 0), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3)]
     prior = catalogue.prior_matches(*place, "0.6")
     names = ["warm_start", *["naive"] * 2, *["advantage_alignment"] * 2, "always_a", "always_b"]
@@ -225,7 +224,18 @@ def test_learners_meet_the_opponents_that_they_learned_against() -> None:
 
 
 def test_no_two_kinds_of_results_share_a_place() -> None:
-    names = ("game", "model", "algorithm", "opponent", "variant", "share", "pair", "name", "seed")
+    names = (
+        "game",
+        "model",
+        "algorithm",
+        "opponent",
+        "section",
+        "variant",
+        "share",
+        "pair",
+        "name",
+        "seed",
+    )
     patterns = [value for name, value in vars(paths).items() if name.isupper()]
     filled = [pattern.format(**{name: name for name in names}) for pattern in patterns]
     assert len(set(filled)) == len(patterns) == 19

@@ -16,9 +16,12 @@ from torch import Tensor
 from social_dilemmas.method.credit import (
     CREDITS,
     advantage_alignment,
+    advantage_alignment_past,
     discounted_returns,
     generalized_advantages,
     leave_one_out,
+    over_group_deviation,
+    utilities,
 )
 
 SHAPES = [(2, 1), (3, 2), (1, 7), (64, 10), (7, 23)]
@@ -111,6 +114,42 @@ def test_returns_by_hand() -> None:
     assert torch.equal(discounted_returns(rewards, 0.5), expected)
 
 
+def test_utilities_by_hand() -> None:
+    own, other = torch.tensor([[3.0, 0.0, 5.0]]), torch.tensor([[3.0, 5.0, 0.0]])
+    assert torch.equal(utilities(own, other), own)
+    altruistic = utilities(own, other, angle=90.0)
+    torch.testing.assert_close(altruistic, other, atol=1e-6, rtol=0.0)
+    averse = utilities(own, other, envy=2.0, guilt=0.5)
+    assert torch.equal(averse, torch.tensor([[3.0, 0.0 - 2 * 5, 5.0 - 0.5 * 5]]))
+    # With memory the other is ahead by 0, 5 and .5 * .8 * 5 - 5 = -3.
+    remembering = utilities(own, other, envy=2.0, guilt=0.5, memory=0.8, discount=0.5)
+    assert remembering.tolist()[0] == pytest.approx([3.0, -10.0, 5.0 - 0.5 * 3])
+
+
+def test_over_group_deviation_by_hand() -> None:
+    advantages = torch.tensor([[-4.5, 0.0], [7.0, 1.0], [-1.5, 0.0], [-7.0, 2.0], [6.0, 0.0]])
+    groups = torch.tensor([7, -2, 7, -2, 7])
+    # Deviations: of -4.5, -1.5, 6 the root of 19.5; of 7, -7 it is 7; of 1, 2 it is .5; else zero.
+    root = 19.5**0.5
+    expected = [[-4.5 / root, 0], [1, 2], [-1.5 / root, 0], [-1, 4], [6 / root, 0]]
+    found = over_group_deviation(advantages, groups)
+    torch.testing.assert_close(found, torch.tensor(expected), atol=2e-3, rtol=0.0)
+    rescaled = over_group_deviation(1000 * advantages, groups)
+    torch.testing.assert_close(rescaled, found, atol=2e-3, rtol=0.0)
+
+
+def test_alignment_with_the_past_by_hand() -> None:
+    """From rewards, and from the same ones with another future: it has no part in the term."""
+    discount, beta = 0.5, 2.0
+    other = torch.tensor([[0.3, -1.0, 0.7]])
+    for last in (0.0, 8.0):
+        rewards = torch.tensor([[1.0, 2.0, last]])
+        own = discounted_returns(rewards, discount)
+        past = torch.tensor([[0.0, 0.5 * 1.0, 0.25 * (1.0 + 0.5 * 2.0) + 0.5 * 2.0]])
+        found = advantage_alignment_past(own, other, beta=beta, discount=discount)
+        torch.testing.assert_close(found, own + beta * discount * past * other)
+
+
 def test_leave_one_out_by_hand() -> None:
     values = torch.tensor([[1.0, 0.0], [10.0, 5.0], [3.0, 0.0], [20.0, 9.0], [8.0, 3.0]])
     groups = torch.tensor([7, -2, 7, -2, 7])
@@ -143,6 +182,7 @@ def test_credits_by_hand() -> None:
         "sum_of_rewards": [[9.0, 6.0]],
         "advantage_alignment": [[1.0, 2.0 + 2 * 0.5 * 0.5 * 4]],
         "advantage_alignment_current": [[1.0 + 2 * 8, 2.0 + 2 * 2.5 * 4]],
+        "advantage_alignment_past": [[1.0, 2.0 + 2 * 0.5 * 0.5 * (1 - 0.5 * 2) * 4]],
     }
     assert by_hand.keys() == CREDITS.keys()
     for name, expected in by_hand.items():

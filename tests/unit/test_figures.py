@@ -151,6 +151,8 @@ def experiment(folder: Path) -> Tables:
         (game, MODEL): saved(f"{game}-slips", disturbed(frame)) for game, frame in played.items()
     }
     talks = {source: path for source, path in slips.items() if source[0] == "trust_and_split"}
+    compared = {(*key, "advantage_alignment"): path for key, path in variants.items()}
+    algorithms = {(*source, name): path for source, path in files.items() for name in ALGORITHMS}
     standard = {(*source, "advantage_alignment"): path for source, path in files.items()}
     return {
         "learning_curves": tables.learning_curves(runs),
@@ -159,7 +161,8 @@ def experiment(folder: Path) -> Tables:
         "distributions": tables.distributions(files),
         "learning_against_fixed": tables.learning_curves(against),
         "exploitability": tables.exploitability(learners),
-        "ablations": tables.ablations(standard, variants),
+        "ablations": tables.ablations(standard, compared),
+        "rivals": tables.rivals(algorithms, variants),
         "noise": disturbances.noise(slips),
         "messages": disturbances.messages(talks),
         "population": population(files),
@@ -480,6 +483,23 @@ def test_ablations_show_self_play_greedy_players_and_cooperators(shown: Tables) 
     # a game without such players has the first panel only
     alone = draw("ablations", table[table["opponent"] == "itself"])
     assert [axis.get_visible() for axis in alone.axes] == 3 * [True, False, False, False]
+
+
+def test_rivals_are_shown_with_every_run(shown: Tables) -> None:
+    table = shown["rivals"]
+    assert set(table["agent"]) == {*ALGORITHMS, *VARIANTS}
+    axis = draw("rivals", table).axes[0]
+    rows = chosen(table, game=GAMES[0]).set_index(["agent", "opponent"])
+    means, runs = set(), set()
+    for agent in rows.index.unique("agent"):
+        sides = [rows.loc[(agent, side)] for side in ("itself", "worst_case")]
+        means.add(tuple(side["mean"] for side in sides))
+        runs |= {*zip(*(map(float, side["by_seed"].split()) for side in sides), strict=True)}
+    drawn = [line for line in axis.lines if line.get_marker() not in ("None", "")]
+    found = [np.asarray(line.get_xydata()).tolist() for line in drawn]
+    assert {tuple(each) for line in found for each in line if len(line) == 1} == means
+    assert {tuple(each) for line in found for each in line if len(line) > 1} == runs
+    assert sum(map(len, found)) == (1 + len(SEEDS)) * (len(ALGORITHMS) + len(VARIANTS))
 
 
 def test_new_algorithms_get_a_look_of_their_own() -> None:

@@ -13,6 +13,26 @@ REFERENCE = torch.tensor([0.1, 0.4, 0.2, 0.3], dtype=torch.float64)
 ESTIMATORS = ["forward", "reverse"]
 
 
+def expected_surrogate(clip_ratio: float | None, sampler: Tensor, advantages: Tensor) -> Tensor:
+    """Gradient of the policy term for the logits, in expectation over the sampled token."""
+    logits = POLICY_LOGITS.clone().requires_grad_()
+    log_policy = logits.log_softmax(-1)
+    nothing = torch.zeros_like(log_policy)
+    total = torch.zeros_like(logits)
+    for token, weight in enumerate(sampler):
+        this = slice(token, token + 1)
+        terms = loss_terms(
+            log_policy[this],
+            nothing[this],
+            advantages[this],
+            sampled=sampler[this].log(),
+            clip_ratio=clip_ratio,
+        )
+        (gradient,) = torch.autograd.grad(-terms.policy, logits, retain_graph=True)
+        total += weight * gradient
+    return total
+
+
 def expected_gradient(estimator: str, sampler: Tensor | None = None) -> Tensor:
     """Gradient of the KL term for the logits, in expectation over the sampled token."""
     logits = POLICY_LOGITS.clone().requires_grad_()
@@ -92,3 +112,30 @@ def test_importance_ratios_are_capped_without_gradient_and_weigh_the_kl_term_too
     (gradient,) = torch.autograd.grad(terms.policy, log_probabilities)
     assert gradient.tolist() == pytest.approx([-1.5, -RATIO_CAP])
     assert terms.kl.item() == pytest.approx(1.5 * (2 - 1 - math.log(2)), abs=1e-6)
+
+
+def test_ratios_to_the_sampler_keep_the_gradient_unless_they_are_clipped() -> None:
+    """Against the exact gradient of the expected advantage, and of PPO's objective, case by case."""
+    advantages = torch.tensor([1.0, 2.0, -0.5, -0.3], dtype=torch.float64)
+    sampler = torch.tensor([0.1, 0.3, 0.35, 0.25], dtype=torch.float64)
+    logits = POLICY_LOGITS.clone().requires_grad_()
+    policy = logits.softmax(-1)
+    (exact,) = torch.autograd.grad(policy @ advantages, logits, retain_graph=True)
+    torch.testing.assert_close(expected_surrogate(99.0, sampler, advantages), exact)
+    ratios, clipped = policy / sampler, torch.zeros((), dtype=torch.float64)
+    for weight, ratio, advantage in zip(sampler, ratios, advantages, strict=True):
+        bound = 1.2 if advantage > 0 else 0.8
+        beyond = ratio > bound if advantage > 0 else ratio < bound
+        clipped = clipped + weight * advantage * (bound if beyond else ratio)
+    assert {bool(r > 1.2) for r in ratios} == {bool(r < 0.8) for r in ratios} == {True, False}
+    (expected,) = torch.autograd.grad(clipped, logits)
+    found = expected_surrogate(0.2, sampler, advantages)
+    torch.testing.assert_close(found, expected)
+    assert not torch.allclose(found, exact, atol=1e-3)
+
+
+def test_the_first_of_several_steps_is_that_of_the_plain_loss() -> None:
+    advantages = torch.tensor([1.0, 2.0, -0.5, -0.3], dtype=torch.float64)
+    policy = POLICY_LOGITS.softmax(-1)
+    plain = expected_surrogate(None, policy, advantages)
+    torch.testing.assert_close(expected_surrogate(0.2, policy, advantages), plain)

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 import torch
 from tests.unit.mixed_adapters import DILEMMA, random_policy, random_weights
-from tests.unit.training_run import RANDOM
+from tests.unit.training_run import RANDOM, training_settings
 
-from social_dilemmas.agents.agent import WARM_START, Agent
-from social_dilemmas.config.schema import Buffer
+from social_dilemmas.agents.agent import WARM_START, Agent, Kind
 from social_dilemmas.method.opponents import LIVE, OpponentPool, past_agent
 from social_dilemmas.method.rollout import seat_learner
 from social_dilemmas.policy.adapters import LEARNER
@@ -25,16 +24,23 @@ def policy(base_model: Path) -> Policy:
     return random_policy(base_model)
 
 
+def opponent_pool(
+    policy: Policy, seed: int = 0, fixed: Agent | None = None, **changes: Any
+) -> OpponentPool:
+    """The pool of a small training with these changes of its settings."""
+    return OpponentPool(policy, training_settings(**changes), seed, fixed)
+
+
 def filled(policy: Policy, seed: int = 0, **changes: Any) -> OpponentPool:
     """A pool with ten past agents."""
-    pool = OpponentPool(policy, Buffer(**{"size": 28, **changes}), seed)
+    pool = opponent_pool(policy, seed, buffer={"size": 28, **changes})
     pool.restore({iteration: policy.weights() for iteration in KEPT})
     return pool
 
 
 @pytest.mark.parametrize("size", [0, 3])
 def test_without_past_agents_the_learner_meets_itself(policy: Policy, size: int) -> None:
-    pool = OpponentPool(policy, Buffer(size=size, probability=1.0), seed=0)
+    pool = opponent_pool(policy, buffer={"size": size, "probability": 1.0})
     assert {pool.draw(iteration, 0, 0) for iteration in range(20)} == {LIVE}
     assert pool.both_seats_learn == (size == 0)
     assert pool.has_buffer == (size > 0)
@@ -44,7 +50,8 @@ def test_without_past_agents_the_learner_meets_itself(policy: Policy, size: int)
 def test_a_fixed_opponent_is_always_there_and_no_past_agents_are(
     policy: Policy, opponent: Agent
 ) -> None:
-    pool = OpponentPool(policy, Buffer(size=3, every=1), seed=0, fixed=opponent)
+    buffer, scripted = {"size": 3, "every": 1}, {"scripted": ["always_a"], "probability": 1.0}
+    pool = opponent_pool(policy, fixed=opponent, buffer=buffer, pool=scripted)
     pool.keep(1)
     assert {pool.draw(i, i, i) for i in range(5)} == {opponent}
     assert (pool.both_seats_learn, pool.has_buffer, pool.weights) == (False, False, {})
@@ -52,7 +59,7 @@ def test_a_fixed_opponent_is_always_there_and_no_past_agents_are(
 
 def test_the_buffer_keeps_copies_of_the_learner_and_drops_the_oldest(base_model: Path) -> None:
     policy = random_policy(base_model)
-    pool = OpponentPool(policy, Buffer(size=2, every=2, probability=1.0), seed=0)
+    pool = opponent_pool(policy, buffer={"size": 2, "every": 2, "probability": 1.0})
     learners = {}
     for iteration in range(1, 8):
         policy.put(LEARNER, random_weights(policy, seed=iteration))
@@ -106,11 +113,59 @@ def test_a_group_has_one_opponent_unless_they_are_drawn_per_match(
         assert len(met) == 1 if draw == "group" else len(met) > 1
 
 
+def test_a_share_of_groups_meets_scripted_players_and_only_there_one_seat_learns(
+    policy: Policy,
+) -> None:
+    chosen = ["always_b", "grim"]
+    pool = opponent_pool(policy, pool={"scripted": chosen, "probability": 0.25})
+    met: Counter[str] = Counter()
+    for iteration in range(250):
+        for seating in seat_learner(
+            DILEMMA, pool, seed=0, iteration=iteration, matches=32, group_size=2
+        ):
+            others = [agent for agent in seating.agents if agent != LIVE]
+            assert len(seating.learning_seats) == 2 - len(others)
+            met.update(agent.name for agent in others or [LIVE])
+            assert {agent.kind for agent in others} <= {Kind.SCRIPTED}
+            assert all(seating.agents[seat] == LIVE for seat in seating.learning_seats)
+    assert met.keys() == {LIVE.name, *chosen}
+    assert all(count % 2 == 0 for count in met.values())  # a group has one opponent
+    for name, chance in ((LIVE.name, 0.75), ("always_b", 0.125), ("grim", 0.125)):
+        deviation = (chance * (1 - chance) / 4000) ** 0.5
+        assert met[name] / 8000 == pytest.approx(chance, abs=4 * deviation)
+
+
+def test_past_agents_are_met_as_often_among_the_groups_without_scripted_players(
+    policy: Policy,
+) -> None:
+    """The same draws as without a pool, where no scripted player comes first."""
+    plain = filled(policy)
+    mixed = opponent_pool(
+        policy, buffer={"size": 28}, pool={"scripted": ["random"], "probability": 0.5}
+    )
+    mixed.restore(plain.weights)
+    draws = [(plain.draw(i, g, 0), mixed.draw(i, g, 0)) for i in range(50) for g in range(8)]
+    scripted = [after == RANDOM for _, after in draws]
+    assert 0.4 < sum(scripted) / len(scripted) < 0.6
+    assert all(before == after or after == RANDOM for before, after in draws)
+
+
+def test_in_self_play_one_seat_may_learn(policy: Policy) -> None:
+    """So that as many rows are learned from as with past agents about."""
+    for seats, learning in (("both", {(0, 1)}), ("one", {(0,), (1,)})):
+        pool = opponent_pool(policy, learning_seats=seats)
+        seatings = seat_learner(DILEMMA, pool, seed=0, iteration=0, matches=8, group_size=2)
+        assert {seating.agents for seating in seatings} == {(LIVE, LIVE)}
+        assert {seating.learning_seats for seating in seatings} == learning
+        if seats == "one":
+            assert [seating.learning_seats for seating in seatings] == [(0,), (0,), (1,), (1,)] * 2
+
+
 @pytest.mark.parametrize("opponent", [None, RANDOM, Agent(WARM_START)])
 def test_the_learner_has_one_seat_that_alternates(policy: Policy, opponent: Agent | None) -> None:
     pool = filled(policy)
     if opponent is not None:
-        pool = OpponentPool(policy, Buffer(), seed=0, fixed=opponent)
+        pool = opponent_pool(policy, fixed=opponent)
     for iteration in (0, 1):
         seatings = seat_learner(DILEMMA, pool, seed=0, iteration=iteration, matches=8, group_size=2)
         for index, seating in enumerate(seatings):

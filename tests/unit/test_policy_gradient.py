@@ -17,7 +17,15 @@ mu = E[G], its mean has to be:
   they can be replaced by mu where one of them stands alone; where both stand, their product's mean is
   mu_own mu_other + cov / (n - 1), and multiplies E[score[t]] = 0. So the mean, for any group size n, is
       E[score[t] (G_own[k] - mu_own[k]) (G_other[t] - mu_other[t])].
+- Advantage Alignment with the past only: the same with the rewards from k to t - 1 in place of G_own[k].
+
+With preferences, utilities take the place of payoffs. Divided by the group's standard deviation, two matches of one
+round differ by +-1: the mean is the gradient of how much likelier it is to beat another match than to be beaten by it.
 """
+
+from collections.abc import Mapping
+from math import cos, radians, sin
+from typing import Any
 
 import pytest
 import torch
@@ -26,10 +34,13 @@ from torch.nn.functional import logsigmoid
 
 from social_dilemmas.method.credit import (
     CREDITS,
+    SMALLEST_DEVIATION,
     Credit,
     discounted_returns,
     generalized_advantages,
     leave_one_out,
+    over_group_deviation,
+    utilities,
 )
 
 STATES = 5  # start, then (own, other) = CC, CD, DC, DD
@@ -38,6 +49,13 @@ ROUNDS = 3
 SCALE = 5.0  # rewards are payoffs divided by this
 BETA = 0.5
 DISCOUNT = 0.9
+SELFISH: dict[str, float] = {}
+SOCIAL = [
+    {"angle": 30.0},
+    {"angle": -120.0, "envy": 0.2},
+    {"envy": 0.7, "guilt": 0.4},
+    {"envy": 0.7, "guilt": 0.4, "memory": 0.6},
+]
 
 
 # --- the dilemma: a player looks at the last joint move and has one logit for each ---------------
@@ -70,7 +88,16 @@ def payoffs(moves: Tensor) -> Tensor:
 # --- the estimator -------------------------------------------------------------------------------
 
 
-def estimated_mean(logits: Tensor, credit: Credit, *, rounds: int, group_size: int) -> Tensor:
+def estimated_mean(
+    logits: Tensor,
+    credit: Credit,
+    *,
+    rounds: int,
+    group_size: int,
+    discount: float = DISCOUNT,
+    preferences: Mapping[str, float] = SELFISH,
+    normalise: bool = False,
+) -> Tensor:
     """Mean of the estimated gradient over every group of matches that can happen; (2, STATES)."""
     moves = all_matches(rounds)
     chances = log_probabilities(logits, moves).sum((1, 2)).exp()
@@ -81,12 +108,16 @@ def estimated_mean(logits: Tensor, credit: Credit, *, rounds: int, group_size: i
     table = logits.clone().requires_grad_()
     log_probability = log_probabilities(table, played)
     rewards = payoffs(played) / SCALE
-    advantages = [
-        leave_one_out(discounted_returns(rewards[:, seat], DISCOUNT), groups) for seat in (0, 1)
+    wanted = [
+        utilities(rewards[:, seat], rewards[:, 1 - seat], discount=discount, **preferences)
+        for seat in (0, 1)
     ]
+    advantages = [leave_one_out(discounted_returns(each, discount), groups) for each in wanted]
+    if normalise:
+        advantages = [over_group_deviation(each, groups) for each in advantages]
     loss = torch.zeros((), dtype=torch.float64)
     for seat in (0, 1):
-        weights = credit(advantages[seat], advantages[1 - seat], beta=BETA, discount=DISCOUNT)
+        weights = credit(advantages[seat], advantages[1 - seat], beta=BETA, discount=discount)
         of_match = -(weights.detach() * log_probability[:, seat]).sum(1) / group_size
         loss = loss + (chance_of_group * of_match).sum()
     (gradient,) = torch.autograd.grad(loss, table)
@@ -96,17 +127,31 @@ def estimated_mean(logits: Tensor, credit: Credit, *, rounds: int, group_size: i
 # --- what it ought to be, without the functions under test ---------------------------------------
 
 
-def objective_gradient(logits: Tensor, *, shared: bool) -> Tensor:
-    """Of each player's exact expected sum of rewards, own or shared, by differentiation."""
+def objective_gradient(logits: Tensor, totals: Tensor, rounds: int = ROUNDS) -> Tensor:
+    """Of each player's exact expected value of totals (matches, 2), by differentiation."""
     logits = logits.clone().requires_grad_()
-    moves = all_matches(ROUNDS)
-    chances = log_probabilities(logits, moves).sum((1, 2)).exp()
-    totals = payoffs(moves).sum(2) / SCALE
-    if shared:
-        totals = totals + totals.flip(1)
+    chances = log_probabilities(logits, all_matches(rounds)).sum((1, 2)).exp()
     expected = chances @ totals  # (2,)
     rows = [torch.autograd.grad(expected[s], logits, retain_graph=True)[0][s] for s in (0, 1)]
     return torch.stack(rows)
+
+
+def total_utilities(
+    rounds: int, angle: float = 0, envy: float = 0, guilt: float = 0, memory: float = 0
+) -> Tensor:
+    """What each player makes of every match, summed up round by round; (matches, 2)."""
+    totals = []
+    for match in (payoffs(all_matches(rounds)) / SCALE).tolist():
+        sums = []
+        for own, other in (match, match[::-1]):
+            total = 0.0
+            for t in range(rounds):
+                total += cos(radians(angle)) * own[t] + sin(radians(angle)) * other[t]
+                ahead = sum(memory ** (t - k) * (own[k] - other[k]) for k in range(t + 1))
+                total -= guilt * ahead if ahead > 0 else -envy * ahead
+            sums.append(total)
+        totals.append(sums)
+    return torch.tensor(totals, dtype=torch.float64)
 
 
 def exact_mean(logits: Tensor, credit: str, discount: float, rounds: int = ROUNDS) -> Tensor:
@@ -131,6 +176,11 @@ def exact_mean(logits: Tensor, credit: str, discount: float, rounds: int = ROUND
             if credit == "advantage_alignment":
                 for k in range(t):
                     weight += BETA * discount * discount ** (t - k) * own[:, k] * other[:, t]
+            if credit == "advantage_alignment_past":
+                for k in range(t):
+                    so_far = sum(discount ** (s - k) * rewards[:, seat, s] for s in range(k, t))
+                    so_far = so_far - chances @ so_far
+                    weight += BETA * discount * discount ** (t - k) * so_far * other[:, t]
             if credit == "advantage_alignment_current":
                 for k in range(t + 1):
                     weight += BETA * discount ** (t - k) * own[:, k] * other[:, t]
@@ -178,8 +228,36 @@ def test_mean_over_every_group_is_exact(
 def test_without_discount_the_mean_is_the_gradient_of_the_objective(
     logits: Tensor, credit: str
 ) -> None:
-    gradient = objective_gradient(logits, shared=credit == "sum_of_rewards")
+    totals = payoffs(all_matches(ROUNDS)).sum(2) / SCALE
+    if credit == "sum_of_rewards":
+        totals = totals + totals.flip(1)
+    gradient = objective_gradient(logits, totals)
     torch.testing.assert_close(exact_mean(logits, credit, 1.0), gradient, atol=1e-12, rtol=0.0)
+
+
+@pytest.mark.parametrize("preferences", SOCIAL)
+def test_with_preferences_the_mean_is_the_gradient_of_the_expected_utility(
+    logits: Tensor, preferences: dict[str, float]
+) -> None:
+    options: dict[str, Any] = {"rounds": 2, "group_size": 2, "discount": 1.0}
+    mean = estimated_mean(logits, CREDITS["naive"], preferences=preferences, **options)
+    gradient = objective_gradient(logits, total_utilities(2, **preferences), rounds=2)
+    torch.testing.assert_close(mean, gradient, atol=1e-12, rtol=0.0)
+    selfish = estimated_mean(logits, CREDITS["naive"], **options)
+    assert not torch.allclose(mean, selfish, atol=1e-3)
+
+
+def test_divided_by_the_deviation_the_mean_is_the_gradient_of_beating_another_match(
+    logits: Tensor,
+) -> None:
+    points = payoffs(all_matches(1)).sum(2) / SCALE  # (matches, 2)
+    chances = log_probabilities(logits, all_matches(1)).sum((1, 2)).exp()
+    lead = points[:, None] - points[None]  # (matches, other matches, 2)
+    beaten = lead / (lead.abs() + SMALLEST_DEVIATION)  # nearly the sign
+    wins = torch.einsum("mns,n->ms", beaten, chances)
+    mean = estimated_mean(logits, CREDITS["naive"], rounds=1, group_size=2, normalise=True)
+    gradient = objective_gradient(logits, wins, rounds=1)
+    torch.testing.assert_close(mean, gradient, atol=1e-12, rtol=0.0)
 
 
 @pytest.mark.parametrize("right_critic", [False, True], ids=["any critic", "right critic"])

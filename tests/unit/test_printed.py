@@ -150,6 +150,7 @@ def test_distributions_are_shares_of_matches() -> None:
 
 CHANGE = {"change_low": -2.0, "change_high": -1.0, "matters": True}
 NO_CHANGE = {"change": math.nan, "change_low": math.nan, "change_high": math.nan}
+CONTROL, COMPARED = {"compared_with": "naive"}, {"Compared with": "Naive RL"}
 PAYOFF = {"Game": "Iterated prisoner's dilemma", "Variant": "Naive RL", "With": "Always-defect"}
 PAYOFF[f"Points a round{INTERVAL}"] = "1.00 [0.900, 1.10]"
 ARISES = {"quantity": "cooperation_after_CC"}
@@ -201,18 +202,21 @@ TABLES: dict[str, tuple[Any, ...]] = {
     "ablations": (
         pd.concat(
             [
-                tidy(**NO_CHANGE, matters=False),
-                tidy(agent="critic", opponent="itself", change=-1.5, **CHANGE),
-                tidy(agent="critic", change=0.5, change_low=-1.0, change_high=2.0, matters=False),
+                tidy(**NO_CHANGE, matters=False, compared_with=math.nan),
+                tidy(agent="critic", opponent="itself", change=-1.5, **CHANGE, **CONTROL),
+                tidy(
+                    **{"agent": "critic", "change": 0.5, "change_low": -1.0, "change_high": 2.0},
+                    **{"matters": False, **CONTROL},
+                ),
             ]
         ),
-        {**PAYOFF, f"Change{INTERVAL}": "–", "Matters": ""},
+        {**PAYOFF, f"Change{INTERVAL}": "–", "Compared with": "–", "Matters": ""},
         {
-            **{**PAYOFF, "Variant": "Critic", "With": "Itself"},
+            **{**PAYOFF, "Variant": "Critic", "With": "Itself", **COMPARED},
             **{f"Change{INTERVAL}": "−1.50 [−2.00, −1.00]", "Matters": "it does"},
         },
         {
-            **{**PAYOFF, "Variant": "Critic"},
+            **{**PAYOFF, "Variant": "Critic", **COMPARED},
             **{f"Change{INTERVAL}": "0.500 [−1.00, 2.00]", "Matters": "can't be told"},
         },
     ),

@@ -83,6 +83,7 @@ def config() -> Config:
         games=[{**split, "exploitability": {"learners": {"naive": ["greedy"]}}}],
         algorithms=algorithms,
         ablations={"algorithm": "naive", "games": ["split"], "variants": [variant]},
+        rivals={},
     )
 
 

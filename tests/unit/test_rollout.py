@@ -12,7 +12,6 @@ from tests.unit.training_run import GAME, training_settings
 from social_dilemmas.agents.agent import WARM_START, Agent, Kind
 from social_dilemmas.agents.play import Players, play
 from social_dilemmas.agents.scripted.player import scripted_player
-from social_dilemmas.config.schema import Buffer
 from social_dilemmas.games import build_game, game_names
 from social_dilemmas.games.game import Match
 from social_dilemmas.method.behaviour import seat_result, summarise
@@ -34,7 +33,7 @@ ROUNDS = 3
 
 
 def seated(policy: Policy, opponent: Agent | None = None, **changes: int) -> list[Seating]:
-    pool = OpponentPool(policy, Buffer(), seed=0, fixed=opponent)
+    pool = OpponentPool(policy, training_settings(), seed=0, fixed=opponent)
     arguments = {"seed": 0, "iteration": 0, "matches": 8, "group_size": 4, **changes}
     return seat_learner(policy.game, pool, **arguments)
 

@@ -241,15 +241,23 @@ WORSE: list[Row] = [
 ]  # fmt: skip
 
 
+def renamed(rows: Sequence[Row], name: str) -> list[Row]:
+    """The same matches, played by a variant of another name."""
+    return [tuple(name if value == "no_baseline" else value for value in row) for row in rows]
+
+
 @pytest.fixture
 def ablated(tmp_path: Path) -> pd.DataFrame:
     """With two models; in the other one the standard gets 10 points more."""
     better: list[Row] = [(*row[:6], float(str(row[6])) + 10) for row in STANDARD]
     standard, variants = {}, {}
+    worst: list[Row] = [(*row[:6], float(str(row[6])) - 1) for row in renamed(WORSE, "worst")]
     for model, rows in ((MODEL, STANDARD), ("another", better)):
         (standard[GAME, model, "alignment"],) = matches(tmp_path / model, rows, "payoff").values()
         (path,) = matches(tmp_path / "variant", WORSE, "payoff").values()
-        variants[GAME, model, "no_baseline"] = path
+        variants[GAME, model, "no_baseline", "alignment"] = path
+        (path,) = matches(tmp_path / "worst", worst, "payoff").values()
+        variants[GAME, model, "worst", "no_baseline"] = path
     return tables.ablations(standard, variants)
 
 
@@ -259,7 +267,7 @@ def of_model(ablated: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_ablations_hold_self_play_and_scripted_players(of_model: pd.DataFrame) -> None:
-    pairs = {*product(("alignment", "no_baseline"), ("itself", "greedy"))}
+    pairs = {*product(("alignment", "no_baseline", "worst"), ("itself", "greedy"))}
     assert {*zip(of_model["agent"], of_model["opponent"], strict=True)} == pairs
     assert set(of_model["seed_relation"]) == {"all"}
     assert set(of_model["quantity"]) == {*PAYOFFS}
@@ -304,6 +312,41 @@ def test_every_variant_is_compared_with_the_standard_of_its_own_model(
 ) -> None:
     other = cell(ablated[ablated["model"] == "another"], "payoff", "no_baseline", "itself")
     assert other["change"] == -12.5
+
+
+def test_a_variant_may_be_compared_with_another(of_model: pd.DataFrame) -> None:
+    for opponent in ("itself", "greedy"):
+        found = cell(of_model, "payoff", "worst", opponent)
+        control = cell(of_model, "payoff", "no_baseline", opponent)
+        assert (found["compared_with"], found["change"]) == ("no_baseline", pytest.approx(-1))
+        reach = math.hypot(found["high"] - found["mean"], control["high"] - control["mean"])
+        assert found["change_high"] == pytest.approx(-1 + reach)
+        assert control["compared_with"] == "alignment"
+
+
+def test_the_worst_case_is_that_of_every_run(tmp_path: Path) -> None:
+    """Seed 0 gets least with greedy, seed 1 with a cooperator; other seeds and the warm start don't count."""
+    rows: list[Row] = [
+        *(
+            ("mixed", seed, "mixed", seed, match, 0, 0.9, 0.5)
+            for seed in (0, 1)
+            for match in (0, 1)
+        ),
+        ("mixed", 0, "mixed", 1, 0, 0, -9.0, -9.0),
+        ("mixed", 0, "warm_start", -1, 0, 0, -9.0, -9.0),
+        *(("mixed", 0, "greedy", -1, match, 0, 0.7, match - 0.7) for match in (0, 1)),  # -.2
+        *(("mixed", 0, "welfare_maximising", -1, match, 0, 0.7, 0.1) for match in (0, 1)),
+        *(("mixed", 1, "greedy", -1, match, 0, 0.7, 0.3) for match in (0, 1)),
+        *(("mixed", 1, "welfare_maximising", -1, match, 0, 0.7, 0.2) for match in (0, 1)),
+    ]
+    source = matches(tmp_path, rows, "normalised_welfare", "normalised_payoff")
+    files = {(*key, "mixed"): path for key, path in source.items()}
+    table = tables.rivals({}, files)
+    worst = cell(table, "normalised_payoff", "mixed", "worst_case")
+    assert worst["mean"] == pytest.approx((-0.2 + 0.2) / 2)
+    assert worst["by_seed"].split() == ["-0.2", "0.2"]
+    assert cell(table, "normalised_payoff", "mixed", "greedy")["mean"] == pytest.approx(0.05)
+    assert cell(table, "normalised_welfare", "mixed", "itself")["mean"] == 0.9
 
 
 def test_a_full_cross_play_takes_little_time(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from peft.utils import load_peft_weights
 from tests.unit.training_run import (
@@ -41,6 +42,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
     "against a frozen adapter": {"opponent": FROZEN},
     "against a frozen adapter, not merged": {"opponent": FROZEN, "merge_adapter": False},
+    "naive, buffer": {"credit": "naive", "buffer": BUFFER},
+    "sum of rewards, buffer": {"credit": "sum_of_rewards", "buffer": BUFFER},
+    "one seat": {"learning_seats": "one"},
+    "scripted players, preferences, clipped steps": {
+        **{"pool": {"scripted": ["grim", "always_b"], "probability": 0.5}, "buffer": BUFFER},
+        **{"preferences": {"angle": 20.0, "envy": 0.5, "memory": 0.9}, "normalise": "group_std"},
+        **{"epochs": 3, "clip_ratio": 0.1, "credit": "advantage_alignment_past"},
+    },
     "against the model": {"opponent": Agent(WARM_START)},
     "against a script": {"opponent": RANDOM},
     "trembles": {"tremble": 0.3},
@@ -117,6 +126,23 @@ def test_the_variants_differ(whole: Train) -> None:
         assert distance(name, twin) < 1e-4
     for pair in combinations(sorted(VARIANTS.keys() - SAME_BUT_FOR_ROUNDING), 2):
         assert distance(*pair) > 1e-3, pair
+
+
+def test_a_single_step_is_not_clipped(base_model: Path, whole: Train, tmp_path: Path) -> None:
+    assert_same(run_training(base_model, tmp_path, clip_ratio=1e-6), whole("plain"))
+
+
+def test_several_steps_on_the_same_matches_go_further(base_model: Path, tmp_path: Path) -> None:
+    """The first one is the same, and that is what the metrics are of."""
+    changes: dict[str, Any] = {"iterations": 1, "learning_rate": 0.05}
+    single = run_training(base_model, tmp_path / "single", **changes)
+    several = run_training(base_model, tmp_path / "several", epochs=4, **changes)
+    one, other = (
+        load_peft_weights(str(run / "adapter"), device="cpu") for run in (single, several)
+    )
+    assert max(float((one[key] - other[key]).abs().max()) for key in one) > 0.05
+    both = metrics(single).drop(columns="loss"), metrics(several).drop(columns="loss")
+    pd.testing.assert_frame_equal(*both, rtol=1e-4)
 
 
 RESUMED, STARTED_ANEW = [3], [0, 1, 2, 3]

@@ -11,15 +11,15 @@ import yaml
 from tests.workflow.conftest import REPOSITORY, Workflow
 
 from social_dilemmas.config.load import load_config, load_scale
-from social_dilemmas.config.schema import Config, Credit
+from social_dilemmas.config.schema import Config, Credit, Pool
 from social_dilemmas.config.settings import (
-    ablation_settings,
     clone_settings,
     disturbance_settings,
     learner_settings,
     merge,
     settings_differ,
     training_settings,
+    variant_settings,
     warm_start_settings,
     with_share,
 )
@@ -78,6 +78,11 @@ def learners(chosen: Any) -> Callable[[Raw], None]:
 def variants(*entries: Raw) -> Callable[[Raw], None]:
     """An edit: the variants of the ablations."""
     return put("ablations", "variants", value=[*entries])
+
+
+def rival(training: Raw) -> Callable[[Raw], None]:
+    """An edit: one rival, with these settings."""
+    return put("rivals", "variants", value=[{"name": "a", "training": training}])
 
 
 SPLIT = ("games", 1)
@@ -320,6 +325,25 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
         variants({"name": "a", "training": {"group_size": 3}}),
         ["ablations.variants[a].training.matches must be a multiple of group_size"],
     ),
+    (
+        variants({"name": "a", "compared_with": "b"}, {"name": "b", "games": []}),
+        ["unknown variant 'b' in the variant 'a' of the ablations, in split", "allowed: a"],
+    ),
+    # rivals
+    (put("rivals", "algorithm", value="naif"), ["unknown algorithm 'naif' in rivals.algorithm"]),
+    (
+        put("rivals", "variants", value=[{"name": "critic"}]),
+        ["rivals: 'critic' already is another variant's"],
+    ),
+    (
+        rival({"pool": {"probability": 0.5, "scripted": ["grim"]}}),
+        ["unknown player 'grim' in rivals.variants[a].training.pool.scripted", "greedy"],
+    ),
+    (
+        rival({"baseline": "critic", "normalise": "group_std"}),
+        ["rivals.variants[a].training.normalise group_std needs a baseline"],
+    ),
+    (rival({"preferences": {"envy": -1}}), ["training.preferences.envy must be at least 0"]),
     # clones
     (put(*SPLIT, "clone", value={"player": "tit_for_tat"}), ["unknown player 'tit_for_tat' in"]),
     (put(*SPLIT, "clone", value={"step": 3}), ["'step' in games[split].clone", "'steps'"]),
@@ -396,7 +420,7 @@ def test_the_scales_are_right(scale: str) -> None:
 def test_nothing_of_the_laptop_scale_shows_through() -> None:
     """Snakemake merges a configuration file into config.yaml mapping by mapping: there must be none to merge into."""
     merged = {key for key, value in load("config").items() if isinstance(value, dict)}
-    assert merged == {"ablations", "prior_sweep"}
+    assert merged == {"ablations", "prior_sweep", "rivals"}
     assert all(
         load(scale)[key].keys() >= load("config")[key].keys() for scale in SCALES for key in merged
     )
@@ -493,6 +517,7 @@ def test_ablations_of_the_default_file_that_lack_their_game_or_algorithm_are_dro
     assert found.ablations.games == (["trust_and_split"] if left_out == "games" else [])
     assert len(found.prior_sweep.games) == (1 if left_out == "games" else 2)
     assert len(found.prior_sweep.algorithms) == (2 if left_out == "games" else 1)
+    assert "prisoners_dilemma" not in found.rivals.games or left_out == "algorithms"
 
 
 @pytest.mark.parametrize("ablations", [{}, {"games": ["split"]}, {"variants": [{"name": "a"}]}])
@@ -595,7 +620,8 @@ def test_settings_of_a_variant() -> None:
     found = typed(config)
     own = training_settings(found, "split", "advantage_alignment")
     critic, naive, same = (
-        ablation_settings(found, "split", name) for name in ("critic", "naively", "no_warm_start")
+        variant_settings(found, "split", name, "ablations")
+        for name in ("critic", "naively", "no_warm_start")
     )
     assert own.critic.steps != config["training"]["critic"]["steps"]  # without effect, so not there
     assert (critic.baseline, critic.critic.steps, critic.critic.gae_lambda) == ("critic", 9, 0.95)
@@ -613,6 +639,46 @@ def test_the_round_of_the_slip_leaves_rounds_after_it(rounds: Any, expected: int
     assert (found.slip_round, found.tremble, found.matches) == (expected, 0.05, 4)
     config["disturbances"]["slip_round"] = 1
     assert disturbance_settings(typed(config), "split").slip_round == 1
+
+
+def test_settings_of_a_rival() -> None:
+    """They are those of its algorithm in the game; players of the pool are those of the warm start unless named."""
+    config = load("smoke")
+    config["games"][0]["training_by_algorithm"] = {"naive": {"iterations": 7}}
+    config["rivals"]["games"] = ["prisoners_dilemma"]
+    config["rivals"]["variants"] = [
+        {"name": "pool", "training": {"pool": {"probability": 0.25}}},
+        {"name": "grims", "training": {"pool": {"probability": 0.25, "scripted": ["grim"]}}},
+        {"name": "unmixed", "credit": "advantage_alignment_past", "training": {"epochs": 1}},
+    ]
+    found = typed(config)
+    pool, grim, unmixed = (
+        variant_settings(found, "prisoners_dilemma", name, "rivals")
+        for name in ("pool", "grims", "unmixed")
+    )
+    assert pool.pool.scripted == ["always_a", "random", "tit_for_tat"]
+    assert grim.pool.scripted == ["grim"]
+    assert (pool.iterations, pool.credit, pool.beta) == (7, "naive", 0.0)
+    assert (unmixed.pool, unmixed.credit, unmixed.beta) == (Pool(), "advantage_alignment_past", 0.5)
+
+
+def test_all_algorithms_may_have_past_agents() -> None:
+    config = load("smoke")
+    config["games"][0]["training"]["buffer"] = {"size": 6}
+    found = typed(config)
+    buffers = [
+        training_settings(found, "prisoners_dilemma", algorithm.name).buffer
+        for algorithm in found.algorithms
+    ]
+    assert [buffer.size for buffer in buffers] == [6, 6, 6]
+    assert buffers[0] == buffers[1] == buffers[2]
+
+
+def test_what_has_no_effect_is_no_change() -> None:
+    config = load("smoke")
+    before = training_settings(typed(config), "split", "naive")
+    config["training"] |= {"clip_ratio": 0.1, "pool": {"scripted": ["random"]}}
+    assert training_settings(typed(config), "split", "naive") == before
 
 
 def test_every_credit_can_be_configured() -> None:

@@ -20,9 +20,9 @@ MAIN = {
 }
 FURTHER = {
     *(f"table_{name}" for name in ("learning_against_fixed", "exploitability", "ablations")),
-    *(f"table_{name}" for name in ("tournament", "tournament_by_opponent", "all_claims")),
+    *(f"table_{name}" for name in ("rivals", "tournament", "tournament_by_opponent", "all_claims")),
     *(f"fig_{name}" for name in ("learning_against_fixed", "learning_against_alignment")),
-    *(f"fig_{name}" for name in ("exploitability", "ablations", "tournament")),
+    *(f"fig_{name}" for name in ("exploitability", "ablations", "rivals", "tournament")),
     *("table_noise", "table_messages", "fig_noise", "fig_messages"),
     *("table_prior_sweep", "fig_prior_sweep", "write_further_cards"),
 }
@@ -69,8 +69,11 @@ def test_everything(graph: Graph, scale: str, repository: Workflow) -> None:
     planned = graph["everything"]
     assert dict.fromkeys(MAIN | FURTHER, 1).items() <= planned.items()
     config = repository.config(f"config/{scale}.yaml")
-    games = config["ablations"]["games"]
-    variants = sum(len(each.get("games", games)) for each in config["ablations"]["variants"])
+    variants = sum(
+        len(each.get("games", config[section]["games"]))
+        for section in ("ablations", "rivals")
+        for each in config[section]["variants"]
+    )
     assert planned["play_variant"] == variants
     assert planned["play_disturbed"] == 3
     assert planned["train_variant"] == variants * SEEDS[scale]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, f"{workflow.basedir}/workflow/scripts")
 
+from social_dilemmas.agents.agent import Agent, Kind
 from social_dilemmas.agents.modules import modules_of
 from social_dilemmas.config import catalogue, paths
 from social_dilemmas.config.load import load_config
@@ -62,7 +63,8 @@ wildcard_constraints:
     algorithm="|".join(ALGORITHMS),
     seed=r"\d+",
     opponent="[a-z0-9_-]+",
-    variant="|".join(variant.name for variant in CONFIG.ablations.variants) or "none",
+    section="ablations|rivals",
+    variant="[a-z0-9_-]+",
     share=r"[\d.]+",
     pair="[^/]+",
 
@@ -70,6 +72,11 @@ wildcard_constraints:
 def made(kind):
     """All files of a kind; see `catalogue.files`."""
     return [f"<results>/{path}" for path in FILES[kind].values()]
+
+
+def start_of_variant(wildcards):
+    """The model that a variant's training starts from."""
+    return f"<results>/{catalogue.variant_start(CONFIG, wildcards.variant, wildcards.section)}"
 
 
 def agents(further):
@@ -95,7 +102,7 @@ def game_entry(wildcards):
 
 def names_of(wildcards):
     """What tells apart jobs of a kind that have other settings or needs."""
-    keys = ("game", "model", "algorithm", "opponent", "variant", "share")
+    keys = ("game", "model", "algorithm", "opponent", "variant", "section", "share")
     return [wildcards[key] for key in keys if key in wildcards.keys()]
 
 
@@ -119,9 +126,10 @@ def parameters_of_training(kind):
         return agent.plain() if agent else None
 
     def code(wildcards):
-        found = filter(None, [opponent_of(wildcards)])
-        sampler = settings(wildcards).sampler
-        return fingerprint("train.py", *modules_of([wildcards.game], found, sampler))
+        chosen = settings(wildcards)
+        met = [Agent(name, Kind.SCRIPTED) for name in chosen.pool.scripted]
+        found = filter(None, [opponent_of(wildcards), *met])
+        return fingerprint("train.py", *modules_of([wildcards.game], found, chosen.sampler))
 
     return {
         "game": game_entry,

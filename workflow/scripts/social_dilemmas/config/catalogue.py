@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations, combinations_with_replacement, product
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,6 @@ from social_dilemmas.config import paths
 from social_dilemmas.config.schema import Config, Evaluation, named
 from social_dilemmas.config.settings import (
     TrainingSettings,
-    ablated,
-    ablation_settings,
     disturbance_settings,
     evaluation_settings,
     exploitability_settings,
@@ -25,6 +24,8 @@ from social_dilemmas.config.settings import (
     tournament_settings,
     training_settings,
     transcript_settings,
+    variant_settings,
+    varied,
 )
 from social_dilemmas.games import game_class, kind_of
 from social_dilemmas.games.talk import TalkingGame
@@ -35,7 +36,7 @@ class Trained:
     """A training of the workflow.
 
     Attributes:
-        stage: `training`, `exploitability` or `ablations`.
+        stage: `training`, `exploitability`, `ablations` or `rivals`.
         folder, base: where it and the model that it starts from are, below the results.
         name: the agent's name in tables.
         further: whether only the further experiments make it.
@@ -126,9 +127,14 @@ def learner_games(config: Config) -> list[str]:
     return [game for game in games(config) if learners(config, game)]
 
 
-def variant_start(config: Config, variant: str) -> str:
+def rival_games(config: Config) -> list[str]:
+    """Games in which rivals are trained."""
+    return list(dict.fromkeys(game for game, _ in config.rivals.trained))
+
+
+def variant_start(config: Config, variant: str, section: str) -> str:
     """Where the model is that a variant's training starts from, below the results."""
-    chosen = named(config.ablations.variants, variant)
+    chosen = named(getattr(config, section).variants, variant)
     return paths.BASE if chosen.start == "base" else paths.WARM_STARTED
 
 
@@ -156,10 +162,11 @@ def trainings(config: Config) -> Iterator[Trained]:
             where["opponent"] = opponent
             settings = learner_settings(config, game, name, opponent)
             yield _trained(paths.LEARNER, paths.WARM_STARTED, where, learner_name(name), settings)
-    for (game, name), model, seed in product(ablated(config), models(config), config.seeds):
-        where = {"game": game, "model": model, "variant": name, "seed": seed}
-        settings = ablation_settings(config, game, name)
-        yield _trained(paths.VARIANT, variant_start(config, name), where, name, settings)
+    for (game, *which), model, seed in product(varied(config), models(config), config.seeds):
+        name, section = which
+        where = {"game": game, "model": model, "variant": name, "section": section, "seed": seed}
+        settings = variant_settings(config, game, *which)
+        yield _trained(paths.VARIANT, variant_start(config, *which), where, name, settings)
 
 
 def _trained(
@@ -171,9 +178,10 @@ def _trained(
     further: bool = True,
 ) -> Trained:
     """A training whose folder and base model are at these paths, filled in with `where`."""
+    folder = Path(path.format(**where))
     return Trained(
-        stage=path.partition("/")[0],
-        folder=Path(path.format(**where)),
+        stage=folder.parts[0],
+        folder=folder,
         base=Path(base.format(**where)),
         game=where["game"],
         model=where["model"],
@@ -189,8 +197,15 @@ def files(config: Config) -> dict[str, dict[Any, str]]:
     """The files that tables are made from, by their kinds and keys, as paths below the results."""
     places = list(product(games(config), models(config)))
     learned = list(product(learner_games(config), models(config)))
-    standard = product(config.ablations.games, models(config), [config.ablations.algorithm])
-    varied = [(game, model, name) for game, name in ablated(config) for model in models(config)]
+    ablations, rivals = (
+        [(game, model, name) for game, name in section.trained for model in models(config)]
+        for section in (config.ablations, config.rivals)
+    )
+    controls = {each.name: each.compared_with for each in config.ablations.variants}
+    standard = config.ablations.algorithm
+    compared = [(*place, name, controls[name] or standard) for *place, name in ablations]
+    ablated = product(config.ablations.games, models(config), [standard])
+    rivalled = product(rival_games(config), models(config), algorithms(config))
     priors = product(config.prior_sweep.games, models(config), shares(config))
     dilemmas = tournament_games(config)
     runs, further_runs = (
@@ -203,6 +218,7 @@ def files(config: Config) -> dict[str, dict[Any, str]]:
     matches = _filled(f"{paths.CROSS_PLAY}/matches.parquet", places)
     further_places = [(*place, "further seeds") for place in places if config.further_seeds]
     further_matches = _filled(f"{paths.FURTHER_CROSS_PLAY}/matches.parquet", further_places)
+    variants = partial(paths.VARIANT_MATCHES.replace, "{section}")
     learner_runs = [(*place, *run) for place in learned for run in learners(config, place[0])]
     return {
         "training_metrics": metrics,
@@ -211,8 +227,10 @@ def files(config: Config) -> dict[str, dict[Any, str]]:
         "all_cross_play_matches": matches | further_matches,
         "learner_metrics": _filled(f"{paths.LEARNER}/metrics.csv", learner_runs),
         "learner_matches": _filled(f"{paths.LEARNER_MATCHES}/matches.parquet", learned),
-        "ablated_matches": _filled(f"{paths.CROSS_PLAY}/matches.parquet", standard),
-        "variant_matches": _filled(f"{paths.VARIANT_MATCHES}/matches.parquet", varied),
+        "ablated_matches": _filled(f"{paths.CROSS_PLAY}/matches.parquet", ablated),
+        "variant_matches": _filled(f"{variants('ablations')}/matches.parquet", compared),
+        "rivalled_matches": _filled(f"{paths.CROSS_PLAY}/matches.parquet", rivalled),
+        "rival_matches": _filled(f"{variants('rivals')}/matches.parquet", rivals),
         "prior_matches": _filled(f"{paths.PRIOR}/matches.parquet", priors),
         "tournament_matches": _filled(
             f"{paths.TOURNAMENT}/matches.parquet", product(dilemmas, models(config))
@@ -289,17 +307,17 @@ def further_cross_play(config: Config, game: str, model: str) -> Fixture:
     return cross_play(config, game, model, config.further_seeds)
 
 
-def _of_variant(config: Config, game: str, model: str, variant: str) -> list[Agent]:
-    """All agents of an ablation."""
-    where = {"game": game, "model": model, "variant": variant}
+def _of_variant(config: Config, game: str, model: str, variant: str, section: str) -> list[Agent]:
+    """All agents of an ablation or a rival."""
+    where = {"game": game, "model": model, "variant": variant, "section": section}
     return [
         _trained_agent(config, variant, paths.VARIANT, **where, seed=seed) for seed in config.seeds
     ]
 
 
-def variant_matches(config: Config, game: str, model: str, variant: str) -> Fixture:
+def variant_matches(config: Config, game: str, model: str, variant: str, section: str) -> Fixture:
     """Every agent of an ablation with itself and with every scripted player."""
-    return _with_scripted(config, game, _of_variant(config, game, model, variant))
+    return _with_scripted(config, game, _of_variant(config, game, model, variant, section))
 
 
 def prior_matches(config: Config, game: str, model: str, share: str) -> Fixture:
@@ -346,10 +364,11 @@ def disturbances(config: Config, game: str, model: str) -> Fixture:
     Of the ablations' agents, those take part that were trained with trembling hands, from the same warm start.
     """
     own = _self_trained(config, game, model, [*config.seeds, *config.further_seeds])
-    for place, variant in ablated(config):
-        trembling = place == game and ablation_settings(config, game, variant).tremble > 0
-        if trembling and variant_start(config, variant) == paths.WARM_STARTED:
-            own += _of_variant(config, game, model, variant)
+    for place, variant in config.ablations.trained:
+        settings = variant_settings(config, game, variant, "ablations")
+        trembling = place == game and settings.tremble > 0
+        if trembling and variant_start(config, variant, "ablations") == paths.WARM_STARTED:
+            own += _of_variant(config, game, model, variant, "ablations")
     agents = [*own, *_scripted(evaluation_settings(config, game).opponents)]
     pairs = [(place, place) for place in range(len(agents))]
     reciprocal = [place for place, agent in enumerate(agents) if agent.name in RECIPROCAL_PLAYERS]
@@ -361,7 +380,7 @@ def disturbances(config: Config, game: str, model: str) -> Fixture:
 TRAININGS: dict[str, Callable[..., TrainingSettings]] = {
     "training": training_settings,
     "learner": learner_settings,
-    "variant": ablation_settings,
+    "variant": variant_settings,
     "prior": prior_training_settings,
 }
 """The settings of every kind of training."""
@@ -412,7 +431,8 @@ def further_tables(config: Config) -> list[str]:
         "all_fingerprints": config.further_seeds,
         "learning_against_fixed": learner_games(config),
         "exploitability": learner_games(config),
-        "ablations": ablated(config),
+        "ablations": config.ablations.trained,
+        "rivals": config.rivals.trained,
         "prior_sweep": config.prior_sweep.games,
         "tournament": tournament_games(config),
         "tournament_by_opponent": tournament_games(config),
@@ -449,7 +469,8 @@ def further_figures(config: Config) -> list[str]:
         "learning_against_fixed": learner_games(config),
         "exploitability": learner_games(config),
         "learning_against_alignment": "advantage_alignment" in against,
-        "ablations": ablated(config),
+        "ablations": config.ablations.trained,
+        "rivals": config.rivals.trained,
         "prior_sweep": config.prior_sweep.games,
         "tournament": tournament_games(config),
         "noise": True,

@@ -12,6 +12,7 @@ from social_dilemmas.agents.scripted.player import scripted_player_names
 from social_dilemmas.config import catalogue
 from social_dilemmas.config.mistakes import Mistake, Place, unknown, words
 from social_dilemmas.config.schema import (
+    Ablations,
     ApiPlayer,
     Config,
     Evaluation,
@@ -22,8 +23,6 @@ from social_dilemmas.config.schema import (
     WarmStart,
 )
 from social_dilemmas.config.settings import (
-    ablated,
-    ablation_settings,
     disturbance_settings,
     evaluation_settings,
     exploitability_settings,
@@ -31,6 +30,7 @@ from social_dilemmas.config.settings import (
     merge,
     training_settings,
     transcript_settings,
+    variant_settings,
     warm_start_settings,
 )
 from social_dilemmas.errors import UserError
@@ -75,9 +75,10 @@ def mistakes_between(config: Config, said: Mapping[str, Any]) -> Iterator[Mistak
         yield from _game(place, game, config, said)
         for algorithm in catalogue.algorithms(config):
             settings = training_settings(config, game.name, algorithm)
-            yield from _training((*place, "training"), settings, said)
+            yield from _training((*place, "training"), game, settings, said)
         yield from _learners((*place, "exploitability"), game, config, said)
-    yield from _ablations(config, said)
+    yield from _variants("ablations", config, said)
+    yield from _variants("rivals", config, said)
     yield from _prior_sweep(config)
     for name in config.tournament.strategies:
         if name not in (ALL, *STRATEGIES):
@@ -180,8 +181,10 @@ def _game(place: Place, game: Game, config: Config, said: Mapping[str, Any]) -> 
             yield Mistake(("algorithms",), f"algorithms: {name!r} already is another agent's name")
 
 
-def _training(place: Place, settings: Training, said: Mapping[str, Any]) -> Iterator[Mistake]:
-    """Settings of a run that don't go together."""
+def _training(
+    place: Place, game: Game, settings: Training, said: Mapping[str, Any]
+) -> Iterator[Mistake]:
+    """Opponents of a run that don't exist, and settings that don't go together."""
     where = words(place, said)
     matches, group_size = settings.matches, settings.group_size
     if matches % group_size:
@@ -206,6 +209,16 @@ def _training(place: Place, settings: Training, said: Mapping[str, Any]) -> Iter
             f"{where}.tremble must be 0 with the baseline critic, which reads the learner's first choice of every "
             f"round, but is {settings.tremble:g}",
         )
+    if settings.baseline == "critic" and settings.normalise == "group_std":
+        needs = "needs a baseline that is made of returns, but baseline is critic"
+        yield Mistake(place, f"{where}.normalise group_std {needs}")
+    if settings.pool.probability and not settings.pool.scripted:
+        whose = "must name players, as the warm start has no population"
+        yield Mistake(place, f"{where}.pool.scripted {whose}")
+    players = scripted_player_names(kind_of(game.entry))
+    for name in settings.pool.scripted:
+        if name not in players:
+            yield unknown(place, "player", name, players, f"{where}.pool.scripted")
 
 
 def _learners(
@@ -229,34 +242,44 @@ def _learners(
             if name not in opponents:
                 yield unknown(place, "opponent", name, opponents, where_learners)
             settings = learner_settings(config, game.name, algorithm, name)
-            yield from _training((*place, "training"), settings, said)
+            yield from _training((*place, "training"), game, settings, said)
 
 
-def _ablations(config: Config, said: Mapping[str, Any]) -> Iterator[Mistake]:
-    """Ablations of what doesn't exist, and variants whose settings don't go together."""
-    ablations, algorithms = config.ablations, catalogue.algorithms(config)
-    if ablations.games and ablations.algorithm not in algorithms:
-        place: Place = ("ablations", "algorithm")
-        yield unknown(place, "algorithm", ablations.algorithm, algorithms, "ablations.algorithm")
+def _variants(section: str, config: Config, said: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Variants of what doesn't exist, of two names, or whose settings don't go together."""
+    chosen: Ablations = getattr(config, section)
+    algorithms = catalogue.algorithms(config)
+    if chosen.games and chosen.algorithm not in algorithms:
+        where = f"{section}.algorithm"
+        yield unknown((section, "algorithm"), "algorithm", chosen.algorithm, algorithms, where)
     games = catalogue.games(config)
-    for name in ablations.games:
+    for name in chosen.games:
         if name not in games:
-            yield unknown(("ablations", "games"), "game", name, games, "ablations.games")
-    kinds = [kind_of(game.entry) for game in config.games if game.name in ablations.games]
+            yield unknown((section, "games"), "game", name, games, f"{section}.games")
+    kinds = [kind_of(game.entry) for game in config.games if game.name in chosen.games]
     agents = {WARM_START, *algorithms, *chain.from_iterable(map(scripted_player_names, kinds))}
-    names = [variant.name for variant in ablations.variants]
-    for index, variant in enumerate(ablations.variants):
-        place = ("ablations", "variants", index)
+    if section == "rivals":
+        agents.update(variant.name for variant in config.ablations.variants)
+    names = [variant.name for variant in chosen.variants]
+    for index, variant in enumerate(chosen.variants):
+        place: Place = (section, "variants", index)
         if variant.name in names[:index] or variant.name in agents:
-            sentence = f"ablations: {variant.name!r} already is another variant's or agent's name"
+            sentence = f"{section}: {variant.name!r} already is another variant's or agent's name"
             yield Mistake((*place, "name"), sentence)
+        where = f"the variant {variant.name!r} of the {section}"
         for game in variant.games or ():
-            if game not in ablations.games:
-                where = f"the variant {variant.name!r} of the ablations"
-                yield unknown((*place, "games"), "game", game, ablations.games, where)
-    for game, name in ablated(config):
-        place = ("ablations", "variants", names.index(name), "training")
-        yield from _training(place, ablation_settings(config, game, name), said)
+            if game not in chosen.games:
+                yield unknown((*place, "games"), "game", game, chosen.games, where)
+        if control := variant.compared_with:
+            for game, name in chosen.trained:
+                if name == variant.name and (game, control) not in chosen.trained:
+                    known = [each for each in names if (game, each) in chosen.trained]
+                    place = (*place, "compared_with")
+                    yield unknown(place, "variant", control, known, f"{where}, in {game}")
+    for game, name in chosen.trained:
+        place = (section, "variants", names.index(name), "training")
+        settings = variant_settings(config, game, name, section)
+        yield from _training(place, config.game(game), settings, said)
 
 
 def _prior_sweep(config: Config) -> Iterator[Mistake]:

@@ -10,7 +10,7 @@ import yaml
 
 from social_dilemmas.config.check import mistakes_between
 from social_dilemmas.config.mistakes import Mistake, Place, holds, mistakes_in
-from social_dilemmas.config.schema import Config
+from social_dilemmas.config.schema import Ablations, Config
 from social_dilemmas.config.settings import merge
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import declare, named_game
@@ -25,8 +25,9 @@ def load_config(merged: Mapping[str, Any], files: Sequence[Path]) -> Config:
     """The configuration as types; its games are made known by name.
 
     Values that no file says come from the command line, as texts; they are converted where the schema wants another
-    type, so that `--config seeds=[0]` works. Where ablations and the sweep over priors are those of the default file,
-    games and algorithms that another file left out are dropped; so are its further seeds where others replace seeds.
+    type, so that `--config seeds=[0]` works. Where ablations, rivals and the sweep over priors are those of the
+    default file, games and algorithms that another file left out are dropped; so are its further seeds where others
+    replace seeds.
 
     Args:
         merged: the files and the command line, merged mapping by mapping; lists replace lists.
@@ -53,8 +54,9 @@ def load_config(merged: Mapping[str, Any], files: Sequence[Path]) -> Config:
         if not any(converted):
             refuse(mistakes[0][0])
     config = Config.model_validate(given)
-    if said and given.get("ablations") == said[0].get("ablations"):
-        config = _without_stray_ablations(config, said[0])
+    for section in ("ablations", "rivals"):
+        if said and given.get(section) == said[0].get(section):
+            config = _without_stray_variants(config, section, said[0])
     if said and given.get("prior_sweep") == said[0].get("prior_sweep"):
         config = _without_stray_priors(config, said[0])
     default = said[0] if said else {}
@@ -91,21 +93,21 @@ def load_scale(scale: str, repository: Path = REPOSITORY) -> Config:
     return load_config(merge(*(yaml.safe_load(file.read_text()) for file in files)), files)
 
 
-def _without_stray_ablations(config: Config, default: Mapping[str, Any]) -> Config:
-    """The configuration without ablations in games or of an algorithm that only the default file has."""
+def _without_stray_variants(config: Config, section: str, default: Mapping[str, Any]) -> Config:
+    """The configuration without variants in games or of an algorithm that only the default file has."""
     stray, algorithms = _strays(config, default)
-    ablations = config.ablations
-    if ablations.algorithm in algorithms:
-        stray.update(ablations.games)
+    chosen: Ablations = getattr(config, section)
+    if chosen.algorithm in algorithms:
+        stray.update(chosen.games)
     variants = [
         variant.model_copy(update={"games": [game for game in variant.games if game not in stray]})
         if variant.games
         else variant
-        for variant in ablations.variants
+        for variant in chosen.variants
     ]
-    games = [game for game in ablations.games if game not in stray]
-    kept_ablations = ablations.model_copy(update={"games": games, "variants": variants})
-    return config.model_copy(update={"ablations": kept_ablations})
+    games = [game for game in chosen.games if game not in stray]
+    kept = chosen.model_copy(update={"games": games, "variants": variants})
+    return config.model_copy(update={section: kept})
 
 
 def _without_stray_priors(config: Config, default: Mapping[str, Any]) -> Config:

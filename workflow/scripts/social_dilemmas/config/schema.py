@@ -103,8 +103,12 @@ Names = Annotated[list[str], AfterValidator(_unique)]
 FreeForm = Annotated[dict[str, Any], AfterValidator(_finite)]
 Rules = Annotated[FreeForm, AfterValidator(whole)]
 Credit = Literal[
-    "naive", "sum_of_rewards", "advantage_alignment", "advantage_alignment_current"
-]  # fmt: skip
+    "naive",
+    "sum_of_rewards",
+    "advantage_alignment",
+    "advantage_alignment_current",
+    "advantage_alignment_past",
+]
 
 RENAMED_SHAPE = {
     "layers": "num_hidden_layers",
@@ -284,6 +288,29 @@ class Buffer(Section):
     """an opponent is drawn for each `group`, or for each `match` (the published code's choice, which is biased)"""
 
 
+class Pool(Section):
+    """Scripted players as opponents, beside the learner itself: a mixed pool (Weis et al. 2026, arXiv 2602.16301)."""
+
+    scripted: Names = []
+    """scripted players, each as likely; `[]`: those of the warm start's `population`"""
+    probability: Share = 0.0
+    """probability that the opponent of a group is one of them; other groups are as they would be without them"""
+
+
+class Preferences(Section):
+    """What a player makes of both players' rewards in each round; the defaults are those of a selfish one."""
+
+    angle: Annotated[float, Field(ge=-180, le=180)] = 0.0
+    """its social value orientation in degrees: cos(`angle`) of its own reward and sin(`angle`) of the other's count"""
+    envy: NonNegative = 0.0
+    """what is taken off for each point by which the other is ahead (alpha of Fehr and Schmidt 1999)"""
+    guilt: NonNegative = 0.0
+    """what is taken off for each point by which it is ahead itself (beta of Fehr and Schmidt 1999)"""
+    memory: Share = 0.0
+    """0: who is ahead in a round is a matter of this round's rewards; else those of earlier rounds count as well, by
+    `memory` x `discount` for each round (lambda of Hughes et al. 2018, arXiv 1803.08884)"""
+
+
 class Training(Section):
     """Reinforcement learning of a LoRA adapter."""
 
@@ -295,7 +322,7 @@ class Training(Section):
         "micro_batch": "micro_batch_tokens",
     }
     iterations: Count
-    """iterations, each of one optimiser step"""
+    """iterations, each of new matches and one optimiser step, or `epochs` of them"""
     matches: Annotated[int, Field(ge=2)] = 64
     """matches of an iteration; a multiple of `group_size`"""
     group_size: Annotated[int, Field(ge=2)] = 8
@@ -309,8 +336,17 @@ class Training(Section):
     """weight of a reward one round later (gamma)"""
     reward_scale: Positive
     """rewards are divided by this (c)"""
+    preferences: Preferences = Preferences()
+    """what a player makes of both players' rewards, before anything else is done with them"""
+    normalise: Literal["none", "group_std"] = "none"
+    """`group_std`: advantages are divided by their standard deviation in the group (GRPO, arXiv 2402.03300)"""
     beta: NonNegative
     """weight of the alignment term; it means something only together with `reward_scale`"""
+    epochs: Count = 1
+    """optimiser steps on the matches of an iteration; where there are several, they are clipped"""
+    clip_ratio: Positive = 0.2
+    """a token's probability gains nothing by changing further than by this factor from 1 in an iteration, used with
+    several `epochs` only (PPO, arXiv 1707.06347)"""
     lora_rank: Count = 8
     """rank of the adapter, which is on all linear layers"""
     lora_alpha: Positive = 16.0
@@ -351,6 +387,11 @@ class Training(Section):
     credit for such a one"""
     buffer: Buffer = Buffer()
     """past agents as opponents"""
+    pool: Pool = Pool()
+    """scripted players as opponents"""
+    learning_seats: Literal["both", "one"] = "both"
+    """where the learner meets itself, `both` seats of a match learn, or `one`, alternating by group; with past agents
+    about, and with every other opponent, one does"""
     checkpoint_every: Count = 20
     """iterations from one checkpoint to the next; an interrupted run resumes from the last one"""
 
@@ -480,18 +521,20 @@ class Algorithm(Section):
 
 
 class Variant(Section):
-    """One thing left out or done differently."""
+    """One thing left out or done differently, or another way altogether."""
 
     name: Name
     """name in paths, tables and figures"""
     games: Names | None = None
-    """those of the ablations' `games` in which it is trained; `null`: all of them"""
+    """those of the section's `games` in which it is trained; `null`: all of them"""
     training: PartialTraining = PartialTraining()  # type: ignore[valid-type]
     """settings that differ from the algorithm's"""
     credit: Credit | None = None
     """another credit than the algorithm's"""
     start: Literal["warm_start", "base"] = "warm_start"
     """`warm_start`; or `base`: without a warm start"""
+    compared_with: str | None = None
+    """the variant that its payoffs are compared with in the table of ablations; `null`: the algorithm as it is"""
 
 
 class Ablations(Section):
@@ -503,6 +546,23 @@ class Ablations(Section):
     """games in which it is"""
     variants: list[Variant] = []
     """what is done differently, one entry each"""
+
+    @property
+    def trained(self) -> list[tuple[str, str]]:
+        """Game and name of every variant that is trained."""
+        return [
+            (game, variant.name)
+            for game in self.games
+            for variant in self.variants
+            if variant.games is None or game in variant.games
+        ]
+
+
+class Rivals(Ablations):
+    """Other ways to cooperation, compared with the algorithms by what they get with copies and in the worst case."""
+
+    algorithm: str = "naive"
+    """the algorithm whose settings they share"""
 
 
 class PriorSweep(Section):
@@ -621,6 +681,8 @@ class Config(Section):
     """defaults of every game's `exploitability`"""
     ablations: Ablations = Ablations()
     """trainings with one thing left out or done differently"""
+    rivals: Rivals = Rivals()
+    """trainings of other ways to cooperation"""
     prior_sweep: PriorSweep = PriorSweep()
     """trainings from warm starts with more or less reciprocity"""
     transcripts: PartialTranscripts = PartialTranscripts()  # type: ignore[valid-type]

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from social_dilemmas.config.schema import (
+    Ablations,
     Config,
     Credit,
     Critic,
@@ -113,6 +114,12 @@ def training_settings(
         settings["critic"] = Critic()
     if settings.get("sampler") != "vllm":
         settings["vllm"] = Vllm()
+    if settings.get("epochs", 1) == 1:
+        settings.pop("clip_ratio", None)
+    pool = settings.pop("pool", {})
+    if pool.get("probability"):
+        population = [*warm_start_settings(config, game).population]
+        settings["pool"] = {**pool, "scripted": pool.get("scripted") or population}
     return TrainingSettings(**settings)
 
 
@@ -126,18 +133,19 @@ def settings_differ(config: Config, game: str) -> bool:
 
 
 def learner_settings(config: Config, game: str, algorithm: str, opponent: str) -> TrainingSettings:
-    """Settings of an algorithm's training against an opponent that doesn't learn; there are no past agents then."""
+    """Settings of an algorithm's training against an opponent that doesn't learn; there are no others then."""
     against = exploitability_settings(config, game)
     own = against.training_by_opponent.get(opponent, {})
-    further = (against.training, own, {"buffer": {"size": 0}})
+    further = (against.training, own, {"buffer": {"size": 0}, "pool": {"probability": 0.0}})
     return training_settings(config, game, algorithm, *further)
 
 
-def ablation_settings(config: Config, game: str, variant: str) -> TrainingSettings:
-    """Settings of the ablated algorithm's training in a variant."""
-    chosen = named(config.ablations.variants, variant)
+def variant_settings(config: Config, game: str, variant: str, section: str) -> TrainingSettings:
+    """Settings of a variant's training; the section is `ablations` or `rivals`."""
+    of: Ablations = getattr(config, section)
+    chosen = named(of.variants, variant)
     credit = {"credit": chosen.credit} if chosen.credit else {}
-    return training_settings(config, game, config.ablations.algorithm, chosen.training, credit)
+    return training_settings(config, game, of.algorithm, chosen.training, credit)
 
 
 def exploitability_settings(config: Config, game: str) -> Exploitability:
@@ -175,14 +183,10 @@ def tournament_settings(config: Config, game: str) -> Evaluation:
     return evaluation_settings(config, game).model_copy(update=own)
 
 
-def ablated(config: Config) -> list[tuple[str, str]]:
-    """Game and name of every variant that is trained."""
-    return [
-        (game, variant.name)
-        for game in config.ablations.games
-        for variant in config.ablations.variants
-        if variant.games is None or game in variant.games
-    ]
+def varied(config: Config) -> list[tuple[str, str, str]]:
+    """Game, name and section (`ablations` or `rivals`) of every variant that is trained."""
+    sections = {"ablations": config.ablations, "rivals": config.rivals}
+    return [(*each, section) for section, of in sections.items() for each in of.trained]
 
 
 def completed(config: Config) -> dict[str, Any]:

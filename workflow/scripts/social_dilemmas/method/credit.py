@@ -3,11 +3,12 @@
 Pure functions on float tensors of shape (matches, rounds). They work in the dtype and on the device
 of their input, can be differentiated, and raise ValueError for shapes that don't fit together.
 
-Rewards become returns, returns become advantages (against the rest of the group, or against a
-critic), and the advantages of both players become the credit that weighs each move:
+Rewards become utilities (those of a selfish player are its rewards), utilities become returns,
+returns become advantages (against the rest of the group, or against a critic), and the advantages of
+both players become the credit that weighs each move:
 
-    own = leave_one_out(discounted_returns(rewards, discount), groups)
-    other = leave_one_out(discounted_returns(rewards_of_other, discount), groups)
+    own = leave_one_out(discounted_returns(utilities(rewards, rewards_of_other), discount), groups)
+    other = leave_one_out(discounted_returns(utilities(rewards_of_other, rewards), discount), groups)
     credit = CREDITS["advantage_alignment"](own, other, beta=beta, discount=discount)
     loss = -(credit.detach() * log_probabilities).sum() / moves
 
@@ -15,16 +16,48 @@ Source: Learning Robust Social Strategies with Large Language Models (arXiv 2511
 """
 
 from functools import partial
+from math import cos, radians, sin
 from typing import Protocol
 
 import torch
 from torch import Tensor
+
+SMALLEST_DEVIATION = 1e-4
+"""Added to a standard deviation that something is divided by, so that rounding errors stay small."""
 
 
 class Credit(Protocol):
     """A player's credit from its own and the other's advantages; all (matches, rounds)."""
 
     def __call__(self, own: Tensor, other: Tensor, *, beta: float, discount: float) -> Tensor: ...
+
+
+def utilities(
+    own: Tensor,
+    other: Tensor,
+    *,
+    angle: float = 0.0,
+    envy: float = 0.0,
+    guilt: float = 0.0,
+    memory: float = 0.0,
+    discount: float = 1.0,
+) -> Tensor:
+    """What a player with social preferences makes of its own and the other's rewards; (matches, rounds).
+
+    ``own * cos(angle) + other * sin(angle) - envy * max(behind, 0) - guilt * max(-behind, 0)``. The
+    angle, in degrees, is the player's social value orientation. ``behind[t] = sum_{k<=t} (discount *
+    memory)^(t-k) * (other[k] - own[k])`` is by how much the other has got more so far, or in this
+    round alone where there is no memory; aversion to it is charged in every round.
+
+    Source: the angle: Griesinger and Livingston 1973, Toward a model of interpersonal motivation in
+    experimental games; Liebrand 1984, The effect of social motives, communication and group size on
+    behaviour in an N-person multi-stage mixed-motive game. Envy and guilt: Fehr and Schmidt 1999, A
+    theory of fairness, competition, and cooperation; with memory: Hughes et al. 2018 (arXiv 1803.08884).
+    """
+    _check_same(own, other)
+    behind = _decayed_sums(other - own, discount * memory)
+    weighed = cos(radians(angle)) * own + sin(radians(angle)) * other
+    return weighed - envy * behind.clamp(min=0) - guilt * (-behind).clamp(min=0)
 
 
 def discounted_returns(rewards: Tensor, discount: float) -> Tensor:
@@ -65,6 +98,26 @@ def leave_one_out(values: Tensor, groups: Tensor) -> Tensor:
     of_others = values.new_zeros(shape).index_add(0, index, heights)[index] - heights
     baseline: Tensor = of_others / (sizes[index, None] - 1)
     return heights - baseline
+
+
+def over_group_deviation(advantages: Tensor, groups: Tensor) -> Tensor:
+    """Advantages divided by their standard deviation in the group at the same round; (matches, rounds).
+
+    Where all members of a group are alike, that is nearly zero, and so are they. `groups` is as for
+    `leave_one_out`. The scale of rewards then has no effect, but groups with little at stake count as
+    much as others, so the mean isn't a policy gradient any more.
+
+    Source: Shao et al. 2024 (GRPO, arXiv 2402.03300).
+    """
+    _check_rounds("advantages", advantages)
+    _, index, sizes = torch.unique(groups, return_inverse=True, return_counts=True)
+
+    def mean(values: Tensor) -> Tensor:
+        sums = values.new_zeros(len(sizes), values.shape[1]).index_add(0, index, values)
+        return (sums / sizes[:, None])[index]
+
+    deviation = mean((advantages - mean(advantages)).square()).sqrt()
+    return advantages / (deviation + SMALLEST_DEVIATION)
 
 
 def generalized_advantages(
@@ -119,8 +172,19 @@ def advantage_alignment(
     so_far = _decayed_sums(own, discount)  # sum_{k<=t} discount^(t-k) * own[k]
     if include_current:
         return own + beta * so_far * other
-    before = torch.cat((torch.zeros_like(own[:, :1]), discount * so_far[:, :-1]), dim=1)
-    return own + beta * discount * before * other
+    return own + beta * discount * _before(so_far, discount) * other
+
+
+def advantage_alignment_past(own: Tensor, other: Tensor, *, beta: float, discount: float) -> Tensor:
+    """Advantage Alignment by what was got in the past alone; (matches, rounds).
+
+    An advantage ``own[k]`` is of all rewards from round k on. Without those from round t on it is
+    ``own[k] - discount^(t-k) * own[t]``, which takes its place in the term of `advantage_alignment`.
+    """
+    _check_same(own, other)
+    so_far = _before(_decayed_sums(own, discount), discount)
+    to_come = own * _before(_decayed_sums(torch.ones_like(own), discount**2), discount**2)
+    return own + beta * discount * (so_far - to_come) * other
 
 
 CREDITS: dict[str, Credit] = {
@@ -128,6 +192,7 @@ CREDITS: dict[str, Credit] = {
     "sum_of_rewards": sum_of_rewards,
     "advantage_alignment": advantage_alignment,
     "advantage_alignment_current": partial(advantage_alignment, include_current=True),
+    "advantage_alignment_past": advantage_alignment_past,
 }
 """Credit by the name that the config gives it; a new algorithm is one more entry."""
 
@@ -138,6 +203,11 @@ def _decayed_sums(values: Tensor, decay: float) -> Tensor:
     for round_values in values.unbind(1)[1:]:
         sums.append(decay * sums[-1] + round_values)
     return torch.stack(sums, dim=1)
+
+
+def _before(sums: Tensor, decay: float) -> Tensor:
+    """The decayed sums of all earlier rounds: ``decay * sums[t-1]``, and zero in the first round."""
+    return torch.cat((torch.zeros_like(sums[:, :1]), decay * sums[:, :-1]), dim=1)
 
 
 def _check_rounds(name: str, values: Tensor) -> None:

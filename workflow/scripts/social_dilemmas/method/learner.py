@@ -35,7 +35,7 @@ class Learner:
             enable_activation_checkpointing(policy.language_model.model)
         if opponent is not None and opponent.on_model and opponent.adapter:
             policy.load(opponent.adapter)
-        self.pool = OpponentPool(policy, settings.buffer, seed, opponent)
+        self.pool = OpponentPool(policy, settings, seed, opponent)
         self._optimizer: Optimizer = torch.optim.Adam(
             self._parameters.values(), lr=settings.learning_rate
         )

@@ -14,7 +14,7 @@ from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.trajectory import Trajectory, TrajectoryBatch, collate
 from social_dilemmas.policy.tree import sorted_prefixes
 
-RATIO_CAP = 2.0  # largest importance ratio, arXiv 2511.19405
+RATIO_CAP = 2.0  # largest importance ratio that isn't clipped, arXiv 2511.19405
 MEASURED = (
     1 / 32
 )  # share of an iteration's trajectories on which a KL divergence is measured that isn't in the loss
@@ -37,6 +37,7 @@ def loss_terms(
     reference: Tensor | None = None,
     sampled: Tensor | None = None,
     kl_estimator: str = "forward",
+    clip_ratio: float | None = None,
 ) -> LossTerms:
     """The parts of the loss; all tensors are (actions,), and log-probabilities are those of the policy, with gradient.
 
@@ -47,10 +48,17 @@ def loss_terms(
         kl_estimator: `forward` is the k3 estimator behind a detached ratio; its gradient is that of
             KL(reference || policy). `reverse` is half the squared log-ratio, whose gradient is that of
             KL(policy || reference).
+        clip_ratio: in place of weighted log-probabilities, the ratios themselves, which gain nothing by going further
+            than this from 1 (PPO, Schulman et al. 2017, arXiv 1707.06347).
     """
     ratio = torch.ones_like(log_probabilities)
     if sampled is not None:
-        ratio = (log_probabilities - sampled).exp().clamp(max=RATIO_CAP).detach()
+        ratio = (log_probabilities - sampled).exp()
+    gains = ratio.clamp(max=RATIO_CAP).detach() * credit * log_probabilities
+    if clip_ratio is not None:
+        clipped = ratio.clamp(1 - clip_ratio, 1 + clip_ratio)
+        gains = torch.minimum(ratio * credit, clipped * credit)
+    ratio = ratio.clamp(max=RATIO_CAP).detach()
     kl = torch.zeros_like(log_probabilities)
     if reference is not None:
         difference = reference - log_probabilities  # (actions,)
@@ -59,7 +67,7 @@ def loss_terms(
         else:
             kl = difference.square() / 2
     return LossTerms(
-        policy=-(ratio * credit * log_probabilities).sum(),
+        policy=-gains.sum(),
         kl=(ratio * kl).sum(),
         entropy=entropies.sum(),
     )
@@ -77,7 +85,8 @@ def add_gradients(
     """Add the loss's gradient to those of the learner's parameters, micro-batch by micro-batch.
 
     `credit` is (rows, rounds), a row for each trajectory; `total` is N, the action tokens of the whole iteration. A KL
-    divergence that isn't part of the loss is measured on the first `measured` trajectories.
+    divergence that isn't part of the loss is measured on the first `measured` trajectories. Where several steps are
+    made, the first one writes down in the trajectories with which log-probabilities they were sampled.
 
     Returns:
         Sums over these trajectories: `loss`, `entropy`, `kl`, and `kl_tokens`, over how many tokens `kl` is; where
@@ -86,7 +95,7 @@ def add_gradients(
     sums = dict.fromkeys(("loss", "entropy", "kl", "kl_tokens"), 0.0)
     if settings.sampler != "trainer":
         sums["sampler_difference"] = 0.0
-    in_loss = settings.kl_coefficient > 0
+    in_loss, several = settings.kl_coefficient > 0, settings.epochs > 1
     if measured and not in_loss:
         sums["kl"], sums["kl_tokens"] = measured_kl(policy, trajectories[:measured], settings)
     for rows in micro_batches(trajectories, settings.micro_batch_tokens):
@@ -97,16 +106,21 @@ def add_gradients(
             activation_checkpointing(policy.model, settings.activation_checkpointing),
         ):
             log_probabilities, entropies = _scored(policy, batch, settings)
-            if batch.sampled is not None:
-                difference = (log_probabilities.detach() - batch.sampled).abs().sum()
+            sampled = batch.sampled
+            if "sampler_difference" in sums and sampled is not None:
+                difference = (log_probabilities.detach() - sampled).abs().sum()
                 sums["sampler_difference"] += difference.item()
+            if several and sampled is None:
+                sampled = log_probabilities.detach()
+                _keep_sampled([trajectories[row] for row in rows], sampled)
             terms = loss_terms(
                 log_probabilities,
                 entropies,
                 credit[rows].to(batch.round.device)[batch.conversation, batch.round],
                 reference=reference,
-                sampled=batch.sampled,
+                sampled=sampled,
                 kl_estimator=settings.kl_estimator,
+                clip_ratio=settings.clip_ratio if several else None,
             )
             loss = terms.policy / total
             if in_loss:
@@ -120,6 +134,13 @@ def add_gradients(
             sums["kl"] += terms.kl.item()
             sums["kl_tokens"] += batch.size
     return sums
+
+
+def _keep_sampled(trajectories: Sequence[Trajectory], log_probabilities: Tensor) -> None:
+    """Write down in trajectories the (actions,) log-probabilities with which the trained model has sampled them."""
+    counts = [len(trajectory.positions) for trajectory in trajectories]
+    for trajectory, own in zip(trajectories, log_probabilities.split(counts), strict=True):
+        trajectory.sampled = own.tolist()
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Who sits opposite the learner: itself, past versions of itself, or somebody who doesn't learn.
+"""Who sits opposite the learner: itself, past versions of itself, scripted players, or somebody who doesn't learn.
 
 An opponent is drawn per group of matches. Drawing it per match would put opponents of different strength into one
 group baseline, an offset that Advantage Alignment multiplies into its shaping term.
@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from social_dilemmas.agents.agent import Agent
-from social_dilemmas.config.schema import Buffer
+from social_dilemmas.agents.agent import Agent, Kind
+from social_dilemmas.config.schema import Training
 from social_dilemmas.policy.adapters import LEARNER
 from social_dilemmas.policy.policy import Policy
 from social_dilemmas.randomness import stream
@@ -19,17 +19,20 @@ LIVE = Agent("learner", adapter=LEARNER)
 
 
 class OpponentPool:
-    """The opponents of a run: a fixed one that doesn't learn, or the learner itself and the past agents in its buffer.
+    """The opponents of a run: a fixed one that doesn't learn, or the learner itself, past agents and scripted players.
 
-    `weights` are those of the past agents, by the iteration after which they were kept.
+    A scripted player is drawn first, with its probability; otherwise a past agent with that of the buffer. The learner
+    meets itself in all other groups, and learns in both seats of them where `learning_seats` is "both" and there is no
+    buffer. `weights` are those of the past agents, by the iteration after which they were kept.
     """
 
     def __init__(
-        self, policy: Policy, buffer: Buffer, seed: int, fixed: Agent | None = None
+        self, policy: Policy, settings: Training, seed: int, fixed: Agent | None = None
     ) -> None:
         self.weights: dict[int, dict[str, Tensor]] = {}
         self._policy = policy
-        self._buffer = buffer
+        self._buffer, self._pool = settings.buffer, settings.pool
+        self._learning_seats = settings.learning_seats
         self._seed = seed
         self._fixed = fixed
 
@@ -39,14 +42,23 @@ class OpponentPool:
         return self._fixed is None and self._buffer.size > 0
 
     @property
+    def meets_others(self) -> bool:
+        """Whether the learner meets others beside itself."""
+        return self.has_buffer or (self._fixed is None and self._pool.probability > 0)
+
+    @property
     def both_seats_learn(self) -> bool:
-        """Whether the learner sits in both seats of every match and learns in both."""
-        return self._fixed is None and not self.has_buffer
+        """Whether the learner learns in both seats of matches with itself."""
+        return self._fixed is None and not self.has_buffer and self._learning_seats == "both"
 
     def draw(self, iteration: int, group: int, match: int) -> Agent:
         """The opponent of a match; the same draw gives the same opponent."""
         if self._fixed is not None:
             return self._fixed
+        if self._pool.probability:
+            random = stream(self._seed, iteration, group, "scripted opponent")
+            if random.random() < self._pool.probability:
+                return Agent(random.choice(self._pool.scripted), Kind.SCRIPTED)
         place = (match,) if self._buffer.draw == "match" else ()
         random = stream(self._seed, iteration, group, *place, "opponent")
         if self.weights and random.random() < self._buffer.probability:

@@ -59,20 +59,19 @@ def seat_learner(
 ) -> list[Seating]:
     """New matches in groups with common random numbers: those of a group share their seed, hence all chance events.
 
-    Where only one seat learns, it alternates from group to group and from iteration to iteration.
+    Where only one seat learns, as with an opponent that isn't the learner, it alternates from group to group and from
+    iteration to iteration.
     """
     seatings = []
     for index in range(matches):
         group, number = divmod(index, group_size)
         match = game.start(derive_seed(seed, iteration, group, "match"))
         match.number = number
-        if pool.both_seats_learn:
-            seatings.append(Seating(match, group, SEATS, (LIVE, LIVE)))
-            continue
         opponent = pool.draw(iteration, group, index)
         seat = (group + iteration) % 2
         agents = (LIVE, opponent) if seat == 0 else (opponent, LIVE)
-        seatings.append(Seating(match, group, (seat,), agents))
+        learning = SEATS if opponent == LIVE and pool.both_seats_learn else (seat,)
+        seatings.append(Seating(match, group, learning, agents))
     return seatings
 
 

@@ -21,11 +21,17 @@ from social_dilemmas.agents.agent import Agent
 from social_dilemmas.config.settings import ROUNDING_ONLY, TrainingSettings
 from social_dilemmas.games import game_of
 from social_dilemmas.method.behaviour import OUTCOMES, summarise
-from social_dilemmas.method.credit import CREDITS, discounted_returns, leave_one_out
+from social_dilemmas.method.credit import (
+    CREDITS,
+    discounted_returns,
+    leave_one_out,
+    over_group_deviation,
+    utilities,
+)
 from social_dilemmas.method.critic import round_states
 from social_dilemmas.method.learner import Learner
 from social_dilemmas.method.loss import MEASURED, add_gradients
-from social_dilemmas.method.rollout import Rollout, Rollouts
+from social_dilemmas.method.rollout import Rollout, Rollouts, padded
 from social_dilemmas.policy.adapters import WEIGHTS, merged_adapters, save_adapter
 from social_dilemmas.policy.context import check_context
 from social_dilemmas.policy.model import load_model, model_fingerprint
@@ -75,18 +81,21 @@ def train(
             own, other = advantages(rollout, learner, settings, ranks)  # (rows, rounds) each
             # 4. Credit: naive A_own, sum of rewards A_own + A_other, or Advantage Alignment.
             credit = credit_of(own, other)  # (rows, rounds)
-            # 5. Loss: -credit * log pi, with KL and entropy terms, over the N action tokens.
-            learner.zero_grad()
-            sums = add_gradients(
-                learner.policy,
-                rollout.trajectories,
-                credit[rollout.own],
-                settings,
-                total=rollout.action_tokens,
-                measured=max(0, ceil(MEASURED * len(rollout.results)) - rollout.own.start),
-            )
-            # 6. Step: one for each iteration, with the gradients of all ranks.
-            gradient_norm = learner.step(iteration, ranks)
+            steps = []
+            for _ in range(settings.epochs):  # one, unless steps are clipped as in PPO
+                # 5. Loss: -credit * log pi, with KL and entropy terms, over the N action tokens.
+                learner.zero_grad()
+                sums = add_gradients(
+                    learner.policy,
+                    rollout.trajectories,
+                    credit[rollout.own],
+                    settings,
+                    total=rollout.action_tokens,
+                    measured=max(0, ceil(MEASURED * len(rollout.results)) - rollout.own.start),
+                )
+                # 6. Step, with the gradients of all ranks.
+                steps.append((sums, learner.step(iteration, ranks)))
+            sums, gradient_norm = steps[0]  # those of the policy that played
             seconds = (sampled - begin, time.perf_counter() - sampled)
             # 7. Keep: metrics, the learner as a past agent, a checkpoint.
             row = metrics_row(learner, rollout, ranks.all_gather(sums), gradient_norm, seconds)
@@ -103,9 +112,7 @@ def advantages(
     rollout: Rollout, learner: Learner, settings: TrainingSettings, ranks: Ranks
 ) -> tuple[Tensor, Tensor]:
     """Advantages of the learner and of the other seat, (rows, rounds) each."""
-    rewards, rewards_opponent = (
-        points / settings.reward_scale for points in (rollout.rewards, rollout.rewards_opponent)
-    )  # (rows, rounds)
+    rewards, rewards_opponent = scaled_utilities(rollout, settings)  # (rows, rounds) each
     if learner.critic is not None:
         with merged_adapters(learner.policy.model, settings.merge_adapter):
             own_states = round_states(
@@ -121,7 +128,19 @@ def advantages(
         leave_one_out(discounted_returns(each, settings.discount), groups)
         for each in (rewards, rewards_opponent)
     )
+    if settings.normalise == "group_std":
+        own, other = over_group_deviation(own, groups), over_group_deviation(other, groups)
     return own, other
+
+
+def scaled_utilities(rollout: Rollout, settings: TrainingSettings) -> tuple[Tensor, Tensor]:
+    """What the learner and the other seat make of both seats' scaled rewards, (rows, rounds) each."""
+    how = {**settings.preferences.plain(), "discount": settings.discount}
+    own, other = (
+        points / settings.reward_scale for points in (rollout.rewards, rollout.rewards_opponent)
+    )
+    played = padded([[1.0] * len(result.rewards) for result in rollout.results])
+    return utilities(own, other, **how) * played, utilities(other, own, **how) * played
 
 
 def metrics_row(
@@ -131,7 +150,7 @@ def metrics_row(
     gradient_norm: float,
     seconds: tuple[float, float],
 ) -> dict[str, float | int]:
-    """An iteration's metrics: outcomes (with past agents about, those of self-play), the update, behaviour.
+    """An iteration's metrics: outcomes (with others about, those of self-play), the update, behaviour.
 
     `losses` is what `add_gradients` gave in every rank, `gradient_norm` is before clipping, `seconds` are those of
     sampling and of training.
@@ -139,7 +158,7 @@ def metrics_row(
     game = learner.policy.game
     behaviour = summarise(game, rollout.results)
     outcomes = {name: behaviour.pop(name) for name in OUTCOMES}
-    if learner.pool.has_buffer:
+    if learner.pool.meets_others:
         found = summarise(game, [result for result in rollout.results if result.self_play])
         outcomes = {name: found[name] for name in OUTCOMES}
     sums = {name: sum(part[name] for part in losses) for name in losses[0]}

@@ -122,6 +122,12 @@ TABLES = {
         {"standard": "ablated_matches", "variants": "variant_matches"},
         printer="ablations",
     ),
+    "rivals": Table(
+        "statistics.tables:rivals",
+        "Other ways to cooperation: with copies, and in the worst case",
+        {"standard": "rivalled_matches", "rivals": "rival_matches"},
+        printer="rivals",
+    ),
     "prior_sweep": Table(
         "statistics.prior_sweep:prior_sweep",
         "What training makes of more or less reciprocity in the warm start",
@@ -187,6 +193,7 @@ FIGURES = {
     ),
     "exploitability": Figure("exploitability", ("exploitability",)),
     "ablations": Figure("ablations", ("ablations",)),
+    "rivals": Figure("rivals", ("rivals",)),
     "noise": Figure("noise", ("noise",)),
     "messages": Figure("messages", ("messages",)),
     "prior_sweep": Figure("prior_sweep", ("prior_sweep",)),

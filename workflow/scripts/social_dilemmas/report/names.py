@@ -12,6 +12,8 @@ AGENTS = {
     "advantage_alignment": "Advantage Alignment",
     "cloned_reciprocator": "Cloned reciprocator",
     "cloned_tit_for_tat": "Cloned tit for tat",
+    "group_normalised": "Normalised (GRPO)",
+    "clipped_steps": "Clipped steps (PPO)",
     "always_a": "Always-cooperate",
     "always_b": "Always-defect",
     "tit_for_tat": "Tit for tat",

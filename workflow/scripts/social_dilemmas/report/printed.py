@@ -34,7 +34,7 @@ from social_dilemmas.statistics.quantities import (
 OF_ONE_SIDE = (PAYOFF_OPPONENT, *NORMALISED[1:])  # in self-play the same for both sides
 NEAR = (0.25, 0.75)  # welfare near greedy play is below, that near the optimum from here on
 LAST = 0.1  # of the iterations; the end of a learning curve is their mean
-AGENTS = ("agent", "opponent", "algorithm", "learner")
+AGENTS = ("agent", "opponent", "algorithm", "learner", "compared_with")
 INTERVAL = " [95 % interval]"
 WHO = {"game": "Game", "algorithm": "Algorithm", "opponent": "Opponent", "agent": "Agent"}
 
@@ -146,13 +146,23 @@ def exploitability(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
 
 
 def ablations(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
-    """Payoffs of each variant, and whether they differ from those of the method as it is."""
+    """Payoffs of each variant, and whether they differ from those of what it is compared with."""
     rows = table[table["quantity"] == "payoff"]
     matters = rows["matters"].map({True: "it does", False: "can't be told"})
     rows = rows.assign(matters=matters.where(rows["change"].notna(), ""))
     columns = {"game": "Game", "agent": "Variant", "opponent": "With", "mean": "Points a round"}
-    columns |= {"change": "Change", "matters": "Matters"}
+    columns |= {"change": "Change", "compared_with": "Compared with", "matters": "Matters"}
     yield PrintedTable(title, "", _cells(rows, columns))
+
+
+def rivals(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
+    """A row for each agent: welfare with copies of itself, and its payoff in the worst case."""
+    shown = {tables.ITSELF: "Welfare with itself", tables.WORST_CASE: "Payoff in the worst case"}
+    wanted = {tables.ITSELF: NORMALISED_WELFARE, tables.WORST_CASE: NORMALISED_PAYOFF}
+    kept = table[table["quantity"] == table["opponent"].map(wanted)]
+    title = f"{title}; 0: what each could make sure of, 1: the optimum{INTERVAL}"
+    columns = {key: WHO[key] for key in ("game", "agent")}
+    yield PrintedTable(title, "", _wide(kept, columns, shown, "opponent"))
 
 
 def disturbed(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:

@@ -222,7 +222,8 @@ class Estimates:
         frozen = opponent in catalogue.algorithms(self._config)
         matches = chosen.matches / chosen.world_size
         sampled = matches * (2 if frozen or opponent in ("", WARM_START) else 1)
-        learning = matches * (1 if opponent or past else 2)  # one seat learns, or both
+        one = opponent or past or chosen.learning_seats == "one"
+        learning = matches * (1 if one else 2)  # one seat learns, or both
         rows = min(learning, max(1.0, chosen.micro_batch_tokens / work.talk.tokens))
         merged = work.merged_bytes(chosen.merge_adapter)
         update = work.backward_bytes(rows, merged=bool(merged), checkpointing=checkpointing)
@@ -239,7 +240,7 @@ class Estimates:
         passes = 2.0 + bool(merged) + checkpointing + (chosen.baseline == "critic")
         passes += 1 if chosen.kl_coefficient else rows / learning
         seconds = work.sampling_seconds(sampled, layer=0 if served else LAYER) + matches * MATCH
-        seconds += work.forward_seconds(learning) * passes
+        seconds += work.forward_seconds(learning) * passes * chosen.epochs
         if any(player.name == opponent for player in self._config.api_players):
             seconds += matches * work.talk.turns * REQUEST
         # Checkpoints take the past agents from the host's memory.
@@ -297,8 +298,8 @@ class Estimates:
         if gpu is None:
             return
         jobs: list[tuple[str, ...]] = [
-            ("variant", game, model, name)
-            for (game, name), model in product(settings.ablated(config), models)
+            ("variant", game, model, *which)
+            for (game, *which), model in product(settings.varied(config), models)
         ]
         for game, model in product(catalogue.games(config), models):
             kinds = ("warm_start", "cross_play", "learner_matches")

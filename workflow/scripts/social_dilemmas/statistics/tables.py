@@ -18,6 +18,7 @@ from social_dilemmas.agents.agent import is_learner
 from social_dilemmas.agents.scripted.player import scripted_player_names
 from social_dilemmas.statistics.intervals import Run, Sample, intervals
 from social_dilemmas.statistics.quantities import (
+    NORMALISED_PAYOFF,
     NORMALISED_WELFARE,
     PAYOFF,
     PAYOFF_GAP,
@@ -32,6 +33,9 @@ the same seed is self-play."""
 
 ITSELF = "itself"
 """The opponent's name in self-play, in tables that hold no other matches of an agent with itself."""
+
+WORST_CASE = "worst_case"
+"""The opponent's name where it is the scripted player with which a run gets least."""
 
 EVERYONE = "everyone"
 """The opponent's name where the matches against all opponents are pooled."""
@@ -129,28 +133,50 @@ def exploitability(matches: Mapping[Source, Path]) -> pd.DataFrame:
 
 
 def ablations(
-    standard: Mapping[tuple[str, str, str], Path], variants: Mapping[tuple[str, str, str], Path]
+    standard: Mapping[tuple[str, str, str], Path],
+    variants: Mapping[tuple[str, str, str, str], Path],
 ) -> pd.DataFrame:
     """Payoffs of the algorithm that was varied and of its variants, in self-play (`ITSELF`) and with scripted players.
 
-    The interval of a change takes the arms of both means' intervals (Zou and Donner, Construction of confidence limits
-    about effect measures, Statistics in Medicine 27, 2008).
+    Files are by (game, model, agent), those of variants also by the agent that each is compared with. The interval of
+    a change takes the arms of both means' intervals (Zou and Donner, Construction of confidence limits about effect
+    measures, Statistics in Medicine 27, 2008).
 
-    Columns of `fingerprints` for `PAYOFFS`, and change, change_low, change_high (the variant's mean minus that of the
-    algorithm), matters (whether this interval excludes zero).
+    Columns of `fingerprints` for `PAYOFFS`, and compared_with, change, change_low, change_high (the variant's mean
+    minus that of the agent that it is compared with), matters (whether this interval excludes zero).
     """
-    means, changed = (
-        pd.concat([headline(*key, pd.read_parquet(path)) for key, path in files.items()])
-        for files in (standard, variants)
+    means = pd.concat([headline(*key, pd.read_parquet(path)) for key, path in standard.items()])
+    changed = pd.concat(
+        [
+            headline(game, model, agent, pd.read_parquet(path)).assign(compared_with=control)
+            for (game, model, agent, control), path in variants.items()
+        ]
     )
-    keys = ["model", "game", "opponent", "quantity"]
-    both = changed.merge(means[[*keys, "mean", "high"]], on=keys, suffixes=("", "_standard"))
-    change = both["mean"] - both["mean_standard"]
-    reach = np.hypot(both["high"] - both["mean"], both["high_standard"] - both["mean_standard"])
+    keys = ["model", "game", "compared_with", "opponent", "quantity"]
+    controls = pd.concat([means, changed.drop(columns="compared_with")])
+    controls = controls.rename(columns={"agent": "compared_with"})[[*keys, "mean", "high"]]
+    both = changed.merge(controls, on=keys, suffixes=("", "_control"))
+    change = both["mean"] - both["mean_control"]
+    reach = np.hypot(both["high"] - both["mean"], both["high_control"] - both["mean_control"])
     both = both[changed.columns]
     both = both.assign(change=change, change_low=change - reach, change_high=change + reach)
     both["matters"] = (both["change_low"] > 0) | (both["change_high"] < 0)
     return pd.concat([means, both], ignore_index=True)
+
+
+def rivals(
+    standard: Mapping[tuple[str, str, str], Path], rivals: Mapping[tuple[str, str, str], Path]
+) -> pd.DataFrame:
+    """Payoffs of the algorithms and of their rivals, in self-play, with scripted players, and in the worst case.
+
+    The worst case (`WORST_CASE`) is, for every run, the scripted player with which its normalised payoff is lowest.
+    Files are by (game, model, agent). Columns as `fingerprints`, for `PAYOFFS`.
+    """
+    parts = [
+        headline(game, model, agent, pd.read_parquet(path), worst_case=True)
+        for (game, model, agent), path in {**standard, **rivals}.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
 
 
 def with_settings(table: pd.DataFrame, differing: Sequence[str]) -> pd.DataFrame:
@@ -181,12 +207,19 @@ def is_scripted(table: pd.DataFrame, column: str) -> "pd.Series[bool]":
     return pd.Series([name in scripted[game] for game, name in pairs], table.index, dtype=bool)
 
 
-def headline(game: str, model: str, agent: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """An agent's payoffs in self-play and with scripted players."""
+def headline(
+    game: str, model: str, agent: str, frame: pd.DataFrame, worst_case: bool = False
+) -> pd.DataFrame:
+    """An agent's payoffs in self-play and with scripted players, and with the worst of these for each run."""
     own = frame[frame["agent"] == agent]
     itself = (own["opponent"] == agent) & (own["opponent_seed"] == own["agent_seed"])
-    met = own[itself | is_scripted(own, "opponent")]
-    table = summary((game, model), met, PAYOFFS)
+    scripted = own[is_scripted(own, "opponent")]
+    parts = [own[itself], scripted]
+    if worst_case:
+        for _, run in scripted.groupby("agent_seed"):
+            worst = run.groupby("opponent")[NORMALISED_PAYOFF].mean().idxmin()
+            parts.append(run[run["opponent"] == worst].assign(opponent=WORST_CASE))
+    table = summary((game, model), pd.concat(parts), PAYOFFS)
     table = table[table[RELATION] == ALL_SEEDS]
     return table.assign(opponent=table["opponent"].where(table["opponent"] != agent, ITSELF))
 

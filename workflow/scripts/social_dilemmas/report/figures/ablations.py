@@ -14,7 +14,7 @@ from social_dilemmas.statistics.tables import ITSELF
 
 QUANTITY = {"payoff": "Payoff", "payoff_opponent": "What it leaves"}
 LEGEND = (
-    "Filled: the interval of the change from the method as it is leaves out zero. "
+    "Filled: the interval of the change from what it is compared with leaves out zero. "
     "Band: interval of the method as it is."
 )
 

@@ -29,7 +29,7 @@ COLOURS = {
 MARKERS = {"warm_start": "D", "naive": "s", "sum_of_rewards": "^", "advantage_alignment": "o"}
 MARKERS |= dict.fromkeys(("cloned_reciprocator", "cloned_tit_for_tat"), "p")
 OTHER_COLOURS = ("#E69F00", "#56B4E9", "#000000", "#F0E442")
-OTHER_MARKERS = ("v", "P", "X", "<")
+OTHER_MARKERS = ("v", "P", "X", "<", "*")  # one more than colours, so that pairs differ
 
 TICKS = {
     "labelsize": 7,
@@ -124,4 +124,5 @@ def legend(
         label = readable(name) + doing
         handles.append(Line2D([], [], color=colour[name], markersize=size, label=label, **look))
     handles += others
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns or len(handles))
+    columns = min(columns or len(handles), len(handles))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns)

@@ -1,9 +1,9 @@
-# Ablations: one thing of the method left out or done differently.
+# Ablations: one thing of the method left out or done differently. Rivals: other ways to cooperation.
 
 
 use rule train as train_variant with:
     input:
-        model=lambda wildcards: f"<results>/{catalogue.variant_start(CONFIG, wildcards.variant)}",
+        model=start_of_variant,
     output:
         adapter=directory(f"<results>/{paths.VARIANT}/adapter"),
         metrics=f"<results>/{paths.VARIANT}/metrics.csv",
@@ -18,12 +18,12 @@ use rule train as train_variant with:
     params:
         **parameters_of_training("variant"),
     message:
-        "Ablation {wildcards.variant} in {wildcards.game}, {wildcards.model}, seed {wildcards.seed}"
+        "Training {wildcards.variant} ({wildcards.section}) in {wildcards.game}, {wildcards.model}, seed {wildcards.seed}"
 
 
 use rule play_cross_play as play_variant with:
     input:
-        model=lambda wildcards: f"<results>/{catalogue.variant_start(CONFIG, wildcards.variant)}",
+        model=start_of_variant,
         adapters=adapters_of_matches("variant_matches"),
     output:
         f"<results>/{paths.VARIANT_MATCHES}/matches.parquet",
@@ -36,4 +36,4 @@ use rule play_cross_play as play_variant with:
     params:
         **parameters_of_matches("variant_matches"),
     message:
-        "Matches of the ablation {wildcards.variant} in {wildcards.game}, {wildcards.model}"
+        "Matches of {wildcards.variant} ({wildcards.section}) in {wildcards.game}, {wildcards.model}"
