@@ -20,6 +20,7 @@ from social_dilemmas.config.schema import (
     Exploitability,
     PriorSweep,
     Tournament,
+    TwoLearners,
     Variant,
 )
 from social_dilemmas.report import printed
@@ -76,6 +77,12 @@ def test_files_of_tables_are_those_that_trainings_and_matches_write() -> None:
     assert files["prior_matches"]["prisoners_dilemma", "embedded", "0.6"] == (
         "prior_sweep/prisoners_dilemma/embedded/share-0.6/matches.parquet"
     )
+    assert files["pair_metrics"] == {
+        ("split", "embedded", "advantage_alignment", "naive", seed): (
+            f"two_learners/split/embedded/advantage_alignment-vs-naive/seed-{seed}/metrics.csv"
+        )
+        for seed in (0, 1)
+    }
     assert files["strategy_kinds"] == {
         "prisoners_dilemma": "tournament/prisoners_dilemma/kinds.csv"
     }
@@ -90,6 +97,7 @@ def test_files_of_tables_are_those_that_trainings_and_matches_write() -> None:
         (changed(ablations=Ablations()), "ablations"),
         (changed(prior_sweep=PriorSweep()), "prior_sweep"),
         (changed(tournament=Tournament(strategies=[])), "tournament"),
+        (changed(two_learners=TwoLearners(games=["split"])), "two_learners"),
         (changed(games=SMOKE.games[1:], **NO_SWEEPS), NO_DILEMMA),
         (
             changed(games=NO_LEARNERS),
@@ -98,14 +106,8 @@ def test_files_of_tables_are_those_that_trainings_and_matches_write() -> None:
         (changed(algorithms=SMOKE.algorithms[1:]), "naive learning_against_alignment"),
     ],
     ids=[
-        "all",
-        "seeds",
-        "ablations",
-        "priors",
-        "strategies",
-        "dilemma",
-        "learners-and-trust",
-        "naive",
+        *("all", "seeds", "ablations", "priors", "strategies", "pairs", "dilemma"),
+        *("learners-and-trust", "naive"),
     ],
 )
 def test_only_tables_and_figures_of_what_is_asked_for(config: Config, without: str) -> None:
@@ -225,10 +227,13 @@ def test_learners_meet_the_opponents_that_they_learned_against() -> None:
 
 
 def test_no_two_kinds_of_results_share_a_place() -> None:
-    names = ("game", "model", "algorithm", "opponent", "variant", "share", "pair", "name", "seed")
+    names = [
+        *("game", "model", "algorithm", "opponent", "variant", "share", "pair", "name", "seed")
+    ]
+    names += ["first", "second"]  # of two learners
     patterns = [value for name, value in vars(paths).items() if name.isupper()]
     filled = [pattern.format(**{name: name for name in names}) for pattern in patterns]
-    assert len(set(filled)) == len(patterns) == 19
+    assert len(set(filled)) == len(patterns) == 20
     assert paths.results("smoke") == "results/smoke"
 
 

@@ -12,6 +12,7 @@ from social_dilemmas.config.load import load_config
 from social_dilemmas.config.settings import (
     clone_settings,
     completed,
+    pair_settings,
     prior_settings,
     settings_differ,
     transcript_settings,
@@ -60,6 +61,8 @@ wildcard_constraints:
     game="|".join(GAMES),
     model="|".join(MODELS),
     algorithm="|".join(ALGORITHMS),
+    first="|".join(ALGORITHMS),
+    second="|".join(ALGORITHMS),
     seed=r"\d+",
     opponent="[a-z0-9_-]+",
     variant="|".join(variant.name for variant in CONFIG.ablations.variants) or "none",
