@@ -28,6 +28,7 @@ include: "workflow/rules/cross_play.smk"
 include: "workflow/rules/exploitability.smk"
 include: "workflow/rules/variants.smk"
 include: "workflow/rules/prior_sweep.smk"
+include: "workflow/rules/two_learners.smk"
 include: "workflow/rules/tournament.smk"
 include: "workflow/rules/disturbances.smk"
 include: "workflow/rules/cards.smk"
@@ -69,6 +70,7 @@ STAGES = {  # target: its files, and what it says when they are there
     "ablations": (made("variant_matches"), "The ablations are there"),
     "rivals": (made("rivalled_matches") + made("rival_matches"), "The rivals are there"),
     "prior_sweep": (made("prior_matches"), "The sweep over priors is there"),
+    "two_learners": (made("pair_metrics"), "The pairs of learners are trained"),
     "tournament": (
         made("tournament_matches") + made("strategy_matches"),
         "The tournament is played",

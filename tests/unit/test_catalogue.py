@@ -21,6 +21,7 @@ from social_dilemmas.config.schema import (
     PriorSweep,
     Rivals,
     Tournament,
+    TwoLearners,
     Variant,
 )
 from social_dilemmas.report import printed
@@ -80,6 +81,12 @@ def test_files_of_tables_are_those_that_trainings_and_matches_write() -> None:
     assert files["prior_matches"]["prisoners_dilemma", "embedded", "0.6"] == (
         "prior_sweep/prisoners_dilemma/embedded/share-0.6/matches.parquet"
     )
+    assert files["pair_metrics"] == {
+        ("split", "embedded", "advantage_alignment", "naive", seed): (
+            f"two_learners/split/embedded/advantage_alignment-vs-naive/seed-{seed}/metrics.csv"
+        )
+        for seed in (0, 1)
+    }
     assert files["strategy_kinds"] == {
         "prisoners_dilemma": "tournament/prisoners_dilemma/kinds.csv"
     }
@@ -95,6 +102,7 @@ def test_files_of_tables_are_those_that_trainings_and_matches_write() -> None:
         (changed(rivals=Rivals()), "rivals"),
         (changed(prior_sweep=PriorSweep()), "prior_sweep"),
         (changed(tournament=Tournament(strategies=[])), "tournament"),
+        (changed(two_learners=TwoLearners(games=["split"])), "two_learners"),
         (changed(games=SMOKE.games[1:], **NO_SWEEPS), NO_DILEMMA),
         (
             changed(games=NO_LEARNERS),
@@ -103,7 +111,7 @@ def test_files_of_tables_are_those_that_trainings_and_matches_write() -> None:
         (changed(algorithms=SMOKE.algorithms[1:]), "naive learning_against_alignment"),
     ],
     ids=[
-        *("all", "seeds", "ablations", "rivals", "priors", "strategies", "dilemma"),
+        *("all", "seeds", "ablations", "rivals", "priors", "strategies", "pairs", "dilemma"),
         *("learners-and-trust", "naive"),
     ],
 )
@@ -224,21 +232,11 @@ def test_learners_meet_the_opponents_that_they_learned_against() -> None:
 
 
 def test_no_two_kinds_of_results_share_a_place() -> None:
-    names = (
-        "game",
-        "model",
-        "algorithm",
-        "opponent",
-        "section",
-        "variant",
-        "share",
-        "pair",
-        "name",
-        "seed",
-    )
+    names = ["game", "model", "algorithm", "opponent", "section", "variant", "share", "pair"]
+    names += ["name", "seed", "first", "second"]
     patterns = [value for name, value in vars(paths).items() if name.isupper()]
     filled = [pattern.format(**{name: name for name in names}) for pattern in patterns]
-    assert len(set(filled)) == len(patterns) == 19
+    assert len(set(filled)) == len(patterns) == 20
     assert paths.results("smoke") == "results/smoke"
 
 

@@ -42,6 +42,7 @@ LEARNING = {
     "naive": ["warm_start", *ALGORITHMS, "random"],
     "advantage_alignment": ["naive", "advantage_alignment"],
 }
+PAIRS = (("naive", "naive"), ("advantage_alignment", "naive"))
 VARIANTS = {"no_group_baseline": -3.0, "critic": 0.0, "with_buffer": 4.0}
 """Variants of Advantage Alignment, and by how much their payoffs differ."""
 
@@ -86,6 +87,14 @@ def metrics(game: str, algorithm: str, seed: int) -> pd.DataFrame:
     if game == "trust_and_split":
         curve["truthfulness"] = 0.5 + way * (end - 0.5)
     return curve.rename_axis("iteration").reset_index()
+
+
+def paired(first: Path, second: Path) -> pd.DataFrame:
+    """The metrics of two trainings as those of two learners at once."""
+    rows = [
+        pd.read_csv(path).assign(learner=place) for place, path in enumerate((first, second), 1)
+    ]
+    return pd.concat(rows, ignore_index=True)
 
 
 def learned(played: pd.DataFrame) -> pd.DataFrame:
@@ -138,6 +147,12 @@ def experiment(folder: Path) -> Tables:
         for opponent in LEARNING.get(algorithm, [])
         if game != "split" or opponent in ("naive", "warm_start")
     }
+    pairs = {}
+    for game, (first, second), seed in product(GAMES, PAIRS, SEEDS):
+        path = folder / f"{game}-{first}-{second}-{seed}.csv"
+        sides = (runs[game, MODEL, first, seed], runs[game, MODEL, second, SEEDS[0]])
+        paired(*sides).to_csv(path, index=False)
+        pairs[game, MODEL, first, second, seed] = path
     played = {game: matches(game) for game in GAMES}
     files = {(game, MODEL): saved(game, frame) for game, frame in played.items()}
     learners = {
@@ -163,6 +178,7 @@ def experiment(folder: Path) -> Tables:
         "exploitability": tables.exploitability(learners),
         "ablations": tables.ablations(standard, compared),
         "rivals": tables.rivals(algorithms, variants),
+        "two_learners": tables.two_learners(pairs),
         "noise": disturbances.noise(slips),
         "messages": disturbances.messages(talks),
         "population": population(files),
@@ -328,6 +344,22 @@ def test_naive_learning_curves_are_those_of_naive_play_by_model(shown: Tables) -
         (line,) = thick(figure.axes[0], part["model"].iloc[0], ("another", MODEL))
         wanted = chosen(part, game=GAMES[0], line=MEAN)
         np.testing.assert_array_equal(line.get_ydata(), wanted["value"])
+
+
+def test_both_learners_of_a_pair_are_drawn_through_the_numbers_of_the_table(shown: Tables) -> None:
+    """In the colour of their algorithm, the second one dashed."""
+    table = shown["two_learners"]
+    figure = draw("two_learners", table)
+    for axis, (first, second) in zip(figure.axes, PAIRS, strict=False):
+        means = thick(axis, first) + thick(axis, second)
+        lines: dict[Any, Line2D] = {line.get_linestyle(): line for line in means}
+        rows = chosen(table, game=GAMES[0], pair=f"{first}-vs-{second}", line=MEAN)
+        for learner, style_of_line in (("first", "-"), ("second", "--")):
+            wanted = chosen(rows, learner=learner)
+            np.testing.assert_array_equal(lines[style_of_line].get_ydata(), wanted["value"])
+        assert lines["--"].get_color() == style.COLOURS[second]
+    assert titles(figure)[:2] == ["Naive RL and\nNaive RL", "Advantage Alignment and\nNaive RL"]
+    assert words(figure).count("both greedy") == len(GAMES) * len(PAIRS)
 
 
 def test_invalid_replies_are_shares_of_rounds(shown: Tables) -> None:

@@ -148,6 +148,20 @@ def test_distributions_are_shares_of_matches() -> None:
     ]
 
 
+def test_both_learners_of_a_pair_have_a_row() -> None:
+    columns = ["learner", "algorithm", "seed", "value"]
+    rows = [("first", "naive", 0, 1.0), ("first", "naive", 1, 3.0), ("second", "naive", 0, 5.0)]
+    table = pd.DataFrame(rows, columns=columns).assign(
+        model="embedded", game="split", pair="naive-vs-naive", iteration=0, quantity="payoff"
+    )
+    (only,) = printed("two_learners", table)
+    who = {"Game": "Split", "Pair": "Naive RL and Naive RL", "Algorithm": "Naive RL"}
+    assert only.frame.to_dict("records") == [
+        {**who, "Learner": "First", "Points a round": "2.00 [1.00, 3.00]"},
+        {**who, "Learner": "Second", "Points a round": "5.00 [5.00, 5.00]"},
+    ]
+
+
 CHANGE = {"change_low": -2.0, "change_high": -1.0, "matters": True}
 NO_CHANGE = {"change": math.nan, "change_low": math.nan, "change_high": math.nan}
 CONTROL, COMPARED = {"compared_with": "naive"}, {"Compared with": "Naive RL"}

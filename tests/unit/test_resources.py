@@ -211,6 +211,7 @@ KINDS = [
     *(("transcripts", *PLACE), ("variant", *VARIANT), ("variant_matches", *VARIANT)),
     ("training", *PLACE, "naive"),
     ("learner", *PLACE, "naive", "advantage_alignment"),
+    ("two_learners", *VARIANT[:2]),
 ]
 
 

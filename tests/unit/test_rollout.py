@@ -21,7 +21,8 @@ from social_dilemmas.method.rollout import (
     Rollout,
     Rollouts,
     Seating,
-    play_rollout,
+    play_seatings,
+    rollout_of,
     seat_learner,
 )
 from social_dilemmas.policy.model import load_model
@@ -40,7 +41,7 @@ def seated(policy: Policy, opponent: Agent | None = None, **changes: int) -> lis
 
 def played(policy: Policy, seatings: list[Seating]) -> Rollout:
     sampler = PolicySampler(policy, in_order(0), max_new_tokens=6)
-    return play_rollout(seatings, Players(policy.game), sampler)
+    return rollout_of(seatings, play_seatings(seatings, Players(policy.game), sampler))
 
 
 def policy_for(base_model: Path, name: str) -> Policy:

@@ -71,7 +71,11 @@ def test_a_disk_that_is_full_at_the_metrics(
     ("module", "function", "advice"),
     [
         (train_module, "add_gradients", "training.micro_batch_tokens, set training.activation_"),
-        (rollout_module, "play_rollout", "lower training.max_new_tokens, or raise training.world_"),
+        (
+            rollout_module,
+            "play_seatings",
+            "lower training.max_new_tokens, or raise training.world_",
+        ),
     ],
 )
 def test_too_little_gpu_memory(

@@ -60,6 +60,19 @@ def test_learning_curves_are_tidy_and_hold_no_times(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(against, pd.concat(parts, ignore_index=True)[order])
 
 
+def test_curves_of_two_learners_are_kept_apart(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    path.write_text("iteration,learner,payoff,seconds_sampling\n0,1,2.5,9.1\n0,2,1.5,9.1\n")
+    found = tables.two_learners({(GAME, MODEL, "advantage_alignment", "naive", 42): path})
+    pair = "advantage_alignment-vs-naive"
+    columns = ["model", "game", "pair", "learner", "algorithm", "seed", "iteration", "quantity"]
+    rows = [
+        (MODEL, GAME, pair, "first", "advantage_alignment", 42, 0, "payoff", 2.5),
+        (MODEL, GAME, pair, "second", "naive", 42, 0, "payoff", 1.5),
+    ]
+    pd.testing.assert_frame_equal(found, pd.DataFrame(rows, columns=[*columns, "value"]))
+
+
 def test_cross_play_averages_seats_then_matches_then_seeds(tmp_path: Path) -> None:
     rows = [
         ("naive", 0, "grim", -1, 0, 0, 1.0),

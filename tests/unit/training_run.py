@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 
 from social_dilemmas.agents.agent import Agent, Kind
+from social_dilemmas.config.schema import Credit
 from social_dilemmas.config.settings import TrainingSettings
-from social_dilemmas.method.rollout import Rollout, Rollouts
+from social_dilemmas.method.rollout import Rollouts
 from social_dilemmas.method.train import train
+from social_dilemmas.method.train_pair import train_pair
 from social_dilemmas.run.launch import launch
 
 GAME: dict[str, Any] = {"name": "prisoners_dilemma", "rounds": 3}
@@ -56,21 +58,36 @@ def run_training(
     return output
 
 
+def run_pair(model: Path, output: Path, *credits: Credit, seed: int = 0, **changes: Any) -> Path:
+    """Train learners of these kinds of credit against each other; gives `output`."""
+    settings = [training_settings(credit=credit, **changes) for credit in credits]
+    launch(
+        train_pair,
+        world_size=settings[0].world_size,
+        model=model,
+        game=GAME,
+        settings=settings,
+        seed=seed,
+        output=output,
+    )
+    return output
+
+
 @contextmanager
 def sampled_iterations(stop_at: int | None = None) -> Iterator[list[int]]:
     """Collects the iterations that are sampled; a run is interrupted after it has sampled `stop_at`."""
     iterations: list[int] = []
-    sample = Rollouts.sample
+    play = Rollouts._play
 
-    def noting(self: Rollouts, iteration: int) -> Rollout:
+    def noting(self: Rollouts, iteration: int) -> Any:
         iterations.append(iteration)
-        rollout = sample(self, iteration)
+        played = play(self, iteration)
         if iteration == stop_at:
             raise KeyboardInterrupt
-        return rollout
+        return played
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Rollouts, "sample", noting)
+        patch.setattr(Rollouts, "_play", noting)
         yield iterations
 
 

@@ -17,6 +17,7 @@ from social_dilemmas.config.settings import (
     disturbance_settings,
     learner_settings,
     merge,
+    pair_settings,
     settings_differ,
     training_settings,
     variant_settings,
@@ -83,6 +84,11 @@ def variants(*entries: Raw) -> Callable[[Raw], None]:
 def rival(training: Raw) -> Callable[[Raw], None]:
     """An edit: one rival, with these settings."""
     return put("rivals", "variants", value=[{"name": "a", "training": training}])
+
+
+def pairs(*entries: list[str]) -> Callable[[Raw], None]:
+    """An edit: the pairs of learners."""
+    return put("two_learners", "pairs", value=[*entries])
 
 
 SPLIT = ("games", 1)
@@ -360,6 +366,19 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
         put("prior_sweep", "players", value=["grim"]),
         ["prior_sweep.players must be a part of the population of prisoners_dilemma", "always_a"],
     ),
+    # two learners
+    (put("two_learners", "games", value=["spilt"]), ["unknown game 'spilt' in two_learners.games"]),
+    (pairs(["naive", "naif"]), ["unknown algorithm 'naif' in two_learners.pairs"]),
+    (pairs(["naive"]), ["two_learners.pairs[0] must hold 2 entries"]),
+    (pairs(["naive", "naive"], ["naive", "naive"]), ["two_learners.pairs must not hold anything"]),
+    (
+        put("two_learners", "training", value={"group_size": 3}),
+        ["two_learners.training.matches must be a multiple of group_size"],
+    ),
+    (
+        put("two_learners", "training", value={"sampler": "vllm"}),
+        ["two_learners.training.sampler must be trainer, but is vllm"],
+    ),
     # players behind a server
     (api_player(modle="m"), ["unknown key 'modle' in api_players[remote]", "'model'"]),
     (put("api_players", value=[{"name": "remote"}]), ["api_players[remote].model is missing"]),
@@ -420,7 +439,7 @@ def test_the_scales_are_right(scale: str) -> None:
 def test_nothing_of_the_laptop_scale_shows_through() -> None:
     """Snakemake merges a configuration file into config.yaml mapping by mapping: there must be none to merge into."""
     merged = {key for key, value in load("config").items() if isinstance(value, dict)}
-    assert merged == {"ablations", "prior_sweep", "rivals"}
+    assert merged == {"ablations", "prior_sweep", "rivals", "two_learners"}
     assert all(
         load(scale)[key].keys() >= load("config")[key].keys() for scale in SCALES for key in merged
     )
@@ -502,7 +521,7 @@ def test_texts_in_files_stay_texts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("left_out", ["games", "algorithms"])
-def test_ablations_of_the_default_file_that_lack_their_game_or_algorithm_are_dropped(
+def test_ablations_and_pairs_of_the_default_file_that_lack_their_game_or_algorithm_are_dropped(
     left_out: str,
 ) -> None:
     default = REPOSITORY / "config" / "config.yaml"
@@ -512,12 +531,15 @@ def test_ablations_of_the_default_file_that_lack_their_game_or_algorithm_are_dro
     else:
         config["algorithms"] = config["algorithms"][:2]
         for game in config["games"]:
-            del game["exploitability"], game["transcripts"], game["training_by_algorithm"]
+            del game["exploitability"], game["transcripts"]
     found = load_config(config, [default])
     assert found.ablations.games == (["trust_and_split"] if left_out == "games" else [])
     assert len(found.prior_sweep.games) == (1 if left_out == "games" else 2)
     assert len(found.prior_sweep.algorithms) == (2 if left_out == "games" else 1)
     assert "prisoners_dilemma" not in found.rivals.games or left_out == "algorithms"
+    games, kept = found.two_learners.games, found.two_learners.pairs
+    assert games == ["prisoners_dilemma", "trust_and_split"][left_out == "games" :]
+    assert len(kept) == (3 if left_out == "games" else 1)
 
 
 @pytest.mark.parametrize("ablations", [{}, {"games": ["split"]}, {"variants": [{"name": "a"}]}])
@@ -679,6 +701,21 @@ def test_what_has_no_effect_is_no_change() -> None:
     before = training_settings(typed(config), "split", "naive")
     config["training"] |= {"clip_ratio": 0.1, "pool": {"scripted": ["random"]}}
     assert training_settings(typed(config), "split", "naive") == before
+
+
+def test_two_learners_differ_in_credit_alone() -> None:
+    config = load("smoke")
+    buffer = {"buffer": {"size": 4}}
+    put("games", 0, "training_by_algorithm", value={"naive": {"learning_rate": 0.5, **buffer}})(
+        config
+    )
+    put("two_learners", "training", value={"discount": 0.8, **buffer})(config)
+    found = typed(config)
+    assert training_settings(found, "prisoners_dilemma", "naive").learning_rate == 0.5
+    first, second = pair_settings(found, "prisoners_dilemma", ["advantage_alignment", "naive"])
+    assert (first.credit, first.beta, first.discount) == ("advantage_alignment", 0.5, 0.8)
+    assert first.model_copy(update={"credit": "naive", "beta": 0.0}) == second
+    assert (second.buffer.size, second.learning_rate) == (0, 0.001)
 
 
 def test_every_credit_can_be_configured() -> None:

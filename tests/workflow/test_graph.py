@@ -21,6 +21,7 @@ MAIN = {
 FURTHER = {
     *(f"table_{name}" for name in ("learning_against_fixed", "exploitability", "ablations")),
     *(f"table_{name}" for name in ("rivals", "tournament", "tournament_by_opponent", "all_claims")),
+    *("table_two_learners", "fig_two_learners"),
     *(f"fig_{name}" for name in ("learning_against_fixed", "learning_against_alignment")),
     *(f"fig_{name}" for name in ("exploitability", "ablations", "rivals", "tournament")),
     *("table_noise", "table_messages", "fig_noise", "fig_messages"),
@@ -85,6 +86,8 @@ def test_everything(graph: Graph, scale: str, repository: Workflow) -> None:
         for opponents in game.get("exploitability", {}).get("learners", {}).values()
     ]
     assert planned["train_learner"] == sum(against) * SEEDS[scale]
+    pairs = len(config["two_learners"]["games"]) * len(config["two_learners"]["pairs"])
+    assert planned["train_pair"] == pairs * SEEDS[scale]
 
 
 def test_stages(graph: Graph, scale: str) -> None:

@@ -13,6 +13,7 @@ from social_dilemmas.config.load import load_config
 from social_dilemmas.config.settings import (
     clone_settings,
     completed,
+    pair_settings,
     prior_settings,
     settings_differ,
     transcript_settings,
@@ -33,7 +34,11 @@ try:
     CONFIG = load_config(config, [default, *overriding])
     ESTIMATES = Estimates(CONFIG)
     ESTIMATES.check_gpus()
-    read_criteria(Path(CONFIG.claims))
+    # From where Snakemake was called, or from the project's folder.
+    CLAIMS = Path(CONFIG.claims)
+    if not CLAIMS.is_file():
+        CLAIMS = Path(workflow.basedir, CONFIG.claims)
+    read_criteria(CLAIMS)
 except UserError as error:
     sys.exit(str(error))
 
@@ -61,6 +66,8 @@ wildcard_constraints:
     game="|".join(GAMES),
     model="|".join(MODELS),
     algorithm="|".join(ALGORITHMS),
+    first="|".join(ALGORITHMS),
+    second="|".join(ALGORITHMS),
     seed=r"\d+",
     opponent="[a-z0-9_-]+",
     section="ablations|rivals",
@@ -198,7 +205,7 @@ def inputs_of_table(name):
         argument: {key: f"<results>/{path}" for key, path in found.items()}
         for argument, found in files.items()
     }
-    return {**results, "criteria": {"claims": CONFIG.claims}} if table.tables else results
+    return {**results, "criteria": {"claims": str(CLAIMS)}} if table.tables else results
 
 
 def caption(name):

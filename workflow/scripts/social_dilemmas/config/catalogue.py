@@ -148,6 +148,12 @@ def clone_games(config: Config) -> list[str]:
     return [game.name for game in config.games if game.clone]
 
 
+def paired(config: Config) -> list[tuple[str, str, str]]:
+    """Game and algorithms of every pair of learners that learn against each other."""
+    chosen = config.two_learners
+    return [(game, first, second) for game in chosen.games for first, second in chosen.pairs]
+
+
 def trainings(config: Config) -> Iterator[Trained]:
     """All trainings whose agents are published: those of the main job, then those of the further experiments."""
     places = list(product(games(config), models(config)))
@@ -219,6 +225,10 @@ def files(config: Config) -> dict[str, dict[Any, str]]:
     further_places = [(*place, "further seeds") for place in places if config.further_seeds]
     further_matches = _filled(f"{paths.FURTHER_CROSS_PLAY}/matches.parquet", further_places)
     variants = partial(paths.VARIANT_MATCHES.replace, "{section}")
+    pair_runs = [
+        (game, model, *pair, seed)
+        for (game, *pair), model, seed in product(paired(config), models(config), config.seeds)
+    ]
     learner_runs = [(*place, *run) for place in learned for run in learners(config, place[0])]
     return {
         "training_metrics": metrics,
@@ -227,6 +237,7 @@ def files(config: Config) -> dict[str, dict[Any, str]]:
         "all_cross_play_matches": matches | further_matches,
         "learner_metrics": _filled(f"{paths.LEARNER}/metrics.csv", learner_runs),
         "learner_matches": _filled(f"{paths.LEARNER_MATCHES}/matches.parquet", learned),
+        "pair_metrics": _filled(f"{paths.TWO_LEARNERS}/metrics.csv", pair_runs),
         "ablated_matches": _filled(f"{paths.CROSS_PLAY}/matches.parquet", ablated),
         "variant_matches": _filled(f"{variants('ablations')}/matches.parquet", compared),
         "rivalled_matches": _filled(f"{paths.CROSS_PLAY}/matches.parquet", rivalled),
@@ -434,6 +445,7 @@ def further_tables(config: Config) -> list[str]:
         "ablations": config.ablations.trained,
         "rivals": config.rivals.trained,
         "prior_sweep": config.prior_sweep.games,
+        "two_learners": paired(config),
         "tournament": tournament_games(config),
         "tournament_by_opponent": tournament_games(config),
         "noise": True,
@@ -472,6 +484,7 @@ def further_figures(config: Config) -> list[str]:
         "ablations": config.ablations.trained,
         "rivals": config.rivals.trained,
         "prior_sweep": config.prior_sweep.games,
+        "two_learners": paired(config),
         "tournament": tournament_games(config),
         "noise": True,
         "messages": talking_games(config),

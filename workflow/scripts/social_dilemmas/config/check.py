@@ -28,6 +28,7 @@ from social_dilemmas.config.settings import (
     exploitability_settings,
     learner_settings,
     merge,
+    pair_settings,
     training_settings,
     transcript_settings,
     variant_settings,
@@ -80,6 +81,7 @@ def mistakes_between(config: Config, said: Mapping[str, Any]) -> Iterator[Mistak
     yield from _variants("ablations", config, said)
     yield from _variants("rivals", config, said)
     yield from _prior_sweep(config)
+    yield from _two_learners(config, said)
     for name in config.tournament.strategies:
         if name not in (ALL, *STRATEGIES):
             sentence = f"tournament.strategies: {unknown_strategy(name)}"
@@ -303,3 +305,22 @@ def _prior_sweep(config: Config) -> Iterator[Mistake]:
         if not found or found == population.keys():
             sentence = f"prior_sweep.players must be a part of the population of {game}, which has"
             yield Mistake(("prior_sweep", "players"), f"{sentence}: {', '.join(population)}")
+
+
+def _two_learners(config: Config, said: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Pairs in games or of algorithms that don't exist, and settings of theirs that don't go together."""
+    chosen = config.two_learners
+    for key, what, names, known in (
+        ("games", "game", chosen.games, catalogue.games(config)),
+        ("pairs", "algorithm", chain.from_iterable(chosen.pairs), catalogue.algorithms(config)),
+    ):
+        for name in names:
+            if name not in known:
+                yield unknown(("two_learners", key), what, name, known, f"two_learners.{key}")
+    place: Place = ("two_learners", "training")
+    for game, *pair in catalogue.paired(config):
+        settings = pair_settings(config, game, pair)[0]
+        yield from _training(place, config.game(game), settings, said)
+        if settings.sampler != "trainer":
+            sentence = f"two_learners.training.sampler must be trainer, but is {settings.sampler}"
+            yield Mistake(place, sentence)

@@ -25,9 +25,9 @@ def load_config(merged: Mapping[str, Any], files: Sequence[Path]) -> Config:
     """The configuration as types; its games are made known by name.
 
     Values that no file says come from the command line, as texts; they are converted where the schema wants another
-    type, so that `--config seeds=[0]` works. Where ablations, rivals and the sweep over priors are those of the
-    default file, games and algorithms that another file left out are dropped; so are its further seeds where others
-    replace seeds.
+    type, so that `--config seeds=[0]` works. Where ablations, rivals, the sweep over priors or pairs of
+    learners are those of the default file, games and algorithms that another file left out are dropped; so are its
+    further seeds where others replace seeds.
 
     Args:
         merged: the files and the command line, merged mapping by mapping; lists replace lists.
@@ -59,6 +59,8 @@ def load_config(merged: Mapping[str, Any], files: Sequence[Path]) -> Config:
             config = _without_stray_variants(config, section, said[0])
     if said and given.get("prior_sweep") == said[0].get("prior_sweep"):
         config = _without_stray_priors(config, said[0])
+    if said and given.get("two_learners") == said[0].get("two_learners"):
+        config = _without_stray_pairs(config, said[0])
     default = said[0] if said else {}
     if given["seeds"] != default.get("seeds") and given.get("further_seeds") == default.get(
         "further_seeds"
@@ -118,6 +120,17 @@ def _without_stray_priors(config: Config, default: Mapping[str, Any]) -> Config:
         "algorithms": [name for name in sweep.algorithms if name not in algorithms],
     }
     return config.model_copy(update={"prior_sweep": sweep.model_copy(update=kept)})
+
+
+def _without_stray_pairs(config: Config, default: Mapping[str, Any]) -> Config:
+    """The configuration without pairs of learners in games or of algorithms that only the default file has."""
+    games, algorithms = _strays(config, default)
+    chosen = config.two_learners
+    kept = {
+        "games": [game for game in chosen.games if game not in games],
+        "pairs": [pair for pair in chosen.pairs if not algorithms.intersection(pair)],
+    }
+    return config.model_copy(update={"two_learners": chosen.model_copy(update=kept)})
 
 
 def _strays(config: Config, default: Mapping[str, Any]) -> tuple[set[str], set[str]]:

@@ -100,6 +100,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 PositiveShare = Annotated[float, Field(gt=0, le=1)]
 EvenCount = Annotated[int, Field(ge=2, multiple_of=2)]
 Names = Annotated[list[str], AfterValidator(_unique)]
+Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
 FreeForm = Annotated[dict[str, Any], AfterValidator(_finite)]
 Rules = Annotated[FreeForm, AfterValidator(whole)]
 Credit = Literal[
@@ -420,7 +421,7 @@ class Transcripts(Section):
     RENAMED = {"pairings": "pairs"}
     matches: Count = 8
     """matches of each pair; every second one repeats the one before with swapped seats"""
-    pairs: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = []
+    pairs: list[Pair] = []
     """pairs of agents: names of algorithms (the first of the `seeds` plays), `warm_start`, scripted players"""
 
 
@@ -578,6 +579,17 @@ class PriorSweep(Section):
     """algorithms that begin from each warm start, once with each of the `seeds`"""
 
 
+class TwoLearners(Section):
+    """Two learners at once, with adapters of their own, that play and learn against each other."""
+
+    games: Names = []
+    """games in which there are such pairs"""
+    pairs: Annotated[list[Pair], AfterValidator(_unique)] = []
+    """pairs of algorithms, by their names: that of the first learner and that of the second"""
+    training: PartialTraining = PartialTraining()  # type: ignore[valid-type]
+    """settings of both learners, in place of the game's own; those by algorithm don't count, and there is no buffer"""
+
+
 class ApiPlayer(Section):
     """A player behind a server of the OpenAI chat-completions protocol."""
 
@@ -685,6 +697,8 @@ class Config(Section):
     """trainings of other ways to cooperation"""
     prior_sweep: PriorSweep = PriorSweep()
     """trainings from warm starts with more or less reciprocity"""
+    two_learners: TwoLearners = TwoLearners()
+    """trainings of two learners against each other"""
     transcripts: PartialTranscripts = PartialTranscripts()  # type: ignore[valid-type]
     """defaults of every game's `transcripts`"""
     disturbances: PartialDisturbances = PartialDisturbances()  # type: ignore[valid-type]

@@ -1,6 +1,6 @@
 """Settings as a stage reads them: the defaults, then the top level's, the game's own, and the algorithm's."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from social_dilemmas.config.schema import (
@@ -102,11 +102,16 @@ def training_settings(
     config: Config, game: str, algorithm: str, *further: Section | Mapping[str, Any]
 ) -> TrainingSettings:
     """Settings of an algorithm's training in a game; `further` ones win."""
-    own, chosen = config.game(game), named(config.algorithms, algorithm)
-    by_algorithm = own.training_by_algorithm.get(algorithm, {})
-    settings = merge(
-        config.training, own.training, by_algorithm, {"credit": chosen.credit}, *further
-    )
+    by_algorithm = config.game(game).training_by_algorithm.get(algorithm, {})
+    return _training_settings(config, game, algorithm, by_algorithm, *further)
+
+
+def _training_settings(
+    config: Config, game: str, algorithm: str, *further: Section | Mapping[str, Any]
+) -> TrainingSettings:
+    """The same without what a game has for the algorithm alone."""
+    credit = {"credit": named(config.algorithms, algorithm).credit}
+    settings = merge(config.training, config.game(game).training, credit, *further)
     # What has no effect is left at its default, so that a change of it is no change.
     if settings["credit"] in ("naive", "sum_of_rewards"):
         settings["beta"] = 0.0
@@ -146,6 +151,13 @@ def variant_settings(config: Config, game: str, variant: str, section: str) -> T
     chosen = named(of.variants, variant)
     credit = {"credit": chosen.credit} if chosen.credit else {}
     return training_settings(config, game, of.algorithm, chosen.training, credit)
+
+
+def pair_settings(config: Config, game: str, pair: Sequence[str]) -> list[TrainingSettings]:
+    """Settings of two learners, by their algorithms; they differ in nothing but credit, and meet nobody else."""
+    alone = {"buffer": {"size": 0}, "pool": {"probability": 0.0}}
+    further = (config.two_learners.training, alone)
+    return [_training_settings(config, game, algorithm, *further) for algorithm in pair]
 
 
 def exploitability_settings(config: Config, game: str) -> Exploitability:

@@ -20,16 +20,25 @@ class Learner:
     """The state of a run, which a checkpoint holds; `policy` is the model with all adapters."""
 
     def __init__(
-        self, policy: Policy, settings: TrainingSettings, seed: int, opponent: Agent | None = None
+        self,
+        policy: Policy,
+        settings: TrainingSettings,
+        seed: int,
+        opponent: Agent | None = None,
+        name: str = LEARNER,
     ) -> None:
-        """A learner that plays like the base model.
+        """A learner that plays like the base model; its adapter has this name.
 
         Raises UserError if the opponent's adapter isn't there or doesn't fit, or the model can't do what is wanted.
         """
         self.policy = policy
-        self._settings = settings
+        self.name = name
+        self.settings = settings
         self._parameters = policy.add_learner(
-            rank=settings.lora_rank, alpha=settings.lora_alpha, seed=derive_seed(seed, "adapter")
+            rank=settings.lora_rank,
+            alpha=settings.lora_alpha,
+            seed=derive_seed(seed, "adapter"),
+            name=name,
         )
         if settings.activation_checkpointing:
             enable_activation_checkpointing(policy.language_model.model)
@@ -53,7 +62,7 @@ class Learner:
 
         Raises as `finite_step`.
         """
-        settings = self._settings
+        settings = self.settings
         if settings.learning_rate_decay == "linear":
             for group in self._optimizer.param_groups:
                 group["lr"] = settings.learning_rate * (1 - iteration / settings.iterations)
@@ -67,7 +76,7 @@ class Learner:
         """The state after so many iterations, with the metrics so far."""
         return Checkpoint(
             iteration=iteration,
-            learner=self.policy.weights(),
+            learner=self.policy.weights(self.name),
             optimizer=moments(self._optimizer, self._parameters),
             past_agents=self.pool.weights,
             metrics=metrics,
@@ -76,7 +85,7 @@ class Learner:
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint."""
-        self.policy.put(LEARNER, checkpoint.learner)
+        self.policy.put(self.name, checkpoint.learner)
         restore_moments(self._optimizer, self._parameters, checkpoint.optimizer)
         if self.critic:
             self.critic.restore(checkpoint.critic)

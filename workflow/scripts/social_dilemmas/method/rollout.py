@@ -1,7 +1,7 @@
 """The matches of an iteration: who plays whom, and what the learner takes from them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -33,6 +33,10 @@ class Seating:
     group: int
     learning_seats: tuple[int, ...]
     agents: tuple[Agent, Agent]
+
+    def mirrored(self) -> "Seating":
+        """The same match for whoever learns in the other seats."""
+        return replace(self, learning_seats=tuple(1 - seat for seat in self.learning_seats))
 
 
 @dataclass(frozen=True)
@@ -112,14 +116,26 @@ class Rollouts:
 
     def sample(self, iteration: int) -> Rollout:
         """Play the matches of an iteration; UserError if a server that plays is lost for good."""
+        return rollout_of(*self._play(iteration), self._ranks)
+
+    def sample_for_both(self, iteration: int) -> tuple[Rollout, Rollout]:
+        """`sample`, as the learner saw the matches and as its opponent did, in the same order."""
+        seatings, player = self._play(iteration)
+        mirrored = [seating.mirrored() for seating in seatings]
+        first, second = (rollout_of(each, player, self._ranks) for each in (seatings, mirrored))
+        return first, second
+
+    def _play(self, iteration: int) -> tuple[list[Seating], TrajectoryPlayer]:
+        """Play this rank's matches of an iteration; who sat in them, and the player of the model's seats."""
         with shortage_reported(self._folder, SAMPLING_ADVICE):
             if self._server is None:
-                return self._sample(iteration)
-            sample = partial(self._sample, iteration)
-            rollout: Rollout = self._server.repeat_if_lost(iteration, sample)
-            return rollout
+                return self._play_once(iteration)
+            play_once = partial(self._play_once, iteration)
+            played: tuple[list[Seating], TrajectoryPlayer]
+            played = self._server.repeat_if_lost(iteration, play_once)
+            return played
 
-    def _sample(self, iteration: int) -> Rollout:
+    def _play_once(self, iteration: int) -> tuple[list[Seating], TrajectoryPlayer]:
         settings, seed = self._settings, self._seed
         seatings = seat_learner(
             self._policy.game,
@@ -147,21 +163,20 @@ class Rollouts:
             )
         own = seatings[self._ranks.share(len(seatings))]
         slips = trembles(settings.tremble, names_of) if settings.tremble else None
-        return play_rollout(own, self._players, sampler, self._ranks, slips)
+        return own, play_seatings(own, self._players, sampler, slips)
 
     def usages(self) -> list[dict[str, Any] | None]:
         """What opponents behind an API used and cost so far, in every rank; None where there are none."""
         return self._ranks.all_gather(self._players.usage())
 
 
-def play_rollout(
+def play_seatings(
     seatings: Sequence[Seating],
     players: Players,
     sampler: Sampler[TrajectoryPlayer],
-    ranks: Ranks = ALONE,
     slips: Slips | None = None,
-) -> Rollout:
-    """Play the matches of this rank to their end; all seats of the model are sampled together.
+) -> TrajectoryPlayer:
+    """Play matches to their end; all seats of the model are sampled together, by the player that is given back.
 
     `players` are those of opponents that aren't the model, `slips` as for `play`.
     """
@@ -169,6 +184,13 @@ def play_rollout(
     agents = [seating.agents for seating in seatings]
     player = play_batch(matches, agents, players, sampler, slips=slips)
     assert player is not None
+    return player
+
+
+def rollout_of(
+    seatings: Sequence[Seating], player: TrajectoryPlayer, ranks: Ranks = ALONE
+) -> Rollout:
+    """What is learned from the matches of all ranks; `player` played the seats of the model in those of this one."""
     rows = [(seating, seat) for seating in seatings for seat in seating.learning_seats]
     trajectories = [player.trajectory(seating.match, seat) for seating, seat in rows]
     own_results = [

@@ -63,8 +63,7 @@ def train(
     """
     learner = Learner(Policy(load_model(model), game_of(game)), settings, seed, opponent)
     check_context(learner.policy, settings.max_new_tokens)
-    credit_of = partial(CREDITS[settings.credit], beta=settings.beta, discount=settings.discount)
-    run = open_run(model, game, settings, seed, output, opponent, code, ranks)
+    run = open_run(model, game, {"settings": settings}, seed, output, code, ranks, opponent)
     start = run.resume(learner.restore)
     with (
         shortage_reported(output, TRAINING_ADVICE),
@@ -76,29 +75,9 @@ def train(
             begin = time.perf_counter()
             with run.saved_on_failure(partial(learner.checkpoint, iteration)):
                 rollout = rollouts.sample(iteration)
-            sampled = time.perf_counter()
-            # 2. and 3. Returns G[t] = sum_{s>=t} gamma^(s-t) r[s] / c, and advantages A = G - baseline.
-            own, other = advantages(rollout, learner, settings, ranks)  # (rows, rounds) each
-            # 4. Credit: naive A_own, sum of rewards A_own + A_other, or Advantage Alignment.
-            credit = credit_of(own, other)  # (rows, rounds)
-            steps = []
-            for _ in range(settings.epochs):  # one, unless steps are clipped as in PPO
-                # 5. Loss: -credit * log pi, with KL and entropy terms, over the N action tokens.
-                learner.zero_grad()
-                sums = add_gradients(
-                    learner.policy,
-                    rollout.trajectories,
-                    credit[rollout.own],
-                    settings,
-                    total=rollout.action_tokens,
-                    measured=max(0, ceil(MEASURED * len(rollout.results)) - rollout.own.start),
-                )
-                # 6. Step, with the gradients of all ranks.
-                steps.append((sums, learner.step(iteration, ranks)))
-            sums, gradient_norm = steps[0]  # those of the policy that played
-            seconds = (sampled - begin, time.perf_counter() - sampled)
+            # 2. to 6. Learn from them: returns, advantages, credit, loss, step.
+            row = learn(learner, rollout, iteration, ranks, time.perf_counter() - begin)
             # 7. Keep: metrics, the learner as a past agent, a checkpoint.
-            row = metrics_row(learner, rollout, ranks.all_gather(sums), gradient_norm, seconds)
             progress.advance(run.log({"iteration": iteration, **row}, rollouts.usages()))
             learner.pool.keep(iteration + 1)
             if (iteration + 1) % settings.checkpoint_every == 0:
@@ -106,6 +85,35 @@ def train(
     if ranks.is_main:
         save_adapter(learner.policy.model, model, output / "adapter")
         run.finish()
+
+
+def learn(
+    learner: Learner, rollout: Rollout, iteration: int, ranks: Ranks, sampling_seconds: float
+) -> dict[str, float | int]:
+    """The learner, whose adapter is the active one, learns from an iteration's matches; gives their metrics."""
+    settings, begin = learner.settings, time.perf_counter()
+    # 2. and 3. Returns G[t] = sum_{s>=t} gamma^(s-t) r[s] / c, and advantages A = G - baseline.
+    own, other = advantages(rollout, learner, settings, ranks)  # (rows, rounds) each
+    # 4. Credit: naive A_own, sum of rewards A_own + A_other, or Advantage Alignment.
+    credit_of = CREDITS[settings.credit]
+    credit = credit_of(own, other, beta=settings.beta, discount=settings.discount)  # (rows, rounds)
+    steps = []
+    for _ in range(settings.epochs):  # one, unless steps are clipped as in PPO
+        # 5. Loss: -credit * log pi, with KL and entropy terms, over the N action tokens.
+        learner.zero_grad()
+        sums = add_gradients(
+            learner.policy,
+            rollout.trajectories,
+            credit[rollout.own],
+            settings,
+            total=rollout.action_tokens,
+            measured=max(0, ceil(MEASURED * len(rollout.results)) - rollout.own.start),
+        )
+        # 6. Step, with the gradients of all ranks.
+        steps.append((sums, learner.step(iteration, ranks)))
+    sums, gradient_norm = steps[0]  # those of the policy that played
+    seconds = (sampling_seconds, time.perf_counter() - begin)
+    return metrics_row(learner, rollout, ranks.all_gather(sums), gradient_norm, seconds)
 
 
 def advantages(
@@ -184,29 +192,37 @@ def metrics_row(
 def open_run(
     model: Path,
     game: Mapping[str, Any],
-    settings: TrainingSettings,
+    settings: Mapping[str, TrainingSettings],
     seed: int,
     output: Path,
-    opponent: Agent | None,
     code: str,
     ranks: Ranks,
+    opponent: Agent | None = None,
 ) -> Run:
-    """The run on disk; its checkpoints belong to everything that its results depend on."""
+    """The run on disk; its checkpoints belong to everything that its results depend on.
+
+    `settings` are those of each of its learners, by their names in the record.
+    """
+    learning = {name: each.plain() for name, each in settings.items()}
     record = {
         "seed": seed,
         "model": str(model),
         "game": dict(game),
-        "settings": settings.plain(),
+        **learning,
         "opponent": opponent.plain() if opponent else None,
     }
     facing = f" against {opponent.name}" if opponent else ""
     frozen = opponent.adapter if opponent else None
     depends_on = {
         **record,
-        "settings": {k: v for k, v in settings.plain().items() if k not in ROUNDING_ONLY},
+        **{
+            name: {key: value for key, value in plain.items() if key not in ROUNDING_ONLY}
+            for name, plain in learning.items()
+        },
         "model": model_fingerprint(model),
         "adapter": checksum(Path(frozen) / WEIGHTS) if frozen else "",
         "code": code,
     }
-    label = f"{game['name']}, {settings.credit}{facing}, seed {seed}"
+    credits = " against ".join(each.credit for each in settings.values())
+    label = f"{game['name']}, {credits}{facing}, seed {seed}"
     return Run(output, record, label, depends_on, ranks)

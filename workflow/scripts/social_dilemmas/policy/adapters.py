@@ -23,9 +23,13 @@ BASE_RECORD = "base_model.json"
 CONFIG, WEIGHTS = FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
-def save_adapter(model: PeftModel, base: Path, output: Path) -> None:
-    """Write the learner's adapter as a PEFT directory, with checksums of its files and its base model's fingerprint."""
-    model.save_pretrained(output, selected_adapters=[LEARNER])
+def save_adapter(model: PeftModel, base: Path, output: Path, name: str = LEARNER) -> None:
+    """Write a learner's adapter as a PEFT directory, with checksums of its files and its base model's fingerprint."""
+    model.save_pretrained(output, selected_adapters=[name])
+    if name != LEARNER:  # PEFT has put it one folder deeper
+        for path in (output / name).iterdir():
+            path.rename(output / path.name)
+        (output / name).rmdir()
     settings = json.loads((output / CONFIG).read_text())
     if isinstance(settings["target_modules"], list):
         settings["target_modules"].sort()  # PEFT keeps a set, whose order differs from run to run
@@ -77,7 +81,7 @@ class RowAdapters:
 
 @contextmanager
 def merged_adapters(
-    model: Module, enabled: bool = True, adapters: Iterable[str] = (LEARNER,)
+    model: Module, enabled: bool = True, adapters: Iterable[str] = ()
 ) -> Iterator[RowAdapters | None]:
     """Compute with one matrix `W + scale * B A` a layer, in place of `W x + scale * B (A x)`.
 
@@ -86,7 +90,7 @@ def merged_adapters(
     alone: rounded to it, a sum would swallow what an adapter learns at first.
 
     `adapters` are those that rows of a batch may be assigned to, `NO_ADAPTER` among them; a single one needs no
-    assignment. Gives None where nothing is merged.
+    assignment, and by default it is the active one. Gives None where nothing is merged.
     """
     layers = [
         module
@@ -100,7 +104,7 @@ def merged_adapters(
             name: base.weight
             if name == NO_ADAPTER
             else base.weight + layer.get_delta_weight(name).to(base.weight.dtype)
-            for name in adapters
+            for name in adapters or layer.active_adapters
         }
         if layer.fan_in_fan_out:  # Conv1D, the linear layer of GPT-2
             weights = {name: weight.T for name, weight in weights.items()}

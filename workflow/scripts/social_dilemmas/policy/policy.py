@@ -32,8 +32,10 @@ class Policy:
     def adapters(self) -> list[str]:
         return list(self.model.peft_config) if isinstance(self.model, PeftModel) else []
 
-    def add_learner(self, *, rank: int, alpha: float, seed: int) -> dict[str, Parameter]:
-        """Put a fresh LoRA adapter on all linear layers; gives its parameters by name, all that is trained.
+    def add_learner(
+        self, *, rank: int, alpha: float, seed: int, name: str = LEARNER
+    ) -> dict[str, Parameter]:
+        """Put a fresh LoRA adapter on all linear layers; gives its parameters by name, all that it trains.
 
         The update, of this rank, is scaled by `alpha / rank`; it is zero at first, whatever the seed.
         """
@@ -45,9 +47,17 @@ class Policy:
             target_modules="all-linear",
             task_type="CAUSAL_LM",
         )
-        self.model = get_peft_model(self.language_model.model, config, adapter_name=LEARNER).eval()
+        if isinstance(self.model, PeftModel):
+            self.model.add_adapter(name, config)
+        else:
+            self.model = get_peft_model(self.model, config, adapter_name=name).eval()
+        self.activate(name)
         parameters = self.model.named_parameters()
-        return {name: parameter for name, parameter in parameters if parameter.requires_grad}
+        return {key: parameter for key, parameter in parameters if parameter.requires_grad}
+
+    def activate(self, name: str) -> None:
+        """Compute with an adapter, and train it and no other."""
+        self.model.set_adapter(name)
 
     def load(self, adapter: str) -> None:
         """Load a frozen adapter from its directory, once; raises as `check_adapter`."""

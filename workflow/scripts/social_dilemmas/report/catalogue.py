@@ -134,6 +134,12 @@ TABLES = {
         {"matches": "prior_matches"},
         printer="prior_sweep",
     ),
+    "two_learners": Table(
+        "statistics.tables:two_learners",
+        "Two learners against each other",
+        {"metrics": "pair_metrics"},
+        printer="learning_curves",
+    ),
     "tournament": Table(
         "statistics.tournament:ranking",
         "Ranking among the strategies of the Axelrod library",
@@ -194,6 +200,7 @@ FIGURES = {
     "exploitability": Figure("exploitability", ("exploitability",)),
     "ablations": Figure("ablations", ("ablations",)),
     "rivals": Figure("rivals", ("rivals",)),
+    "two_learners": Figure("two_learners", ("two_learners",)),
     "noise": Figure("noise", ("noise",)),
     "messages": Figure("messages", ("messages",)),
     "prior_sweep": Figure("prior_sweep", ("prior_sweep",)),

@@ -36,7 +36,8 @@ NEAR = (0.25, 0.75)  # welfare near greedy play is below, that near the optimum 
 LAST = 0.1  # of the iterations; the end of a learning curve is their mean
 AGENTS = ("agent", "opponent", "algorithm", "learner", "compared_with")
 INTERVAL = " [95 % interval]"
-WHO = {"game": "Game", "algorithm": "Algorithm", "opponent": "Opponent", "agent": "Agent"}
+WHO = {"game": "Game", "pair": "Pair", "learner": "Learner", "algorithm": "Algorithm"}
+WHO |= {"opponent": "Opponent", "agent": "Agent"}
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def learning_curves(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
     shown["welfare_share"] = "Share of the largest sum"
     if (table.loc[table["quantity"] == "invalid_rate_opponent", "value"] > 0).any():
         shown["invalid_rate_opponent"] = "The other's forfeits a round"
-    keys = [column for column in ("game", "algorithm", "opponent") if column in table]
+    keys = [column for column in WHO if column in table]
     runs = ["model", *keys, "seed"]
     last = table.groupby(runs)["iteration"].transform("max")
     first = np.minimum(last, (1 - LAST) * (last + 1))
@@ -288,6 +289,8 @@ def _text(column: str, value: Any) -> str:
         return NONE if column in AGENTS else number(value)
     if column == "game":
         return game_title(value)
+    if column == "pair":
+        return " and ".join(map(readable, value.split(tables.VERSUS)))
     if column in AGENTS:
         return readable(value)
     return NONE if pd.isna(value) else str(value)

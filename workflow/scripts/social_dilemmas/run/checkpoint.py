@@ -9,7 +9,7 @@ import json
 import logging
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from social_dilemmas.run.checksum import checksum
 
 logger = logging.getLogger(__name__)
 KEPT = 2  # complete checkpoints that are kept: the latest, and one in case it is damaged
+OF_A_LEARNER = ("learner", "optimizer", "critic")
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,32 @@ class Checkpoint:
     metrics: str
     critic: dict[str, Tensor] = field(default_factory=dict)
     usage: Mapping[str, Any] | None = None
+
+    def part(self, name: str) -> "Checkpoint":
+        """What the learner of this name has put into a `joined` checkpoint."""
+        prefix = f"{name}/"
+        own: dict[str, Any] = {
+            kind: {
+                key.removeprefix(prefix): tensor
+                for key, tensor in getattr(self, kind).items()
+                if key.startswith(prefix)
+            }
+            for kind in OF_A_LEARNER
+        }
+        return replace(self, **own)
+
+
+def joined(parts: Mapping[str, Checkpoint]) -> Checkpoint:
+    """One checkpoint of several learners, by name, after the same iterations; past agents they have none."""
+    together: dict[str, Any] = {
+        kind: {
+            f"{name}/{key}": tensor
+            for name, part in parts.items()
+            for key, tensor in getattr(part, kind).items()
+        }
+        for kind in OF_A_LEARNER
+    }
+    return replace(next(iter(parts.values())), **together)
 
 
 def moments(optimizer: Optimizer, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:

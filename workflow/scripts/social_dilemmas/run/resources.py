@@ -179,6 +179,10 @@ class Estimates:
                 return self._warm_start(game, model, settings.clone_settings(self._config, game))
             case "transcripts", game, model:
                 return self._transcripts(game, model)
+            case "two_learners", game, model:
+                pair, *_ = self._config.two_learners.pairs  # they differ in credit only
+                chosen, _ = settings.pair_settings(self._config, game, pair)
+                return self._training(game, model, chosen, learners=2)
         game, model, *more = names
         if kind in catalogue.TRAININGS:
             chosen = catalogue.TRAININGS[kind](self._config, game, *more)
@@ -213,9 +217,18 @@ class Estimates:
         )
 
     def _training(
-        self, game: str, model: str, chosen: settings.TrainingSettings, opponent: str = ""
+        self,
+        game: str,
+        model: str,
+        chosen: settings.TrainingSettings,
+        opponent: str = "",
+        *,
+        learners: int = 1,
     ) -> Needs:
-        """Reinforcement learning; each process samples and learns from its part of the matches."""
+        """Reinforcement learning; each process samples and learns from its part of the matches.
+
+        Two learners have a seat of every match each, so that they take the time of one in both seats.
+        """
         work = self._workload(game, model, chosen.max_new_tokens)
         past, checkpointing = chosen.buffer.size, chosen.activation_checkpointing
         served, gpu = chosen.sampler == "vllm", self._config.machine.gpu
@@ -228,13 +241,13 @@ class Estimates:
         merged = work.merged_bytes(chosen.merge_adapter)
         update = work.backward_bytes(rows, merged=bool(merged), checkpointing=checkpointing)
         update += 2 * merged  # with their gradient
-        sampling = work.sampling_bytes(sampled) + (2 if past or frozen else 1) * merged
+        sampling = work.sampling_bytes(sampled) + (2 if past or frozen else learners) * merged
         device = work.stages(update, sampling)
         if served:  # its share of a GPU, or on a CPU a model and a cache of its own
             share = chosen.vllm.memory_share * gpu.memory_gb * 1e9 / ALLOCATION if gpu else 0.0
             device = update + (share or work.shape.weight_bytes + SERVER_MB * MB)
         adapter = work.shape.adapter_parameters(chosen.lora_rank) * ADAPTER
-        device += adapter * (1 + frozen + past + LEARNING / ADAPTER)
+        device += adapter * (learners * (1 + LEARNING / ADAPTER) + frozen + past)
         # In units of a forward pass: forward, backward (two where merged weights get gradients), recomputed,
         # reference, critic.
         passes = 2.0 + bool(merged) + checkpointing + (chosen.baseline == "critic")
@@ -245,7 +258,8 @@ class Estimates:
             seconds += matches * work.talk.turns * REQUEST
         # Checkpoints take the past agents from the host's memory.
         host = work.objects(matches, matches * chosen.iterations) + past * adapter
-        return work.needs(device, host, chosen.iterations * seconds, adapter, chosen.world_size)
+        disk, seconds = learners * adapter, chosen.iterations * seconds
+        return work.needs(device, host, seconds, disk, chosen.world_size)
 
     def _matches(
         self, game: str, model: str, fixture: Fixture, chosen: Evaluation, read: bool = False
@@ -300,6 +314,10 @@ class Estimates:
         jobs: list[tuple[str, ...]] = [
             ("variant", game, model, *which)
             for (game, *which), model in product(settings.varied(config), models)
+        ]
+        jobs += [
+            ("two_learners", game, model)
+            for (game, *_), model in product(catalogue.paired(config), models)
         ]
         for game, model in product(catalogue.games(config), models):
             kinds = ("warm_start", "cross_play", "learner_matches")

@@ -46,6 +46,12 @@ FIXED = -1
 SETTINGS, DIFFERING, MATCHED = "settings", "differ by algorithm", "matched"
 """The column that says whether all algorithms were trained with the same settings in a game, and its values."""
 
+LEARNERS = ("first", "second")
+"""Values of the column `learner` where two learn at once; `metrics.csv` has 1 and 2."""
+
+VERSUS = "-vs-"
+"""Stands between the algorithms of two learners in the column `pair`."""
+
 PAIR = ["agent", "agent_seed", "opponent", "opponent_seed"]
 COUNT = "_count"
 KEYS = {"game", *PAIR, "match", "seat"}
@@ -65,13 +71,33 @@ def learning_curves(metrics: Mapping[tuple[Any, ...], Path]) -> pd.DataFrame:
     """
     parts = []
     for (game, model, algorithm, *opponents, seed), path in metrics.items():
-        wide = pd.read_csv(path)
-        times = [name for name in wide if str(name).startswith("seconds_")]
-        long = wide.drop(columns=times).melt("iteration", var_name="quantity")
         keys = {"model": model, "game": game, "algorithm": algorithm}
         keys |= zip(["opponent"], opponents, strict=False)
-        parts.append(pd.DataFrame({**keys, "seed": seed}, long.index).join(long))
+        parts.append(_tidy({**keys, "seed": seed}, pd.read_csv(path)))
     return pd.concat(parts, ignore_index=True)
+
+
+def two_learners(metrics: Mapping[tuple[str, str, str, str, int], Path]) -> pd.DataFrame:
+    """Training metrics of both learners, from the `metrics.csv` of each (game, model, first, second, seed).
+
+    Columns as `learning_curves`, and pair (both algorithms) and learner ("first" or "second").
+    """
+    parts = []
+    for (game, model, *algorithms, seed), path in metrics.items():
+        keys = {"model": model, "game": game, "pair": VERSUS.join(algorithms)}
+        both = pd.read_csv(path)
+        for number, (learner, algorithm) in enumerate(zip(LEARNERS, algorithms, strict=True), 1):
+            own = both[both["learner"] == number].drop(columns="learner")
+            whose = {**keys, "learner": learner, "algorithm": algorithm, "seed": seed}
+            parts.append(_tidy(whose, own))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _tidy(keys: Mapping[str, Any], wide: pd.DataFrame) -> pd.DataFrame:
+    """The metrics of a training, except times, as one number per row, beside its keys."""
+    times = [name for name in wide if str(name).startswith("seconds_")]
+    long = wide.drop(columns=times).melt("iteration", var_name="quantity")
+    return pd.DataFrame({**keys}, long.index).join(long)
 
 
 def cross_play(matches: Mapping[Key, Path]) -> pd.DataFrame:
