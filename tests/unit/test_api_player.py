@@ -101,7 +101,7 @@ def dilemmas(count: int = 1, rounds: int = 1, first_seed: int = 0) -> list[Match
     return [game.start(first_seed + index) for index in range(count)]
 
 
-def meet(player: ApiPlayer, matches: list[Match], other: str = "always_b") -> list[Match]:
+def meet(player: ApiPlayer, matches: list[Match], other: str = "always_defect") -> list[Match]:
     opponent = scripted_player("prisoners_dilemma", other)
     play(matches, [(player, opponent)] * len(matches))
     return matches
@@ -144,7 +144,7 @@ def test_prompts_are_user_turns_and_replies_assistant_turns(make: Make) -> None:
 
 def test_a_slip_costs_no_request_and_is_what_the_player_remembers(make: Make) -> None:
     make.server.does(says("<A>"), says("<A>"))
-    player, opponent = make(), scripted_player("prisoners_dilemma", "always_b")
+    player, opponent = make(), scripted_player("prisoners_dilemma", "always_defect")
     match = dilemmas(rounds=3)[0]
     play([match], [(player, opponent)], slips=one_slip(1, opponent))
     assert actions([match]) == [["A", "B", "A"]]

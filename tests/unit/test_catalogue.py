@@ -186,14 +186,20 @@ def test_who_plays_whom() -> None:
     variant = catalogue.variant_matches(SMOKE, "split", "embedded", "critic", "ablations")
     assert variant.pairs == [(0, 0), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3)]
     prior = catalogue.prior_matches(*place, "0.6")
-    names = ["warm_start", *["naive"] * 2, *["advantage_alignment"] * 2, "always_a", "always_b"]
+    names = [
+        "warm_start",
+        *["naive"] * 2,
+        *["advantage_alignment"] * 2,
+        "always_cooperate",
+        "always_defect",
+    ]
     assert [agent.name for agent in prior.agents] == names
     assert len(prior.pairs) == 5 * 3
     assert prior.agents[1].adapter == (
         "results/smoke/prior_sweep/prisoners_dilemma/embedded/share-0.6/naive/seed-0/adapter"
     )
-    pair = catalogue.transcript_agents(*place, "naive-vs-always_b")
-    assert [(agent.name, agent.seed) for agent in pair] == [("naive", 0), ("always_b", -1)]
+    pair = catalogue.transcript_agents(*place, "naive-vs-always_defect")
+    assert [(agent.name, agent.seed) for agent in pair] == [("naive", 0), ("always_defect", -1)]
 
 
 def test_in_cross_play_every_agent_meets_every_other_and_itself_once() -> None:

@@ -13,8 +13,10 @@ from tokenizers import AddedToken
 
 from social_dilemmas.config.schema import HubModel
 from social_dilemmas.errors import UserError
+from social_dilemmas.games import build_game
 from social_dilemmas.policy.chat import ChatFormat
-from social_dilemmas.policy.model import load_model, write_base_model
+from social_dilemmas.policy.model import LanguageModel, load_model, write_base_model
+from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.template import append_only, dialogue, render
 
 HOSTILE = 500  # messages
@@ -171,6 +173,23 @@ def test_an_append_only_template_has_the_same_frames(
     before = [render(tokenizer, each, reply) for each in some]
     tokenizer.chat_template = append_only(tokenizer)
     assert [render(tokenizer, each, reply) for each in some] == before
+
+
+@pytest.mark.parametrize("name", ["qwen2", "llama", "qwen3", "gemma3"])
+def test_a_system_turn_stands_before_the_rules(name: str, base_of: BaseOf) -> None:
+    chat = base_of(name).chat
+    told = chat.with_system("Be fair.")
+    messages = [{"role": "system", "content": "Be fair."}, *dialogue("one", "<A>", "two")]
+    assert chat.decode(told.opening("one")) == render(chat.tokenizer, messages[:2])
+    assert told.following("two") == chat.following("two")
+    assert chat.with_system("") is chat
+    policy = Policy(base_of(name), build_game("prisoners_dilemma", 2, {"system": " Be fair. "}))
+    assert policy.chat.opening("one") == told.opening("one")
+
+
+def test_a_template_without_a_system_turn_refuses_one(tiny: LanguageModel) -> None:
+    with pytest.raises(UserError, match="knows no system turn: leave out the game's rule system"):
+        tiny.chat.with_system("Be fair.")
 
 
 ONLY_LAST = (

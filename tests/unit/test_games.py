@@ -55,7 +55,7 @@ SHIPPED = {"chicken", "deal_or_no_deal", "matching_pennies", "matrix_game", "pri
 SHIPPED |= {"split", "stag_hunt", "trust_and_split"}
 HORIZONS = [6, {"least": 4, "most": 9}, {"continuation": 0.8, "most": 12}]
 # A pair of these in both seats reaches the welfare optimum, where a game has them.
-COOPERATORS = ("welfare_maximising", "always_a")
+COOPERATORS = ("welfare_maximising", "always_cooperate")
 COOPERATIVE = [
     (*variant, player)
     for variant in VARIANTS

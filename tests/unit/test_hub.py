@@ -21,6 +21,7 @@ from huggingface_hub import constants
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tests.unit.conftest import BaseOf, Published
+from tests.unit.test_gguf import FILE, entry_of, write_file
 
 from social_dilemmas.config.schema import HubModel
 from social_dilemmas.errors import UserError
@@ -228,6 +229,15 @@ def test_offline_a_model_comes_from_the_cache(
     write(tmp_path / "base", revision=revision)
     assert torch.equal(logits(tmp_path / "base"), logits(tmp_path / "online"))
     assert not stand_in.requests
+
+
+def test_a_file_of_the_format_gguf(stand_in: Hub, published: Published, tmp_path: Path) -> None:
+    write_file(published("qwen2"), stand_in.folder / FILE)
+    entry = entry_of(stand_in.folder, source=MODEL, revision=COMMIT)
+    write_base_model(entry, (), (), tmp_path / "base")
+    assert torch.equal(logits(tmp_path / "base"), logits(published("qwen2")))
+    fetched = {path.rpartition("/")[2] for path in stand_in.requests if "/resolve/" in path}
+    assert fetched == {FILE}
 
 
 @REVISIONS

@@ -11,9 +11,11 @@ from tests.unit.mixed_adapters import DILEMMA, random_policy, random_weights
 from tests.unit.training_run import RANDOM, training_settings
 
 from social_dilemmas.agents.agent import WARM_START, Agent, Kind
+from social_dilemmas.method.learner import Learner
 from social_dilemmas.method.opponents import LIVE, OpponentPool, past_agent
 from social_dilemmas.method.rollout import seat_learner
 from social_dilemmas.policy.adapters import LEARNER
+from social_dilemmas.policy.model import load_model
 from social_dilemmas.policy.policy import Policy
 
 KEPT = range(10, 110, 10)
@@ -50,7 +52,10 @@ def test_without_past_agents_the_learner_meets_itself(policy: Policy, size: int)
 def test_a_fixed_opponent_is_always_there_and_no_past_agents_are(
     policy: Policy, opponent: Agent
 ) -> None:
-    buffer, scripted = {"size": 3, "every": 1}, {"scripted": ["always_a"], "probability": 1.0}
+    buffer, scripted = (
+        {"size": 3, "every": 1},
+        {"scripted": ["always_cooperate"], "probability": 1.0},
+    )
     pool = opponent_pool(policy, fixed=opponent, buffer=buffer, pool=scripted)
     pool.keep(1)
     assert {pool.draw(i, i, i) for i in range(5)} == {opponent}
@@ -74,6 +79,22 @@ def test_the_buffer_keeps_copies_of_the_learner_and_drops_the_oldest(base_model:
     assert trained == {n for n, _ in policy.model.named_parameters() if f".{LEARNER}." in n}
     drawn = {pool.draw(iteration, 0, 0) for iteration in range(40)}
     assert drawn == {Agent(past_agent(each), adapter=past_agent(each)) for each in (4, 6)}
+
+
+def test_the_agent_that_has_learned_nothing_can_be_among_them(base_model: Path) -> None:
+    for from_start in (False, True):
+        buffer = {"size": 2, "every": 2, "from_start": from_start}
+        policy = Policy(load_model(base_model, "cpu"), DILEMMA)
+        learner = Learner(policy, training_settings(buffer=buffer), seed=0)
+        assert [*learner.pool.weights] == [0] * from_start
+        learner.pool.restore({2: policy.weights(), 4: policy.weights()})
+        assert [*learner.pool.weights] == [2, 4]
+    untrained = Learner(
+        Policy(load_model(base_model, "cpu"), DILEMMA),
+        training_settings(buffer={"size": 2, "from_start": True}),
+        seed=0,
+    ).pool.weights[0]
+    assert not any(weight.any() for key, weight in untrained.items() if "lora_B" in key)
 
 
 def test_half_of_the_groups_meet_a_past_agent_each_as_likely(policy: Policy) -> None:
@@ -116,7 +137,7 @@ def test_a_group_has_one_opponent_unless_they_are_drawn_per_match(
 def test_a_share_of_groups_meets_scripted_players_and_only_there_one_seat_learns(
     policy: Policy,
 ) -> None:
-    chosen = ["always_b", "grim"]
+    chosen = ["always_defect", "grim"]
     pool = opponent_pool(policy, pool={"scripted": chosen, "probability": 0.25})
     met: Counter[str] = Counter()
     for iteration in range(250):
@@ -130,7 +151,7 @@ def test_a_share_of_groups_meets_scripted_players_and_only_there_one_seat_learns
             assert all(seating.agents[seat] == LIVE for seat in seating.learning_seats)
     assert met.keys() == {LIVE.name, *chosen}
     assert all(count % 2 == 0 for count in met.values())  # a group has one opponent
-    for name, chance in ((LIVE.name, 0.75), ("always_b", 0.125), ("grim", 0.125)):
+    for name, chance in ((LIVE.name, 0.75), ("always_defect", 0.125), ("grim", 0.125)):
         deviation = (chance * (1 - chance) / 4000) ** 0.5
         assert met[name] / 8000 == pytest.approx(chance, abs=4 * deviation)
 

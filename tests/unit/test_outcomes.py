@@ -7,7 +7,7 @@ from social_dilemmas.evaluation.outcomes import Outcome, classify, greedy_payoff
 from social_dilemmas.games import build_game
 
 KIND_AND_GREEDY = {
-    "prisoners_dilemma": ("always_a", "always_b"),
+    "prisoners_dilemma": ("always_cooperate", "always_defect"),
     "split": ("welfare_maximising", "greedy"),
     "trust_and_split": ("welfare_maximising", "greedy"),
 }

@@ -39,7 +39,9 @@ def test_replies_of_a_step_are_heard_together_before_the_matches_take_them() -> 
     game = PrisonersDilemma(rounds=2)
     matches = [game.start(seed) for seed in range(2)]
     heard: list[tuple[int, int, int, str]] = []
-    first, second = (scripted_player("prisoners_dilemma", f"always_{letter}") for letter in "ab")
+    first, second = (
+        scripted_player("prisoners_dilemma", name) for name in ("always_cooperate", "always_defect")
+    )
 
     def hear(turn: Turn, reply: str) -> None:
         heard.append((len(turn.match.history), turn.match.seed, turn.seat, reply))
@@ -65,7 +67,7 @@ def test_matches_in_progress_are_played_on() -> None:
     match = PrisonersDilemma(rounds=20).start(0)
     match.take({0: "<A>", 1: "<B>"})
     match.take({0: "<B>", 1: "<B>"})
-    player = scripted_player("prisoners_dilemma", "always_a")
+    player = scripted_player("prisoners_dilemma", "always_cooperate")
     play([match], [(player, player)])
     assert match.rewards(0) == [0, 1, *[3] * 18]
 

@@ -110,7 +110,7 @@ def test_the_table_takes_each_seed_by_itself(tmp_path: Path) -> None:
     """
     payoff = {"naive": {"naive": 1, "sum_of_rewards": 5}, "sum_of_rewards": {"naive": 0}}
     payoff["sum_of_rewards"]["sum_of_rewards"] = 3
-    agents = [*product(payoff, (0, 42)), ("always_b", FIXED), ("random", FIXED)]
+    agents = [*product(payoff, (0, 42)), ("always_defect", FIXED), ("random", FIXED)]
     rows = []
     for (agent, seed), (opponent, other) in product(agents, agents):
         value = payoff.get(agent, payoff["naive"])[opponent if opponent in payoff else "naive"]
@@ -121,7 +121,7 @@ def test_the_table_takes_each_seed_by_itself(tmp_path: Path) -> None:
     pd.DataFrame(rows).to_parquet(tmp_path / "matches.parquet")
     table = population({("prisoners_dilemma", "embedded"): tmp_path / "matches.parquet"})
     found = table.set_index(["agent", "opponent", "quantity"])
-    assert set(table["agent"]) == {"naive", "sum_of_rewards", "always_b"}
+    assert set(table["agent"]) == {"naive", "sum_of_rewards", "always_defect"}
     assert found["by_seed"]["naive", "naive", "payoff"] == "1 3"
     growth = found.T["naive", "sum_of_rewards", "growth_when_rare"]
     assert (growth["mean"], growth["low"], growth["high"]) == (2, 2, 2)
@@ -131,7 +131,7 @@ def test_the_table_takes_each_seed_by_itself(tmp_path: Path) -> None:
     assert payoffs["high"] - payoffs["mean"] == pytest.approx(
         12.7062 * np.sqrt(2) / np.sqrt(2), rel=1e-3
     )
-    assert found["seeds"]["always_b", "always_b", "payoff"] == 1
+    assert found["seeds"]["always_defect", "always_defect", "payoff"] == 1
     shares = table[table["quantity"] == "final_share"].set_index("agent")["mean"]
     assert shares.sum() == pytest.approx(1)
     assert shares["sum_of_rewards"] < 1e-6

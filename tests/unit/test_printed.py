@@ -21,7 +21,7 @@ SPECIAL = r"50% of $x_1 & {a}^2 ~ #1 \input{secret} <2 ≥ 1"
 def tidy(**columns: object) -> pd.DataFrame:
     """One row of a tidy table of cross-play or fingerprints."""
     row = {"model": "embedded", "game": "prisoners_dilemma", "agent": "naive"}
-    row |= {"opponent": "always_b", "seed_relation": "all", "quantity": "payoff"}
+    row |= {"opponent": "always_defect", "seed_relation": "all", "quantity": "payoff"}
     return pd.DataFrame([{**row, "mean": 1.0, "low": 0.9, "high": 1.1, **columns}])
 
 
@@ -191,7 +191,9 @@ TABLES: dict[str, tuple[Any, ...]] = {
                 tidy(),
                 tidy(opponent="naive", seed_relation="same seed", mean=2.0),
                 tidy(opponent="naive", seed_relation="all", mean=7.0),  # not with itself
-                tidy(agent="always_b", opponent="naive", mean=8.0),  # a scripted player's payoff
+                tidy(
+                    agent="always_defect", opponent="naive", mean=8.0
+                ),  # a scripted player's payoff
                 tidy(quantity="welfare_share", mean=9.0),
             ]
         ),

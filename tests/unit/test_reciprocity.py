@@ -19,7 +19,7 @@ SETTINGS: dict[str, Any] = {
     "seed": 1,
     **{"entropy_coefficient": 0.05, "lora_rank": 8, "lora_alpha": 16.0, "checkpoint_every": 100},
 }
-KIND, UNKIND = (Agent(name, Kind.SCRIPTED) for name in ("always_a", "always_b"))
+KIND, UNKIND = (Agent(name, Kind.SCRIPTED) for name in ("always_cooperate", "always_defect"))
 
 
 @pytest.fixture(scope="module")

@@ -95,11 +95,11 @@ def test_in_self_play_both_seats_are_rows(base_model: Path, name: str) -> None:
     assert rollout.action_tokens == sum(len(each.positions) for each in rollout.trajectories)
 
 
-@pytest.mark.parametrize("opponent", ["always_b", WARM_START, "frozen"])
+@pytest.mark.parametrize("opponent", ["always_defect", WARM_START, "frozen"])
 def test_against_a_fixed_opponent_only_the_learner_s_seat_is_a_row(
     base_model: Path, tmp_path: Path, opponent: str
 ) -> None:
-    kind = Kind.SCRIPTED if opponent == "always_b" else Kind.MODEL
+    kind = Kind.SCRIPTED if opponent == "always_defect" else Kind.MODEL
     adapter = saved_adapter(base_model, tmp_path / "frozen") if opponent == "frozen" else None
     agent = Agent(opponent, kind, adapter=str(adapter) if adapter else None)
     policy = policy_for(base_model, "prisoners_dilemma")
@@ -110,7 +110,7 @@ def test_against_a_fixed_opponent_only_the_learner_s_seat_is_a_row(
     for trajectory, seating in zip(rollout.trajectories, seatings, strict=True):
         (seat,) = seating.learning_seats
         history = seating.match.history
-        if opponent == "always_b":
+        if opponent == "always_defect":
             assert all(finished.actions[1 - seat] == "B" for finished in history)
         said = policy.language_model.chat.decode(tuple(trajectory.tokens))
         replies = [piece.split("<|end|>")[0] for piece in said.split("<|assistant|>")[1:]]
@@ -158,7 +158,7 @@ def summary(*places: tuple[Match, int]) -> dict[str, float]:
 
 def test_summary_by_hand() -> None:
     """Tit-for-tat against always-B over three rounds: AB, BB, BB."""
-    match = played_by(3, "tit_for_tat", "always_b")
+    match = played_by(3, "tit_for_tat", "always_defect")
     found = summary((match, 0))
     assert found["payoff"] == pytest.approx(2 / 3)
     assert found["payoff_opponent"] == pytest.approx(7 / 3)
@@ -180,7 +180,10 @@ def test_summary_by_hand() -> None:
 
 
 def test_matches_of_different_lengths_weigh_by_their_rounds() -> None:
-    short, long = played_by(1, "always_a", "always_b"), played_by(3, "always_a", "always_a")
+    short, long = (
+        played_by(1, "always_cooperate", "always_defect"),
+        played_by(3, "always_cooperate", "always_cooperate"),
+    )
     assert summary((short, 0), (long, 0))["payoff"] == pytest.approx(9 / 4)
 
 

@@ -15,7 +15,14 @@ from social_dilemmas.games import build_game, game_names
 from social_dilemmas.games.game import Game, Match, Turn
 from social_dilemmas.games.grammar import Choice, Grammar, Literal, Text
 
-DILEMMA = {"always_a", "always_b", "tit_for_tat", "win_stay_lose_shift", "grim", "random"}
+DILEMMA = {
+    "always_cooperate",
+    "always_defect",
+    "tit_for_tat",
+    "win_stay_lose_shift",
+    "grim",
+    "random",
+}
 MATRIX = {"first_action", "second_action", "welfare_maximising", "maximin", "tit_for_tat"}
 MATRIX |= {"win_stay_lose_shift", "best_reply", "fictitious_play", "turn_taking", "random"}
 SHARING = {"greedy", "welfare_maximising", "fair_half", "reciprocator", "random"}
@@ -129,7 +136,7 @@ def share_of_b(matches: list[Match]) -> tuple[float, int]:
 
 @pytest.mark.parametrize(("probability", "expected"), [(0.08, 0.04), (0.5, 0.25), (1, 0.5)])
 def test_noise_replaces_choices_as_often_as_it_says(probability: float, expected: float) -> None:
-    matches = trembling("prisoners_dilemma", "always_a", probability)
+    matches = trembling("prisoners_dilemma", "always_cooperate", probability)
     share, count = share_of_b(matches)
     assert abs(share - expected) < 5 * (expected * (1 - expected) / count) ** 0.5
     assert len({str(match.history) for match in matches}) > 50

@@ -17,8 +17,8 @@ DILEMMA = "prisoners_dilemma"
 @pytest.mark.parametrize(
     ("player", "first", "second"),
     [
-        ("always_a", "AABAAAAA", "AAAAAAAA"),
-        ("always_b", "BBBBBBBB", "BBBBBBBB"),
+        ("always_cooperate", "AABAAAAA", "AAAAAAAA"),
+        ("always_defect", "BBBBBBBB", "BBBBBBBB"),
         ("tit_for_tat", "AABABABA", "AAABABAB"),  # they take turns for ever
         ("win_stay_lose_shift", "AABBAAAA", "AAABAAAA"),  # back after two rounds
         ("grim", "AABABBBB", "AAABBBBB"),  # never back
@@ -26,7 +26,7 @@ DILEMMA = "prisoners_dilemma"
 )
 def test_what_scripted_players_make_of_one_slip(player: str, first: str, second: str) -> None:
     match = build_game(DILEMMA, 8).start(0)
-    agent, greedy = (scripted_player(DILEMMA, name) for name in (player, "always_b"))
+    agent, greedy = (scripted_player(DILEMMA, name) for name in (player, "always_defect"))
     play([match], [(agent, agent)], slips=one_slip(2, greedy))
     played = ["".join(each.actions[seat] for each in match.history) for seat in (0, 1)]
     assert played == [first, second]

@@ -46,7 +46,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "sum of rewards, buffer": {"credit": "sum_of_rewards", "buffer": BUFFER},
     "one seat": {"learning_seats": "one"},
     "scripted players, preferences, clipped steps": {
-        **{"pool": {"scripted": ["grim", "always_b"], "probability": 0.5}, "buffer": BUFFER},
+        **{"pool": {"scripted": ["grim", "always_defect"], "probability": 0.5}, "buffer": BUFFER},
         **{"preferences": {"angle": 20.0, "envy": 0.5, "memory": 0.9}, "normalise": "group_std"},
         **{"epochs": 3, "clip_ratio": 0.1, "credit": "advantage_alignment_past"},
     },
@@ -238,7 +238,7 @@ def test_learning_pays(
     """Naive learners come to defect against a cooperator, learners for the sum to cooperate with it."""
     changes: dict[str, Any] = {"iterations": 15, "learning_rate": 0.03}
     changes |= {"matches": 32, "group_size": 32}
-    opponent = Agent("always_a", Kind.SCRIPTED)
+    opponent = Agent("always_cooperate", Kind.SCRIPTED)
     run_training(base_model, tmp_path, credit=credit, opponent=opponent, **changes)
     found = metrics(tmp_path)[better]
     assert found.iloc[0] < best - 0.25

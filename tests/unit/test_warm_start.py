@@ -22,12 +22,12 @@ from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.trajectory import Trajectory
 
 SETTINGS: dict[str, Any] = {
-    **{"population": {"always_b": 1.0}, "noise": 0.0, "steps": 12, "matches": 8},
+    **{"population": {"always_defect": 1.0}, "noise": 0.0, "steps": 12, "matches": 8},
     **{"learning_rate": 0.01, "max_new_tokens": 6, "evaluation_matches": 8},
 }
 LORA = {"method": "lora", "lora_rank": 4, "lora_alpha": 16.0, "learning_rate": 0.02}
 POPULATIONS = {
-    "prisoners_dilemma": {"always_a": 0.5, "tit_for_tat": 0.5},
+    "prisoners_dilemma": {"always_cooperate": 0.5, "tit_for_tat": 0.5},
     "split": {"greedy": 0.5, "reciprocator": 0.5},
     "trust_and_split": {"greedy_lying": 0.5, "reciprocator": 0.5},
     "deal_or_no_deal": {"greedy_lying": 0.5, "reciprocator": 0.5},
@@ -130,7 +130,7 @@ def test_the_same_settings_give_the_same_bytes(base_model: Path, tmp_path: Path)
 
 
 def test_an_unknown_player_is_refused(base_model: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="unknown player 'nobody'; known players: always_a"):
+    with pytest.raises(UserError, match="unknown player 'nobody'; known players: always_cooperate"):
         run(base_model, tmp_path, population={"nobody": 1.0})
 
 
@@ -169,7 +169,7 @@ def test_only_a_player_s_own_choices_are_in_the_loss(tiny: LanguageModel, name: 
 
 
 def test_the_population_is_drawn_by_its_weights(tiny: LanguageModel) -> None:
-    draw = partial(drawn, tiny, "prisoners_dilemma", always_a=3, always_b=1)
+    draw = partial(drawn, tiny, "prisoners_dilemma", always_cooperate=3, always_defect=1)
     trajectories = draw(400)
     assert len(trajectories) == 800
     (cooperate,) = tiny.chat.encode_text("<A>")
@@ -202,7 +202,9 @@ def test_without_steps_the_model_is_the_base_model(base_model: Path, tmp_path: P
 
 def test_a_clone_learns_its_player_s_replies_and_no_others(tiny: LanguageModel) -> None:
     """A defector among cooperators that slip: all its choices are B, whichever seat it has."""
-    settings = CloneSettings(player="always_b", population={"always_a": 1.0}, noise=0.5, steps=1)
+    settings = CloneSettings(
+        player="always_defect", population={"always_cooperate": 1.0}, noise=0.5, steps=1
+    )
     policy = Policy(tiny, build_game("prisoners_dilemma", 3))
     trajectories = replies_of_player(policy, settings, 6, "test")
     assert len(trajectories) == 6
@@ -214,7 +216,12 @@ def test_a_clone_learns_its_player_s_replies_and_no_others(tiny: LanguageModel) 
 
 
 def test_a_clone_is_an_adapter_of_the_model(base_model: Path, tmp_path: Path) -> None:
-    settings = {**SETTINGS, **LORA, "population": {"always_a": 1.0}, "player": "always_b"}
+    settings = {
+        **SETTINGS,
+        **LORA,
+        "population": {"always_cooperate": 1.0},
+        "player": "always_defect",
+    }
     run_clone(
         model=base_model,
         game={"name": "prisoners_dilemma", "rounds": 3},

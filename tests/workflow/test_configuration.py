@@ -46,6 +46,13 @@ def remove(*place: str | int) -> Callable[[Raw], None]:
     return lambda config: delitem(inside(config, *place[:-1]), place[-1])
 
 
+SHAPE = ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads")
+GGUF = {
+    **{"name": "tiny", "kind": "gguf", "file": "tiny.gguf", "sha256": 64 * "0", "licence": "MIT"},
+    "shape": dict.fromkeys((*SHAPE, "intermediate_size", "vocab_size"), 8),
+}
+
+
 def inside(config: Any, *place: str | int) -> Any:
     """What stands at a place."""
     return reduce(getitem, place, config)
@@ -112,12 +119,21 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
     # names of nothing
     (put(*SPLIT, "name", value="chess"), ["unknown game 'chess'", "trust_and_split"]),
     (put("algorithms", 0, "credit", value="greedy"), ["algorithms[naive].credit", "naive, sum_of"]),
-    (put("models", 0, "kind", value="magic"), ["models[embedded].kind", "embedded, hub"]),
+    (put("models", 0, "kind", value="magic"), ["models[embedded].kind", "embedded, hub, gguf"]),
+    (put("models", 0, value=GGUF), ["either models[tiny].package or source must be given"]),
+    (put("models", 0, value={**GGUF, "sha256": "0"}), ["models[tiny].sha256 must be 64 digits"]),
     (
         put(*SPLIT, "evaluation", "opponents", value=["greedi"]),
         ["unknown player 'greedi' in games[split].evaluation.opponents", "'greedy'"],
     ),
     (put(*SPLIT, "warm_start", "population", value={"grim": 1}), ["unknown player 'grim'"]),
+    (
+        put("games", 0, "evaluation", "opponents", value=["always_b"]),
+        [
+            "the player 'always_b' in games[prisoners_dilemma].evaluation.opponents",
+            "'always_defect'",
+        ],
+    ),
     (put(*SPLIT, "training_by_algorithm", value={"naif": {}}), ["unknown algorithm 'naif'"]),
     (put("training", "opponent", value={"player": "grim"}), ["unknown key 'opponent' in training"]),
     (
@@ -364,7 +380,10 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
     (put("prior_sweep", "shares", value=[1.5]), ["prior_sweep.shares[0] must be at most 1"]),
     (
         put("prior_sweep", "players", value=["grim"]),
-        ["prior_sweep.players must be a part of the population of prisoners_dilemma", "always_a"],
+        [
+            "prior_sweep.players must be a part of the population of prisoners_dilemma",
+            "always_cooperate",
+        ],
     ),
     # two learners
     (put("two_learners", "games", value=["spilt"]), ["unknown game 'spilt' in two_learners.games"]),
@@ -615,10 +634,10 @@ def test_settings_of_a_learner() -> None:
 
 
 def test_a_share_of_the_population() -> None:
-    weights = {"tit_for_tat": 1.0, "grim": 3.0, "always_a": 2.0, "random": 3.0}
+    weights = {"tit_for_tat": 1.0, "grim": 3.0, "always_cooperate": 2.0, "random": 3.0}
     found = with_share(weights, ["grim", "tit_for_tat", "reciprocator"], 0.2)
     assert found == pytest.approx(
-        {"tit_for_tat": 0.05, "grim": 0.15, "always_a": 0.32, "random": 0.48}
+        {"tit_for_tat": 0.05, "grim": 0.15, "always_cooperate": 0.32, "random": 0.48}
     )
     assert with_share(weights, ["grim"], 0).keys() == weights.keys() - {"grim"}
     assert with_share(weights, ["grim"], 1) == {"grim": 1}
@@ -678,7 +697,7 @@ def test_settings_of_a_rival() -> None:
         variant_settings(found, "prisoners_dilemma", name, "rivals")
         for name in ("pool", "grims", "unmixed")
     )
-    assert pool.pool.scripted == ["always_a", "random", "tit_for_tat"]
+    assert pool.pool.scripted == ["always_cooperate", "random", "tit_for_tat"]
     assert grim.pool.scripted == ["grim"]
     assert (pool.iterations, pool.credit, pool.beta) == (7, "naive", 0.0)
     assert (unmixed.pool, unmixed.credit, unmixed.beta) == (Pool(), "advantage_alignment_past", 0.5)

@@ -8,7 +8,7 @@ import yaml
 from tests.workflow.conftest import REPOSITORY
 
 from social_dilemmas.config import schema
-from social_dilemmas.games import build_game, game_names
+from social_dilemmas.games import build_game, game_names, rule_parameters
 from social_dilemmas.games.matrix_game import MatrixGame
 
 sys.path.insert(0, str(REPOSITORY / "tools"))
@@ -37,21 +37,23 @@ def test_every_section_has_a_table_and_every_key_a_description() -> None:
 @pytest.mark.parametrize("game", game_names())
 def test_every_rule_of_a_game_is_explained_with_its_default(game: str) -> None:
     table = README.split("### `rules`")[1].split("\n## ")[0]
+    built = build_game(game, 1)
     explained: dict[str, str] = {}
     current = ""
     for line in table.splitlines()[4:]:
-        if line.startswith("|"):
+        if line.startswith("| `") and line.count("|") == 4:  # how matrix games are told
+            key, _, default = (cell.strip(" `") for cell in line.split("|")[1:4])
+            explained |= {key: default} if isinstance(built, MatrixGame) else {}
+        elif line.startswith("| ") and line.count("|") == 5:
             name, names, _, defaults = (cell.strip() for cell in line.split("|")[1:5])
             current = name.strip("`") or current
             if current == game:
                 keys = [key.strip("`") for key in names.split(", ")]
                 values = [defaults.strip("`")] if len(keys) == 1 else defaults.split(", ")
                 explained |= dict(zip(keys, values, strict=True))
-    built = build_game(game, 1)
     expected = {
         name: list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
-        for name, parameter in inspect.signature(type(built)).parameters.items()
-        if name != "rounds"
+        for name, parameter in rule_parameters(type(built)).items()
     }
     if isinstance(built, MatrixGame) and "payoffs" in expected:
         expected |= {"payoffs": built.table}

@@ -6,13 +6,15 @@ rule build_base_model:
     benchmark:
         f"<benchmarks>/{paths.BASE}.tsv"
     conda:
-        "../../envs/train.yaml"
+        "../../envs/train.yaml" if not PACKAGED else "../../envs/pretrained.yaml"
     resources:
         **needs("base"),
     params:
         model=lambda wildcards: CONFIG.model(wildcards.model).plain(without="shape"),
-        games=wordings([game.entry for game in CONFIG.games]),
-        code=fingerprint("build_base_model.py", *modules_of(GAMES)),
+        games=lambda wildcards: wordings([game.entry for game in games_told_to(wildcards)]),
+        code=lambda wildcards: fingerprint(
+            "build_base_model.py", *modules_of([game.name for game in games_told_to(wildcards)])
+        ),
     message:
         "Base model {wildcards.model}"
     script:

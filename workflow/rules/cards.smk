@@ -21,7 +21,10 @@ for further in (False, True):
         resources:
             **needs("table"),
         params:
-            agents=[(agent.name, origin_of(agent.model)) for agent in agents(further)],
+            agents=[
+                (agent.name, tuple(origin_of(CONFIG, agent.model) or ()))
+                for agent in agents(further)
+            ],
             code=code_of_page("write_cards.py", "md"),
         message:
             f"Model cards of the {'agents of further experiments' if further else 'trained agents'}"

@@ -23,7 +23,7 @@ from social_dilemmas.errors import UserError
 from social_dilemmas.games import wordings
 from social_dilemmas.report import catalogue as shown
 from social_dilemmas.report.names import game_title, readable, settings_note
-from social_dilemmas.report.publishing.agents import hub_entry
+from social_dilemmas.report.publishing.agents import origin_of
 from social_dilemmas.run.fingerprint import combined, fingerprint
 from social_dilemmas.run.resources import Estimates
 from social_dilemmas.run.slurm import check_submission
@@ -49,6 +49,7 @@ ALGORITHMS = catalogue.algorithms(CONFIG)
 AGENTS = list(catalogue.trainings(CONFIG))
 FILES = catalogue.files(CONFIG)
 SERVING = any(agent.settings.sampler == "vllm" for agent in AGENTS)  # trainings run where vLLM is
+PACKAGED = any(model.kind == "gguf" for model in CONFIG.models)  # base models may lie in packages
 TRANSCRIPTS = catalogue.transcript_paths(CONFIG)
 
 # What `snakemake` makes, and what only `snakemake everything` adds.
@@ -96,10 +97,9 @@ def files_of_agents(name, further):
     return [f"<results>/{agent.folder}/{name}" for agent in agents(further)]
 
 
-def origin_of(model):
-    """The name on the hub of a model that comes from there, else None."""
-    entry = hub_entry(CONFIG, model)
-    return entry.source if entry else None
+def games_told_to(wildcards):
+    """The games that a base model is built from; a published one doesn't depend on any."""
+    return CONFIG.games if CONFIG.model(wildcards.model).kind == "embedded" else []
 
 
 def game_entry(wildcards):

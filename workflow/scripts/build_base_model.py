@@ -9,12 +9,11 @@ with job() as snakemake:
     from pydantic import TypeAdapter
 
     from social_dilemmas.agents.scripted.corpus import game_texts
-    from social_dilemmas.config.schema import EmbeddedModel, HubModel, Model, named
+    from social_dilemmas.config.schema import Model, named
     from social_dilemmas.policy.model import write_base_model
     from social_dilemmas.run.shape import differences
 
-    adapter: TypeAdapter[list[EmbeddedModel | HubModel]] = TypeAdapter(list[Model])
-    models = adapter.validate_python(snakemake.config["models"])
+    models = TypeAdapter(list[Model]).validate_python(snakemake.config["models"])
     model, output = named(models, snakemake.wildcards.model), Path(snakemake.output[0])
     write_base_model(model, *game_texts(snakemake.params.games), output)
     if wrong := differences(model, output):

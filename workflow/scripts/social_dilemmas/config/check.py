@@ -17,6 +17,7 @@ from social_dilemmas.config.schema import (
     Config,
     Evaluation,
     Game,
+    GgufModel,
     HubModel,
     Section,
     Training,
@@ -56,7 +57,12 @@ def mistakes_between(config: Config, said: Mapping[str, Any]) -> Iterator[Mistak
         yield Mistake(("further_seeds",), sentence)
     for index, model in enumerate(config.models):
         place: Place = ("models", index)
-        if isinstance(model, HubModel):
+        if isinstance(model, GgufModel):
+            if (model.package is None) == (model.source is None):
+                key = words((*place, "package"), said)
+                sentence = f"either {key} or source must be given, and not both"
+                yield Mistake(place, sentence)
+        elif isinstance(model, HubModel):
             if model.shape is None and not (Path(model.source) / "config.json").is_file():
                 key = words((*place, "shape"), said)
                 source = f"{model.source} is no folder whose config.json says it"

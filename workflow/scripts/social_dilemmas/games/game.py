@@ -148,6 +148,7 @@ class Game(ABC):
         axis: what the behaviours measure, and the least end of a figure's axis.
         varying: phrases that vary inside otherwise constant sentences.
         worded_by: the rules that change sentences, apart from numbers.
+        system: the text of a system turn before the first prompt; empty where there is none.
         rounds: the largest number of rounds that a match may have.
         remark: what a reader of results should know of these rules, as a sentence; mostly nothing.
     """
@@ -158,6 +159,7 @@ class Game(ABC):
     axis: tuple[str, float] = ("Mean", 0.0)
     varying: tuple[str, ...] = ()
     worded_by: ClassVar[tuple[str, ...]] = ()
+    system: str = ""
     remark: str = ""
 
     def __init__(self, rounds: Rounds) -> None:

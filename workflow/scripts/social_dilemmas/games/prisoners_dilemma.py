@@ -1,17 +1,19 @@
-"""Iterated prisoner's dilemma; prompts don't name it: actions A and B, payoffs in points."""
+"""Iterated prisoner's dilemma; prompts don't name it: the first action cooperates, the second defects."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from social_dilemmas.errors import UserError
 from social_dilemmas.games.game import Match
 from social_dilemmas.games.horizon import Rounds
-from social_dilemmas.games.matrix_game import MatrixGame
-
-COOPERATE, DEFECT = "A", "B"
+from social_dilemmas.games.matrix_game import MatrixGame, letters_played
 
 
 class PrisonersDilemma(MatrixGame):
-    """Both cooperate: `reward`; both defect: `punishment`; one alone: `temptation` and `sucker`."""
+    """Both cooperate: `reward`; both defect: `punishment`; one alone: `temptation` and `sucker`.
+
+    Further rules are those of every matrix game that say how it is told.
+    """
 
     kind = "prisoners_dilemma"
     title = "Iterated prisoner's dilemma"
@@ -24,6 +26,7 @@ class PrisonersDilemma(MatrixGame):
         punishment: float = 1,
         temptation: float = 5,
         sucker: float = 0,
+        **told: Any,
     ) -> None:
         """Raises UserError if the payoffs are no prisoner's dilemma."""
         if not temptation > reward > punishment > sucker:
@@ -31,9 +34,9 @@ class PrisonersDilemma(MatrixGame):
                 "prisoners_dilemma: rules must satisfy temptation > reward > punishment > sucker, "
                 f"but are {temptation}, {reward}, {punishment}, {sucker}"
             )
-        cooperate = {COOPERATE: [reward, reward], DEFECT: [sucker, temptation]}
-        defect = {COOPERATE: [temptation, sucker], DEFECT: [punishment, punishment]}
-        super().__init__(rounds, {COOPERATE: cooperate, DEFECT: defect})
+        cooperate = {"A": [reward, reward], "B": [sucker, temptation]}
+        defect = {"A": [temptation, sucker], "B": [punishment, punishment]}
+        super().__init__(rounds, {"A": cooperate, "B": defect}, **told)
         if 2 * reward < temptation + sucker:
             self.remark = (
                 f"taking turns at temptation ({temptation}) and sucker ({sucker}) pays both more than to cooperate, "
@@ -50,9 +53,7 @@ class PrisonersDilemma(MatrixGame):
 
     def observe(self, match: Match, seat: int) -> Iterator[tuple[str, float]]:
         before = "at_start"
-        for finished in match.history:
-            letters = ["C" if action == COOPERATE else "D" for action in finished.actions]
-            cooperated = float(letters[seat] == "C")
-            yield "cooperation", cooperated
-            yield f"cooperation_{before}", cooperated
-            before = f"after_{letters[seat]}{letters[1 - seat]}"
+        for own, other in letters_played(match, seat, "CD"):
+            yield "cooperation", float(own == "C")
+            yield f"cooperation_{before}", float(own == "C")
+            before = f"after_{own}{other}"

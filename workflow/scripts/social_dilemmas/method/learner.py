@@ -45,6 +45,7 @@ class Learner:
         if opponent is not None and opponent.on_model and opponent.adapter:
             policy.load(opponent.adapter)
         self.pool = OpponentPool(policy, settings, seed, opponent)
+        self.pool.keep(0)
         self._optimizer: Optimizer = torch.optim.Adam(
             self._parameters.values(), lr=settings.learning_rate
         )

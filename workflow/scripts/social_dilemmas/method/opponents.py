@@ -67,8 +67,9 @@ class OpponentPool:
         return LIVE
 
     def keep(self, iteration: int) -> None:
-        """After an iteration, put the learner into the buffer if it is time; a full buffer drops its oldest."""
-        if self.has_buffer and iteration % self._buffer.every == 0:
+        """After so many iterations, put the learner into the buffer if it is time; a full buffer drops its oldest."""
+        due = iteration % self._buffer.every == 0 and (iteration or self._buffer.from_start)
+        if self.has_buffer and due:
             weights = {key: value.cpu() for key, value in self._policy.weights().items()}
             self._add(iteration, weights)
 

@@ -78,7 +78,7 @@ def recorded(
 
     def write_down(turn: Turn, reply: str) -> None:
         trajectory = found[turn.match, turn.seat]
-        trajectory.ask(turn, policy.language_model.chat, policy.masks)
+        trajectory.ask(turn, policy.chat, policy.masks)
         trajectory.answer(turn, reply, policy.masks)
 
     play(matches, pairs, write_down)

@@ -12,7 +12,17 @@ from itertools import pairwise
 from transformers import PreTrainedTokenizerBase
 
 from social_dilemmas.errors import UserError
-from social_dilemmas.policy.template import FIRST, REPLY, SECOND, dialogue, render, trims, why_unfit
+from social_dilemmas.policy.template import (
+    FIRST,
+    REPLY,
+    SECOND,
+    SYSTEM,
+    dialogue,
+    render,
+    system_turn,
+    trims,
+    why_unfit,
+)
 
 # Tokens that mark structure, though some families don't declare all of them special.
 STRUCTURE = re.compile(
@@ -28,12 +38,17 @@ class ChatFormat:
         control_tokens: ids of all control tokens, by how they are written.
         end_token: id of the control token that ends a reply, of which it is part.
         encode_text, decode: from text to token ids, and back.
-        opening: from the first user turn's text to the tokens up to where the first reply begins.
+        opening: from the first user turn's text to the tokens up to where the first reply begins, a system turn
+            included.
         following: from a later user turn's text to the tokens between one reply's end token and the next reply.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        """Raises UserError if the tokenizer has no chat template, or one that turns can't be appended to."""
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, system: str = "") -> None:
+        """A format with the text of a system turn, if any.
+
+        Raises UserError if the tokenizer has no chat template, or one that turns can't be appended to, or that knows no
+        system turn.
+        """
         self.tokenizer = tokenizer
         name = tokenizer.name_or_path
         if not tokenizer.chat_template:
@@ -43,8 +58,9 @@ class ChatFormat:
         added = tokenizer.added_tokens_decoder.items()
         special = {entry.content: token for token, entry in added if entry.special}
         special |= dict(zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True))
-        opening = render(tokenizer, dialogue(FIRST))
-        whole = render(tokenizer, dialogue(FIRST, REPLY, SECOND))
+        told = system_turn(tokenizer, SYSTEM) if system else []
+        opening = render(tokenizer, [*told, *dialogue(FIRST)])
+        whole = render(tokenizer, [*told, *dialogue(FIRST, REPLY, SECOND)])
         marks = {e.content: token for token, e in added if _is_mark(e.content, whole)}
         self.control_tokens: dict[str, int] = {**special, **marks}
         self._control = _any_of(self.control_tokens)
@@ -60,14 +76,18 @@ class ChatFormat:
         remember = lru_cache(maxsize=1 << 16)  # prompts and replies recur all the time
         self.encode_text = remember(self._encode_text)
         self.decode = remember(self._decode)
-        self.opening = remember(partial(self._frame, opening, FIRST))
+        self.opening = remember(partial(self._frame, opening.replace(SYSTEM, system), FIRST))
         self.following = remember(partial(self._frame, rest[end.end() :], SECOND))
-        self._check()
+        self._check([{**turn, "content": system} for turn in told])
 
-    def _check(self) -> None:
+    def with_system(self, system: str) -> "ChatFormat":
+        """The same format with another system turn; raises as its constructor."""
+        return ChatFormat(self.tokenizer, system) if system else self
+
+    def _check(self, told: list[dict[str, str]]) -> None:
         """Refuse a tokenizer whose tokens of a conversation in pieces aren't those of the whole."""
         whole = self.tokenizer.apply_chat_template(
-            dialogue(FIRST, REPLY, SECOND),
+            [*told, *dialogue(FIRST, REPLY, SECOND)],
             add_generation_prompt=True,
             enable_thinking=False,
             return_dict=False,

@@ -5,6 +5,7 @@ Whatever fails is reported in one sentence that says what to change.
 
 import errno
 import json
+from collections.abc import Sequence
 from os.path import expanduser
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,11 @@ def published_directory(entry: Any) -> Path:
 
     Raises UserError if it can't be downloaded.
     """
+    return hub_directory(entry, FILES, OTHER_FORMATS)
+
+
+def hub_directory(entry: Any, files: Sequence[str], without: Sequence[str] = ()) -> Path:
+    """The same with those files of a repository that are wanted, by patterns."""
     folder = Path(expanduser(entry.source))
     if folder.is_dir():
         return folder
@@ -37,8 +43,8 @@ def published_directory(entry: Any) -> Path:
         snapshot = snapshot_download(
             entry.source,
             revision=entry.revision,
-            allow_patterns=FILES,
-            ignore_patterns=OTHER_FORMATS,
+            allow_patterns=[*files],
+            ignore_patterns=[*without],
             local_files_only=constants.is_offline_mode(),
         )
     except Exception as error:  # the libraries below have no common class of errors

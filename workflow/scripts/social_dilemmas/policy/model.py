@@ -23,6 +23,7 @@ from transformers import (
 from social_dilemmas.errors import UserError
 from social_dilemmas.games.game import Game
 from social_dilemmas.policy.chat import ChatFormat
+from social_dilemmas.policy.gguf_file import gguf_path
 from social_dilemmas.policy.hub import (
     disk_is_full,
     first_line,
@@ -94,9 +95,10 @@ def write_base_model(
     """Write the model of a config entry as an ordinary model directory.
 
     An embedded model is built here, its tokenizer trained on the corpus (see `train_tokenizer`); a published one is
-    taken from the hub or a folder. Raises UserError if it can't be had, or isn't of a kind that can play.
+    taken from the hub, a folder or a file of the format GGUF. Raises UserError if it can't be had, or isn't of a kind
+    that can play.
     """
-    if entry.kind == "hub":
+    if entry.kind != "embedded":
         model = _published_model(entry)
     else:
         tokenizer = train_tokenizer(corpus, varying, entry.merges)
@@ -134,13 +136,18 @@ def _conversation_logits(model: LanguageModel, entry: Any) -> Tensor:
 
 def _published_model(entry: Any) -> LanguageModel:
     """A published model, in the dtype and with the chat format to use."""
-    name, source, published = f"models[{entry.name}]", entry.source, published_directory(entry)
-    if reason := unfit_checkpoint(published):
-        raise UserError(f"{name}: {source} {reason}")
-    try:
-        model, tokenizer = _load(published, entry.dtype or AS_STORED)
-    except UserError as error:
-        raise UserError(f"{name}: {error}: correct source") from error
+    name = f"models[{entry.name}]"
+    if entry.kind == "gguf":
+        published = gguf_path(entry)
+        source, (model, tokenizer) = entry.file, _load_gguf(name, published, entry.dtype)
+    else:
+        source, published = entry.source, published_directory(entry)
+        if reason := unfit_checkpoint(published):
+            raise UserError(f"{name}: {source} {reason}")
+        try:
+            model, tokenizer = _load(published, entry.dtype or AS_STORED)
+        except UserError as error:
+            raise UserError(f"{name}: {error}: correct source") from error
     if not tokenizer.chat_template:
         raise UserError(f"{name}: {source} has no chat template: choose an instruction-tuned model")
     if reason := why_unfit(tokenizer):
@@ -166,17 +173,37 @@ def load_model(path: Path | str, device: str = "auto") -> LanguageModel:
 def _load(path: Path | str, dtype: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A directory's language model, on the CPU, and tokenizer; raises `UserError` if it isn't complete."""
     try:
-        model = _load_language_model(path, dtype)
-        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
-        if tokenizer.decode(tokenizer.encode("text", add_special_tokens=False)) != "text":
-            raise ValueError("the tokenizer is missing")
+        return _load_both(path, dtype)
     except (OSError, ValueError, SafetensorError) as error:
         reason = first_line(error)
         raise UserError(f"{path} is not a complete model directory ({reason})") from error
+
+
+def _load_gguf(
+    name: str, file: Path, dtype: str
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The same of a file of the format GGUF, its weights no longer quantised."""
+    try:
+        return _load_both(file.parent, dtype, gguf_file=file.name)
+    except Exception as error:  # transformers and gguf have no common class of errors
+        raise UserError(
+            f"{name}: transformers can't read {file} ({first_line(error)}): choose a file that is whole, of an "
+            "architecture that it knows"
+        ) from error
+
+
+def _load_both(
+    path: Path | str, dtype: str, **file: str
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Model and tokenizer of a directory, or of a `gguf_file` in it; raises as transformers does, or ValueError."""
+    model = _load_language_model(path, dtype, **file)
+    tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False, **file)
+    if tokenizer.decode(tokenizer.encode("text", add_special_tokens=False)) != "text":
+        raise ValueError("the tokenizer is missing")
     return model, tokenizer
 
 
-def _load_language_model(path: Path | str, dtype: str) -> PreTrainedModel:
+def _load_language_model(path: Path | str, dtype: str, **file: str) -> PreTrainedModel:
     """A directory's model; of one that also sees or hears, only the language model."""
     model, report = AutoModelForCausalLM.from_pretrained(
         path,
@@ -184,6 +211,7 @@ def _load_language_model(path: Path | str, dtype: str) -> PreTrainedModel:
         dtype=dtype,
         trust_remote_code=False,
         output_loading_info=True,
+        **file,
     )
     if report["missing_keys"]:
         raise ValueError(f"no weights for {min(report['missing_keys'])}")

@@ -16,14 +16,16 @@ from social_dilemmas.policy.model import LanguageModel
 
 
 class Policy:
-    """A language model, its token masks for a game, and its adapters.
+    """A language model, its chat format and token masks for a game, and its adapters.
 
     `model` computes; it is a PEFT model once there is an adapter.
     """
 
     def __init__(self, language_model: LanguageModel, game: Game) -> None:
+        """Raises UserError if the game begins with a system turn, and the model knows none."""
         self.language_model = language_model
         self.game = game
+        self.chat = language_model.chat.with_system(game.system)
         self.masks = language_model.masks(game)
         self.model: PreTrainedModel | PeftModel = language_model.model
         self._loaded: dict[str, str] = {}  # adapters from directories, by their paths

@@ -86,7 +86,7 @@ class LanguageModelPlayer:
     ) -> None:
         """A player for seats of new matches, by PEFT's names of their adapters; `assigned`, if these are merged."""
         self._sampler = sampler
-        self._chat = sampler.policy.language_model.chat
+        self._chat = sampler.policy.chat
         self._masks = sampler.policy.masks
         self._model = sampler.policy.model
         self._cache = RaggedCache(self._model.config)

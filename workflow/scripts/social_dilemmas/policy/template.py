@@ -110,6 +110,16 @@ def append_only(tokenizer: PreTrainedTokenizerBase) -> str:
     )
 
 
+def system_turn(tokenizer: PreTrainedTokenizerBase, text: str) -> list[dict[str, str]]:
+    """A system turn, as messages to stand before a dialogue; raises UserError if a template knows none."""
+    if _system_frame(tokenizer) is None:
+        name = tokenizer.name_or_path
+        raise UserError(
+            f"the chat template of {name} knows no system turn: leave out the game's rule system"
+        )
+    return [{"role": "system", "content": text}]
+
+
 def _system_frame(tokenizer: PreTrainedTokenizerBase) -> tuple[str, str] | None:
     """What a template writes before a system turn, and from there to the first user's text; None without the role."""
     messages = [{"role": "system", "content": SYSTEM}, *dialogue(FIRST)]

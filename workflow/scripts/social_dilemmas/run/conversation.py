@@ -52,7 +52,9 @@ def conversation_of(game: Mapping[str, Any], max_new_tokens: int, embedded: bool
             match.take(replies)
     seats = 2 * MATCHES
     tokens, actions = (sum(column) / seats for column in zip(*counted, strict=True))
-    return Conversation(tokens, opening + frame, actions, len(counted) / seats, passes / MATCHES)
+    system = count(rules.system)
+    opening, tokens = opening + system + frame, tokens + system
+    return Conversation(tokens, opening, actions, len(counted) / seats, passes / MATCHES)
 
 
 def _spoken(

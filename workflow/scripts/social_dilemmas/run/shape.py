@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from social_dilemmas.config.schema import EmbeddedModel, HubModel, Shape
+from social_dilemmas.config.schema import EmbeddedModel, HubModel, PublishedModel, Shape
 from social_dilemmas.errors import UserError
 
 EMBEDDED_TOKENS = 256 + 105  # beside merges: bytes; control tokens and segments of the games' text
@@ -66,7 +66,7 @@ class ModelShape(Shape):
         return tokens * (2 * self.linear_parameters + attention) + output
 
 
-def shape_of(model: EmbeddedModel | HubModel) -> ModelShape:
+def shape_of(model: EmbeddedModel | PublishedModel) -> ModelShape:
     """The shape of a model of the configuration; what a hub model's entry leaves out is read in its folder.
 
     Raises:
@@ -76,7 +76,8 @@ def shape_of(model: EmbeddedModel | HubModel) -> ModelShape:
         said = _completed(model.model_dump(include={*Shape.model_fields}))
         said |= {"vocab_size": EMBEDDED_TOKENS + model.merges, "tie_word_embeddings": True}
         return ModelShape(**said, dtype="float32", embedded=True)
-    said = {**published_shape(Path(model.source)), **_stated(model)}
+    found = published_shape(Path(model.source)) if isinstance(model, HubModel) else {}
+    said = {**found, **_stated(model)}
     said |= {"dtype": model.dtype} if model.dtype else {}
     try:
         return ModelShape(**said)
@@ -87,7 +88,7 @@ def shape_of(model: EmbeddedModel | HubModel) -> ModelShape:
         ) from None
 
 
-def _stated(model: HubModel) -> dict[str, Any]:
+def _stated(model: PublishedModel) -> dict[str, Any]:
     return _completed(model.shape.model_dump(exclude_none=True)) if model.shape else {}
 
 
@@ -111,9 +112,9 @@ def _completed(shape: dict[str, Any]) -> dict[str, Any]:
     return {**derived, **shape}
 
 
-def differences(model: EmbeddedModel | HubModel, folder: Path) -> list[str]:
-    """Where a hub model's stated shape differs from that of the model in a folder, in words."""
-    stated = _stated(model) if isinstance(model, HubModel) else {}
+def differences(model: EmbeddedModel | PublishedModel, folder: Path) -> list[str]:
+    """Where a published model's stated shape differs from that of the model in a folder, in words."""
+    stated = _stated(model) if not isinstance(model, EmbeddedModel) else {}
     found = published_shape(folder)
     wrong = [name for name in stated if found.get(name, stated[name]) != stated[name]]
     return [f"{name} is {found[name]}, not {stated[name]}" for name in wrong]

