@@ -371,6 +371,7 @@ def further_tables(config: Config) -> list[str]:
         "all_learning_curves": config.further_seeds,
         "all_cross_play": config.further_seeds,
         "all_fingerprints": config.further_seeds,
+        "all_distributions": config.further_seeds,
         "learning_against_fixed": learner_games(config),
         "exploitability": learner_games(config),
         "ablations": ablated(config),
@@ -405,6 +406,7 @@ def further_figures(config: Config) -> list[str]:
     wanted = {
         "all_learning_curves": config.further_seeds,
         "all_cross_play": config.further_seeds,
+        "all_distributions": config.further_seeds,
         "learning_against_fixed": learner_games(config),
         "exploitability": learner_games(config),
         "learning_against_alignment": "advantage_alignment" in against,
