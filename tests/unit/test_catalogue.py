@@ -81,7 +81,10 @@ def test_files_of_tables_are_those_that_trainings_and_matches_write() -> None:
     ("config", "without"),
     [
         (SMOKE, ""),
-        (changed(further_seeds=[]), "all_learning_curves all_cross_play all_fingerprints"),
+        (
+            changed(further_seeds=[]),
+            "all_learning_curves all_cross_play all_fingerprints all_distributions",
+        ),
         (changed(ablations=Ablations()), "ablations"),
         (changed(tournament=Tournament(strategies=[])), "tournament"),
         (changed(games=SMOKE.games[1:], ablations=Ablations()), NO_DILEMMA),
