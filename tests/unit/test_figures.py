@@ -43,8 +43,12 @@ LEARNING = {
 VARIANTS = {"no_group_baseline": -3.0, "critic": 0.0, "with_buffer": 4.0}
 """Variants of Advantage Alignment, and by how much their payoffs differ."""
 
-DRAWN = {name: entry for name, entry in FIGURES.items() if name != "tournament"}
-"""The tournament has a test of its own."""
+ELSEWHERE = ("tournament", "noise", "messages")  # have tests of their own
+DRAWN = {
+    name: entry
+    for name, entry in FIGURES.items()
+    if name not in ELSEWHERE and not name.startswith("all_")  # the same with more seeds
+}
 
 Tables = dict[str, pd.DataFrame]
 
