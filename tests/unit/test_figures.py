@@ -43,7 +43,7 @@ LEARNING = {
 VARIANTS = {"no_group_baseline": -3.0, "critic": 0.0, "with_buffer": 4.0}
 """Variants of Advantage Alignment, and by how much their payoffs differ."""
 
-ELSEWHERE = ("tournament", "noise", "messages")  # have tests of their own
+ELSEWHERE = ("tournament", "noise", "messages")  # from matches of other kinds
 DRAWN = {
     name: entry
     for name, entry in FIGURES.items()
