@@ -29,6 +29,7 @@ def rows(
             row = {"agent": one[0], "agent_seed": one[1], "opponent": other[0]}
             row |= {"opponent_seed": other[1], "match": 2 * deal, "seat": side}
             row |= {"payoff": payoffs[side] + 0.1 * deal, "cooperation": shares[side]}
+            row["normalised_payoff"] = (row["payoff"] - 1) / 2
             found.append({**row, "payoff_opponent": payoffs[1 - side] + 0.1 * deal})
     return found
 
@@ -102,6 +103,7 @@ def test_by_opponent(sources: dict[str, Any]) -> None:
     assert set(table["opponent"]) == {"Nice", "Mean", "cooperators", "defectors", EVERY_STRATEGY}
     means = table.set_index(["agent", "opponent", "quantity"])["mean"]
     assert means["kind", "Mean", "payoff"] == pytest.approx(0.55)
+    assert means["kind", "Mean", "normalised_payoff"] == pytest.approx((0.55 - 1) / 2)
     assert means["kind", "Mean", "payoff_opponent"] == pytest.approx(3.05)
     assert means["kind", "Mean", "cooperation"] == pytest.approx(0.5)
     assert means["kind", "Mean", "cooperation_opponent"] == 0

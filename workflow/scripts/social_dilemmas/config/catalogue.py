@@ -440,6 +440,7 @@ def further_tables(config: Config) -> list[str]:
         "all_learning_curves": config.further_seeds,
         "all_cross_play": config.further_seeds,
         "all_fingerprints": config.further_seeds,
+        "all_distributions": config.further_seeds,
         "learning_against_fixed": learner_games(config),
         "exploitability": learner_games(config),
         "ablations": config.ablations.trained,
@@ -478,6 +479,7 @@ def further_figures(config: Config) -> list[str]:
     wanted = {
         "all_learning_curves": config.further_seeds,
         "all_cross_play": config.further_seeds,
+        "all_distributions": config.further_seeds,
         "learning_against_fixed": learner_games(config),
         "exploitability": learner_games(config),
         "learning_against_alignment": "advantage_alignment" in against,

@@ -104,6 +104,12 @@ TABLES = {
         {"matches": "all_cross_play_matches"},
         printer="fingerprints",
     ),
+    "all_distributions": Table(
+        "statistics.tables:distributions",
+        "Welfare of single matches in self-play, all seeds",
+        {"matches": "all_cross_play_matches"},
+        printer="distributions",
+    ),
     "learning_against_fixed": Table(
         "statistics.tables:learning_curves",
         "Learning against opponents that don't learn",
@@ -192,6 +198,7 @@ FIGURES = {
     "invalid_replies": Figure("curves", ("learning_curves",), {"quantity": "invalid_rate"}),
     "all_learning_curves": Figure("curves", ("all_learning_curves",)),
     "all_cross_play": Figure("cross_play", ("all_cross_play",)),
+    "all_distributions": Figure("distributions", ("all_distributions",)),
     "learning_against_fixed": Figure("learning_against_fixed", ("learning_against_fixed",)),
     "learning_against_alignment": Figure(
         *("learning_against_fixed", ("learning_against_fixed",)),

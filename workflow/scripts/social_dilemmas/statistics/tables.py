@@ -129,7 +129,7 @@ def distributions(matches: Mapping[Source, Path]) -> pd.DataFrame:
     Columns model, game, agent, seed, match, quantity, value.
     """
     parts = []
-    for (game, model), path in matches.items():
+    for (game, model, *_), path in matches.items():
         frame = pd.read_parquet(path)
         itself = frame["agent"] == frame["opponent"]
         itself &= frame["agent_seed"] == frame["opponent_seed"]

@@ -21,7 +21,7 @@ RANKS = {"rank": "payoff", "rank_low": "payoff_high", "rank_high": "payoff_low"}
 COLUMNS = ["model", "game", *RANKS, "entrants", "agent", "kind"]
 COLUMNS += ["payoff", "payoff_low", "payoff_high", "seeds", "interval_over"]
 COLUMNS += ["cooperation", "cooperation_low", "cooperation_high"]
-MEASURES = ("payoff", "payoff_opponent", "cooperation", "cooperation_opponent")
+MEASURES = ("payoff", "payoff_opponent", "normalised_payoff", "cooperation", "cooperation_opponent")
 
 
 def ranking(
