@@ -97,7 +97,10 @@ def test_files_of_tables_are_those_that_trainings_and_matches_write() -> None:
     ("config", "without"),
     [
         (SMOKE, ""),
-        (changed(further_seeds=[]), "all_learning_curves all_cross_play all_fingerprints"),
+        (
+            changed(further_seeds=[]),
+            "all_learning_curves all_cross_play all_fingerprints all_distributions",
+        ),
         (changed(ablations=Ablations()), "ablations"),
         (changed(rivals=Rivals()), "rivals"),
         (changed(prior_sweep=PriorSweep()), "prior_sweep"),
