@@ -29,7 +29,7 @@ def rows(
             row = {"agent": one[0], "agent_seed": one[1], "opponent": other[0]}
             row |= {"opponent_seed": other[1], "match": 2 * deal, "seat": side}
             row |= {"payoff": payoffs[side] + 0.1 * deal, "cooperation": shares[side]}
-            row["normalised_payoff"] = (row["payoff"] - 1) / 2
+            row["normalised_payoff"] = (payoffs[side] + 0.1 * deal - 1) / 2
             found.append({**row, "payoff_opponent": payoffs[1 - side] + 0.1 * deal})
     return found
 
