@@ -383,7 +383,7 @@ def test_cells_hold_the_numbers_of_the_table(shown: Tables) -> None:
     dilemma = table[table["game"] == GAMES[0]]
     assert len(dilemma) == (4 + len(SCRIPTED[GAMES[0]])) ** 2
     for row in dilemma.itertuples():
-        interval = "" if np.isnan(row.low) else f"\n{row.low:.2f}–{row.high:.2f}"
+        interval = "" if pd.isna(row.low) else f"\n{row.low:.2f}–{row.high:.2f}"
         assert f"{row.mean:.2f}{interval}" in texts
 
 
