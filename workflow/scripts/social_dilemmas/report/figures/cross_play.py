@@ -44,7 +44,8 @@ def _draw_matrix(axis: Axes, game: str, part: pd.DataFrame) -> None:
     mean, low, high = (
         part[name].map(f"{{:.{digits}f}}".format) for name in ("mean", "low", "high")
     )
-    part = part.assign(label=mean + "\n" + low + "–" + high)
+    interval = ("\n" + low + "–" + high).where(part["low"].notna(), "")
+    part = part.assign(label=mean + interval)
     payoffs, labels = (
         part.pivot(index="agent", columns="opponent", values=values).reindex(names, columns=names)
         for values in ("mean", "label")

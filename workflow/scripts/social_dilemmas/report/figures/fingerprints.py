@@ -37,7 +37,7 @@ def draw(table: pd.DataFrame) -> Figure:
         draw_points(axis, rows, places, "quantity", agents)
         label, end = game.axis
         axis.set_xlabel(label)
-        axis.set_xlim(0, max(end, rows["high"].max()))
+        axis.set_xlim(0, max(end, rows["mean"].max()))
 
     width, row = WIDTH * max(len(behaviours), 2) / 3, max(2.7, ROW * behaviours.max())
     figure = grid(table, panel, row=row, width=width, title_at=-0.8)

@@ -83,9 +83,11 @@ def errorbars(
     mean = rows["mean"].to_numpy(float)
     reach = np.stack([mean - rows["low"], rows["high"] - mean]).clip(0)  # (2, rows)
     if horizontal:
-        axis.errorbar(mean, at, xerr=reach, elinewidth=1, **look)
+        drawn = axis.errorbar(mean, at, xerr=reach, elinewidth=1, **look)
     else:
-        axis.errorbar(at, mean, yerr=reach, elinewidth=1, **look)
+        drawn = axis.errorbar(at, mean, yerr=reach, elinewidth=1, **look)
+    for bar in drawn.lines[2]:
+        bar.set_clip_on(True)  # with few seeds it may reach far beyond what is possible
 
 
 def draw_seeds(
