@@ -24,7 +24,8 @@ COLOURS = {
     "naive": "#D55E00",
     "sum_of_rewards": "#009E73",
     "advantage_alignment": "#0072B2",
-    **dict.fromkeys(("cloned_reciprocator", "cloned_tit_for_tat"), "#999999"),
+    "cloned_reciprocator": "#999999",
+    "cloned_tit_for_tat": "#666666",
 }
 MARKERS = {"warm_start": "D", "naive": "s", "sum_of_rewards": "^", "advantage_alignment": "o"}
 MARKERS |= dict.fromkeys(("cloned_reciprocator", "cloned_tit_for_tat"), "p")
