@@ -203,7 +203,7 @@ def test_no_warm_start_leaves_nothing_on_the_disk() -> None:
     assert without.memory_mb < trained.memory_mb
 
 
-PLACE, VARIANT = ("prisoners_dilemma", "embedded"), ("split", "embedded", "critic")
+PLACE, VARIANT = ("prisoners_dilemma", "embedded"), ("split", "embedded", "critic", "ablations")
 KINDS = [
     *(("base", "embedded"), ("strategies", "prisoners_dilemma"), ("table",), ("figure",)),
     *((kind, *PLACE) for kind in ("warm_start", "cross_play", "learner_matches", "tournament")),

@@ -242,14 +242,14 @@ STANDARD: list[Row] = [  # KEYS, payoff
     ("alignment", 0, "warm_start", -1, 0, 0, 100.0),
     ("alignment", 0, "naive", 0, 0, 0, 100.0),
     ("naive", 0, "naive", 0, 0, 0, 100.0),
-    *(("alignment", seed, "greedy", -1, 2 * deal, 0, 1.0 + seed + deal)
+    *(("alignment", seed, "always_defect", -1, 2 * deal, 0, 1.0 + seed + deal)
       for seed, deal in product((0, 1), (0, 1))),
-    ("greedy", -1, "alignment", 0, 0, 1, 100.0),
+    ("always_defect", -1, "alignment", 0, 0, 1, 100.0),
 ]  # fmt: skip
 WORSE: list[Row] = [
     *(("no_baseline", seed, "no_baseline", seed, 0, seat, 1.0)
       for seed, seat in product((0, 1), (0, 1))),
-    *(("no_baseline", seed, "greedy", -1, match, 0, 1.5 + seed + (0, 0, 0, 0, 0, 6)[match])
+    *(("no_baseline", seed, "always_defect", -1, match, 0, 1.5 + seed + (0, 0, 0, 0, 0, 6)[match])
       for seed, match in product((0, 1), range(6))),
 ]  # fmt: skip
 
@@ -280,19 +280,19 @@ def of_model(ablated: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_ablations_hold_self_play_and_scripted_players(of_model: pd.DataFrame) -> None:
-    pairs = {*product(("alignment", "no_baseline", "worst"), ("itself", "greedy"))}
+    pairs = {*product(("alignment", "no_baseline", "worst"), ("itself", "always_defect"))}
     assert {*zip(of_model["agent"], of_model["opponent"], strict=True)} == pairs
     assert set(of_model["seed_relation"]) == {"all"}
     assert set(of_model["quantity"]) == {*PAYOFFS}
     itself = cell(of_model, "payoff", "alignment", "itself")
     assert (itself["mean"], itself["seeds"]) == (3.5, 2)
-    assert cell(of_model, "payoff", "alignment", "greedy")["mean"] == 2.0
+    assert cell(of_model, "payoff", "alignment", "always_defect")["mean"] == 2.0
     assert cell(of_model, "payoff", "no_baseline", "itself")["mean"] == 1.0
 
 
 def test_the_change_has_the_interval_of_both_means(of_model: pd.DataFrame) -> None:
     """The square root of the sum of squares of both arms, by hand (Zou and Donner 2008)."""
-    for opponent in ("itself", "greedy"):
+    for opponent in ("itself", "always_defect"):
         standard = cell(of_model, "payoff", "alignment", opponent)
         variant = cell(of_model, "payoff", "no_baseline", opponent)
         change = variant["mean"] - standard["mean"]
@@ -313,7 +313,7 @@ def test_a_change_matters_if_the_interval_leaves_out_zero(
     of_model.to_csv(tmp_path / "ablations.csv", index=False)
     for table in (of_model, pd.read_csv(tmp_path / "ablations.csv")):
         assert bool(cell(table, "payoff", "no_baseline", "itself")["matters"]) is True
-        greedy = cell(table, "payoff", "no_baseline", "greedy")
+        greedy = cell(table, "payoff", "no_baseline", "always_defect")
         assert greedy["change_low"] < 0 < greedy["change"] == 1 < greedy["change_high"]
         assert bool(greedy["matters"]) is False
         standard = table[table["agent"] == "alignment"]
@@ -328,7 +328,7 @@ def test_every_variant_is_compared_with_the_standard_of_its_own_model(
 
 
 def test_a_variant_may_be_compared_with_another(of_model: pd.DataFrame) -> None:
-    for opponent in ("itself", "greedy"):
+    for opponent in ("itself", "always_defect"):
         found = cell(of_model, "payoff", "worst", opponent)
         control = cell(of_model, "payoff", "no_baseline", opponent)
         assert (found["compared_with"], found["change"]) == ("no_baseline", pytest.approx(-1))
@@ -347,10 +347,10 @@ def test_the_worst_case_is_that_of_every_run(tmp_path: Path) -> None:
         ),
         ("mixed", 0, "mixed", 1, 0, 0, -9.0, -9.0),
         ("mixed", 0, "warm_start", -1, 0, 0, -9.0, -9.0),
-        *(("mixed", 0, "greedy", -1, match, 0, 0.7, match - 0.7) for match in (0, 1)),  # -.2
-        *(("mixed", 0, "welfare_maximising", -1, match, 0, 0.7, 0.1) for match in (0, 1)),
-        *(("mixed", 1, "greedy", -1, match, 0, 0.7, 0.3) for match in (0, 1)),
-        *(("mixed", 1, "welfare_maximising", -1, match, 0, 0.7, 0.2) for match in (0, 1)),
+        *(("mixed", 0, "always_defect", -1, match, 0, 0.7, match - 0.7) for match in (0, 1)),  # -.2
+        *(("mixed", 0, "always_cooperate", -1, match, 0, 0.7, 0.1) for match in (0, 1)),
+        *(("mixed", 1, "always_defect", -1, match, 0, 0.7, 0.3) for match in (0, 1)),
+        *(("mixed", 1, "always_cooperate", -1, match, 0, 0.7, 0.2) for match in (0, 1)),
     ]
     source = matches(tmp_path, rows, "normalised_welfare", "normalised_payoff")
     files = {(*key, "mixed"): path for key, path in source.items()}
@@ -358,7 +358,7 @@ def test_the_worst_case_is_that_of_every_run(tmp_path: Path) -> None:
     worst = cell(table, "normalised_payoff", "mixed", "worst_case")
     assert worst["mean"] == pytest.approx((-0.2 + 0.2) / 2)
     assert worst["by_seed"].split() == ["-0.2", "0.2"]
-    assert cell(table, "normalised_payoff", "mixed", "greedy")["mean"] == pytest.approx(0.05)
+    assert cell(table, "normalised_payoff", "mixed", "always_defect")["mean"] == pytest.approx(0.05)
     assert cell(table, "normalised_welfare", "mixed", "itself")["mean"] == 0.9
 
 
