@@ -28,7 +28,7 @@ FURTHER = {
     *("table_prior_sweep", "fig_prior_sweep", "write_further_cards"),
 }
 STAGES = ("base", "warm_start", "training", "cross_play", "tournament", "tables", "figures")
-SEEDS = {"config": 3, "smoke": 2}
+SEEDS = {"config": 5, "smoke": 2}
 CLONES = {"config": 3, "smoke": 2}
 SWEPT = {"config": 2 * 4, "smoke": 2}  # games by shares
 Graph = dict[str, Counter[str]]

@@ -146,6 +146,12 @@ def parameters_of_training(kind):
     }
 
 
+def settings_of_pair(wildcards):
+    """The settings of both learners."""
+    pair = (wildcards.first, wildcards.second)
+    return [each.plain() for each in pair_settings(CONFIG, wildcards.game, pair)]
+
+
 def adapters_of_matches(kind):
     """The adapters of all agents that play."""
     return lambda wildcards: catalogue.MATCHES[kind][0](CONFIG, **wildcards).adapters

@@ -1,12 +1,6 @@
 # Two learners at once: adapters of their own, which learn against each other.
 
 
-def settings_of_pair(wildcards):
-    """The settings of both learners."""
-    pair = (wildcards.first, wildcards.second)
-    return [each.plain() for each in pair_settings(CONFIG, wildcards.game, pair)]
-
-
 rule train_pair:
     input:
         model=f"<results>/{paths.WARM_STARTED}",
