@@ -168,7 +168,9 @@ def trainings(config: Config) -> Iterator[Trained]:
             where["opponent"] = opponent
             settings = learner_settings(config, game, name, opponent)
             yield _trained(paths.LEARNER, paths.WARM_STARTED, where, learner_name(name), settings)
-    for (game, *which), model, seed in product(varied(config), models(config), config.seeds):
+    for (game, *which), model, seed in product(
+        varied(config), models(config), config.seeds_of_experiments
+    ):
         name, section = which
         where = {"game": game, "model": model, "variant": name, "section": section, "seed": seed}
         settings = variant_settings(config, game, *which)
@@ -227,7 +229,9 @@ def files(config: Config) -> dict[str, dict[Any, str]]:
     variants = partial(paths.VARIANT_MATCHES.replace, "{section}")
     pair_runs = [
         (game, model, *pair, seed)
-        for (game, *pair), model, seed in product(paired(config), models(config), config.seeds)
+        for (game, *pair), model, seed in product(
+            paired(config), models(config), config.seeds_of_experiments
+        )
     ]
     learner_runs = [(*place, *run) for place in learned for run in learners(config, place[0])]
     return {
@@ -322,7 +326,8 @@ def _of_variant(config: Config, game: str, model: str, variant: str, section: st
     """All agents of an ablation or a rival."""
     where = {"game": game, "model": model, "variant": variant, "section": section}
     return [
-        _trained_agent(config, variant, paths.VARIANT, **where, seed=seed) for seed in config.seeds
+        _trained_agent(config, variant, paths.VARIANT, **where, seed=seed)
+        for seed in config.seeds_of_experiments
     ]
 
 
@@ -334,7 +339,7 @@ def variant_matches(config: Config, game: str, model: str, variant: str, section
 def prior_matches(config: Config, game: str, model: str, share: str) -> Fixture:
     """Every agent from a warm start of the sweep, and that warm start, with itself and with every scripted player."""
     where = {"game": game, "model": model, "share": share}
-    runs = product(config.prior_sweep.algorithms, config.seeds)
+    runs = product(config.prior_sweep.algorithms, config.seeds_of_experiments)
     trained = [
         _trained_agent(config, name, paths.PRIOR_TRAINING, **where, algorithm=name, seed=seed)
         for name, seed in runs

@@ -62,10 +62,10 @@ def load_config(merged: Mapping[str, Any], files: Sequence[Path]) -> Config:
     if said and given.get("two_learners") == said[0].get("two_learners"):
         config = _without_stray_pairs(config, said[0])
     default = said[0] if said else {}
-    if given["seeds"] != default.get("seeds") and given.get("further_seeds") == default.get(
-        "further_seeds"
-    ):
-        config = config.model_copy(update={"further_seeds": []})
+    if given["seeds"] != default.get("seeds"):
+        for key, unset in (("further_seeds", []), ("experiment_seeds", None)):
+            if given.get(key) == default.get(key):
+                config = config.model_copy(update={key: unset})
     for mistake in mistakes_between(config, given):
         refuse(mistake)
     declare([game.entry for game in config.games])

@@ -613,7 +613,7 @@ class PriorSweep(Section):
     """games in which it is tried"""
     players: Names = ["tit_for_tat", "grim", "win_stay_lose_shift", "reciprocator"]
     """reciprocal players, as far as a game's population has them"""
-    shares: Annotated[list[Share], AfterValidator(_unique)] = [0.0, 0.2, 0.4, 0.6]
+    shares: Annotated[list[Share], AfterValidator(_unique)] = [0.0, 0.3, 0.6]
     """shares that they have together; within, and among the others, proportions stay as they are"""
     algorithms: Names = ["naive", "advantage_alignment"]
     """algorithms that begin from each warm start, once with each of the `seeds`"""
@@ -717,6 +717,9 @@ class Config(Section):
     further_seeds: Annotated[list[Size], AfterValidator(_unique)] = []
     """more seeds of the same trainings, for the further experiments: their tables and figures `all_...` show all seeds
     together"""
+    experiment_seeds: Count | None = None
+    """how many of the `seeds`, from the first on, ablations, rivals, the sweep over priors and pairs of learners take;
+    `null`: all"""
     models: Annotated[list[Model], Field(min_length=1)]
     """base models; each is warm-started and trained in every game"""
     games: Annotated[list[Game], Field(min_length=1)]
@@ -751,6 +754,11 @@ class Config(Section):
     """file of the claims: bounds on measurements that count as shown; it explains itself"""
     machine: Machine = Machine()
     """what jobs run on: for estimates of time and memory, and whether jobs ask for GPUs"""
+
+    @property
+    def seeds_of_experiments(self) -> list[int]:
+        """The seeds of ablations, rivals, the sweep over priors and pairs of learners."""
+        return self.seeds[: self.experiment_seeds]
 
     def game(self, name: str) -> Game:
         """The game of this name."""
