@@ -25,11 +25,15 @@ def summarise(curves: pd.DataFrame, quantity: str) -> pd.DataFrame:
     """One quantity of the table of learning curves: each seed, and their mean and range.
 
     Columns model, game, algorithm, line (one of the constants above or "seed N"), iteration, value. Iterations in which
-    nothing was observed are left out.
+    nothing was observed are left out; from mean and range those in which a seed is missing, such as one that met none
+    but past agents.
     """
     rows = curves[curves["quantity"] == quantity].dropna(subset="value")
-    keys = ["model", "game", "algorithm", "iteration"]
-    by_iteration = rows.groupby(keys, sort=False)["value"]
+    algorithm = ["model", "game", "algorithm"]
+    keys = [*algorithm, "iteration"]
+    seeds = rows.groupby(algorithm)["seed"].transform("nunique")
+    complete = rows.groupby(keys)["seed"].transform("nunique") == seeds
+    by_iteration = rows[complete].groupby(keys, sort=False)["value"]
     parts = [rows.assign(line="seed " + rows["seed"].astype(str))]
     for line, statistic in ((MEAN, "mean"), (LOWEST, "min"), (HIGHEST, "max")):
         parts.append(by_iteration.agg(statistic).reset_index().assign(line=line))
@@ -93,11 +97,14 @@ def draw_curves(
         lines = rows.pivot(index="iteration", columns="line", values="value")
         if lines.empty:
             continue
-        at, colour = lines.index, colours[algorithm]
-        axis.fill_between(at, lines[LOWEST], lines[HIGHEST], color=colour, alpha=0.15, linewidth=0)
+        colour = colours[algorithm]
+        band = lines[[LOWEST, HIGHEST]].dropna()
+        axis.fill_between(band.index, *band.to_numpy().T, color=colour, alpha=0.15, linewidth=0)
         for seed in lines.columns.difference([MEAN, LOWEST, HIGHEST]):
-            axis.plot(at, lines[seed], color=colour, alpha=0.35, linewidth=0.5)
-        axis.plot(at, lines[MEAN], color=colour, linestyle=linestyle)
+            seen = lines[seed].dropna()
+            axis.plot(seen.index, seen, color=colour, alpha=0.35, linewidth=0.5)
+        mean = lines[MEAN].dropna()
+        axis.plot(mean.index, mean, color=colour, linestyle=linestyle)
     axis.set_xlabel("Training iteration")
     axis.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
     axis.margins(x=0)

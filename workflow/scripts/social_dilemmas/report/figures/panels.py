@@ -115,6 +115,8 @@ def draw_points(
     step = 0.6 / max(len(agents), 2)
     for index, agent in enumerate(agents):
         rows = table[(table["agent"] == agent) & table[column].isin(list(places))]
+        if rows.empty:  # what is drawn of nothing would take room in the layout
+            continue
         at = rows[column].map(position).to_numpy(float) + step * (index - (len(agents) - 1) / 2)
         look = {"fmt": marker[agent], "color": colour[agent], "markersize": 4, "clip_on": False}
         errorbars(axis, rows, at, horizontal=horizontal, markeredgewidth=0, **look)
