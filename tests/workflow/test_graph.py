@@ -29,8 +29,9 @@ FURTHER = {
 }
 STAGES = ("base", "warm_start", "training", "cross_play", "tournament", "tables", "figures")
 SEEDS = {"config": 5, "smoke": 2}
+EXPERIMENT_SEEDS = {"config": 3, "smoke": 2}
 CLONES = {"config": 3, "smoke": 2}
-SWEPT = {"config": 2 * 4, "smoke": 2}  # games by shares
+SWEPT = {"config": 2 * 3, "smoke": 2}  # games by shares
 Graph = dict[str, Counter[str]]
 
 
@@ -77,9 +78,9 @@ def test_everything(graph: Graph, scale: str, repository: Workflow) -> None:
     )
     assert planned["play_variant"] == variants
     assert planned["play_disturbed"] == 3
-    assert planned["train_variant"] == variants * SEEDS[scale]
+    assert planned["train_variant"] == variants * EXPERIMENT_SEEDS[scale]
     assert planned["warm_start_prior"] == planned["play_prior"] == SWEPT[scale]
-    assert planned["train_prior"] == SWEPT[scale] * 2 * SEEDS[scale]
+    assert planned["train_prior"] == SWEPT[scale] * 2 * EXPERIMENT_SEEDS[scale]
     against = [
         len(opponents)
         for game in config["games"]
@@ -87,7 +88,7 @@ def test_everything(graph: Graph, scale: str, repository: Workflow) -> None:
     ]
     assert planned["train_learner"] == sum(against) * SEEDS[scale]
     pairs = len(config["two_learners"]["games"]) * len(config["two_learners"]["pairs"])
-    assert planned["train_pair"] == pairs * SEEDS[scale]
+    assert planned["train_pair"] == pairs * EXPERIMENT_SEEDS[scale]
 
 
 def test_stages(graph: Graph, scale: str) -> None:
