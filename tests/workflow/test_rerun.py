@@ -8,14 +8,12 @@ from tests.workflow.conftest import Workflow, job_counts, rows_of_plan
 
 LIBRARY = "workflow/scripts/social_dilemmas"
 TABLES = {
-    f"table_{name}"
-    for name in ("learning_curves", "cross_play", "fingerprints", "distributions", "claims")
+    *(f"table_{name}" for name in ("learning_curves", "cross_play", "fingerprints")),
+    *(f"table_{name}" for name in ("distributions", "population", "claims")),
 }
 FIGURES = {
-    *(
-        f"fig_{name}"
-        for name in ("learning_curves", "cross_play", "fingerprints", "distributions", "proposals")
-    ),
+    *(f"fig_{name}" for name in ("learning_curves", "cross_play", "fingerprints")),
+    *(f"fig_{name}" for name in ("distributions", "population", "proposals")),
     *(f"fig_{name}" for name in ("naive_learning_curves", "invalid_replies", "truthfulness")),
 }
 PRESENTATION = ("fig_", "print_", "show_", "list_", "describe_", "write_", "everything")
@@ -80,7 +78,9 @@ def test_credit_s_code_reruns_trainings_and_what_follows_from_them(
 ) -> None:
     change_code(finished.folder / LIBRARY / "method/credit.py")
     expected = job_counts(pretended_run.said)
-    for rule in ("build_base_model", "warm_start_model", "play_strategies", "describe_run"):
+    for rule in ("build_base_model", "warm_start_model", "clone_player", "warm_start_prior"):
+        del expected[rule]
+    for rule in ("play_strategies", "describe_run"):
         del expected[rule]
     expected |= {"play_transcripts": 2, "show_transcript": 2}  # in the third, nobody was trained
     assert finished.planned("everything") == expected
@@ -92,8 +92,8 @@ def test_payoffs_of_a_game_rerun_that_game(finished: Workflow) -> None:
     finished.configure(config)
     counts, jobs = finished.plan()
     assert counts == {
-        **dict.fromkeys({"warm_start_model", "play_cross_play", "write_cards", "all"}, 1),
-        **dict.fromkeys(TABLES | FIGURES, 1),
+        **dict.fromkeys({"warm_start_model", "clone_player", "play_cross_play"}, 1),
+        **dict.fromkeys({"write_cards", "all"} | TABLES | FIGURES, 1),
         "train": 6,
     }
     assert not [job for job in jobs if "in split" in job or "in trust" in job]
@@ -145,10 +145,10 @@ def test_a_plan_knows_what_is_done(finished: Workflow) -> None:
     config["games"][1]["training"]["discount"] = 0.5
     finished.configure(config)
     table = rows_of_plan(finished.script("tools/plan.py"))
-    assert table["warm_start"][:3] == ["3", "3", "0"]
+    assert table["warm_start"][:3] == ["5", "5", "0"]
     assert table["warm_start"][4:6] == ["0.0", "0.0"]
-    assert table["training"][:3] == ["18", "12", "6"]
-    assert table["cross_play"][:3] == ["3", "2", "1"]
+    assert table["training"][:3] == ["27", "18", "9"]
+    assert table["cross_play"][:3] == ["6", "4", "2"]
 
 
 def change_code(file: Path) -> None:
