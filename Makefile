@@ -6,7 +6,7 @@
 #                without an NVIDIA GPU and if that index answers; empty: the ordinary index only
 #   GAME         for make play: which game; default: trust_and_split
 #   AGAINST      for make play: who sits opposite: a scripted player, or an agent that was trained at
-#                this scale, such as advantage_alignment or naive/seed-42
+#                this scale, such as advantage_alignment or naive/seed-101
 #   PYTEST_OPTIONS  for make test, such as -k split or --numprocesses 0
 
 SCALE ?= laptop
