@@ -23,6 +23,7 @@ rule all:
 
 include: "workflow/rules/base.smk"
 include: "workflow/rules/warm_start.smk"
+include: "workflow/rules/prior_audit.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/cross_play.smk"
 include: "workflow/rules/exploitability.smk"
@@ -31,6 +32,7 @@ include: "workflow/rules/prior_sweep.smk"
 include: "workflow/rules/two_learners.smk"
 include: "workflow/rules/tournament.smk"
 include: "workflow/rules/disturbances.smk"
+include: "workflow/rules/generalisation.smk"
 include: "workflow/rules/cards.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
@@ -76,6 +78,11 @@ STAGES = {  # target: its files, and what it says when they are there
         "The tournament is played",
     ),
     "disturbances": (made("disturbed_matches"), "The disturbed matches are played"),
+    "generalisation": (
+        made("variation_matches") + made("perplexities"),
+        "The agents have met what they weren't trained on",
+    ),
+    "prior_audit": (made("prior_probabilities"), "The model's prior is audited"),
     "tables": (expand("<results>/tables/{table}.csv", table=TABLES), "The tables are there"),
     "figures": (expand("<results>/figures/{figure}.pdf", figure=FIGURES), "The figures are there"),
     "transcripts": ("<results>/transcripts/index.html", "The transcripts are there"),

@@ -17,10 +17,11 @@ from social_dilemmas.config.settings import (
     prior_settings,
     settings_differ,
     transcript_settings,
+    variation_entry,
     warm_start_settings,
 )
 from social_dilemmas.errors import UserError
-from social_dilemmas.games import wordings
+from social_dilemmas.games import kind_of, wordings
 from social_dilemmas.report import catalogue as shown
 from social_dilemmas.report.names import game_title, readable, settings_note
 from social_dilemmas.report.publishing.agents import origin_of
@@ -75,6 +76,7 @@ wildcard_constraints:
     variant="[a-z0-9_-]+",
     share=r"[\d.]+",
     pair="[^/]+",
+    variation="[a-z0-9_-]+",
 
 
 def made(kind):
@@ -103,13 +105,15 @@ def games_told_to(wildcards):
 
 
 def game_entry(wildcards):
-    """How the game of a job is played."""
+    """How the game of a job is played, under the job's variation if it has one."""
+    if "variation" in wildcards.keys():
+        return variation_entry(CONFIG, wildcards.game, wildcards.variation)
     return CONFIG.game(wildcards.game).entry
 
 
 def names_of(wildcards):
     """What tells apart jobs of a kind that have other settings or needs."""
-    keys = ("game", "model", "algorithm", "opponent", "variant", "section", "share")
+    keys = ("game", "model", "algorithm", "opponent", "variant", "section", "share", "variation")
     return [wildcards[key] for key in keys if key in wildcards.keys()]
 
 
@@ -163,7 +167,7 @@ def parameters_of_matches(kind, script="play_matches.py"):
 
     def code(wildcards):
         found = fixture_of(CONFIG, **wildcards).agents
-        return fingerprint(script, *modules_of([wildcards.game], found))
+        return fingerprint(script, *modules_of([kind_of(game_entry(wildcards))], found))
 
     return {
         "game": game_entry,

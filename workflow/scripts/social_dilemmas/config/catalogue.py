@@ -11,6 +11,7 @@ from typing import Any
 from social_dilemmas.agents.agent import WARM_START, Agent, Kind, clone_name, learner_name
 from social_dilemmas.agents.axelrod.names import TOURNAMENT_KIND, chosen_strategies
 from social_dilemmas.agents.conditions import conditions_in
+from social_dilemmas.agents.extremes import extremes
 from social_dilemmas.agents.scripted.player import RECIPROCAL_PLAYERS
 from social_dilemmas.config import paths
 from social_dilemmas.config.schema import Config, Evaluation, named
@@ -19,15 +20,19 @@ from social_dilemmas.config.settings import (
     disturbance_settings,
     evaluation_settings,
     exploitability_settings,
+    generalisation_settings,
     learner_settings,
     prior_training_settings,
     tournament_settings,
     training_settings,
     transcript_settings,
     variant_settings,
+    variation_entry,
+    variations,
     varied,
 )
-from social_dilemmas.games import game_class, kind_of
+from social_dilemmas.games import game_class, game_of, kind_of
+from social_dilemmas.games.matrix_game import MatrixGame
 from social_dilemmas.games.talk import TalkingGame
 
 
@@ -154,6 +159,42 @@ def paired(config: Config) -> list[tuple[str, str, str]]:
     return [(game, first, second) for game in chosen.games for first, second in chosen.pairs]
 
 
+def varied_games(config: Config) -> list[tuple[str, str]]:
+    """Game and name of every variation that agents meet."""
+    return [(game, each.name) for game in games(config) for each in variations(config, game)]
+
+
+def published_models(config: Config) -> list[str]:
+    """Models that know English, as nothing here builds them."""
+    return [model.name for model in config.models if model.kind != "embedded"]
+
+
+def audited_games(config: Config) -> list[str]:
+    """Matrix games of two actions; of those that differ only by how these are named and listed, the first."""
+    found: dict[str, Any] = {}
+    for game in config.games:
+        played = game_of(game.entry)
+        if isinstance(played, MatrixGame) and len(played.actions) == 2:
+            told = dict.fromkeys(("actions", "order", "alternate_actions"))
+            same = played.kind, {**game.rules, **told}
+            if same not in found.values():
+                found[game.name] = same
+    return list(found)
+
+
+def tellings(config: Config, game: str, model: str) -> list[dict[str, list[str]]]:
+    """The rules that tell a matrix game with every naming and in every order of its two actions.
+
+    An embedded model reads only the words that it was built for, and so only the game's own order.
+    """
+    played = game_of(config.game(game).entry)
+    assert isinstance(played, MatrixGame)
+    first, second = played.order
+    orders = [[first, second], [second, first]]
+    listed = orders[:1] if config.model(model).kind == "embedded" else orders
+    return [{"actions": actions, "order": order} for order in listed for actions in orders]
+
+
 def trainings(config: Config) -> Iterator[Trained]:
     """All trainings whose agents are published: those of the main job, then those of the further experiments."""
     places = list(product(games(config), models(config)))
@@ -254,6 +295,20 @@ def files(config: Config) -> dict[str, dict[Any, str]]:
         "talking_matches": _filled(
             f"{paths.DISTURBANCES}/matches.parquet", product(talking_games(config), models(config))
         ),
+        "variation_matches": _filled(
+            f"{paths.VARIATION}/matches.parquet",
+            [
+                (game, model, variation)
+                for game, variation in varied_games(config)
+                for model in models(config)
+            ],
+        ),
+        "prior_probabilities": _filled(
+            f"{paths.PRIOR_AUDIT}/probabilities.csv", product(audited_games(config), models(config))
+        ),
+        "perplexities": _filled(
+            f"{paths.PERPLEXITY}/perplexity.csv", product(games(config), published_models(config))
+        ),
         "strategy_matches": _filled(f"{paths.STRATEGIES}/strategies.parquet", dilemmas),
         "strategy_kinds": _filled(f"{paths.STRATEGIES}/kinds.csv", dilemmas),
     }
@@ -293,6 +348,11 @@ def _self_trained(config: Config, game: str, model: str, seeds: Iterable[int]) -
     runs = product(algorithms(config), seeds)
     trained = [agent_named(config, game, model, *run) for run in runs]
     return [Agent(WARM_START), *trained]
+
+
+def all_trained(config: Config, game: str, model: str) -> list[Agent]:
+    """The same with all seeds."""
+    return _self_trained(config, game, model, [*config.seeds, *config.further_seeds])
 
 
 def clone(config: Config, game: str, model: str) -> list[Agent]:
@@ -348,8 +408,13 @@ def prior_matches(config: Config, game: str, model: str, share: str) -> Fixture:
 
 
 def _with_scripted(config: Config, game: str, agents: list[Agent]) -> Fixture:
-    """Each of these agents with itself and with every scripted player."""
-    everyone = [*agents, *_scripted(evaluation_settings(config, game).opponents)]
+    """Each of these agents with itself and with every scripted player of the game's cross-play."""
+    return _with_each(agents, _scripted(evaluation_settings(config, game).opponents))
+
+
+def _with_each(agents: list[Agent], opponents: list[Agent]) -> Fixture:
+    """Each of these agents with itself and with every one of the opponents."""
+    everyone = [*agents, *opponents]
     fixed = range(len(agents), len(everyone))
     return Fixture(everyone, [(i, j) for i in range(len(agents)) for j in (i, *fixed)])
 
@@ -379,7 +444,7 @@ def disturbances(config: Config, game: str, model: str) -> Fixture:
 
     Of the ablations' agents, those take part that were trained with trembling hands, from the same warm start.
     """
-    own = _self_trained(config, game, model, [*config.seeds, *config.further_seeds])
+    own = all_trained(config, game, model)
     for place, variant in config.ablations.trained:
         settings = variant_settings(config, game, variant, "ablations")
         trembling = place == game and settings.tremble > 0
@@ -391,6 +456,13 @@ def disturbances(config: Config, game: str, model: str) -> Fixture:
     pairs += product(range(len(own)), reciprocal)
     times = len(conditions_in(game_class(kind_of(config.game(game).entry))))
     return Fixture(agents, pairs, times)
+
+
+def generalisation(config: Config, game: str, model: str, variation: str) -> Fixture:
+    """Every agent of a game with itself, with a cooperator and with a defector, under one of its variations."""
+    own = all_trained(config, game, model)
+    met = _scripted(extremes(kind_of(variation_entry(config, game, variation))))
+    return _with_each(own, met)
 
 
 TRAININGS: dict[str, Callable[..., TrainingSettings]] = {
@@ -408,6 +480,7 @@ MATCHES: dict[str, tuple[Callable[..., Fixture], Callable[[Config, str], Evaluat
     "prior_matches": (prior_matches, evaluation_settings),
     "tournament": (tournament, tournament_settings),
     "disturbances": (disturbances, disturbance_settings),
+    "generalisation": (generalisation, generalisation_settings),
 }
 """Who plays whom in every kind of job that plays pairs, and its settings."""
 
@@ -436,7 +509,8 @@ def transcript_agents(config: Config, game: str, model: str, pair: str) -> list[
 def tables(config: Config) -> list[str]:
     """Tables of the main job."""
     names = ["learning_curves", "cross_play", "fingerprints", "distributions", "population"]
-    return [*names, "claims"]
+    audit = ["prior_audit"] if audited_games(config) else []
+    return [*names, *audit, "claims"]
 
 
 def further_tables(config: Config) -> list[str]:
@@ -456,6 +530,8 @@ def further_tables(config: Config) -> list[str]:
         "tournament_by_opponent": tournament_games(config),
         "noise": True,
         "messages": talking_games(config),
+        "generalisation": varied_games(config),
+        "perplexity": published_models(config),
         "all_claims": True,
     }
     return [table for table, asked_for in wanted.items() if asked_for]
@@ -495,5 +571,6 @@ def further_figures(config: Config) -> list[str]:
         "tournament": tournament_games(config),
         "noise": True,
         "messages": talking_games(config),
+        "generalisation": varied_games(config),
     }
     return [figure for figure, asked_for in wanted.items() if asked_for]

@@ -1,5 +1,6 @@
 """What types can't say of a configuration: that names refer to something, and that numbers go together."""
 
+import re
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -33,10 +34,14 @@ from social_dilemmas.config.settings import (
     training_settings,
     transcript_settings,
     variant_settings,
+    variation_entry,
+    variations,
     warm_start_settings,
 )
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import game_names, game_of, kind_of
+from social_dilemmas.games.game import Game as Rules
+from social_dilemmas.games.matrix_game import MatrixGame
 
 SECTIONS: dict[str, type[Section]] = {
     "warm_start": WarmStart,
@@ -84,6 +89,7 @@ def mistakes_between(config: Config, said: Mapping[str, Any]) -> Iterator[Mistak
             settings = training_settings(config, game.name, algorithm)
             yield from _training((*place, "training"), game, settings, said)
         yield from _learners((*place, "exploitability"), game, config, said)
+        yield from _variations((*place, "generalisation", "variations"), game, config, said)
     yield from _variants("ablations", config, said)
     yield from _variants("rivals", config, said)
     yield from _prior_sweep(config)
@@ -251,6 +257,38 @@ def _learners(
                 yield unknown(place, "opponent", name, opponents, where_learners)
             settings = learner_settings(config, game.name, algorithm, name)
             yield from _training((*place, "training"), game, settings, said)
+
+
+def _variations(
+    place: Place, game: Game, config: Config, said: Mapping[str, Any]
+) -> Iterator[Mistake]:
+    """Variations of one name, of games that aren't matrix games, or in words that an embedded model can't read."""
+    where, chosen = words(place, said), variations(config, game.name)
+    names = [variation.name for variation in chosen]
+    for name in names:
+        if names.count(name) > 1:
+            yield Mistake(place, f"{where} has two entries with the name {name!r}")
+        try:
+            varied = game_of(variation_entry(config, game.name, name))
+        except UserError as error:
+            yield Mistake(place, f"{where}, {name}: {error}")
+            continue
+        if not isinstance(varied, MatrixGame):
+            must = "must be of matrix games, in which it is known what cooperates"
+            yield Mistake(place, f"{where} {must}, but {name} is of {varied.kind}")
+        elif _told(varied) != _told(game_of(game.entry)) and _embedded(config):
+            reads = "must have no other words than the game, as an embedded model reads no others"
+            yield Mistake(place, f"{where} {reads}, but {name} has")
+
+
+def _told(game: Rules) -> tuple[str, str]:
+    """What a game says before the first reply, apart from numbers."""
+    return game.system, re.sub("[0-9]+", "", game.start(0).turns()[0].prompt)
+
+
+def _embedded(config: Config) -> bool:
+    """Whether there is a model that only knows the games' own text."""
+    return any(model.kind == "embedded" for model in config.models)
 
 
 def _variants(section: str, config: Config, said: Mapping[str, Any]) -> Iterator[Mistake]:

@@ -477,6 +477,32 @@ class Disturbances(Section):
     """matches of each agent under each condition; every second one repeats the one before with swapped seats"""
 
 
+AS_TRAINED = "as_trained"
+"""The name of the variation that changes nothing."""
+
+
+class Variation(Section):
+    """A game told or paid otherwise, of another length, or another game: what agents of a game weren't trained on."""
+
+    name: Name
+    """name in paths, tables and figures"""
+    kind: str | None = None
+    """another kind of matrix game; `null`: the game's own"""
+    rounds: Rounds | None = None
+    """another number of rounds; `null`: the game's own"""
+    rules: Rules = {}
+    """rules in place of the game's own, key by key; beside another `kind`, those that say how it is told stay"""
+
+
+class Generalisation(Section):
+    """Agents under what they weren't trained on: with themselves, with a cooperator and with a defector."""
+
+    variations: list[Variation] = []
+    """what is different, one entry each; where there are any, the game `as_trained` is there as well"""
+    matches: EvenCount = 16
+    """matches of each pair of agents; even, as every second one repeats the one before with swapped seats"""
+
+
 @cache
 def partial(section: type[Section]) -> type[Section]:
     """The same section with no key needed, for what a file adds to the levels above it."""
@@ -500,6 +526,7 @@ PartialTraining = partial(Training)
 PartialEvaluation = partial(Evaluation)
 PartialTranscripts = partial(Transcripts)
 PartialDisturbances = partial(Disturbances)
+PartialGeneralisation = partial(Generalisation)
 
 
 class Exploitability(Section):
@@ -544,6 +571,8 @@ class Game(Section):
     """settings of this game's transcripts, in place of the top level's `transcripts`"""
     disturbances: PartialDisturbances = PartialDisturbances()  # type: ignore[valid-type]
     """settings of this game's disturbed matches, in place of the top level's `disturbances`"""
+    generalisation: PartialGeneralisation = PartialGeneralisation()  # type: ignore[valid-type]
+    """what this game's agents meet beside it, in place of the top level's `generalisation`"""
 
     @property
     def entry(self) -> dict[str, Any]:
@@ -746,6 +775,8 @@ class Config(Section):
     """defaults of every game's `transcripts`"""
     disturbances: PartialDisturbances = PartialDisturbances()  # type: ignore[valid-type]
     """defaults of every game's `disturbances`"""
+    generalisation: PartialGeneralisation = PartialGeneralisation()  # type: ignore[valid-type]
+    """defaults of every game's `generalisation`"""
     api_players: list[ApiPlayer] = []
     """players behind a server of the OpenAI chat-completions protocol"""
     tournament: Tournament = Tournament()

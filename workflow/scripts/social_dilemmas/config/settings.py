@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from social_dilemmas.config.schema import (
+    AS_TRAINED,
     Ablations,
     Config,
     Credit,
@@ -11,14 +12,16 @@ from social_dilemmas.config.schema import (
     Disturbances,
     Evaluation,
     Exploitability,
+    Generalisation,
     Section,
     Training,
     Transcripts,
+    Variation,
     Vllm,
     WarmStart,
     named,
 )
-from social_dilemmas.games import game_of
+from social_dilemmas.games import game_class, game_of, kind_of, rule_parameters
 
 # Settings that change results by rounding at most: a run resumes from a checkpoint that was written under others.
 ROUNDING_ONLY = {
@@ -189,6 +192,34 @@ def disturbance_settings(config: Config, game: str) -> DisturbanceSettings:
     return DisturbanceSettings(**merge(evaluation_settings(config, game), chosen))
 
 
+def generalisation_settings(config: Config, game: str) -> Evaluation:
+    """Settings of a game's matches under variations; replies are sampled as in its cross-play."""
+    own = {"opponents": [], "matches": _generalisation(config, game).matches}
+    return evaluation_settings(config, game).model_copy(update=own)
+
+
+def variations(config: Config, game: str) -> list[Variation]:
+    """What a game's agents meet, the game as it is first; nothing where there is nothing else."""
+    chosen = _generalisation(config, game).variations
+    return [Variation(name=AS_TRAINED), *chosen] if chosen else []
+
+
+def variation_entry(config: Config, game: str, variation: str) -> dict[str, Any]:
+    """How a game is played under a variation, as `Game.entry` has it, under the game's own name."""
+    chosen, own = named(variations(config, game), variation), config.game(game).entry
+    kind, rules = chosen.kind or kind_of(own), own["rules"]
+    if kind != kind_of(own):
+        known = rule_parameters(game_class(kind)).items()
+        told = [key for key, rule in known if rule.kind is rule.KEYWORD_ONLY]
+        rules = {key: value for key, value in rules.items() if key in told}
+    rounds = chosen.model_dump(include={"rounds"}, exclude_none=True)
+    return {**own, "kind": kind, **rounds, "rules": {**rules, **chosen.rules}}
+
+
+def _generalisation(config: Config, game: str) -> Generalisation:
+    return Generalisation(**merge(config.generalisation, config.game(game).generalisation))
+
+
 def tournament_settings(config: Config, game: str) -> Evaluation:
     """Settings of a game's tournament; replies are sampled as in its cross-play."""
     own = {"opponents": [], "matches": config.tournament.matches, "batch": config.tournament.batch}
@@ -210,6 +241,7 @@ def completed(config: Config) -> dict[str, Any]:
         "exploitability": Exploitability,
         "transcripts": Transcripts,
         "disturbances": Disturbances,
+        "generalisation": Generalisation,
     }
     said = config.model_dump(mode="json", exclude_none=True)
     for section, kind in kinds.items():

@@ -79,6 +79,12 @@ TABLES = {
         {"matches": "cross_play_matches"},
         printer="population",
     ),
+    "prior_audit": Table(
+        "statistics.language:prior_audit",
+        "What the model does before any training",
+        {"measured": "prior_probabilities"},
+        printer="prior_audit",
+    ),
     "claims": Table(
         "statistics.claims:claims",
         "The claims and what was measured",
@@ -173,6 +179,18 @@ TABLES = {
         {"matches": "talking_matches"},
         printer="disturbed",
     ),
+    "generalisation": Table(
+        "statistics.generalisation:generalisation",
+        "What agents do under what they weren't trained on",
+        {"matches": "variation_matches"},
+        printer="generalisation",
+    ),
+    "perplexity": Table(
+        "statistics.language:perplexity",
+        "Perplexity of ordinary English before and after training",
+        {"measured": "perplexities"},
+        printer="perplexity",
+    ),
     "all_claims": Table(
         "statistics.claims:claims",
         "All claims and what was measured",
@@ -210,6 +228,7 @@ FIGURES = {
     "two_learners": Figure("two_learners", ("two_learners",)),
     "noise": Figure("noise", ("noise",)),
     "messages": Figure("messages", ("messages",)),
+    "generalisation": Figure("generalisation", ("generalisation",)),
     "prior_sweep": Figure("prior_sweep", ("prior_sweep",)),
     "tournament": Figure("tournament", ("tournament", "tournament_by_opponent")),
 }

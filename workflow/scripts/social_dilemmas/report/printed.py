@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from social_dilemmas.agents.extremes import COOPERATOR, DEFECTOR
 from social_dilemmas.agents.scripted.player import GREEDY_PLAYERS
 from social_dilemmas.report import claims_text
 from social_dilemmas.report.catalogue import TABLES
@@ -19,6 +20,7 @@ from social_dilemmas.report.numbers import NONE, number, with_interval
 from social_dilemmas.statistics import tables
 from social_dilemmas.statistics.disturbances import ROUND
 from social_dilemmas.statistics.quantities import (
+    COOPERATION,
     FINAL_SHARE,
     GROWTH,
     MEAN_FINAL_SHARE,
@@ -114,9 +116,8 @@ def learning_curves(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
     last = table.groupby(runs)["iteration"].transform("max")
     first = np.minimum(last, (1 - LAST) * (last + 1))
     kept = table[(table["iteration"] >= first) & table["quantity"].isin(list(shown))]
-    ends = kept.groupby([*runs, "quantity"], sort=False)["value"].mean()
-    summary = ends.groupby([*keys, "quantity"], sort=False).agg(["mean", "min", "max"])
-    summary = summary.set_axis(["mean", "low", "high"], axis="columns").reset_index()
+    ends = kept.groupby([*runs, "quantity"], sort=False)["value"].mean().reset_index()
+    summary = _over_seeds(ends, keys)
     title = f"{title}: mean of the last tenth of all iterations [lowest, highest seed]"
     yield PrintedTable(title, "", _wide(summary, {key: WHO[key] for key in keys}, shown))
 
@@ -129,8 +130,7 @@ def distributions(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
     places = ["game", "agent"]
     by_seed = table[[*places, "seed"]].join(parts).groupby([*places, "seed"], sort=False).mean()
     long = by_seed.melt(var_name="quantity", ignore_index=False).reset_index()
-    summary = long.groupby([*places, "quantity"], sort=False)["value"].agg(["mean", "min", "max"])
-    summary = summary.set_axis(["mean", "low", "high"], axis="columns").reset_index()
+    summary = _over_seeds(long, places)
     words = f"{title}: shares of matches by their normalised welfare [lowest, highest seed]"
     columns = {place: WHO[place] for place in places}
     yield PrintedTable(words, "", _wide(summary, columns, dict(zip(shown, shown, strict=True))))
@@ -210,6 +210,41 @@ def prior_sweep(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
     yield PrintedTable(title + INTERVAL, "", _wide(met, columns, shown))
 
 
+def generalisation(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
+    """A table for each game: variations and agents down, what they do and get with each opponent across."""
+    shown = {
+        (tables.ITSELF, COOPERATION): "Cooperates with itself",
+        (COOPERATOR, COOPERATION): "With a cooperator",
+        (DEFECTOR, NORMALISED_PAYOFF): "Payoff against a defector, normalised",
+    }
+    where = pd.MultiIndex.from_frame(table[["opponent", "quantity"]])
+    kept = table.assign(across=where.map(shown))[where.isin(list(shown))]
+    columns = {"variation": "Variation", "agent": "Agent", "seeds": "Seeds"}
+    for game, part in kept.groupby("game", sort=False):
+        words = f"{game_title(str(game))}: {title[:1].lower()}{title[1:]}{INTERVAL}"
+        headings = {name: name for name in shown.values()}
+        yield PrintedTable(words, str(game), _wide(part, columns, headings, "across"))
+
+
+def perplexity(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
+    """A row for each agent: its perplexity, and that as a multiple of the perplexity before training."""
+    shown = {"perplexity": "Perplexity", "ratio": "Times that before training"}
+    long = table.melt(["game", "agent", "seed"], list(shown), var_name="quantity")
+    title = f"{title}: mean [lowest, highest seed]"
+    columns = {place: WHO[place] for place in ("game", "agent")}
+    yield PrintedTable(title, "", _wide(_over_seeds(long, list(columns)), columns, shown))
+
+
+def prior_audit(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
+    """A row for each naming and order of the actions: probabilities of cooperating, by situation."""
+    situations = {name: f"After {name}" for name in table["situation"]}
+    situations["start"] = "At the start"
+    columns = {"game": "Game", "cooperates": "Cooperates", "listed_first": "Listed first"}
+    title = f"{title}: probability of cooperating (CD: it cooperated, and the other defected)"
+    rows = table.rename(columns={"probability": "mean"})
+    yield PrintedTable(title, "", _wide(rows, columns, situations, "situation"))
+
+
 def tournament(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
     """The trained agents' places, and then everyone's."""
     kept = table.drop(columns=["seeds", "interval_over"], errors="ignore").fillna({"kind": ""})
@@ -234,6 +269,12 @@ def _by_game(table: pd.DataFrame, columns: Mapping[str, str], words: str) -> Ite
         agents = in_order(part.loc[~tables.is_scripted(part, "agent"), "agent"])
         frame = _wide(part, columns, {agent: readable(agent) for agent in agents}, "agent")
         yield PrintedTable(f"{game_title(str(game))}: {words}{INTERVAL}", str(game), frame)
+
+
+def _over_seeds(values: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Mean, lowest and highest seed of each quantity, as mean, low and high."""
+    summary = values.groupby([*keys, "quantity"], sort=False)["value"].agg(["mean", "min", "max"])
+    return summary.set_axis(["mean", "low", "high"], axis="columns").reset_index()
 
 
 def _itself_first(column: "pd.Series[Any]") -> "pd.Series[Any]":

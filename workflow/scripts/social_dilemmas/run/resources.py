@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
+from typing import Any
 
 from social_dilemmas.agents.agent import WARM_START, Agent, Kind
 from social_dilemmas.config import catalogue, settings
@@ -34,6 +35,7 @@ ADAPTER, LEARNING = (
     4,
     12,
 )  # bytes of an adapter's or a master weight; of a weight's gradient and Adam's moments
+ENGLISH_TOKENS, PARAGRAPH_TOKENS = 1100, 130  # of the text whose perplexity is measured
 ROW = 60  # bytes on disk of a seat's match
 
 START = 7.0  # seconds until a job has torch and a small model
@@ -150,7 +152,7 @@ class Estimates:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._shapes = {model.name: shape_of(model) for model in config.models}
-        self._talk = cache(lambda game, *more: conversation_of(config.game(game).entry, *more))
+        self._talk = cache(lambda *place: conversation_of(self._entry(*place[:2]), *place[2:]))
         # Snakemake asks for the same again and again: once for every seed, and for each of a job's resources.
         self.needs = cache(self._needs)
 
@@ -179,6 +181,13 @@ class Estimates:
                 return self._warm_start(game, model, settings.clone_settings(self._config, game))
             case "transcripts", game, model:
                 return self._transcripts(game, model)
+            case "prior_audit", game, model:
+                work = self._workload(game, model, 1)
+                # Each telling has conversations of two rounds, for five situations.
+                rows = 5.0 * len(catalogue.tellings(self._config, game, model))
+                return work.needs(work.sampling_bytes(5), 0, work.forward_seconds(rows), 0)
+            case "perplexity", game, model:
+                return self._perplexity(game, model)
             case "two_learners", game, model:
                 pair, *_ = self._config.two_learners.pairs  # they differ in credit only
                 chosen, _ = settings.pair_settings(self._config, game, pair)
@@ -190,11 +199,21 @@ class Estimates:
             return self._training(game, model, chosen, opponent)
         fixture_of, settings_of = catalogue.MATCHES[kind]
         fixture = fixture_of(self._config, *names)
-        return self._matches(game, model, fixture, settings_of(self._config, game))
+        variation = more[0] if kind == "generalisation" else ""
+        played = settings_of(self._config, game)
+        return self._matches(game, model, fixture, played, variation=variation)
 
-    def _workload(self, game: str, model: str, max_new_tokens: int) -> Workload:
+    def _entry(self, game: str, variation: str) -> dict[str, Any]:
+        """How a game is played, under a variation if there is one."""
+        if variation:
+            return settings.variation_entry(self._config, game, variation)
+        return self._config.game(game).entry
+
+    def _workload(
+        self, game: str, model: str, max_new_tokens: int, variation: str = ""
+    ) -> Workload:
         shape = self._shapes[model]
-        talk = self._talk(game, max_new_tokens, shape.embedded)
+        talk = self._talk(game, variation, max_new_tokens, shape.embedded)
         return Workload(self._config.machine, shape, talk)
 
     def _warm_start(self, game: str, model: str, chosen: WarmStart) -> Needs:
@@ -262,10 +281,17 @@ class Estimates:
         return work.needs(device, host, seconds, disk, chosen.world_size)
 
     def _matches(
-        self, game: str, model: str, fixture: Fixture, chosen: Evaluation, read: bool = False
+        self,
+        game: str,
+        model: str,
+        fixture: Fixture,
+        chosen: Evaluation,
+        *,
+        read: bool = False,
+        variation: str = "",
     ) -> Needs:
         """Matches of many pairs, a batch at a time; `read`: to be read, with the probabilities of all tokens."""
-        work = self._workload(game, model, chosen.max_new_tokens)
+        work = self._workload(game, model, chosen.max_new_tokens, variation)
         pairs = fixture.pairs * fixture.times
         seated = [fixture.agents[place] for pair in pairs for place in pair]
         adapters, matches = len(fixture.adapters), len(pairs) * chosen.matches
@@ -275,17 +301,30 @@ class Estimates:
         sampling = work.sampling_bytes(rows) + in_batch * work.merged_bytes(chosen.merge_adapter)
         scores = work.backward_bytes(1, merged=False, checkpointing=True) if read else 0.0
         device = work.stages(sampling, scores)
-        rank = max(
-            settings.training_settings(self._config, game, name).lora_rank
-            for name in catalogue.algorithms(self._config)
-        )
-        device += adapters * work.shape.adapter_parameters(rank) * ADAPTER
+        device += adapters * self._adapter_bytes(game, work.shape)
         switching = work.talk.passes * work.shape.num_hidden_layers * in_batch * LAYER
         seconds = batches * (work.sampling_seconds(rows) + switching) + matches * MATCH
         requests = sum(agent.kind is Kind.API for agent in seated) * chosen.matches
         seconds += requests * work.talk.turns * REQUEST + read * work.forward_seconds(rows)
         host = work.objects(matches, matches) + FRAMES_MB * MB
         return work.needs(device, host, seconds, 2 * matches * ROW)
+
+    def _adapter_bytes(self, game: str, shape: ModelShape) -> int:
+        """Bytes of an adapter, of the largest where they differ."""
+        rank = max(
+            settings.training_settings(self._config, game, name).lora_rank
+            for name in catalogue.algorithms(self._config)
+        )
+        return shape.adapter_parameters(rank) * ADAPTER
+
+    def _perplexity(self, game: str, model: str) -> Needs:
+        """A text of some paragraphs, read under every adapter."""
+        shape, agents = self._shapes[model], len(catalogue.all_trained(self._config, game, model))
+        text = Conversation(ENGLISH_TOKENS, PARAGRAPH_TOKENS, ENGLISH_TOKENS, 0, 0)
+        work = Workload(self._config.machine, shape, text)
+        device = PARAGRAPH_TOKENS * shape.vocab_size * LOGIT
+        device += agents * self._adapter_bytes(game, shape)
+        return work.needs(device, 0, work.forward_seconds(agents), 0)
 
     def _transcripts(self, game: str, model: str) -> Needs:
         """A few matches of a pair, word for word."""
@@ -299,7 +338,10 @@ class Estimates:
         """Strategies among themselves, without a model."""
         entrants = len(catalogue.strategies(self._config))
         matches = entrants * (entrants + 1) / 2 * self._config.tournament.matches
-        seconds, table = matches * self._talk(game, 1, True).turns * 2e-5, 2 * matches * ROW / MB
+        seconds, table = (
+            matches * self._talk(game, "", 1, True).turns * 2e-5,
+            2 * matches * ROW / MB,
+        )
         return Needs(PLAIN_MB + 4 * table, 4 + seconds, table)
 
     def check_gpus(self) -> None:

@@ -5,6 +5,7 @@ from social_dilemmas.games import named_game
 PAYOFF, PAYOFF_OPPONENT, PAYOFF_GAP = "payoff", "payoff_opponent", "payoff_gap"
 GROWTH, FINAL_SHARE, MEAN_FINAL_SHARE = "growth_when_rare", "final_share", "mean_final_share"
 WELFARE_SHARE = "welfare_share"
+COOPERATION = "cooperation"
 NORMALISED_WELFARE, NORMALISED_PAYOFF = "normalised_welfare", "normalised_payoff"
 NORMALISED_PAYOFF_OPPONENT = "normalised_payoff_opponent"
 
@@ -28,6 +29,7 @@ WORDS = {
     NORMALISED_WELFARE: "normalised welfare",
     NORMALISED_PAYOFF: "normalised payoff",
     NORMALISED_PAYOFF_OPPONENT: "normalised payoff of the other",
+    COOPERATION: "chooses the first action",
     PAYOFF_BEFORE: "points a round before the round of the slip",
     PAYOFF_AFTER: "points a round after the round of the slip",
     WELFARE_KEPT: "both players' points after the round of the slip, as a share of those undisturbed",

@@ -108,8 +108,12 @@ def draw_points(
     agents: Sequence[str],
     *,
     horizontal: bool = True,
+    seeds: bool = False,
 ) -> None:
-    """Means as points with their intervals, side by side at each place (a value of the column, with its name)."""
+    """Means as points with their intervals, side by side at each place (a value of the column, with its name).
+
+    With `seeds` those of single seeds are there as small dots (from the column `by_seed`).
+    """
     colour, marker = style.colours(agents), style.markers(agents)
     position = {place: index for index, place in enumerate(places)}
     step = 0.6 / max(len(agents), 2)
@@ -120,6 +124,9 @@ def draw_points(
         at = rows[column].map(position).to_numpy(float) + step * (index - (len(agents) - 1) / 2)
         look = {"fmt": marker[agent], "color": colour[agent], "markersize": 4, "clip_on": False}
         errorbars(axis, rows, at, horizontal=horizontal, markeredgewidth=0, **look)
+        for place, text in zip(at, rows["by_seed"] if seeds else (), strict=False):
+            means = pd.DataFrame({"seed": "", "mean": [*map(float, str(text).split())]})
+            draw_seeds(axis, means, place, horizontal=horizontal, color=colour[agent], alpha=0.5)
     band = axis.axhspan if horizontal else axis.axvspan
     for index in range(1, len(places), 2):
         band(index - 0.5, index + 0.5, color=style.BAND, linewidth=0, zorder=0)
