@@ -25,6 +25,7 @@ from social_dilemmas.report.figures import style
 from social_dilemmas.report.figures.curves import MEAN, REFERENCE, summarise
 from social_dilemmas.report.names import game_title
 from social_dilemmas.statistics import disturbances, tables
+from social_dilemmas.statistics.generalisation import generalisation
 from social_dilemmas.statistics.invasion import population
 from social_dilemmas.statistics.prior_sweep import prior_sweep
 from social_dilemmas.statistics.quantities import NORMALISED
@@ -43,6 +44,7 @@ LEARNING = {
     "advantage_alignment": ["naive", "advantage_alignment"],
 }
 PAIRS = (("naive", "naive"), ("advantage_alignment", "naive"))
+VARIATIONS = ("as_trained", "other_letter", "twenty_rounds")
 VARIANTS = {"no_group_baseline": -3.0, "critic": 0.0, "with_buffer": 4.0}
 """Variants of Advantage Alignment, and by how much their payoffs differ."""
 
@@ -130,6 +132,16 @@ def disturbed(played: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def beyond(played: pd.DataFrame) -> pd.DataFrame:
+    """Matches of agents with themselves, with a cooperator and with a defector, as if all games were matrix games."""
+    roles = {"welfare_maximising": "always_cooperate", "greedy": "always_defect"}
+    met = played.assign(opponent=played["opponent"].replace(roles))
+    itself = (met["agent"] == met["opponent"]) & (met["agent_seed"] == met["opponent_seed"])
+    chosen = itself | met["opponent"].isin(roles.values())
+    trained = met["agent"].isin([*ALGORITHMS, "warm_start"])
+    return met[chosen & trained].assign(cooperation=met["welfare_share"])
+
+
 def experiment(folder: Path) -> Tables:
     """The tables of the experiment."""
 
@@ -165,6 +177,10 @@ def experiment(folder: Path) -> Tables:
     slips = {
         (game, MODEL): saved(f"{game}-slips", disturbed(frame)) for game, frame in played.items()
     }
+    varieties = {
+        (game, MODEL, name): saved(f"{game}-{name}", beyond(played[game]))
+        for game, name in product(GAMES, VARIATIONS)
+    }
     talks = {source: path for source, path in slips.items() if source[0] == "trust_and_split"}
     compared = {(*key, "advantage_alignment"): path for key, path in variants.items()}
     algorithms = {(*source, name): path for source, path in files.items() for name in ALGORITHMS}
@@ -181,6 +197,7 @@ def experiment(folder: Path) -> Tables:
         "two_learners": tables.two_learners(pairs),
         "noise": disturbances.noise(slips),
         "messages": disturbances.messages(talks),
+        "generalisation": generalisation(varieties),
         "population": population(files),
         "prior_sweep": prior_sweep(
             {

@@ -25,6 +25,11 @@ def tidy(**columns: object) -> pd.DataFrame:
     return pd.DataFrame([{**row, "mean": 1.0, "low": 0.9, "high": 1.1, **columns}])
 
 
+def measured(**columns: object) -> pd.DataFrame:
+    """One row of a table of measurements that have no interval."""
+    return pd.DataFrame([{"model": "embedded", "game": "prisoners_dilemma", **columns}])
+
+
 def test_special_characters_stand_for_themselves() -> None:
     escaped = escape(SPECIAL)
     plain = re.sub(
@@ -170,6 +175,8 @@ PAYOFF[f"Points a round{INTERVAL}"] = "1.00 [0.900, 1.10]"
 ARISES = {"quantity": "cooperation_after_CC"}
 LEARNER = {"agent": "naive_learner"}
 NOISE = {"condition": "none", "seed": "all"}
+DEFECTOR = {"opponent": "defector", "quantity": "normalised_payoff"}
+LETTER_B = {"cooperates": "B", "listed_first": "A"}
 TABLES: dict[str, tuple[Any, ...]] = {
     "tournament_by_opponent": (  # row by row
         tidy(learner="sum_of_rewards", rank=3, rank_low=1, rank_high=4, wins=True),
@@ -254,6 +261,53 @@ TABLES: dict[str, tuple[Any, ...]] = {
         {
             **{"Agent": "Grim", "What it gets or does": "points a round"},
             **{"None": "1.00 [0.900, 1.10]", "One slip": "–"},
+        },
+    ),
+    "generalisation": (
+        pd.concat(
+            [
+                tidy(variation="chicken", opponent="itself", quantity="cooperation", seeds=3),
+                tidy(variation="chicken", quantity="cooperation", opponent="cooperator", seeds=3),
+                tidy(variation="chicken", quantity="cooperation", opponent="defector", seeds=3),
+                tidy(variation="chicken", **DEFECTOR, mean=-0.5, seeds=3),
+            ]
+        ),
+        {
+            **{"Variation": "Chicken", "Agent": "Naive RL", "Seeds": "3"},
+            "Cooperates with itself": "1.00 [0.900, 1.10]",
+            "With a cooperator": "1.00 [0.900, 1.10]",
+            "Payoff against a defector, normalised": "−0.500 [0.900, 1.10]",
+        },
+    ),
+    "perplexity": (
+        pd.concat(
+            [
+                measured(agent="warm_start", seed=-1, perplexity=20.0, ratio=1.0),
+                measured(agent="naive", seed=0, perplexity=21.0, ratio=1.05),
+                measured(agent="naive", seed=1, perplexity=23.0, ratio=1.15),
+            ]
+        ),
+        {
+            **{"Game": "Iterated prisoner's dilemma", "Agent": "Warm start"},
+            **{"Perplexity": "20.0 [20.0, 20.0]"},
+            **{"Times that before training": "1.00 [1.00, 1.00]"},
+        },
+        {
+            **{"Game": "Iterated prisoner's dilemma", "Agent": "Naive RL"},
+            **{"Perplexity": "22.0 [21.0, 23.0]"},
+            **{"Times that before training": "1.10 [1.05, 1.15]"},
+        },
+    ),
+    "prior_audit": (
+        pd.concat(
+            [
+                measured(**LETTER_B, situation="start", probability=0.2),
+                measured(**LETTER_B, situation="CD", probability=0.68),
+            ]
+        ),
+        {
+            **{"Game": "Iterated prisoner's dilemma", "Cooperates": "B", "Listed first": "A"},
+            **{"At the start": "0.200", "After CD": "0.680"},
         },
     ),
     "exploitability": (

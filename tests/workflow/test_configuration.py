@@ -83,6 +83,14 @@ def learners(chosen: Any) -> Callable[[Raw], None]:
     return put("games", 0, "exploitability", "learners", value=chosen)
 
 
+VARIED = "games[prisoners_dilemma].generalisation.variations"
+
+
+def varied(*entries: Raw) -> Callable[[Raw], None]:
+    """An edit: the variations that agents of the prisoner's dilemma meet."""
+    return put("games", 0, "generalisation", "variations", value=list(entries))
+
+
 def variants(*entries: Raw) -> Callable[[Raw], None]:
     """An edit: the variants of the ablations."""
     return put("ablations", "variants", value=[*entries])
@@ -292,6 +300,23 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
     (
         variants({"name": "a", "training": {"baseline": "critic", "tremble": 0.1}}),
         ["ablations.variants[a].training.tremble must be 0 with the baseline critic", "is 0.1"],
+    ),
+    # what agents weren't trained on
+    (varied({"name": "a", "rules": {"wording": "shops"}}), [f"{VARIED} must have no other words"]),
+    (
+        varied({"name": "a", "rules": {"reward": 9}}),
+        [f"{VARIED}, a: prisoners_dilemma: rules must"],
+    ),
+    (
+        varied({"name": "a", "kind": "split"}),
+        [f"{VARIED} must be of matrix games", "a is of split"],
+    ),
+    (varied({"name": "a"}, {"name": "a"}), [f"{VARIED} has two entries with the name 'a'"]),
+    (varied({"name": "as_trained"}), [f"{VARIED} has two entries with the name 'as_trained'"]),
+    (varied({"name": "a", "rule": {}}), ["'rule' in games[prisoners_dilemma].generalisation"]),
+    (
+        put(*SPLIT, "generalisation", value={"variations": [{"name": "a", "rounds": 2}]}),
+        ["games[split].generalisation.variations must be of matrix games", "is of split"],
     ),
     # learners against opponents that don't learn
     (learners({"naif": ["warm_start"]}), [f"unknown algorithm 'naif' in {LEARNERS}", "'naive'"]),

@@ -17,6 +17,7 @@ MAIN = {
     *(f"fig_{name}" for name in ("proposals", "truthfulness", "naive_learning_curves")),
     *("fig_invalid_replies", "write_cards", "build_base_model"),
     *("table_population", "fig_population"),
+    *("table_prior_audit", "audit_prior"),
 }
 FURTHER = {
     *(f"table_{name}" for name in ("learning_against_fixed", "exploitability", "ablations")),
@@ -25,6 +26,7 @@ FURTHER = {
     *(f"fig_{name}" for name in ("learning_against_fixed", "learning_against_alignment")),
     *(f"fig_{name}" for name in ("exploitability", "ablations", "rivals", "tournament")),
     *("table_noise", "table_messages", "fig_noise", "fig_messages"),
+    *("table_generalisation", "fig_generalisation"),
     *("table_prior_sweep", "fig_prior_sweep", "write_further_cards"),
 }
 STAGES = ("base", "warm_start", "training", "cross_play", "tournament", "tables", "figures")
@@ -78,6 +80,8 @@ def test_everything(graph: Graph, scale: str, repository: Workflow) -> None:
     )
     assert planned["play_variant"] == variants
     assert planned["play_disturbed"] == 3
+    variations = config["games"][0]["generalisation"]["variations"]
+    assert planned["play_variation"] == len(variations) + 1
     assert planned["train_variant"] == variants * EXPERIMENT_SEEDS[scale]
     assert planned["warm_start_prior"] == planned["play_prior"] == SWEPT[scale]
     assert planned["train_prior"] == SWEPT[scale] * 2 * EXPERIMENT_SEEDS[scale]

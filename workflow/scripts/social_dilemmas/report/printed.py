@@ -36,7 +36,7 @@ from social_dilemmas.statistics.quantities import (
 OF_ONE_SIDE = (PAYOFF_OPPONENT, *NORMALISED[1:])  # in self-play the same for both sides
 NEAR = (0.25, 0.75)  # welfare near greedy play is below, that near the optimum from here on
 LAST = 0.1  # of the iterations; the end of a learning curve is their mean
-AGENTS = ("agent", "opponent", "algorithm", "learner", "compared_with")
+AGENTS = ("agent", "opponent", "algorithm", "learner", "compared_with", "variation")
 INTERVAL = " [95 % interval]"
 WHO = {"game": "Game", "pair": "Pair", "learner": "Learner", "algorithm": "Algorithm"}
 WHO |= {"opponent": "Opponent", "agent": "Agent"}

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from social_dilemmas.agents.extremes import COOPERATOR, DEFECTOR
 from social_dilemmas.report.figures import style
 from social_dilemmas.report.figures.panels import blocks, draw_points, panels, title
-from social_dilemmas.report.names import game_title, in_order
+from social_dilemmas.report.names import game_title, in_order, readable
 from social_dilemmas.statistics.quantities import COOPERATION, NORMALISED_PAYOFF
 from social_dilemmas.statistics.tables import ITSELF
 
@@ -34,7 +34,7 @@ def draw(table: pd.DataFrame) -> Figure:
     lines = list(blocks(table))
     agents = in_order(table["agent"])
     counts = [rows["variation"].nunique() for _, _, rows in lines]
-    step = 0.12 * len(agents) + 0.1  # inches, of a variation
+    step = 0.08 * len(agents) + 0.08  # inches, of a variation
     height = step * sum(counts) + 0.85 * len(lines) + 0.3
     figure, axes = panels(len(lines), 3, style.WIDTH, height, height_ratios=counts)
     for row, (game, model, rows) in zip(axes, lines, strict=True):
@@ -49,7 +49,7 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def _draw_panel(axis: Axes, rows: pd.DataFrame, agents: list[str]) -> None:
-    places = {name: readable_variation(name) for name in rows["variation"].unique()}
+    places = {name: readable(name) for name in rows["variation"].unique()}
     draw_points(axis, rows, places, "variation", agents, seeds=True)
     line: Any = {"color": style.GREY, "linewidth": 0.6, "linestyle": style.DASHES, "zorder": 0}
     if (rows["quantity"] == COOPERATION).all():
@@ -57,8 +57,3 @@ def _draw_panel(axis: Axes, rows: pd.DataFrame, agents: list[str]) -> None:
     else:
         axis.axvline(0, **line)
         axis.margins(x=0.08)
-
-
-def readable_variation(name: str) -> str:
-    """The name of a variation for a label."""
-    return name.replace("_", " ").capitalize()

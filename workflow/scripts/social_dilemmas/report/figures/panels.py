@@ -124,7 +124,7 @@ def draw_points(
         at = rows[column].map(position).to_numpy(float) + step * (index - (len(agents) - 1) / 2)
         look = {"fmt": marker[agent], "color": colour[agent], "markersize": 4, "clip_on": False}
         errorbars(axis, rows, at, horizontal=horizontal, markeredgewidth=0, **look)
-        for place, text in zip(at, rows["by_seed"] if seeds else (), strict=False):
+        for place, text in zip(at, rows["by_seed"].fillna("") if seeds else (), strict=False):
             means = pd.DataFrame({"seed": "", "mean": [*map(float, str(text).split())]})
             draw_seeds(axis, means, place, horizontal=horizontal, color=colour[agent], alpha=0.5)
     band = axis.axhspan if horizontal else axis.axvspan
