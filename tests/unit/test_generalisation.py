@@ -101,7 +101,7 @@ def test_what_tit_for_tat_does_under_variations(
     found = table.pivot(index="opponent", columns="quantity", values="mean")
     for opponent, values in expected.items():
         columns = ["cooperation", "payoff", "normalised_payoff"]
-        assert found.loc[opponent, columns].to_list() == pytest.approx(values)
+        assert [*found[columns].loc[opponent]] == pytest.approx(values)
 
 
 def next_token(model: LanguageModel, rules: str, chosen: dict[str, str], asked: str) -> float:
