@@ -90,6 +90,12 @@ import sys, urllib.request
 urllib.request.urlopen(sys.argv[1], timeout=5)' "$1/torch/" >>"$log" 2>&1
 }
 
+# Snakemake calls the interpreter of .venv by its path, without quotes.
+if [ -n "$(printf %s "$here" | LC_ALL=C tr -d 'A-Za-z0-9/._+,=@%~\200-\377-')" ]; then
+    give_up "the path of this folder, $here, has a space or another character that shells take apart; \
+move or clone the project to a path of letters, digits, . _ - + only"
+fi
+
 # A checkout may have changed nothing but the lock's time stamp.
 if [ "$(cat $ready 2>/dev/null)" = "$here" ] && [ -x $venv/bin/python ] &&
     cmp -s requirements.lock $venv/requirements.lock; then

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 BASE_PYTHON = Path(sys.base_prefix) / "bin" / "python3"
 TOOLS = [
     *("cat", "cmp", "cp", "date", "dirname", "env", "grep", "head", "make", "mkdir", "rm", "sed"),
-    *("sh", "sleep", "touch"),
+    *("sh", "sleep", "touch", "tr"),
 ]
 
 # Answers the probe with its own path, "makes" an environment by copying itself, notes each call of
@@ -118,7 +118,7 @@ def equip(folder: Folder) -> Folder:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path / "a folder")
+    return Folder(tmp_path / "a-folder")
 
 
 @pytest.fixture
@@ -189,6 +189,26 @@ def test_interrupt_stops_pip_too(equipped: Folder) -> None:
     assert not equipped.is_ready()
     with pytest.raises(ProcessLookupError):
         os.kill(pip, 0)
+
+
+@pytest.mark.parametrize("name", ["a folder", "a$folder", "it's", "a;b", "(1)"])
+def test_paths_that_shells_take_apart(tmp_path: Path, name: str) -> None:
+    folder = equip(Folder(tmp_path / name))
+    result = subprocess.run(
+        ["sh", "tools/setup.sh"],
+        cwd=folder.path,
+        env=folder.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f"/{name}, has a space or another character" in complaint(result)
+    assert not folder.pip_calls()
+    assert not (folder.path / ".venv").exists()
+
+
+def test_letters_of_other_languages_are_part_of_paths(tmp_path: Path) -> None:
+    assert equip(Folder(tmp_path / "Übung-1.2_ä+b")).set_up().returncode == 0
 
 
 def test_no_python(folder: Folder) -> None:
