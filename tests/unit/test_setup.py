@@ -30,6 +30,8 @@ case "$*" in
     "-m pip --version") ;;
     "-m pip install"*)
         echo "$*" >>pip_calls
+        echo "$PIP_USER$PIP_TARGET$PYTHONPATH$PYTHONHOME$MPLBACKEND" >>foreign
+        echo "$HOME" >home
         [ -z "$PIP_SAYS" ] || { echo "$PIP_SAYS"; exit 1; }
         [ -z "$PIP_HANGS" ] || { echo $$ >pip_process; exec sleep 30; } ;;
     "-V") echo "Python 3.11.0" ;;
@@ -47,8 +49,10 @@ class Folder:
         self.programs = path / "programs"
         for folder in (path / "tools", path / "config", self.programs):
             folder.mkdir(parents=True)
+        (path / "workflow").mkdir()
         (path / "config" / "smoke.yaml").touch()
         needed = ["Makefile", "requirements.lock", "requirements-axelrod.txt", "tools/setup.sh"]
+        needed += ["workflow/foreign_variables.txt"]
         for name in needed:
             shutil.copy(ROOT / name, path / name)
         for tool in TOOLS:
@@ -209,6 +213,23 @@ def test_paths_that_shells_take_apart(tmp_path: Path, name: str) -> None:
 
 def test_letters_of_other_languages_are_part_of_paths(tmp_path: Path) -> None:
     assert equip(Folder(tmp_path / "Übung-1.2_ä+b")).set_up().returncode == 0
+
+
+def test_a_hostile_environment_changes_nothing(equipped: Folder) -> None:
+    hostile = {"PIP_USER": "1", "PIP_TARGET": "/tmp", "PYTHONPATH": "/other/packages"}
+    hostile |= {"PYTHONHOME": "/nowhere", "MPLBACKEND": "module://of_a_notebook"}
+    done = equipped.set_up(**hostile, HOME="/dev/null/home", PIP_INDEX_URL="https://example.org")
+    assert done.returncode == 0, done.stderr
+    assert equipped.make(".venv/.axelrod", **hostile).returncode == 0
+    assert (equipped.path / "foreign").read_text().split() == []
+    assert all("--no-user" in call for call in equipped.pip_calls()[:2])
+
+
+def test_a_home_that_can_t_be_written_to_is_replaced(equipped: Folder) -> None:
+    assert equipped.set_up(HOME="/dev/null/home").returncode == 0
+    assert (equipped.path / "home").read_text().strip() == f"{equipped.path}/.venv/home"
+    assert equipped.make(".venv/.axelrod").returncode == 0
+    assert (equipped.path / "home").read_text().strip() == str(equipped.path)
 
 
 def test_no_python(folder: Folder) -> None:

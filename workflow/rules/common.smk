@@ -1,8 +1,14 @@
 # Names and functions that the rules use; no rules.
 
+import os
 import sys
 from itertools import product
 from pathlib import Path
+
+# Jobs inherit this process's environment; the Makefile leaves the same out for the set-up and for itself.
+for name in Path(workflow.basedir, "workflow", "foreign_variables.txt").read_text().split():
+    os.environ.pop(name, None)
+os.environ["PYTHONNOUSERSITE"] = "1"  # conda environments would see packages in the user's home
 
 sys.path.insert(0, f"{workflow.basedir}/workflow/scripts")
 
