@@ -18,7 +18,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 BASE_PYTHON = Path(sys.base_prefix) / "bin" / "python3"
 TOOLS = [
-    *("cat", "cmp", "cp", "date", "dirname", "env", "grep", "head", "make", "mkdir", "rm", "sed"),
+    *("cat", "cmp", "cp", "date", "dirname", "env", "grep", "head", "ls", "make", "mkdir", "rm", "sed"),
     *("sh", "sleep", "touch", "tr"),
 ]
 
@@ -351,7 +351,25 @@ def test_index_for_torch(
 )
 def test_commands(equipped: Folder, arguments: list[str], command: str) -> None:
     equipped.set_up()
-    assert command in equipped.make("--dry-run", *arguments).stdout.splitlines()
+    lines = equipped.make("--dry-run", *arguments).stdout.splitlines()
+    assert command in [line.split(" || {")[0] for line in lines]
+
+
+@pytest.mark.parametrize("target", ["results", "everything"])
+def test_a_run_that_was_killed_is_told_from_one_that_failed(equipped: Folder, target: str) -> None:
+    equipped.set_up()
+    snakemake = equipped.path / ".venv" / "bin" / "snakemake"
+    snakemake.write_text('#!/bin/sh\necho "$*" >>calls\nexit 7\n')
+    snakemake.chmod(0o755)
+    assert "unlock" not in equipped.make(target).stderr
+    lock = equipped.path / ".snakemake" / "locks" / "0.output.lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    locked = equipped.make(target)
+    assert locked.returncode != 0
+    assert "if none is at work, call: make unlock\n" in locked.stderr
+    equipped.make("unlock")
+    assert (equipped.path / "calls").read_text().splitlines()[-1] == "--cores all --unlock"
 
 
 def test_unknown_scale(equipped: Folder) -> None:
@@ -363,7 +381,7 @@ def test_unknown_scale(equipped: Folder) -> None:
 def test_help_is_the_default_and_names_every_target(folder: Folder) -> None:
     lines = folder.make().stdout.splitlines()
     assert [line.split()[1] for line in lines] == [
-        *("help", "results", "everything", "report", "plan", "vllm", "play", "publish"),
+        *("help", "results", "everything", "report", "unlock", "plan", "vllm", "play", "publish"),
         *("test", "test-all", "test-vllm", "test-browser", "test-slurm", "test-conda"),
         *("bench", "bench-peers", "bench-slurm", "bench-gpu"),
         *("lint", "format", "pin", "container-definition", "lock"),
