@@ -1,7 +1,7 @@
 # make help says what can be asked for. Options, given as make results NAME=value:
 #   SCALE        the config: laptop (default) or the name of another file in config/, such as smoke
 #   GPUS         most GPUs that jobs use at the same time, where they use any; default: 1
-#   PYTHON       the interpreter (3.11 or newer) for .venv; default: the first suitable on the path
+#   PYTHON       the interpreter (3.11 to 3.13) for .venv; default: the first suitable on the path
 #   TORCH_INDEX  an additional package index for torch; default auto: PyTorch's CPU builds, on Linux
 #                without an NVIDIA GPU and if that index answers; empty: the ordinary index only
 #   GAME         for make play: which game; default: trust_and_split

@@ -16,14 +16,14 @@ give_up() {
     exit 1
 }
 
-# Print the path of an interpreter with Python >= 3.11 and the venv module, or fail with the reason.
+# Print the path of an interpreter with Python 3.11 to 3.13 and the venv module, or fail with the reason.
 find_python() {
-    reason="python3 is not installed or not on the path; install Python 3.11 or newer"
+    reason="python3 is not installed or not on the path; install Python 3.11, 3.12 or 3.13"
     for candidate in ${PYTHON:-python3.11 python3.12 python3.13 python3}; do
         answer=$("$candidate" -c '
 import sys
-if sys.version_info < (3, 11):
-    print("old %d.%d" % sys.version_info[:2])
+if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+    print("other %d.%d" % sys.version_info[:2])
 else:
     try:
         import ensurepip, venv
@@ -33,8 +33,8 @@ else:
 ' 2>/dev/null) || continue
         case $answer in
             "path "*) echo "${answer#path }"; return ;;
-            "old "*) reason="$candidate is Python ${answer#old }, but 3.11 or newer is needed; \
-install one, or name it: make PYTHON=/path/to/python3" ;;
+            "other "*) reason="$candidate is Python ${answer#other }, but 3.11 to 3.13 is needed, for \
+which all packages are there; install one, or name it: make PYTHON=/path/to/python3" ;;
             "bare "*) reason="$candidate has no venv module; install it (on Debian and Ubuntu: \
 apt install python${answer#bare }-venv), or name another: make PYTHON=/path/to/python3" ;;
         esac
@@ -95,6 +95,12 @@ if [ -n "$(printf %s "$here" | LC_ALL=C tr -d 'A-Za-z0-9/._+,=@%~\200-\377-')" ]
     give_up "the path of this folder, $here, has a space or another character that shells take apart; \
 move or clone the project to a path of letters, digits, . _ - + only"
 fi
+
+case $(uname -sm) in
+    "Linux x86_64" | "Linux aarch64" | "Darwin arm64") ;;
+    *) give_up "there are no packages for $(uname -sm): a Linux (also WSL on Windows) on x86-64 or arm64 is \
+needed, or macOS on Apple silicon" ;;
+esac
 
 # A checkout may have changed nothing but the lock's time stamp.
 if [ "$(cat $ready 2>/dev/null)" = "$here" ] && [ -x $venv/bin/python ] &&

@@ -58,7 +58,7 @@ class Folder:
         for tool in TOOLS:
             if found := shutil.which(tool):
                 (self.programs / tool).symlink_to(found)
-        self.add_program("uname", "#!/bin/sh\necho Linux\n")
+        self.add_program("uname", "#!/bin/sh\n[ $1 = -s ] && echo Linux || echo Linux x86_64\n")
 
     def add_program(self, name: str, text: str) -> None:
         program = self.programs / name
@@ -244,7 +244,8 @@ def test_named_python_does_not_exist(equipped: Folder) -> None:
 @pytest.mark.parametrize(
     ("pretend", "message"),
     [
-        ("sys.version_info = (3, 9, 1)", r"python3 is Python 3\.9, .*3\.11 or newer"),
+        ("sys.version_info = (3, 9, 1)", r"python3 is Python 3\.9, .*3\.11 to 3\.13"),
+        ("sys.version_info = (3, 14, 0)", r"python3 is Python 3\.14, .*3\.11 to 3\.13"),
         (
             'sys.modules["ensurepip"] = None',
             rf"no venv module.*apt install python3\.{sys.version_info[1]}-venv",
@@ -255,6 +256,12 @@ def test_unsuitable_python(folder: Folder, pretend: str, message: str) -> None:
     code = f"import sys; code = sys.argv[-1]; {pretend}; exec(code)"
     folder.add_program("python3", f"#!/bin/sh\nexec '{BASE_PYTHON}' -c '{code}' \"$2\"\n")
     assert re.search(message, complaint(folder.set_up()))
+
+
+def test_a_platform_without_packages(equipped: Folder) -> None:
+    equipped.add_program("uname", "#!/bin/sh\necho Darwin x86_64\n")
+    assert "no packages for Darwin x86_64" in complaint(equipped.set_up())
+    assert not (equipped.path / ".venv").exists()
 
 
 @pytest.mark.parametrize(
