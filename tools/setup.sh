@@ -19,7 +19,12 @@ give_up() {
 # Print the path of an interpreter with Python 3.11 to 3.13 and the venv module, or fail with the reason.
 find_python() {
     reason="python3 is not installed or not on the path; install Python 3.11, 3.12 or 3.13"
-    for candidate in ${PYTHON:-python3.11 python3.12 python3.13 python3}; do
+    if [ -n "${PYTHON:-}" ]; then set -- "$PYTHON"; else set -- python3.11 python3.12 python3.13 python3; fi
+    for candidate; do
+        if ! command -v "$candidate" >/dev/null; then
+            [ -z "${PYTHON:-}" ] || reason="there is no PYTHON=$PYTHON"
+            continue
+        fi
         answer=$("$candidate" -c '
 import sys
 if not (3, 11) <= sys.version_info[:2] <= (3, 13):
@@ -30,7 +35,12 @@ else:
         print("path", getattr(sys, "_base_executable", sys.executable))
     except ImportError:
         print("bare %d.%d" % sys.version_info[:2])
-' 2>/dev/null) || continue
+' 2>&1) || {
+            reason="$candidate is there but can't be run: $(printf %s "$answer" | sed '/^$/d;q'); name \
+another: make PYTHON=/path/to/python3"
+            continue
+        }
+        answer=$(printf %s "$answer" | sed -n '$p')  # after warnings, if any
         case $answer in
             "path "*) echo "${answer#path }"; return ;;
             "other "*) reason="$candidate is Python ${answer#other }, but 3.11 to 3.13 is needed, for \
@@ -39,7 +49,6 @@ which all packages are there; install one, or name it: make PYTHON=/path/to/pyth
 apt install python${answer#bare }-venv), or name another: make PYTHON=/path/to/python3" ;;
         esac
     done
-    [ -z "${PYTHON:-}" ] || [ -n "$(command -v "$PYTHON")" ] || reason="PYTHON=$PYTHON can't be run"
     give_up "$reason"
 }
 

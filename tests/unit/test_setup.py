@@ -258,6 +258,19 @@ def test_unsuitable_python(folder: Folder, pretend: str, message: str) -> None:
     assert re.search(message, complaint(folder.set_up()))
 
 
+def test_an_interpreter_that_fails_is_named_with_its_reason(folder: Folder) -> None:
+    shim = "#!/bin/sh\necho >&2\necho 'pyenv: python3.13: command not found' >&2\nexit 127\n"
+    folder.add_program("python3.13", shim)
+    for environment in ({"PYTHON": "python3.13"}, {}):
+        message = complaint(folder.set_up(**environment))
+        assert "python3.13 is there but can't be run: pyenv: python3.13: command not f" in message
+
+
+def test_an_interpreter_that_warns_is_taken(equipped: Folder) -> None:
+    equipped.add_program("python3", STAND_IN.replace("\n", "\necho a warning >&2\n", 1))
+    assert equipped.set_up(PYTHON=str(equipped.programs / "python3")).returncode == 0
+
+
 def test_a_platform_without_packages(equipped: Folder) -> None:
     equipped.add_program("uname", "#!/bin/sh\necho Darwin x86_64\n")
     assert "no packages for Darwin x86_64" in complaint(equipped.set_up())
