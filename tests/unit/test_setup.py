@@ -18,7 +18,21 @@ import pytest
 ROOT = Path(__file__).parents[2]
 BASE_PYTHON = Path(sys.base_prefix) / "bin" / "python3"
 TOOLS = [
-    *("cat", "cmp", "cp", "date", "dirname", "env", "grep", "head", "ls", "make", "mkdir", "rm", "sed"),
+    *(
+        "cat",
+        "cmp",
+        "cp",
+        "date",
+        "dirname",
+        "env",
+        "grep",
+        "head",
+        "ls",
+        "make",
+        "mkdir",
+        "rm",
+        "sed",
+    ),
     *("sh", "sleep", "touch", "tr"),
 ]
 

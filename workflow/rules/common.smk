@@ -240,8 +240,11 @@ def needs(kind):
     """The resources of a rule, by the estimate of its kind of job.
 
     The first four are what is asked for, with room for error. Jobs announce and `make plan` adds up the others.
+    Clusters run small jobs in groups, and count those that run at a time.
     """
+    small = {"small_jobs": 1} if kind in ("table", "figure") else {}
     return {
+        **small,
         "mem_mb": lambda wildcards, attempt: estimate(kind, wildcards).memory_asked_for(attempt),
         "runtime": lambda wildcards: estimate(kind, wildcards).minutes_asked_for(),
         "gpu": lambda wildcards: estimate(kind, wildcards).gpus,
