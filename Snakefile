@@ -39,6 +39,7 @@ include: "workflow/rules/figures.smk"
 include: "workflow/rules/transcripts.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/cluster.smk"
+include: "workflow/rules/memory.smk"
 
 
 rule everything:

@@ -16,30 +16,39 @@ give_up() {
     exit 1
 }
 
-# Print the path of an interpreter with Python >= 3.11 and the venv module, or fail with the reason.
+# Print the path of an interpreter with Python 3.11 to 3.13 and the venv module, or fail with the reason.
 find_python() {
-    reason="python3 is not installed or not on the path; install Python 3.11 or newer"
-    for candidate in ${PYTHON:-python3.11 python3.12 python3.13 python3}; do
+    reason="python3 is not installed or not on the path; install Python 3.11, 3.12 or 3.13"
+    if [ -n "${PYTHON:-}" ]; then set -- "$PYTHON"; else set -- python3.11 python3.12 python3.13 python3; fi
+    for candidate; do
+        if ! command -v "$candidate" >/dev/null; then
+            [ -z "${PYTHON:-}" ] || reason="there is no PYTHON=$PYTHON"
+            continue
+        fi
         answer=$("$candidate" -c '
 import sys
-if sys.version_info < (3, 11):
-    print("old %d.%d" % sys.version_info[:2])
+if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+    print("other %d.%d" % sys.version_info[:2])
 else:
     try:
         import ensurepip, venv
         print("path", getattr(sys, "_base_executable", sys.executable))
     except ImportError:
         print("bare %d.%d" % sys.version_info[:2])
-' 2>/dev/null) || continue
+' 2>&1) || {
+            reason="$candidate is there but can't be run: $(printf %s "$answer" | sed '/^$/d;q'); name \
+another: make PYTHON=/path/to/python3"
+            continue
+        }
+        answer=$(printf %s "$answer" | sed -n '$p')  # after warnings, if any
         case $answer in
             "path "*) echo "${answer#path }"; return ;;
-            "old "*) reason="$candidate is Python ${answer#old }, but 3.11 or newer is needed; \
-install one, or name it: make PYTHON=/path/to/python3" ;;
+            "other "*) reason="$candidate is Python ${answer#other }, but 3.11 to 3.13 is needed, for \
+which all packages are there; install one, or name it: make PYTHON=/path/to/python3" ;;
             "bare "*) reason="$candidate has no venv module; install it (on Debian and Ubuntu: \
 apt install python${answer#bare }-venv), or name another: make PYTHON=/path/to/python3" ;;
         esac
     done
-    [ -z "${PYTHON:-}" ] || [ -n "$(command -v "$PYTHON")" ] || reason="PYTHON=$PYTHON can't be run"
     give_up "$reason"
 }
 
@@ -62,7 +71,7 @@ step() {
 # Code is compiled when first imported (below) instead: that saves much of the installer's time.
 # exec: a step must be one process, for its interruption to reach it.
 pip_install() {
-    exec "$venv/bin/python" -m pip install --no-compile --no-input --progress-bar off --retries 3 \
+    exec "$venv/bin/python" -m pip install --no-user --no-compile --no-input --progress-bar off --retries 3 \
         --disable-pip-version-check "$@"
 }
 
@@ -89,6 +98,18 @@ answers() {
 import sys, urllib.request
 urllib.request.urlopen(sys.argv[1], timeout=5)' "$1/torch/" >>"$log" 2>&1
 }
+
+# Snakemake calls the interpreter of .venv by its path, without quotes.
+if [ -n "$(printf %s "$here" | LC_ALL=C tr -d 'A-Za-z0-9/._+,=@%~\200-\377-')" ]; then
+    give_up "the path of this folder, $here, has a space or another character that shells take apart; \
+move or clone the project to a path of letters, digits, . _ - + only"
+fi
+
+case $(uname -sm) in
+    "Linux x86_64" | "Linux aarch64" | "Darwin arm64") ;;
+    *) give_up "there are no packages for $(uname -sm): a Linux (also WSL on Windows) on x86-64 or arm64 is \
+needed, or macOS on Apple silicon" ;;
+esac
 
 # A checkout may have changed nothing but the lock's time stamp.
 if [ "$(cat $ready 2>/dev/null)" = "$here" ] && [ -x $venv/bin/python ] &&

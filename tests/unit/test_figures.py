@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib import rcParams
+from cycler import cycler
+from matplotlib import rc_context, rcParams
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.container import ErrorbarContainer
@@ -565,3 +566,11 @@ def test_drawing_leaves_the_settings_of_others_alone(shown: Tables) -> None:
     before = dict(rcParams)
     draw("proposals", shown["proposals"])
     assert dict(rcParams) == before
+
+
+def test_a_user_s_own_look_changes_no_figure(shown: Tables, tmp_path: Path) -> None:
+    taste = {"figure.facecolor": "black", "text.usetex": True, "axes.prop_cycle": cycler(color="r")}
+    style.save(draw("proposals", shown["proposals"]), [tmp_path / "first.svg"])
+    with rc_context(taste | {"savefig.facecolor": "black", "image.cmap": "gray"}):
+        style.save(draw("proposals", shown["proposals"]), [tmp_path / "again.svg"])
+    assert (tmp_path / "first.svg").read_bytes() == (tmp_path / "again.svg").read_bytes()

@@ -18,8 +18,22 @@ import pytest
 ROOT = Path(__file__).parents[2]
 BASE_PYTHON = Path(sys.base_prefix) / "bin" / "python3"
 TOOLS = [
-    *("cat", "cmp", "cp", "date", "dirname", "env", "grep", "head", "make", "mkdir", "rm", "sed"),
-    *("sh", "sleep", "touch"),
+    *(
+        "cat",
+        "cmp",
+        "cp",
+        "date",
+        "dirname",
+        "env",
+        "grep",
+        "head",
+        "ls",
+        "make",
+        "mkdir",
+        "rm",
+        "sed",
+    ),
+    *("sh", "sleep", "touch", "tr"),
 ]
 
 # Answers the probe with its own path, "makes" an environment by copying itself, notes each call of
@@ -30,6 +44,8 @@ case "$*" in
     "-m pip --version") ;;
     "-m pip install"*)
         echo "$*" >>pip_calls
+        echo "$PIP_USER$PIP_TARGET$PYTHONPATH$PYTHONHOME$MPLBACKEND" >>foreign
+        echo "$HOME" >home
         [ -z "$PIP_SAYS" ] || { echo "$PIP_SAYS"; exit 1; }
         [ -z "$PIP_HANGS" ] || { echo $$ >pip_process; exec sleep 30; } ;;
     "-V") echo "Python 3.11.0" ;;
@@ -47,14 +63,16 @@ class Folder:
         self.programs = path / "programs"
         for folder in (path / "tools", path / "config", self.programs):
             folder.mkdir(parents=True)
+        (path / "workflow").mkdir()
         (path / "config" / "smoke.yaml").touch()
         needed = ["Makefile", "requirements.lock", "requirements-axelrod.txt", "tools/setup.sh"]
+        needed += ["workflow/foreign_variables.txt"]
         for name in needed:
             shutil.copy(ROOT / name, path / name)
         for tool in TOOLS:
             if found := shutil.which(tool):
                 (self.programs / tool).symlink_to(found)
-        self.add_program("uname", "#!/bin/sh\necho Linux\n")
+        self.add_program("uname", "#!/bin/sh\n[ $1 = -s ] && echo Linux || echo Linux x86_64\n")
 
     def add_program(self, name: str, text: str) -> None:
         program = self.programs / name
@@ -118,7 +136,7 @@ def equip(folder: Folder) -> Folder:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path / "a folder")
+    return Folder(tmp_path / "a-folder")
 
 
 @pytest.fixture
@@ -191,6 +209,43 @@ def test_interrupt_stops_pip_too(equipped: Folder) -> None:
         os.kill(pip, 0)
 
 
+@pytest.mark.parametrize("name", ["a folder", "a$folder", "it's", "a;b", "(1)"])
+def test_paths_that_shells_take_apart(tmp_path: Path, name: str) -> None:
+    folder = equip(Folder(tmp_path / name))
+    result = subprocess.run(
+        ["sh", "tools/setup.sh"],
+        cwd=folder.path,
+        env=folder.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f"/{name}, has a space or another character" in complaint(result)
+    assert not folder.pip_calls()
+    assert not (folder.path / ".venv").exists()
+
+
+def test_letters_of_other_languages_are_part_of_paths(tmp_path: Path) -> None:
+    assert equip(Folder(tmp_path / "Übung-1.2_ä+b")).set_up().returncode == 0
+
+
+def test_a_hostile_environment_changes_nothing(equipped: Folder) -> None:
+    hostile = {"PIP_USER": "1", "PIP_TARGET": "/tmp", "PYTHONPATH": "/other/packages"}
+    hostile |= {"PYTHONHOME": "/nowhere", "MPLBACKEND": "module://of_a_notebook"}
+    done = equipped.set_up(**hostile, HOME="/dev/null/home", PIP_INDEX_URL="https://example.org")
+    assert done.returncode == 0, done.stderr
+    assert equipped.make(".venv/.axelrod", **hostile).returncode == 0
+    assert (equipped.path / "foreign").read_text().split() == []
+    assert all("--no-user" in call for call in equipped.pip_calls()[:2])
+
+
+def test_a_home_that_can_t_be_written_to_is_replaced(equipped: Folder) -> None:
+    assert equipped.set_up(HOME="/dev/null/home").returncode == 0
+    assert (equipped.path / "home").read_text().strip() == f"{equipped.path}/.venv/home"
+    assert equipped.make(".venv/.axelrod").returncode == 0
+    assert (equipped.path / "home").read_text().strip() == str(equipped.path)
+
+
 def test_no_python(folder: Folder) -> None:
     assert "python3 is not installed" in complaint(folder.set_up())
     assert not (folder.path / ".venv").exists()
@@ -203,7 +258,8 @@ def test_named_python_does_not_exist(equipped: Folder) -> None:
 @pytest.mark.parametrize(
     ("pretend", "message"),
     [
-        ("sys.version_info = (3, 9, 1)", r"python3 is Python 3\.9, .*3\.11 or newer"),
+        ("sys.version_info = (3, 9, 1)", r"python3 is Python 3\.9, .*3\.11 to 3\.13"),
+        ("sys.version_info = (3, 14, 0)", r"python3 is Python 3\.14, .*3\.11 to 3\.13"),
         (
             'sys.modules["ensurepip"] = None',
             rf"no venv module.*apt install python3\.{sys.version_info[1]}-venv",
@@ -214,6 +270,25 @@ def test_unsuitable_python(folder: Folder, pretend: str, message: str) -> None:
     code = f"import sys; code = sys.argv[-1]; {pretend}; exec(code)"
     folder.add_program("python3", f"#!/bin/sh\nexec '{BASE_PYTHON}' -c '{code}' \"$2\"\n")
     assert re.search(message, complaint(folder.set_up()))
+
+
+def test_an_interpreter_that_fails_is_named_with_its_reason(folder: Folder) -> None:
+    shim = "#!/bin/sh\necho >&2\necho 'pyenv: python3.13: command not found' >&2\nexit 127\n"
+    folder.add_program("python3.13", shim)
+    for environment in ({"PYTHON": "python3.13"}, {}):
+        message = complaint(folder.set_up(**environment))
+        assert "python3.13 is there but can't be run: pyenv: python3.13: command not f" in message
+
+
+def test_an_interpreter_that_warns_is_taken(equipped: Folder) -> None:
+    equipped.add_program("python3", STAND_IN.replace("\n", "\necho a warning >&2\n", 1))
+    assert equipped.set_up(PYTHON=str(equipped.programs / "python3")).returncode == 0
+
+
+def test_a_platform_without_packages(equipped: Folder) -> None:
+    equipped.add_program("uname", "#!/bin/sh\necho Darwin x86_64\n")
+    assert "no packages for Darwin x86_64" in complaint(equipped.set_up())
+    assert not (equipped.path / ".venv").exists()
 
 
 @pytest.mark.parametrize(
@@ -310,7 +385,25 @@ def test_index_for_torch(
 )
 def test_commands(equipped: Folder, arguments: list[str], command: str) -> None:
     equipped.set_up()
-    assert command in equipped.make("--dry-run", *arguments).stdout.splitlines()
+    lines = equipped.make("--dry-run", *arguments).stdout.splitlines()
+    assert command in [line.split(" || {")[0] for line in lines]
+
+
+@pytest.mark.parametrize("target", ["results", "everything"])
+def test_a_run_that_was_killed_is_told_from_one_that_failed(equipped: Folder, target: str) -> None:
+    equipped.set_up()
+    snakemake = equipped.path / ".venv" / "bin" / "snakemake"
+    snakemake.write_text('#!/bin/sh\necho "$*" >>calls\nexit 7\n')
+    snakemake.chmod(0o755)
+    assert "unlock" not in equipped.make(target).stderr
+    lock = equipped.path / ".snakemake" / "locks" / "0.output.lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    locked = equipped.make(target)
+    assert locked.returncode != 0
+    assert "if none is at work, call: make unlock\n" in locked.stderr
+    equipped.make("unlock")
+    assert (equipped.path / "calls").read_text().splitlines()[-1] == "--cores all --unlock"
 
 
 def test_unknown_scale(equipped: Folder) -> None:
@@ -322,7 +415,7 @@ def test_unknown_scale(equipped: Folder) -> None:
 def test_help_is_the_default_and_names_every_target(folder: Folder) -> None:
     lines = folder.make().stdout.splitlines()
     assert [line.split()[1] for line in lines] == [
-        *("help", "results", "everything", "report", "plan", "vllm", "play", "publish"),
+        *("help", "results", "everything", "report", "unlock", "plan", "vllm", "play", "publish"),
         *("test", "test-all", "test-vllm", "test-browser", "test-slurm", "test-conda"),
         *("bench", "bench-peers", "bench-slurm", "bench-gpu"),
         *("lint", "format", "pin", "container-definition", "lock"),

@@ -22,21 +22,24 @@ class Workflow:
         self.folder = folder
         self.said = ""  # by the run that made it, if any
 
-    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, check: bool = True, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Call Snakemake in the folder; what it prints is in `stdout`."""
-        return self._python("-m", "snakemake", "--nocolor", *arguments, check=check, library="")
+        environment = {"PYTHONPATH": "", **environment}
+        return self._python("-m", "snakemake", "--nocolor", *arguments, check=check, **environment)
 
     def script(self, path: str, *arguments: str) -> str:
         """What a Python script of the folder, which imports the library, prints."""
-        return self._python(path, *arguments, library="workflow/scripts").stdout
+        return self._python(path, *arguments, PYTHONPATH="workflow/scripts").stdout
 
     def _python(
-        self, *arguments: str, library: str, check: bool = True
+        self, *arguments: str, check: bool = True, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         run = subprocess.run(
             [sys.executable, *arguments],
             cwd=self.folder,
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": library},
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environment},
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -110,16 +113,30 @@ def workflow(tmp_path: Path) -> Workflow:
     return copy_workflow(tmp_path)
 
 
+def hostile(folder: Path) -> dict[str, str]:
+    """Variables of a notebook, of other projects and of a user's own taste, which must not reach any job."""
+    (folder / "peft.py").write_text("raise ImportError('not the package that is locked')")
+    (folder / "matplotlibrc").write_text("text.usetex: true\nfigure.facecolor: black\n")
+    return {
+        "PYTHONPATH": str(folder),
+        "PYTHONOPTIMIZE": "2",
+        "PYTHONWARNINGS": "error",
+        "MPLBACKEND": "module://of_a_notebook",
+        "MATPLOTLIBRC": str(folder / "matplotlibrc"),
+    }
+
+
 @pytest.fixture(scope="session")
 def real_run(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
-    """A small complete run: the smoke scale with one game, two algorithms and one seed."""
+    """A small complete run, in a hostile environment: the smoke scale with one game, two algorithms and one seed."""
     run = copy_workflow(tmp_path_factory.mktemp("real"))
     config = yaml.safe_load((REPOSITORY / "config" / "smoke.yaml").read_text())
     config["seeds"] = config["seeds"][:1]
     config["games"] = [game for game in config["games"] if game["name"] == "split"]
     config["algorithms"] = [config["algorithms"][0], config["algorithms"][2]]
+    del config["prior_sweep"]  # it names another game
     run.configure(config)
-    run.said = run.run("--cores", "2").stdout
+    run.said = run.run("--cores", "2", **hostile(tmp_path_factory.mktemp("hostile"))).stdout
     return run
 
 

@@ -1,11 +1,13 @@
 """The profiles for clusters name the rules that there are, and take settings as users write them."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 from snakemake.profiles import ProfileConfigFileParser
+from snakemake.resources import GroupResources, Resources
 from tests.unit.test_environments import pip_pins
 from tests.workflow.conftest import REPOSITORY, Workflow
 
@@ -37,7 +39,9 @@ def test_small_jobs_are_grouped_and_only_they(rules: set[str], tmp_path: Path) -
 
 def test_what_needs_a_model_goes_where_the_gpus_are(rules: set[str], tmp_path: Path) -> None:
     chosen = options(tmp_path, gpu_partition="long", gpu_model="a100")["set-resources"]
-    on_gpus = {name for name in rules if name.startswith(("train", "warm_start_", "play_"))}
+    on_gpus = {
+        name for name in rules if name.startswith(("train", "warm_start_", "play_", "clone_"))
+    }
     expected = {
         f"{name}:{resource}"
         for name in on_gpus - {"training", "play_strategies"}
@@ -61,6 +65,27 @@ def test_settings_are_taken_by_the_letter(tmp_path: Path) -> None:
     )
     assert {"slurm_account='123456'", "slurm_partition='all'"} <= set(chosen["default-resources"])
     assert chosen["slurm-array-jobs"] == "train, train_learner"
+
+
+def test_cpus_are_those_of_the_processes_and_eight_for_small_jobs(tmp_path: Path) -> None:
+    """As Snakemake adds up the jobs of a group: twenty tables, and a training of sixteen processes."""
+    chosen = options(tmp_path)
+    given = dict(each.split("=") for each in chosen["resources"])
+    limits = {"_cores": int(chosen["cores"]), **{name: int(most) for name, most in given.items()}}
+    assert chosen["set-resource-scopes"] == ["small_jobs=local"]
+    table = {"_cores": 1, "_nodes": 1, "small_jobs": 1, "mem_mb": 500, "runtime": 5}
+    training = {"_cores": 16, "_nodes": 1, "mem_mb": 4000, "runtime": 60}
+    for job, number, cpus in ((table, 20, 8), (training, 1, 16)):
+        jobs = [[SimpleNamespace(resources=job, pipe_group=None) for _ in range(number)]]
+        asked = GroupResources.basic_layered(
+            jobs,
+            Resources.from_mapping(limits),
+            run_local=False,
+            additive_resources=["runtime"],
+            sortby=["runtime"],
+        )
+        assert asked["_cores"] == cpus
+        assert limits["_cores"] >= cpus
 
 
 def test_one_version_of_the_plugin() -> None:

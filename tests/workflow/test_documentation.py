@@ -1,6 +1,7 @@
 """What is generated from the types of the configuration is up to date, and the rules of games are explained."""
 
 import inspect
+import re
 import sys
 
 import pytest
@@ -32,6 +33,15 @@ def test_every_section_has_a_table_and_every_key_a_description() -> None:
     for section in sections:
         assert section is schema.Section or f"<!-- keys of {section.__name__} -->" in README
         assert all(field.description for field in section.model_fields.values()), section
+
+
+def test_targets_after_options_that_take_several_values_are_set_off() -> None:
+    """Snakemake would take them for further files or resources."""
+    texts = [path.read_text() for path in (*REPOSITORY.glob("*.md"), *REPOSITORY.glob("*/*.md"))]
+    calls = re.findall(r"snakemake [^`#\n]*--(?:configfile|resources) [^`#\n]+", "\n".join(texts))
+    assert any(call.endswith("-- fig_cross_play") for call in map(str.strip, calls))
+    for call in calls:
+        assert re.search(r"--(configfile|resources) \S+( --.*)?$", call.strip()), call
 
 
 @pytest.mark.parametrize("game", game_names())

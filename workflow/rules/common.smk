@@ -1,8 +1,14 @@
 # Names and functions that the rules use; no rules.
 
+import os
 import sys
 from itertools import product
 from pathlib import Path
+
+# Jobs inherit this process's environment; the Makefile leaves the same out for the set-up and for itself.
+for name in Path(workflow.basedir, "workflow", "foreign_variables.txt").read_text().split():
+    os.environ.pop(name, None)
+os.environ["PYTHONNOUSERSITE"] = "1"  # conda environments would see packages in the user's home
 
 sys.path.insert(0, f"{workflow.basedir}/workflow/scripts")
 
@@ -244,8 +250,11 @@ def needs(kind):
     """The resources of a rule, by the estimate of its kind of job.
 
     The first four are what is asked for, with room for error. Jobs announce and `make plan` adds up the others.
+    Clusters run small jobs in groups, and count those that run at a time.
     """
+    small = {"small_jobs": 1} if kind in ("table", "figure") else {}
     return {
+        **small,
         "mem_mb": lambda wildcards, attempt: estimate(kind, wildcards).memory_asked_for(attempt),
         "runtime": lambda wildcards: estimate(kind, wildcards).minutes_asked_for(),
         "gpu": lambda wildcards: estimate(kind, wildcards).gpus,
