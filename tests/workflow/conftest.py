@@ -136,7 +136,8 @@ def real_run(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
     config["algorithms"] = [config["algorithms"][0], config["algorithms"][2]]
     del config["prior_sweep"]  # it names another game
     run.configure(config)
-    run.said = run.run("--cores", "2", **hostile(tmp_path_factory.mktemp("hostile"))).stdout
+    environment = hostile(tmp_path_factory.mktemp("hostile"))
+    run.said = run.run("--cores", "2", check=True, **environment).stdout
     return run
 
 
