@@ -569,7 +569,11 @@ def test_drawing_leaves_the_settings_of_others_alone(shown: Tables) -> None:
 
 
 def test_a_user_s_own_look_changes_no_figure(shown: Tables, tmp_path: Path) -> None:
-    taste: Any = {"figure.facecolor": "black", "text.usetex": True, "axes.prop_cycle": cycler(color="r")}
+    taste: Any = {
+        "figure.facecolor": "black",
+        "text.usetex": True,
+        "axes.prop_cycle": cycler(color="r"),
+    }
     style.save(draw("proposals", shown["proposals"]), [tmp_path / "first.svg"])
     with rc_context(taste | {"savefig.facecolor": "black", "image.cmap": "gray"}):
         style.save(draw("proposals", shown["proposals"]), [tmp_path / "again.svg"])
