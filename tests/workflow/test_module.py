@@ -40,6 +40,17 @@ def test_everything_is_found_through_an_importing_snakefile(importing: Workflow)
     assert {"dilemmas_train", "dilemmas_table_claims", "dilemmas_write_cards"} <= set(planned)
 
 
+def test_the_catalogue_finds_the_workflow_where_it_looks(repository: Workflow) -> None:
+    chosen = ("--forceall", "--configfile", "config/smoke.yaml")
+    planned = repository.planned("--snakefile", "workflow/Snakefile", *chosen)
+    assert planned.pop("default") == 1
+    assert planned | {"all": 1} == repository.planned(*chosen)
+    described = yaml.safe_load((REPOSITORY / ".snakemake-workflow-catalog.yml").read_text())
+    assert described["usage"]["software-stack-deployment"]["conda"] is True
+    ci = yaml.safe_load((REPOSITORY / ".github" / "workflows" / "ci.yml").read_text())
+    assert ci["jobs"]["run"]["steps"][-1] == {"run": ".ci/run"}
+
+
 def test_a_run_through_an_importing_snakefile(importing: Workflow) -> None:
     """Agents, cards and tables are found below the prefix."""
     card = f"{PLACE}/training/split/embedded/naive/seed-0/README.md"
