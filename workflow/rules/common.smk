@@ -1,6 +1,5 @@
 # Names and functions that the rules use; no rules.
 
-import os
 import sys
 from itertools import product
 from pathlib import Path
@@ -9,11 +8,6 @@ import yaml
 
 # The project's folder, wherever the Snakefile is that was called.
 ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
-
-# Jobs inherit this process's environment; the Makefile leaves the same out for the set-up and for itself.
-for name in Path(ROOT, "workflow", "foreign_variables.txt").read_text().split():
-    os.environ.pop(name, None)
-os.environ["PYTHONNOUSERSITE"] = "1"  # conda environments would see packages in the user's home
 
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
@@ -37,10 +31,13 @@ from social_dilemmas.games import kind_of, wordings
 from social_dilemmas.report import catalogue as shown
 from social_dilemmas.report.names import game_title, readable, settings_note
 from social_dilemmas.report.publishing.agents import origin_of
+from social_dilemmas.run.environment import clean_environment
 from social_dilemmas.run.fingerprint import combined, fingerprint
 from social_dilemmas.run.resources import Estimates
 from social_dilemmas.run.slurm import check_submission
 from social_dilemmas.statistics.criteria import read_criteria
+
+clean_environment(ROOT / "workflow" / "foreign_variables.txt")  # jobs inherit it
 
 try:
     default = (ROOT / "config" / "config.yaml").resolve()
@@ -56,7 +53,7 @@ try:
     ESTIMATES = Estimates(CONFIG)
     ESTIMATES.check_gpus()
     # From where Snakemake was called, or from the project's folder.
-    CLAIMS = Path(CONFIG.claims).absolute()
+    CLAIMS = Path(CONFIG.claims)
     if not CLAIMS.is_file():
         CLAIMS = ROOT / CONFIG.claims
     read_criteria(CLAIMS)
@@ -241,7 +238,11 @@ def inputs_of_table(name):
         argument: {key: f"<results>/{path}" for key, path in found.items()}
         for argument, found in files.items()
     }
-    return {**results, "criteria": {"claims": local(str(CLAIMS))}} if table.tables else results
+    return (
+        {**results, "criteria": {"claims": local(str(CLAIMS.absolute()))}}
+        if table.tables
+        else results
+    )
 
 
 def caption(name):
