@@ -52,13 +52,14 @@ def test_the_catalogue_finds_the_workflow_where_it_looks(repository: Workflow) -
 
 
 def test_a_run_through_an_importing_snakefile(importing: Workflow) -> None:
-    """Agents, cards and tables are found below the prefix."""
+    """Agents, opponents of learners, cards and tables are found below the prefix."""
     card = f"{PLACE}/training/split/embedded/naive/seed-0/README.md"
     made = [
         f"{PLACE}/cross_play/split/embedded/matches.parquet",
         card,
         f"{PLACE}/tables/claims.txt",
     ]
+    made.append(f"{PLACE}/exploitability/split/embedded/matches.parquet")
     importing.run("--cores", "1", "--", *made)
     assert all((importing.folder / path).is_file() for path in made)
     assert not (importing.folder / "results").exists()
