@@ -103,14 +103,14 @@ bench-gpu: .venv/.ready  ## measure a model of seven billion parameters on a GPU
 lint: .venv/.ready  ## check style, types and the workflow's rules
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/snakefmt --check Snakefile workflow/rules
+	.venv/bin/snakefmt --check Snakefile workflow/Snakefile workflow/rules
 	.venv/bin/snakemake --lint
 	.venv/bin/mypy
 
 format: .venv/.ready  ## put all source files into the project's style, and write what is generated from them
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
-	.venv/bin/snakefmt Snakefile workflow/rules
+	.venv/bin/snakefmt Snakefile workflow/Snakefile workflow/rules
 	PYTHONPATH=workflow/scripts .venv/bin/python tools/document_config.py
 
 pin:  ## with conda: write every package of the conda environments down, build by build

@@ -40,7 +40,9 @@ def test_small_jobs_are_grouped_and_only_they(rules: set[str], tmp_path: Path) -
 def test_what_needs_a_model_goes_where_the_gpus_are(rules: set[str], tmp_path: Path) -> None:
     chosen = options(tmp_path, gpu_partition="long", gpu_model="a100")["set-resources"]
     on_gpus = {
-        name for name in rules if name.startswith(("train", "warm_start_", "play_", "clone_"))
+        name
+        for name in rules
+        if name.startswith(("train", "warm_start_", "play_", "clone_", "measure_"))
     }
     expected = {
         f"{name}:{resource}"

@@ -22,7 +22,11 @@ for further in (False, True):
             **needs("table"),
         params:
             agents=[
-                (agent.name, tuple(origin_of(CONFIG, agent.model) or ()))
+                (
+                    agent.name,
+                    sorted({each.base for each in agents(further)}).index(agent.base),
+                    tuple(origin_of(CONFIG, agent.model) or ()),
+                )
                 for agent in agents(further)
             ],
             code=code_of_page("write_cards.py", "md"),

@@ -1,16 +1,15 @@
 # Names and functions that the rules use; no rules.
 
-import os
 import sys
 from itertools import product
 from pathlib import Path
 
-# Jobs inherit this process's environment; the Makefile leaves the same out for the set-up and for itself.
-for name in Path(workflow.basedir, "workflow", "foreign_variables.txt").read_text().split():
-    os.environ.pop(name, None)
-os.environ["PYTHONNOUSERSITE"] = "1"  # conda environments would see packages in the user's home
+import yaml
 
-sys.path.insert(0, f"{workflow.basedir}/workflow/scripts")
+# The project's folder, wherever the Snakefile is that was called.
+ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
+
+sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from social_dilemmas.agents.agent import Agent, Kind
 from social_dilemmas.agents.modules import modules_of
@@ -19,6 +18,7 @@ from social_dilemmas.config.load import load_config
 from social_dilemmas.config.settings import (
     clone_settings,
     completed,
+    merge,
     pair_settings,
     prior_settings,
     settings_differ,
@@ -31,20 +31,31 @@ from social_dilemmas.games import kind_of, wordings
 from social_dilemmas.report import catalogue as shown
 from social_dilemmas.report.names import game_title, readable, settings_note
 from social_dilemmas.report.publishing.agents import origin_of
+from social_dilemmas.run.environment import clean_environment
 from social_dilemmas.run.fingerprint import combined, fingerprint
 from social_dilemmas.run.resources import Estimates
 from social_dilemmas.run.slurm import check_submission
 from social_dilemmas.statistics.criteria import read_criteria
 
+clean_environment(ROOT / "workflow" / "foreign_variables.txt")  # jobs inherit it
+
 try:
-    *overriding, default = map(Path, workflow.configfiles)
-    CONFIG = load_config(config, [default, *overriding])
+    default = (ROOT / "config" / "config.yaml").resolve()
+    overriding = [Path(file) for file in workflow.configfiles if Path(file).resolve() != default]
+    if len(overriding) == len(
+        workflow.configfiles
+    ):  # imported as a module, with a config of its own
+        given = yaml.safe_load(default.read_text(encoding="utf-8"))
+        config.update(merge(given, config))
+        overriding = []  # what they say need not be this workflow's
+    given = {key: value for key, value in config.items() if key != "pathvars"}  # Snakemake's own
+    CONFIG = load_config(given, [default, *overriding])
     ESTIMATES = Estimates(CONFIG)
     ESTIMATES.check_gpus()
     # From where Snakemake was called, or from the project's folder.
     CLAIMS = Path(CONFIG.claims)
     if not CLAIMS.is_file():
-        CLAIMS = Path(workflow.basedir, CONFIG.claims)
+        CLAIMS = ROOT / CONFIG.claims
     read_criteria(CLAIMS)
 except UserError as error:
     sys.exit(str(error))
@@ -162,9 +173,15 @@ def settings_of_pair(wildcards):
     return [each.plain() for each in pair_settings(CONFIG, wildcards.game, pair)]
 
 
+def placed(adapters):
+    """Adapters where the rules write them; a module's prefix, a storage or other `pathvars` may move these."""
+    results = paths.results(CONFIG.scale)
+    return [f"<results>/{Path(adapter).relative_to(results)}" for adapter in adapters]
+
+
 def adapters_of_matches(kind):
     """The adapters of all agents that play."""
-    return lambda wildcards: catalogue.MATCHES[kind][0](CONFIG, **wildcards).adapters
+    return lambda wildcards: placed(catalogue.MATCHES[kind][0](CONFIG, **wildcards).adapters)
 
 
 def parameters_of_matches(kind, script="play_matches.py"):
@@ -193,7 +210,7 @@ def code_of_game(script):
 
 def code_of_page(script, kind="html"):
     """The fingerprint of a script that fills in a template, and of all templates of its kind: `html` or `md`."""
-    templates = sorted(Path(workflow.basedir, "workflow", "report").glob(f"*.{kind}.jinja"))
+    templates = sorted((ROOT / "workflow" / "report").glob(f"*.{kind}.jinja"))
     texts = combined(path.read_text(encoding="utf-8") for path in templates)
     return f"{fingerprint(script, *modules_of(GAMES))}-{texts}"
 
@@ -221,12 +238,16 @@ def inputs_of_table(name):
         argument: {key: f"<results>/{path}" for key, path in found.items()}
         for argument, found in files.items()
     }
-    return {**results, "criteria": {"claims": str(CLAIMS)}} if table.tables else results
+    return (
+        {**results, "criteria": {"claims": local(str(CLAIMS.absolute()))}}
+        if table.tables
+        else results
+    )
 
 
 def caption(name):
     """The file of a caption; what shows all seeds may share that of what shows the main job's."""
-    folder = Path(workflow.basedir, "workflow", "report")
+    folder = ROOT / "workflow" / "report"
     own = (folder / f"{name}.rst").exists()
     return f"../report/{name if own else name.replace('_all_', '_')}.rst"
 
@@ -281,7 +302,9 @@ def closing_words(workflow):
     ran = {job.rule.name for job in workflow.dag.jobs}
     for table in ("all_claims", "claims"):
         if f"table_{table}" in ran:
-            results = Path(paths.results(CONFIG.scale))
-            print((results / "tables" / f"{table}.txt").read_text())
+            results = paths.results(CONFIG.scale)
+            text = Path(results, "tables", f"{table}.txt")
+            if text.exists():  # here, not in a storage
+                print(text.read_text())
             print(f"Figures: {results}/figures   tables: {results}/tables   logs: {results}/logs")
             return

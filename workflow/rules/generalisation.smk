@@ -23,9 +23,9 @@ use rule play_cross_play as play_variation with:
 rule measure_perplexity:
     input:
         model=f"<results>/{paths.WARM_STARTED}",
-        adapters=lambda wildcards: [
-            agent.adapter for agent in catalogue.all_trained(CONFIG, **wildcards) if agent.adapter
-        ],
+        adapters=lambda wildcards: placed(
+            catalogue.adapters_of(catalogue.all_trained(CONFIG, **wildcards))
+        ),
     output:
         f"<results>/{paths.PERPLEXITY}/perplexity.csv",
     log:

@@ -4,9 +4,7 @@
 rule play_transcripts:
     input:
         model=f"<results>/{paths.WARM_STARTED}",
-        adapters=lambda wildcards: [
-            agent.adapter for agent in agents_of_transcript(wildcards) if agent.adapter
-        ],
+        adapters=lambda wildcards: placed(catalogue.adapters_of(agents_of_transcript(wildcards))),
     output:
         f"<results>/{paths.TRANSCRIPT}.json",
     log:

@@ -8,8 +8,9 @@ with job() as snakemake:
     from social_dilemmas.agents.agent import Agent
     from social_dilemmas.config.settings import DisturbanceSettings
     from social_dilemmas.evaluation.disturbances import play_disturbed
+    from social_dilemmas.evaluation.located import located
 
-    agents = [Agent.of(plain) for plain in snakemake.params.agents]
+    agents = located(map(Agent.of, snakemake.params.agents), snakemake.input.adapters)
     play_disturbed(
         model=Path(snakemake.input.model),
         pairs=[(agents[first], agents[second]) for first, second in snakemake.params.pairs],

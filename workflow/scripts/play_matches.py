@@ -8,8 +8,9 @@ with job() as snakemake:
     from social_dilemmas.agents.agent import Agent
     from social_dilemmas.config.schema import Evaluation
     from social_dilemmas.evaluation.cross_play import play_pairs
+    from social_dilemmas.evaluation.located import located
 
-    agents = [Agent.of(plain) for plain in snakemake.params.agents]
+    agents = located(map(Agent.of, snakemake.params.agents), snakemake.input.adapters)
     play_pairs(
         model=Path(snakemake.input.model),
         pairs=[(agents[first], agents[second]) for first, second in snakemake.params.pairs],

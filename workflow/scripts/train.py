@@ -1,5 +1,6 @@
 """Train an agent by reinforcement learning."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from social_dilemmas.run.job import job
@@ -12,6 +13,10 @@ if __name__ == "__main__":  # ranks of a training import this file again
         from social_dilemmas.run.launch import launch
 
         params = snakemake.params
+        opponent = Agent.of(params.opponent) if params.opponent else None
+        if opponent and opponent.adapter:
+            # A storage or a module's prefix may have moved it.
+            opponent = replace(opponent, adapter=str(snakemake.input.opponent[0]))
         settings = TrainingSettings(**params.settings)
         launch(
             train,
@@ -21,6 +26,6 @@ if __name__ == "__main__":  # ranks of a training import this file again
             settings=settings,
             seed=int(snakemake.wildcards.seed),
             output=Path(snakemake.output.adapter).parent,
-            opponent=Agent.of(params.opponent) if params.opponent else None,
+            opponent=opponent,
             code=params.code,
         )

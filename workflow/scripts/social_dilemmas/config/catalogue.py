@@ -67,6 +67,11 @@ class Trained:
         return "all_cross_play" if self.further else "cross_play"
 
 
+def adapters_of(agents: Iterable[Agent]) -> list[str]:
+    """Directories of the adapters that agents have, each once."""
+    return sorted({agent.adapter for agent in agents if agent.adapter})
+
+
 @dataclass(frozen=True)
 class Fixture:
     """Who plays whom: agents, pairs of their positions in that list, and under how many conditions each plays."""
@@ -78,7 +83,7 @@ class Fixture:
     @property
     def adapters(self) -> list[str]:
         """Directories of all adapters that play."""
-        return sorted({agent.adapter for agent in self.agents if agent.adapter})
+        return adapters_of(self.agents)
 
 
 def algorithms(config: Config) -> list[str]:
