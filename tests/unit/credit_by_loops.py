@@ -20,14 +20,18 @@ def loop_leave_one_out(values: Rows, groups: list[int]) -> Rows:
     return result
 
 
-def loop_alignment(own: Rows, other: Rows, beta: float, discount: float, current: bool) -> Rows:
+def loop_alignment(
+    own: Rows, other: Rows, beta: float, discount: float, current: bool, got: bool = False
+) -> Rows:
+    """With `got`, a past advantage counts without the rewards that are still to come."""
     result = []
     for mine, theirs in zip(own, other, strict=True):
         row = []
         for t in range(len(mine)):
             past = 0.0
             for k in range(t + 1 if current else t):
-                past += discount ** (t - k) * mine[k]
+                to_come = discount ** (t - k) * mine[t] if got else 0.0
+                past += discount ** (t - k) * (mine[k] - to_come)
             weight = beta if current else beta * discount
             row.append(mine[t] + weight * past * theirs[t])
         result.append(row)

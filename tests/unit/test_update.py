@@ -61,7 +61,8 @@ def naive_credit(rollout: Rollout, settings: TrainingSettings) -> Rows:
             ]
         case credit:
             current = credit == "advantage_alignment_current"
-            return loop_alignment(own, other, settings.beta, settings.discount, current)
+            got = credit == "advantage_alignment_past"
+            return loop_alignment(own, other, settings.beta, settings.discount, current, got)
 
 
 def naive_loss(

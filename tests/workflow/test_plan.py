@@ -18,21 +18,21 @@ ONCE = {  # tables, pages and cards
     *(f"table_{name}" for name in ("learning_against_fixed", "exploitability", "ablations")),
     *(f"table_{name}" for name in ("tournament", "tournament_by_opponent", "all_claims")),
     *("table_population", "list_transcripts", "describe_run", "write_cards", "write_further_cards"),
-    *("table_noise", "table_messages", "play_strategies"),
+    *("table_noise", "table_messages", "table_prior_audit", "table_perplexity", "play_strategies"),
 }
 JOBS = {
     # 4 models, 3 games, 3 algorithms, 3 seeds; in every game 3 opponents of the naive learner; 4 variants in 2 games
     "paper": {
         **{"build_base_model": 4, "warm_start_model": 12, "train": 108, "play_cross_play": 12},
         **{"train_learner": 108, "play_learners": 12, "train_variant": 96, "play_variant": 32},
-        **{"play_disturbed": 12, "play_tournament": 4},
+        **{"play_disturbed": 12, "play_tournament": 4, "audit_prior": 4, "measure_perplexity": 12},
         **{"play_transcripts": 48, "show_transcript": 48},
     },
     # 2 models, 3 games, 3 algorithms, 2 seeds; the same opponents; 2 variants in a single game
     "workstation": {
         **{"build_base_model": 2, "warm_start_model": 6, "train": 36, "play_cross_play": 6},
         **{"train_learner": 36, "play_learners": 6, "train_variant": 8, "play_variant": 4},
-        **{"play_disturbed": 6, "play_tournament": 2},
+        **{"play_disturbed": 6, "play_tournament": 2, "audit_prior": 2, "measure_perplexity": 6},
         **{"play_transcripts": 24, "show_transcript": 24},
     },
 }
@@ -75,7 +75,7 @@ def test_the_whole_graph(plans: dict[str, Plan], scale: str) -> None:
     jobs = Counter(job["rule"] for job in plans[scale].jobs)
     figures_and_pages = {name for name in jobs if name.startswith(("fig_", "print_"))}
     assert jobs == {**dict.fromkeys(ONCE | figures_and_pages, 1), **JOBS[scale]}
-    assert len(figures_and_pages) == 16 + 14
+    assert len(figures_and_pages) == 16 + 16
 
 
 def test_a_plan_is_printed(plans: dict[str, Plan]) -> None:
@@ -99,6 +99,7 @@ def test_what_jobs_ask_for(plans: dict[str, Plan]) -> None:
     assert on_gpu == {
         *("warm_start_model", "train", "train_learner", "train_variant", "play_cross_play"),
         *("play_learners", "play_variant", "play_tournament", "play_disturbed", "play_transcripts"),
+        *("audit_prior", "measure_perplexity"),
     }
     assert max(job["gpu_mb"] for job in jobs) < 80_000
     assert all(job["seconds"] > 0 for job in jobs)

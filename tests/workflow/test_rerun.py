@@ -82,6 +82,8 @@ def test_credit_s_code_reruns_trainings_and_what_follows_from_them(
         del expected[rule]
     for rule in ("play_strategies", "describe_run"):
         del expected[rule]
+    for rule in ("audit_prior", "table_prior_audit", "print_prior_audit"):
+        del expected[rule]
     expected |= {"play_transcripts": 2, "show_transcript": 2}  # in the third, nobody was trained
     assert finished.planned("everything") == expected
 
@@ -93,6 +95,7 @@ def test_payoffs_of_a_game_rerun_that_game(finished: Workflow) -> None:
     counts, jobs = finished.plan()
     assert counts == {
         **dict.fromkeys({"warm_start_model", "clone_player", "play_cross_play"}, 1),
+        **dict.fromkeys({"audit_prior", "table_prior_audit"}, 1),
         **dict.fromkeys({"write_cards", "all"} | TABLES | FIGURES, 1),
         "train": 6,
     }

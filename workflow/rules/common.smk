@@ -42,9 +42,8 @@ clean_environment(ROOT / "workflow" / "foreign_variables.txt")  # jobs inherit i
 try:
     default = (ROOT / "config" / "config.yaml").resolve()
     overriding = [Path(file) for file in workflow.configfiles if Path(file).resolve() != default]
-    if len(overriding) == len(
-        workflow.configfiles
-    ):  # imported as a module, with a config of its own
+    imported = len(overriding) == len(workflow.configfiles)  # as a module, with a config of its own
+    if imported:
         given = yaml.safe_load(default.read_text(encoding="utf-8"))
         config.update(merge(given, config))
         overriding = []  # what they say need not be this workflow's
@@ -56,6 +55,8 @@ try:
     CLAIMS = Path(CONFIG.claims)
     if not CLAIMS.is_file():
         CLAIMS = ROOT / CONFIG.claims
+    if imported:  # a module's prefix is put before relative paths
+        CLAIMS = CLAIMS.absolute()
     read_criteria(CLAIMS)
 except UserError as error:
     sys.exit(str(error))
@@ -238,11 +239,7 @@ def inputs_of_table(name):
         argument: {key: f"<results>/{path}" for key, path in found.items()}
         for argument, found in files.items()
     }
-    return (
-        {**results, "criteria": {"claims": local(str(CLAIMS.absolute()))}}
-        if table.tables
-        else results
-    )
+    return {**results, "criteria": {"claims": local(str(CLAIMS))}} if table.tables else results
 
 
 def caption(name):
