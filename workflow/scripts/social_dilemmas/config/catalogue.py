@@ -251,28 +251,8 @@ def files(config: Config) -> dict[str, dict[Any, str]]:
     """The files that tables are made from, by their kinds and keys, as paths below the results."""
     places = list(product(games(config), models(config)))
     learned = list(product(learner_games(config), models(config)))
-    ablations, rivals = (
-        [(game, model, name) for game, name in section.trained for model in models(config)]
-        for section in (config.ablations, config.rivals)
-    )
-    controls = {each.name: each.compared_with for each in config.ablations.variants}
-    standard = config.ablations.algorithm
-    compared = [(*place, name, controls[name] or standard) for *place, name in ablations]
-    ablated = product(config.ablations.games, models(config), [standard])
-    rivalled = product(rival_games(config), models(config), algorithms(config))
     priors = product(config.prior_sweep.games, models(config), shares(config))
     dilemmas = tournament_games(config)
-    runs, further_runs = (
-        [(*place, *run) for place, *run in product(places, algorithms(config), seeds)]
-        for seeds in (config.seeds, config.further_seeds)
-    )
-    metrics, further_metrics = (
-        _filled(f"{paths.TRAINING}/metrics.csv", keys) for keys in (runs, further_runs)
-    )
-    matches = _filled(f"{paths.CROSS_PLAY}/matches.parquet", places)
-    further_places = [(*place, "further seeds") for place in places if config.further_seeds]
-    further_matches = _filled(f"{paths.FURTHER_CROSS_PLAY}/matches.parquet", further_places)
-    variants = partial(paths.VARIANT_MATCHES.replace, "{section}")
     pair_runs = [
         (game, model, *pair, seed)
         for (game, *pair), model, seed in product(
@@ -281,17 +261,11 @@ def files(config: Config) -> dict[str, dict[Any, str]]:
     ]
     learner_runs = [(*place, *run) for place in learned for run in learners(config, place[0])]
     return {
-        "training_metrics": metrics,
-        "all_training_metrics": metrics | further_metrics,
-        "cross_play_matches": matches,
-        "all_cross_play_matches": matches | further_matches,
+        **_files_by_seeds(config),
+        **_files_of_variants(config),
         "learner_metrics": _filled(f"{paths.LEARNER}/metrics.csv", learner_runs),
         "learner_matches": _filled(f"{paths.LEARNER_MATCHES}/matches.parquet", learned),
         "pair_metrics": _filled(f"{paths.TWO_LEARNERS}/metrics.csv", pair_runs),
-        "ablated_matches": _filled(f"{paths.CROSS_PLAY}/matches.parquet", ablated),
-        "variant_matches": _filled(f"{variants('ablations')}/matches.parquet", compared),
-        "rivalled_matches": _filled(f"{paths.CROSS_PLAY}/matches.parquet", rivalled),
-        "rival_matches": _filled(f"{variants('rivals')}/matches.parquet", rivals),
         "prior_matches": _filled(f"{paths.PRIOR}/matches.parquet", priors),
         "tournament_matches": _filled(
             f"{paths.TOURNAMENT}/matches.parquet", product(dilemmas, models(config))
@@ -316,6 +290,47 @@ def files(config: Config) -> dict[str, dict[Any, str]]:
         ),
         "strategy_matches": _filled(f"{paths.STRATEGIES}/strategies.parquet", dilemmas),
         "strategy_kinds": _filled(f"{paths.STRATEGIES}/kinds.csv", dilemmas),
+    }
+
+
+def _files_by_seeds(config: Config) -> dict[str, dict[Any, str]]:
+    """Trainings and cross-play of the main job's seeds, and of those with the further ones."""
+    places = list(product(games(config), models(config)))
+    metrics, further_metrics = (
+        _filled(
+            f"{paths.TRAINING}/metrics.csv",
+            [(*place, *run) for place, *run in product(places, algorithms(config), seeds)],
+        )
+        for seeds in (config.seeds, config.further_seeds)
+    )
+    matches = _filled(f"{paths.CROSS_PLAY}/matches.parquet", places)
+    further_places = [(*place, "further seeds") for place in places if config.further_seeds]
+    further_matches = _filled(f"{paths.FURTHER_CROSS_PLAY}/matches.parquet", further_places)
+    return {
+        "training_metrics": metrics,
+        "all_training_metrics": metrics | further_metrics,
+        "cross_play_matches": matches,
+        "all_cross_play_matches": matches | further_matches,
+    }
+
+
+def _files_of_variants(config: Config) -> dict[str, dict[Any, str]]:
+    """Matches of ablations and rivals, and of what they are compared with."""
+    ablations, rivals = (
+        [(game, model, name) for game, name in section.trained for model in models(config)]
+        for section in (config.ablations, config.rivals)
+    )
+    controls = {each.name: each.compared_with for each in config.ablations.variants}
+    standard = config.ablations.algorithm
+    compared = [(*place, name, controls[name] or standard) for *place, name in ablations]
+    ablated = product(config.ablations.games, models(config), [standard])
+    rivalled = product(rival_games(config), models(config), algorithms(config))
+    variants = partial(paths.VARIANT_MATCHES.replace, "{section}")
+    return {
+        "ablated_matches": _filled(f"{paths.CROSS_PLAY}/matches.parquet", ablated),
+        "variant_matches": _filled(f"{variants('ablations')}/matches.parquet", compared),
+        "rivalled_matches": _filled(f"{paths.CROSS_PLAY}/matches.parquet", rivalled),
+        "rival_matches": _filled(f"{variants('rivals')}/matches.parquet", rivals),
     }
 
 

@@ -1,7 +1,7 @@
 """Reading the configuration: merge the files and the command line, check, and give it as types."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os.path import relpath
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import yaml
 
 from social_dilemmas.config.check import mistakes_between
 from social_dilemmas.config.mistakes import Mistake, Place, holds, mistakes_in
-from social_dilemmas.config.schema import Ablations, Config
+from social_dilemmas.config.schema import Ablations, Config, PriorSweep, TwoLearners
 from social_dilemmas.config.settings import merge
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import declare, named_game
@@ -54,14 +54,13 @@ def load_config(merged: Mapping[str, Any], files: Sequence[Path]) -> Config:
         if not any(converted):
             refuse(mistakes[0][0])
     config = Config.model_validate(given)
-    for section in ("ablations", "rivals"):
-        if said and given.get(section) == said[0].get(section):
-            config = _without_stray_variants(config, section, said[0])
-    if said and given.get("prior_sweep") == said[0].get("prior_sweep"):
-        config = _without_stray_priors(config, said[0])
-    if said and given.get("two_learners") == said[0].get("two_learners"):
-        config = _without_stray_pairs(config, said[0])
     default = said[0] if said else {}
+    games, algorithms = _strays(config, default)
+    for section, kept in KEPT.items():
+        if said and given.get(section) == default.get(section):
+            changes = kept(getattr(config, section), games, algorithms)
+            changed = getattr(config, section).model_copy(update=changes)
+            config = config.model_copy(update={section: changed})
     if given["seeds"] != default.get("seeds"):
         for key, unset in (("further_seeds", []), ("experiment_seeds", None)):
             if given.get(key) == default.get(key):
@@ -95,42 +94,41 @@ def load_scale(scale: str, repository: Path = REPOSITORY) -> Config:
     return load_config(merge(*(yaml.safe_load(file.read_text()) for file in files)), files)
 
 
-def _without_stray_variants(config: Config, section: str, default: Mapping[str, Any]) -> Config:
-    """The configuration without variants in games or of an algorithm that only the default file has."""
-    stray, algorithms = _strays(config, default)
-    chosen: Ablations = getattr(config, section)
-    if chosen.algorithm in algorithms:
-        stray.update(chosen.games)
+def _kept_variants(section: Ablations, games: set[str], algorithms: set[str]) -> dict[str, Any]:
+    """Variants but for those in these games, and none of one of these algorithms."""
+    stray = games | set(section.games) if section.algorithm in algorithms else games
     variants = [
         variant.model_copy(update={"games": [game for game in variant.games if game not in stray]})
         if variant.games
         else variant
-        for variant in chosen.variants
+        for variant in section.variants
     ]
-    games = [game for game in chosen.games if game not in stray]
-    kept = chosen.model_copy(update={"games": games, "variants": variants})
-    return config.model_copy(update={section: kept})
+    return {"games": [game for game in section.games if game not in stray], "variants": variants}
 
 
-def _without_stray_priors(config: Config, default: Mapping[str, Any]) -> Config:
-    """The configuration without sweeps over priors in games, or with algorithms, that only the default file has."""
-    sweep, (games, algorithms) = config.prior_sweep, _strays(config, default)
-    kept = {
+def _kept_priors(sweep: PriorSweep, games: set[str], algorithms: set[str]) -> dict[str, Any]:
+    """Sweeps over priors but for those in these games and with these algorithms."""
+    return {
         "games": [game for game in sweep.games if game not in games],
         "algorithms": [name for name in sweep.algorithms if name not in algorithms],
     }
-    return config.model_copy(update={"prior_sweep": sweep.model_copy(update=kept)})
 
 
-def _without_stray_pairs(config: Config, default: Mapping[str, Any]) -> Config:
-    """The configuration without pairs of learners in games or of algorithms that only the default file has."""
-    games, algorithms = _strays(config, default)
-    chosen = config.two_learners
-    kept = {
-        "games": [game for game in chosen.games if game not in games],
-        "pairs": [pair for pair in chosen.pairs if not algorithms.intersection(pair)],
+def _kept_pairs(section: TwoLearners, games: set[str], algorithms: set[str]) -> dict[str, Any]:
+    """Pairs of learners but for those in these games and of these algorithms."""
+    return {
+        "games": [game for game in section.games if game not in games],
+        "pairs": [pair for pair in section.pairs if not algorithms.intersection(pair)],
     }
-    return config.model_copy(update={"two_learners": chosen.model_copy(update=kept)})
+
+
+KEPT: Mapping[str, Callable[..., dict[str, Any]]] = {
+    "ablations": _kept_variants,
+    "rivals": _kept_variants,
+    "prior_sweep": _kept_priors,
+    "two_learners": _kept_pairs,
+}
+"""What a section of the default file keeps where games and algorithms are ones that another file left out."""
 
 
 def _strays(config: Config, default: Mapping[str, Any]) -> tuple[set[str], set[str]]:

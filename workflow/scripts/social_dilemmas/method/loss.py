@@ -111,8 +111,7 @@ def add_gradients(
                 difference = (log_probabilities.detach() - sampled).abs().sum()
                 sums["sampler_difference"] += difference.item()
             if several and sampled is None:
-                sampled = log_probabilities.detach()
-                _keep_sampled([trajectories[row] for row in rows], sampled)
+                sampled = _keep_sampled([trajectories[row] for row in rows], log_probabilities)
             terms = loss_terms(
                 log_probabilities,
                 entropies,
@@ -136,11 +135,13 @@ def add_gradients(
     return sums
 
 
-def _keep_sampled(trajectories: Sequence[Trajectory], log_probabilities: Tensor) -> None:
-    """Write down in trajectories the (actions,) log-probabilities with which the trained model has sampled them."""
+def _keep_sampled(trajectories: Sequence[Trajectory], log_probabilities: Tensor) -> Tensor:
+    """The (actions,) log-probabilities with which the trained model has sampled; trajectories get them, too."""
+    sampled = log_probabilities.detach()
     counts = [len(trajectory.positions) for trajectory in trajectories]
-    for trajectory, own in zip(trajectories, log_probabilities.split(counts), strict=True):
+    for trajectory, own in zip(trajectories, sampled.split(counts), strict=True):
         trajectory.sampled = own.tolist()
+    return sampled
 
 
 @torch.no_grad()
