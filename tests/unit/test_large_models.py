@@ -222,6 +222,19 @@ def test_merging_leaves_half_precision_alone(
         assert not any("forward" in vars(module) for module in policy.model.modules())
 
 
+@pytest.mark.parametrize("stored", [torch.float32, torch.bfloat16])
+def test_an_adapter_multiplies_as_precisely_as_its_model(
+    stored: torch.dtype, half_model: Path, base_model: Path, trajectories: list[Trajectory]
+) -> None:
+    policy = random_learner(half_model if stored == torch.bfloat16 else base_model)
+    multiplied: list[torch.dtype] = []
+    for name, module in policy.model.named_modules():
+        if name.endswith("lora_B.default"):
+            module.register_forward_hook(lambda _, __, output: multiplied.append(output.dtype))
+    gradients(policy, trajectories)
+    assert {*multiplied} == {stored}
+
+
 def test_a_run_in_half_precision_saves_full_precision(half_model: Path, tmp_path: Path) -> None:
     run_training(half_model, tmp_path, buffer=BUFFER, activation_checkpointing=True)
     saved = load_peft_weights(str(tmp_path / "adapter"), device="cpu")

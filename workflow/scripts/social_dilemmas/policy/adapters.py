@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
 import torch
 from peft import PeftModel
+from peft.helpers import disable_input_dtype_casting
 from peft.tuners.lora import Linear as LoraLinear
 from torch import Tensor
 from torch.nn import Module
@@ -87,7 +88,8 @@ def merged_adapters(
 
     The same function and the same gradients, up to rounding. It pays where the model is small: three skinny matrix
     products become one. For a large model the sums would cost too much memory. Layers in half precision are left
-    alone: rounded to it, a sum would swallow what an adapter learns at first.
+    alone: rounded to it, a sum would swallow what an adapter learns at first. There an adapter, which keeps its own
+    weights in float32, multiplies in half precision, too; PEFT would copy every input and output to float32 and back.
 
     `adapters` are those that rows of a batch may be assigned to, `NO_ADAPTER` among them; a single one needs no
     assignment, and by default it is the active one. Gives None where nothing is merged.
@@ -110,10 +112,22 @@ def merged_adapters(
             weights = {name: weight.T for name, weight in weights.items()}
         layer.forward = partial(_linear_by_row, weights=weights, bias=base.bias, assigned=assigned)
     try:
-        yield assigned if layers else None
+        with _as_precise_as_the_model(model):
+            yield assigned if layers else None
     finally:
         for layer in layers:
             del layer.forward
+
+
+@contextmanager
+def _as_precise_as_the_model(model: Module) -> Iterator[None]:
+    """Adapters of a model in half precision multiply in it; others are left alone."""
+    weight = next(model.parameters())
+    with ExitStack() as stack:
+        if weight.dtype.itemsize < 4:
+            stack.enter_context(disable_input_dtype_casting(model))
+            stack.enter_context(torch.autocast(weight.device.type, weight.dtype))
+        yield
 
 
 def _linear_by_row(
