@@ -25,20 +25,19 @@ def summarise(curves: pd.DataFrame, quantity: str) -> pd.DataFrame:
     """One quantity of the table of learning curves: each seed, and their mean and range.
 
     Columns model, game, algorithm, line (one of the constants above or "seed N"), iteration, value. Iterations in which
-    nothing was observed are left out; from mean and range those in which a seed is missing, such as one that met none
-    but past agents.
+    a seed observed nothing, such as one that met none but past agents, are left out; for mean and range its line goes
+    straight on to the next. Before the last seed's first value, and after the first one's last, there is no mean.
     """
     rows = curves[curves["quantity"] == quantity].dropna(subset="value")
-    algorithm = ["model", "game", "algorithm"]
-    keys = [*algorithm, "iteration"]
-    seeds = rows.groupby(algorithm)["seed"].transform("nunique")
-    complete = rows.groupby(keys)["seed"].transform("nunique") == seeds
-    by_iteration = rows[complete].groupby(keys, sort=False)["value"]
+    keys = ["model", "game", "algorithm"]
     parts = [rows.assign(line="seed " + rows["seed"].astype(str))]
-    for line, statistic in ((MEAN, "mean"), (LOWEST, "min"), (HIGHEST, "max")):
-        parts.append(by_iteration.agg(statistic).reset_index().assign(line=line))
-    columns = ["model", "game", "algorithm", "line", "iteration", "value"]
-    return pd.concat(parts, ignore_index=True)[columns]
+    for names, group in rows.groupby(keys, sort=False):
+        by_seed = group.pivot(index="iteration", columns="seed", values="value")
+        joined = by_seed.interpolate("index", limit_area="inside").dropna()
+        for line, statistic in ((MEAN, "mean"), (LOWEST, "min"), (HIGHEST, "max")):
+            values = joined.agg(statistic, axis=1).rename("value").reset_index()
+            parts.append(values.assign(**dict(zip(keys, names, strict=True)), line=line))
+    return pd.concat(parts, ignore_index=True)[[*keys, "line", "iteration", "value"]]
 
 
 def table(curves: pd.DataFrame, quantity: str = "payoff", naive: bool = False) -> pd.DataFrame:
