@@ -109,6 +109,21 @@ def test_half_of_the_groups_meet_a_past_agent_each_as_likely(policy: Policy) -> 
     assert all(150 < count < 250 for count in past)  # 200 expected, deviation 13.8
 
 
+@pytest.mark.parametrize(
+    ("share", "groups", "met"), [(0.5, 2, {1}), (0.25, 8, {2}), (0.3, 5, {1, 2})]
+)
+def test_stratified_draws_give_past_agents_exactly_their_share(
+    policy: Policy, share: float, groups: int, met: set[int]
+) -> None:
+    pool = filled(policy, probability=share, draw="stratified")
+    past = [[pool.draw(i, group, 0) != LIVE for group in range(groups)] for i in range(400)]
+    assert {*map(sum, past)} == met
+    for met_in_group in zip(*past, strict=True):  # as often in each of them
+        rate = sum(met_in_group) / len(past)
+        assert rate == pytest.approx(share, abs=4 * (share * (1 - share) / len(past)) ** 0.5)
+    assert {pool.draw(i, 0, 0).name for i in range(400)} > {past_agent(each) for each in KEPT}
+
+
 def test_draws_depend_on_seed_iteration_and_group_and_not_on_their_order(policy: Policy) -> None:
     def draws(pool: OpponentPool, order: list[int]) -> list[Agent]:
         return [pool.draw(iteration, iteration % 7, 0) for iteration in order]

@@ -325,8 +325,9 @@ class Buffer(Section):
     """whether the agent as it was before it learned anything is among them"""
     probability: Share = 0.5
     """probability that the opponent is a past agent"""
-    draw: Literal["group", "match"] = "group"
-    """an opponent is drawn for each `group`, or for each `match` (the published code's choice, which is biased)"""
+    draw: Literal["group", "stratified", "match"] = "group"
+    """an opponent is drawn for each `group`; `stratified`: the same, but past agents meet exactly their share of an
+    iteration's groups, as near as can be; or for each `match` (the published code's choice, which is biased)"""
 
 
 class Pool(Section):

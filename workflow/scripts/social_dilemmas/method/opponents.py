@@ -5,6 +5,7 @@ group baseline, an offset that Advantage Alignment multiplies into its shaping t
 """
 
 from collections.abc import Mapping
+from math import floor
 
 from torch import Tensor
 
@@ -61,7 +62,13 @@ class OpponentPool:
                 return Agent(random.choice(self._pool.scripted), Kind.SCRIPTED)
         place = (match,) if self._buffer.draw == "match" else ()
         random = stream(self._seed, iteration, group, *place, "opponent")
-        if self.weights and random.random() < self._buffer.probability:
+        share, chance = self._buffer.probability, random.random()
+        if self._buffer.draw == "stratified":  # systematic sampling: one draw for all groups
+            start = stream(self._seed, iteration, "past opponents").random()
+            chance = (
+                0.0 if floor(start + group * share) < floor(start + (group + 1) * share) else 1.0
+            )
+        if self.weights and chance < share:
             name = past_agent(random.choice(list(self.weights)))
             return Agent(name, adapter=name)
         return LIVE
