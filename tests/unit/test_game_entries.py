@@ -41,6 +41,10 @@ def test_an_entry_with_a_kind_has_a_name_of_its_own() -> None:
     assert (game.name, game.kind) == ("my_coordination", "matrix_game")
     assert game.title == "My coordination"
     assert game_of({"name": "split", "kind": "split", "rounds": 1}).title == "Split"
+    assert (
+        game_of({"name": "a", "kind": "split", "rounds": 1, "title": "Split, A"}).title
+        == "Split, A"
+    )
 
 
 def test_mistakes_name_the_entry_and_the_kind() -> None:

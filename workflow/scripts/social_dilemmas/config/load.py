@@ -67,7 +67,7 @@ def load_config(merged: Mapping[str, Any], files: Sequence[Path]) -> Config:
                 config = config.model_copy(update={key: unset})
     for mistake in mistakes_between(config, given):
         refuse(mistake)
-    declare([game.entry for game in config.games])
+    declare([game.declared for game in config.games])
     for game in config.games:
         if remark := named_game(game.name).remark:
             logger.warning("games[%s].rules: %s", game.name, remark)

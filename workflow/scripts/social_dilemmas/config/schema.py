@@ -550,6 +550,8 @@ class Game(Section):
 
     name: Name
     """name in paths, tables and figures"""
+    title: Text | None = None
+    """what figures and printed tables call it; `null`: after its name"""
     kind: str | None = None
     """which game it is, see `rules`; `null`: the one with this name"""
     rounds: Rounds
@@ -579,6 +581,11 @@ class Game(Section):
     def entry(self) -> dict[str, Any]:
         """How the game is played, as plain data: name, kind, rounds and rules."""
         return self.model_dump(include={"name", "kind", "rounds", "rules"}, exclude_none=True)
+
+    @property
+    def declared(self) -> dict[str, Any]:
+        """The same with its title, for what only gets the game's name."""
+        return {**self.entry, **({"title": self.title} if self.title else {})}
 
 
 class Algorithm(Section):

@@ -13,7 +13,7 @@ from social_dilemmas.games.game import Game
 from social_dilemmas.games.horizon import Rounds
 
 Entry = Mapping[str, Any]
-"""A game of a configuration: `name`, `rounds`, and maybe `kind` and `rules`."""
+"""A game of a configuration: `name`, `rounds`, and maybe `kind`, `rules` and `title`."""
 
 _declared: dict[str, Entry] = {}
 
@@ -40,6 +40,7 @@ def game_of(entry: Entry) -> Game:
     if name != kind:
         game.name = name
         game.title = name.replace("_", " ").replace("-", " ").capitalize()
+    game.title = entry.get("title") or game.title
     return game
 
 
