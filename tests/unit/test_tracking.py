@@ -1,10 +1,7 @@
 """Trackers get every iteration of a run once, and never end it."""
 
-import csv
-import json
 import logging
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,11 +9,9 @@ from typing import Any
 import pytest
 from snakemake.iocontainers import Namedlist
 
-from social_dilemmas.config.load import load_config
 from social_dilemmas.errors import UserError
 from social_dilemmas.run import tracking
 from social_dilemmas.run.metrics import MetricsFile
-from social_dilemmas.run.rows import by_iteration, rows_so_far
 from social_dilemmas.run.tracking import tracked
 
 NAME = "training/split/embedded/naive/seed-0"

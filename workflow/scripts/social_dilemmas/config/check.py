@@ -101,7 +101,9 @@ def mistakes_between(config: Config, said: Mapping[str, Any]) -> Iterator[Mistak
             yield Mistake(("tournament", "strategies"), sentence)
     if (tracker := config.tracker) != "none" and find_spec(tracker) is None:
         how = "call make trackers" if tracker in ("tensorboard", "trackio") else "install it"
-        sentence = f"tracker is {tracker}, but there is no package {tracker}: {how}, or set it to none"
+        sentence = (
+            f"tracker is {tracker}, but there is no package {tracker}: {how}, or set it to none"
+        )
         yield Mistake(("tracker",), sentence)
 
 

@@ -784,8 +784,7 @@ class Config(Section):
     claims: Text = "config/claims.csv"
     """file of the claims: bounds on measurements that count as shown; it explains itself"""
     tracker: Literal["none", "tensorboard", "trackio", "wandb", "mlflow"] = "none"
-    """experiment tracker that gets the metrics of trainings while they run, as well as their settings; no result depends
-    on it"""
+    """experiment tracker that gets settings and metrics of trainings while they run; no result depends on it"""
     machine: Machine = Machine()
     """what jobs run on: for estimates of time and memory, and whether jobs ask for GPUs"""
 

@@ -68,11 +68,15 @@ class Follower:
         self._metrics = Path(snakemake.output.metrics)
         scale: str = snakemake.config["scale"]
         # The run is named by its folder: stage, game, model, algorithm and seed.
-        before, within, name = self._metrics.parent.as_posix().rpartition(f"{paths.results(scale)}/")
+        before, within, name = self._metrics.parent.as_posix().rpartition(
+            f"{paths.results(scale)}/"
+        )
         self._name, self._project = name, f"social_dilemmas-{scale}"
         self._folder = Path(before + within, "tracking", self._kind).absolute()
         self._path = self._folder.parent / "sent" / self._kind / f"{name}.json"
-        self._settings = _flat({**dict(snakemake.wildcards.items()), **dict(snakemake.params.items())})
+        self._settings = _flat(
+            {**dict(snakemake.wildcards.items()), **dict(snakemake.params.items())}
+        )
         self._track = Track.at(self._path, self._stamp(snakemake.input))
         self._tracker: Any = None
 
@@ -101,7 +105,9 @@ class Follower:
             if iteration > self._track.sent:
                 if self._tracker is None:
                     self._open()
-                self._track.sent = iteration  # written first: nothing is sent twice, whatever happens
+                self._track.sent = (
+                    iteration  # written first: nothing is sent twice, whatever happens
+                )
                 self._track.write(self._path)
                 self._tracker.log({"iteration": iteration, **metrics}, step=iteration)
 
