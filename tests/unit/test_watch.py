@@ -44,7 +44,8 @@ def test_states_of_jobs_in_a_log() -> None:
     assert after[4].begun - before[4].begun == 30
 
 
-def test_a_run_at_work(tmp_path: Path) -> None:
+def test_a_run_at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.time", lambda: 1_800_000_000.0)
     shown = progress(watched_run(tmp_path, 10, done=4, running=2, failed=1))
     assert shown is not None
     numbers = {name: len(shown[name]) for name in ("done", "running", "failed", "to_come")}
@@ -53,8 +54,9 @@ def test_a_run_at_work(tmp_path: Path) -> None:
     assert [job["share"] for job in shown["running"]] == [0.5, 0.5]
     assert shown["running"][0]["words"].startswith(f"{ITERATIONS // 2} of {ITERATIONS} iterations")
     assert shown["failed"][0]["words"] == "see 6.log"
-    # The four took 60 s each where 30 s were estimated; half of two and three whole ones are left, on two cores.
-    assert shown["left"] == "2 min 0 s"
+    # The four took 60 s each where 30 s were estimated, and two took 100 s for a half: 440 s for 150 s. Half of two and
+    # three whole ones are left, on two cores.
+    assert shown["left"] == "2 min 56 s"  # 440 / 150 * 4 * 30 s / 2
 
 
 def test_a_run_that_ended(tmp_path: Path) -> None:

@@ -130,14 +130,28 @@ class Follower:
         """What accelerate's tracker is called with; what it calls the name of a run, most take for their project."""
         track = self._track
         name = f"{self._name} ({track.number})" if track.number > 1 else self._name
-        project = {"run_name": self._project, "name": name, "resume": "allow"}
-        project["config"] = self._settings  # a run that goes on would have lost them
-        return {
+        # Settings go along, as a run that goes on would lose them.
+        project: dict[str, Any] = {
+            "run_name": self._project,
+            "name": name,
+            "config": self._settings,
+            "resume": "allow",
+        }
+        options: dict[str, dict[str, Any]] = {
             "tensorboard": {"run_name": name, "logging_dir": self._folder},
-            "trackio": {**project, "auto_log_cpu": False, "auto_log_gpu": False},
-            "wandb": {**project, "id": track.stamp, "dir": self._folder.parent},
+            "trackio": {
+                **project,
+                "auto_log_cpu": False,
+                "auto_log_gpu": False,
+            },
+            "wandb": {
+                **project,
+                "id": track.stamp,
+                "dir": self._folder.parent,
+            },
             "mlflow": {"experiment_name": self._project, "run_name": name, "run_id": track.id},
-        }[self._kind]
+        }
+        return options[self._kind]
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -5,6 +5,7 @@ import os
 import platform
 import re
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ CLOCK = re.compile(r"\[(\w{3} \w{3} [ \d]\d [\d:]{8} \d{4})\]")
 STARTED = re.compile(r" *Job (\d+): ")
 FINISHED = re.compile(r"Finished jobid: (\d+) ")
 JOB_ID = re.compile(r" +jobid: (\d+)$")
+TELLING = 0.1  # share of a job from which on one can say how long it takes
 
 
 @dataclass
@@ -45,13 +47,13 @@ def progress(results: Path) -> dict[str, Any] | None:
     if run != "at work":
         jobs["to_come"] += jobs["running"]
         jobs["running"] = []
-    now, pace = time.time(), _pace(jobs["done"])
+    now = time.time()
     for job in jobs["running"]:
         job["share"], job["words"] = _how_far(job, now)
     for job in jobs["failed"]:
         job["words"] = f"see {job['log']}"
     jobs["done"].sort(key=lambda job: -job["state"].ended)
-    seconds = _seconds_left(jobs, pace, now, agenda)
+    seconds = _seconds_left(jobs, now, agenda)
     return {
         "run": run,
         "begun": agenda["begun"],
@@ -96,15 +98,16 @@ def _run(agenda: Mapping[str, Any], log: str) -> str:
     return "at work"
 
 
-def _pace(done: list[dict[str, Any]]) -> dict[str, float]:
-    """By rule, seconds that a job took for each second of its estimate; for other rules that of all, at ''."""
-    taken: dict[str, list[float]] = {"": [0.0, 0.0]}
-    for job in done:
-        for name in ("", job["rule"]):
-            sums = taken.setdefault(name, [0.0, 0.0])
-            sums[0] += job["state"].ended - job["state"].begun
-            sums[1] += job["seconds"]
-    return {name: took / said for name, (took, said) in taken.items() if said}
+def _pace(jobs: Mapping[str, list[dict[str, Any]]], now: float) -> dict[str, float]:
+    """By rule, seconds that its jobs took for each second of their estimate; for other rules that of all, at ''."""
+    sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+    for job in (*jobs["done"], *jobs["running"]):
+        share = 1.0 if job["state"].ended else job["share"] or 0.0
+        if share >= TELLING:
+            for name in ("", job["rule"]):
+                sums[name][0] += (job["state"].ended or now) - job["state"].begun
+                sums[name][1] += share * job["seconds"]
+    return {name: took / said for name, (took, said) in sums.items() if said}
 
 
 def _how_far(job: Mapping[str, Any], now: float) -> tuple[float | None, str]:
@@ -117,12 +120,10 @@ def _how_far(job: Mapping[str, Any], now: float) -> tuple[float | None, str]:
 
 
 def _seconds_left(
-    jobs: Mapping[str, list[dict[str, Any]]],
-    pace: Mapping[str, float],
-    now: float,
-    agenda: Mapping[str, Any],
+    jobs: Mapping[str, list[dict[str, Any]]], now: float, agenda: Mapping[str, Any]
 ) -> float:
     """Seconds until all is done, if all cores and GPUs are kept busy."""
+    pace = _pace(jobs, now)
     left: list[tuple[float, Mapping[str, Any]]] = []
     for job in (*jobs["running"], *jobs["to_come"]):
         seconds = job["seconds"] * pace.get(job["rule"], pace.get("", 1.0))
