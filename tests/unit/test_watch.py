@@ -155,7 +155,7 @@ def test_transcripts_newest_first_and_damaged_ones_left_out(tmp_path: Path) -> N
     assert [each["link"] for each in listed] == [
         f"/transcripts/split/embedded/{p}" for p in ("new", "old")
     ]
-    assert listed[0]["rounds"][1] == ["<message>I have scissors</message>", "<5 coins>"]
+    assert listed[0]["rounds"][1] == [["<message>I have scissors</message>"], ["<5 coins>"]]
 
 
 @contextmanager

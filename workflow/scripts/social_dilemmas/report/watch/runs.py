@@ -103,7 +103,7 @@ def transcripts(results: Path) -> list[dict[str, Any]]:
         if told := transcript(file):
             summary = summarise(told)
             rounds = [
-                [reply["reply"] for replies in each["replies"] for reply in replies]
+                [[reply["reply"] for reply in replies] for replies in each["replies"]]
                 for each in told["matches"][-1]["rounds"]
             ]
             listed.append(
