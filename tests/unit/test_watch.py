@@ -59,6 +59,18 @@ def test_a_run_at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown["left"] == "2 min 56 s"  # 440 / 150 * 4 * 30 s / 2
 
 
+def test_jobs_that_wait_for_one_another(tmp_path: Path) -> None:
+    agenda = watched_run(tmp_path, 4, done=0) / "agenda.json"
+    told = json.loads(agenda.read_text())
+    told["jobs"][3]["after"], told["jobs"][2]["after"] = [2], [1]
+    agenda.write_text(json.dumps(told))
+    shown = progress(agenda.parent)
+    assert shown is not None
+    assert (
+        shown["left"] == "1 min 30 s"
+    )  # three of 30 s in a row; on two cores, four would take a minute
+
+
 def test_a_run_that_ended(tmp_path: Path) -> None:
     watched_run(tmp_path, 3, done=3)
     log = tmp_path / "log"

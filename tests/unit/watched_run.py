@@ -31,14 +31,8 @@ def watched_run(folder: Path, jobs: int, *, done: int, running: int = 0, failed:
         what = f"Training {algorithm} in {game}, embedded, seed {seed}"
         entries.append(
             {
-                **{
-                    "id": number,
-                    "rule": "train",
-                    "what": what,
-                    "seconds": 30,
-                    "cores": 1,
-                    "gpus": 0,
-                },
+                **{"id": number, "rule": "train", "what": what, "after": []},
+                **{"seconds": 30, "cores": 1, "gpus": 0},
                 **{"log": f"{number}.log", "metrics": str(metrics), "iterations": ITERATIONS},
             }
         )

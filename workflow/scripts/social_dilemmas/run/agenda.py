@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ AGENDA = "agenda.json"
 
 def write_agenda(workflow: Any, log: str, path: Path) -> None:
     """Write which jobs Snakemake is going to run, and where its log is."""
-    jobs = [job for job in workflow.dag.needrun_jobs() if job.is_script]
+    dag = workflow.dag
+    jobs = [job for job in dag.needrun_jobs() if job.is_script]
     agenda = {
         "log": log,
         "begun": time.time(),
@@ -23,8 +25,8 @@ def write_agenda(workflow: Any, log: str, path: Path) -> None:
         "gpus": workflow.global_resources["gpu"].value
         if "gpu" in workflow.global_resources
         else None,
-        "done_before": sum(job.is_script for job in workflow.dag.jobs) - len(jobs),
-        "jobs": [_entry(job) for job in jobs],
+        "done_before": sum(job.is_script for job in dag.jobs) - len(jobs),
+        "jobs": [_entry(job, dag.dependencies[job]) for job in jobs],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
@@ -32,8 +34,8 @@ def write_agenda(workflow: Any, log: str, path: Path) -> None:
     partial.replace(path)
 
 
-def _entry(job: Any) -> dict[str, Any]:
-    """A job: what it makes in words, what it is expected to take, and how one sees how far it is."""
+def _entry(job: Any, after: Iterable[Any]) -> dict[str, Any]:
+    """A job: what it makes in words, what it waits for, what it is expected to take, and how one sees how far it is."""
     resources, settings = job.resources, job.params.get("settings")
     if isinstance(settings, list):  # of learners that train together
         settings = settings[0]
@@ -42,6 +44,7 @@ def _entry(job: Any) -> dict[str, Any]:
         "id": job.jobid,
         "rule": job.rule.name,
         "what": job.message,
+        "after": [other.jobid for other in after],
         "seconds": resources.get("estimated_seconds", 0),
         "cores": job.threads,
         "gpus": resources.get("gpu", 0),

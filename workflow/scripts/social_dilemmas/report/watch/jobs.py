@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -122,18 +123,25 @@ def _how_far(job: Mapping[str, Any], now: float) -> tuple[float | None, str]:
 def _seconds_left(
     jobs: Mapping[str, list[dict[str, Any]]], now: float, agenda: Mapping[str, Any]
 ) -> float:
-    """Seconds until all is done, if all cores and GPUs are kept busy."""
+    """Seconds until all is done, if all cores and GPUs are kept busy wherever jobs don't wait for one another."""
     pace = _pace(jobs, now)
-    left: list[tuple[float, Mapping[str, Any]]] = []
-    for job in (*jobs["running"], *jobs["to_come"]):
+    waiting = [*jobs["running"], *jobs["to_come"]]
+    left: dict[int, float] = {}
+    for job in waiting:
         seconds = job["seconds"] * pace.get(job["rule"], pace.get("", 1.0))
         if job.get("share") is not None:
             seconds *= max(0.0, 1 - job["share"])
         elif job["state"]:
             seconds = max(0.0, seconds - (now - job["state"].begun))
-        left.append((seconds, job))
-    bounds = [max((seconds for seconds, _ in left), default=0.0)]
+        left[job["id"]] = seconds
+    after = {job["id"]: job["after"] for job in waiting}
+
+    @cache
+    def until(job: int) -> float:
+        return left.get(job, 0.0) + max(map(until, after.get(job, ())), default=0.0)
+
+    bounds = [max(map(until, left), default=0.0)]
     for kind in ("cores", "gpus"):
         if agenda[kind]:
-            bounds.append(sum(seconds * job[kind] for seconds, job in left) / agenda[kind])
+            bounds.append(sum(left[job["id"]] * job[kind] for job in waiting) / agenda[kind])
     return max(bounds)
