@@ -8,7 +8,6 @@ onstart:
         except UserError as error:
             sys.exit(str(error))
     write_agenda(workflow, log[0], Path(paths.results(CONFIG.scale), AGENDA))
-    if (
-        ROOT / "config" / f"{CONFIG.scale.replace('laptop', 'config')}.yaml"
-    ).is_file() and not imported:
+    scale = "config" if CONFIG.scale == "laptop" else CONFIG.scale
+    if not imported and (ROOT / "config" / f"{scale}.yaml").is_file():
         print(f"To watch it in a browser: make watch SCALE={CONFIG.scale}", file=sys.stderr)

@@ -16,7 +16,6 @@ from threading import Event, Thread
 from typing import Any
 
 from social_dilemmas.config import paths
-from social_dilemmas.config.settings import ROUNDING_ONLY
 from social_dilemmas.run.fingerprint import combined
 from social_dilemmas.run.rows import by_iteration, rows_so_far
 
@@ -68,15 +67,12 @@ class Follower:
         self._metrics = Path(snakemake.output.metrics)
         scale: str = snakemake.config["scale"]
         # The run is named by its folder: stage, game, model, algorithm and seed.
-        before, within, name = self._metrics.parent.as_posix().rpartition(
-            f"{paths.results(scale)}/"
-        )
+        run = self._metrics.parent.as_posix()
+        before, within, name = run.rpartition(f"{paths.results(scale)}/")
         self._name, self._project = name, f"social_dilemmas-{scale}"
         self._folder = Path(before + within, "tracking", self._kind).absolute()
         self._path = self._folder.parent / "sent" / self._kind / f"{name}.json"
-        self._settings = _flat(
-            {**dict(snakemake.wildcards.items()), **dict(snakemake.params.items())}
-        )
+        self._settings = _flat(dict(snakemake.wildcards.items()) | dict(snakemake.params.items()))
         self._track = Track.at(self._path, self._stamp(snakemake.input))
         self._tracker: Any = None
 
@@ -90,6 +86,8 @@ class Follower:
 
     def _stamp(self, inputs: Iterable[str]) -> str:
         """The same for a run that goes on from a checkpoint."""
+        from social_dilemmas.config.settings import ROUNDING_ONLY  # not where there is no tracker
+
         settings = {
             key: value
             for key, value in self._settings.items()
@@ -105,9 +103,8 @@ class Follower:
             if iteration > self._track.sent:
                 if self._tracker is None:
                     self._open()
-                self._track.sent = (
-                    iteration  # written first: nothing is sent twice, whatever happens
-                )
+                # Written first: nothing is sent twice, whatever happens.
+                self._track.sent = iteration
                 self._track.write(self._path)
                 self._tracker.log({"iteration": iteration, **metrics}, step=iteration)
 
