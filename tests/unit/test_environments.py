@@ -122,21 +122,25 @@ def test_conda_is_asked_for_versions_that_it_has(file: str) -> None:
     assert known.items() <= ON_CONDA_FORGE.items()
 
 
-def test_the_axelrod_library_adds_to_the_lock(
-    lock: dict[str, str], axelrod: dict[str, str]
+@pytest.mark.parametrize(
+    ("file", "wanted"), [("axelrod", ["axelrod"]), ("trackers", ["tensorboard", "trackio"])]
+)
+def test_what_is_optional_adds_to_the_lock(
+    file: str, wanted: list[str], lock: dict[str, str]
 ) -> None:
     """It is installed without dependencies, so all that it needs stands in one of the files."""
-    assert not axelrod.keys() & lock.keys()
-    waiting, reached = ["axelrod"], set()
+    optional = pip_pins((ROOT / f"requirements-{file}.txt").read_text())
+    assert not optional.keys() & lock.keys()
+    waiting, reached = [*wanted], set()
     while waiting:
         name = normalized(waiting.pop())
-        if name not in reached and name in axelrod:
+        if name not in reached and name in optional:
             for requirement in map(Requirement, requires(name) or []):
                 if requirement.marker is None or requirement.marker.evaluate():
-                    assert normalized(requirement.name) in axelrod | lock
+                    assert normalized(requirement.name) in optional | lock
                     waiting.append(requirement.name)
         reached.add(name)
-    assert axelrod.keys() <= reached
+    assert optional.keys() <= reached
 
 
 def test_peers_have_our_versions(direct: dict[str, str]) -> None:

@@ -128,13 +128,14 @@ def hostile(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def real_run(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
-    """A small complete run, in a hostile environment: the smoke scale with one game, two algorithms and one seed."""
+    """A small complete run, tracked, in a hostile environment: the smoke scale, one game, two algorithms, one seed."""
     run = copy_workflow(tmp_path_factory.mktemp("real"))
     config = yaml.safe_load((REPOSITORY / "config" / "smoke.yaml").read_text())
     config["seeds"] = config["seeds"][:1]
     config["games"] = [game for game in config["games"] if game["name"] == "split"]
     config["algorithms"] = [config["algorithms"][0], config["algorithms"][2]]
     del config["prior_sweep"]  # it names another game
+    config["tracker"] = "tensorboard"
     run.configure(config)
     environment = hostile(tmp_path_factory.mktemp("hostile"))
     run.said = run.run("--cores", "2", check=True, **environment).stdout

@@ -48,8 +48,11 @@ def test_touching_files_and_edits_without_influence_rerun_nothing(finished: Work
 
 
 def test_equal_settings_on_another_machine_rerun_nothing(finished: Workflow) -> None:
-    """The order of keys and the types of numbers may differ; the machine is in the description of the run."""
+    """The order of keys and the types of numbers may differ; the machine is in the description of the run, as is who
+    follows it.
+    """
     config = finished.config()
+    config["tracker"] = "tensorboard"
     config["machine"] = {"cpu_gigaflops": 1, "gpu": None}
     for game in config["games"]:
         game["training"]["reward_scale"] = float(game["training"]["reward_scale"])

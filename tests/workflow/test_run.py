@@ -1,5 +1,7 @@
 """A small run that really computes everything."""
 
+import json
+import re
 from pathlib import Path
 
 from tests.workflow.conftest import Workflow
@@ -41,6 +43,23 @@ def test_the_claims_are_printed_at_the_end(real_run: Workflow) -> None:
     end = real_run.said[real_run.said.index("(100%) done") :]
     assert (results / "tables" / "claims.txt").read_text() in end
     assert "results/smoke/figures" in end
+
+
+def test_it_can_be_watched(real_run: Workflow) -> None:
+    assert "To watch it in a browser: make watch SCALE=smoke\n" in real_run.said
+    agenda = json.loads((real_run.folder / "results/smoke/agenda.json").read_text())
+    done = re.findall(r"^Finished jobid: (\d+) ", Path(agenda["log"]).read_text(), re.M)
+    assert {job["id"] for job in agenda["jobs"]} <= {*map(int, done)}
+    training = next(job for job in agenda["jobs"] if job["rule"] == "train")
+    assert training["what"].startswith("Training ")
+    assert (real_run.folder / training["metrics"]).is_file()
+    assert training["iterations"] == 2
+
+
+def test_its_trainings_are_tracked(real_run: Workflow) -> None:
+    tracked = real_run.folder / "results/smoke/tracking/tensorboard"
+    for algorithm in ("naive", "advantage_alignment"):
+        assert list(tracked.glob(f"training/split/embedded/{algorithm}/seed-0/events*"))
 
 
 def test_a_second_run_has_nothing_to_do(real_run: Workflow) -> None:

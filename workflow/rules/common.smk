@@ -31,6 +31,7 @@ from social_dilemmas.games import kind_of, wordings
 from social_dilemmas.report import catalogue as shown
 from social_dilemmas.report.names import game_title, readable, settings_note
 from social_dilemmas.report.publishing.agents import origin_of
+from social_dilemmas.run.agenda import AGENDA, write_agenda
 from social_dilemmas.run.environment import clean_environment
 from social_dilemmas.run.fingerprint import combined, fingerprint
 from social_dilemmas.run.resources import Estimates

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,12 @@ def mistakes_between(config: Config, said: Mapping[str, Any]) -> Iterator[Mistak
         if name not in (ALL, *STRATEGIES):
             sentence = f"tournament.strategies: {unknown_strategy(name)}"
             yield Mistake(("tournament", "strategies"), sentence)
+    if (tracker := config.tracker) != "none" and find_spec(tracker) is None:
+        how = "call make trackers" if tracker in ("tensorboard", "trackio") else "install it"
+        sentence = (
+            f"tracker is {tracker}, but there is no package {tracker}: {how}, or set it to none"
+        )
+        yield Mistake(("tracker",), sentence)
 
 
 def _repeated_names(config: Config) -> Iterator[Mistake]:

@@ -791,6 +791,8 @@ class Config(Section):
     """a tournament with strategies of the Axelrod library"""
     claims: Text = "config/claims.csv"
     """file of the claims: bounds on measurements that count as shown; it explains itself"""
+    tracker: Literal["none", "tensorboard", "trackio", "wandb", "mlflow"] = "none"
+    """experiment tracker that gets settings and metrics of trainings while they run; no result depends on it"""
     machine: Machine = Machine()
     """what jobs run on: for estimates of time and memory, and whether jobs ask for GPUs"""
 

@@ -14,6 +14,7 @@ from typing import Any, TextIO
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import declare
 from social_dilemmas.run.progress import duration
+from social_dilemmas.run.tracking import tracked
 
 ANNOUNCED = 10  # seconds; jobs that are shorter say nothing of what they need
 COLLECT_AFTER = 20_000  # new objects; Python's 700 takes a fifth of the time of importing torch
@@ -39,7 +40,8 @@ def job() -> Iterator[Any]:
     print(f"Python {platform.python_version()} in {sys.prefix}", file=sys.stderr, flush=True)
     try:
         _announce(snakemake)
-        yield snakemake
+        with tracked(snakemake):
+            yield snakemake
     except UserError as error:
         logger.error("%s", error)
         sys.exit(1)

@@ -11,7 +11,12 @@ TEMPLATES = Path(__file__).resolve().parents[4] / "report"
 
 
 def write_page(template: str, output: Path, **values: Any) -> None:
-    """Write a page from a template in `workflow/report`, of HTML or of Markdown (`.md.jinja`).
+    """Write a page from a template, see `filled`."""
+    output.write_text(filled(template, **values), encoding="utf-8")
+
+
+def filled(template: str, **values: Any) -> str:
+    """A page from a template in `workflow/report`, of HTML or of Markdown (`.md.jinja`).
 
     Markup in the values of a HTML template is escaped and shows as text.
     """
@@ -24,4 +29,4 @@ def write_page(template: str, output: Path, **values: Any) -> None:
     )
     environment.filters |= {"game_title": game_title, "readable": readable}
     page = environment.get_template(template).render(**values)
-    output.write_text(page.rstrip() + "\n", encoding="utf-8")
+    return page.rstrip() + "\n"
