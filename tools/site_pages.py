@@ -114,8 +114,8 @@ def source(found: re.Match[str]) -> str:
 
 def rooms() -> list[str]:
     """The library's packages, and modules that lie beside them."""
-    found = [path.stem for path in LIBRARY.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()]
-    return sorted(name for name in found if not name.startswith("_"))
+    modules = [*LIBRARY.glob("*.py"), *(path.parent for path in LIBRARY.glob("*/__init__.py"))]
+    return sorted(path.stem for path in modules if not path.stem.startswith("_"))
 
 
 def reference(room: str) -> str:

@@ -7,7 +7,9 @@ from tests.workflow.conftest import REPOSITORY
 SITE = REPOSITORY / "site"
 
 
-@pytest.mark.parametrize("page", ["index", "overview", "method", "config/index", "reference/method"])
+@pytest.mark.parametrize(
+    "page", ["index", "overview", "method", "config/index", "reference/method"]
+)
 def test_a_page_requests_nothing_from_elsewhere(browser: Chromium, page: str) -> None:
     browser.open(SITE / f"{page}.html")
     assert browser.complaints() == []

@@ -9,7 +9,9 @@ import pytest
 import yaml
 from tests.workflow.conftest import REPOSITORY, Workflow, copy_workflow
 
-SECTION = (REPOSITORY / "docs" / "adding.md").read_text().split("\n## A game\n")[1].split("\n## ")[0]
+SECTION = (
+    (REPOSITORY / "docs" / "adding.md").read_text().split("\n## A game\n")[1].split("\n## ")[0]
+)
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", SECTION, re.M | re.S)
 FILES = [code for language, code in BLOCKS if language == "python"]
 (ENTRY,) = (yaml.safe_load(text)[0] for language, text in BLOCKS if language == "yaml")

@@ -35,7 +35,6 @@ from social_dilemmas.games import game_class, game_of, kind_of
 from social_dilemmas.games.matrix_game import MatrixGame
 from social_dilemmas.games.talk import TalkingGame
 
-
 FIRST = "first_learning_curves"
 """The table and the figure of the first steps: a part of the main job, and asked for by nothing else."""
 
