@@ -29,16 +29,10 @@ FURTHER = {
     *("table_generalisation", "fig_generalisation"),
     *("table_prior_sweep", "fig_prior_sweep", "write_further_cards"),
 }
-STAGES = [
-    "first",
-    "base",
-    "warm_start",
-    "training",
-    "cross_play",
-    "tournament",
-    "tables",
-    "figures",
-]
+STAGES = (
+    *("first", "base", "warm_start", "training"),
+    *("cross_play", "tournament", "tables", "figures"),
+)
 SEEDS = {"config": 5, "smoke": 2}
 EXPERIMENT_SEEDS = {"config": 3, "smoke": 2}
 CLONES = {"config": 3, "smoke": 2}
