@@ -72,7 +72,7 @@ publish: .venv/.ready  ## gather agents, tables and figures in results/<scale>/p
 	@PYTHONPATH=workflow/scripts .venv/bin/python tools/publish.py --scale '$(SCALE)'
 
 docs: .venv/.ready .venv/.docs  ## write the documentation as a site: open site/index.html
-	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build
 
 help:  ## say what can be asked for
 	@sed -n -e 's/^##@ \(.*\)/|\1/p' -e 's/^\([a-z-]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | \
