@@ -115,13 +115,13 @@ def test_stages(graph: Graph, scale: str) -> None:
     }
 
 
-@pytest.mark.parametrize("figure", ["fig_cross_play", "fig_learning_against_alignment"])
 def test_the_first_steps_are_a_part_of_the_main_job(graph: Graph) -> None:
     trained = {"build_base_model": 1, "warm_start_model": 1, "train": 2 * 2}
     shown = ("first", "table_first_learning_curves", "fig_first_learning_curves")
     assert graph["first"] == {**trained, **dict.fromkeys(shown, 1)}
 
 
+@pytest.mark.parametrize("figure", ["fig_cross_play", "fig_learning_against_alignment"])
 def test_a_figure_needs_no_other(graph: Graph, figure: str) -> None:
     assert [name for name in graph[figure] if name.startswith("fig_")] == [figure]
 
