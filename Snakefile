@@ -56,6 +56,10 @@ rule everything:
 
 
 STAGES = {  # target: its files, and what it says when they are there
+    "first": (
+        f"<results>/figures/{catalogue.FIRST}.png",
+        f"Look at {paths.results(CONFIG.scale)}/figures/{catalogue.FIRST}.png",
+    ),
     "base": (expand(f"<results>/{paths.BASE}", model=MODELS), "The base models are there"),
     "warm_start": (
         expand(f"<results>/{paths.WARM_STARTED}", game=GAMES, model=MODELS),

@@ -93,6 +93,12 @@ def test_files_of_tables_are_those_that_trainings_and_matches_write() -> None:
         "prisoners_dilemma": "tournament/prisoners_dilemma/kinds.csv"
     }
     assert {kind for table in TABLES.values() for kind in table.inputs.values()} == files.keys()
+    assert files["first_metrics"].items() < files["training_metrics"].items()
+    assert [*files["first_metrics"]] == [
+        ("prisoners_dilemma", "embedded", algorithm, seed)
+        for algorithm in ("naive", "advantage_alignment")
+        for seed in SMOKE.seeds
+    ]
 
 
 def test_a_prior_is_audited_once_for_games_that_differ_by_names_only() -> None:
@@ -138,7 +144,7 @@ def test_only_tables_and_figures_of_what_is_asked_for(config: Config, without: s
     for known, names in shown:
         left_out = (*without.split(), "perplexity")  # which needs a model that knows English
         missing = {name for name in known if name.startswith(left_out)}
-        assert set(names) == known.keys() - missing
+        assert set(names) == known.keys() - missing - {catalogue.FIRST}
         assert len(names) == len(set(names))
     asked_for = "tournament" not in without.split()
     files = catalogue.files(config)
@@ -266,8 +272,8 @@ def test_no_two_kinds_of_results_share_a_place() -> None:
 
 
 def has_caption(kind: str, name: str) -> bool:
-    """Whether a table or figure has its own caption; what shows all seeds may share that of the main job's."""
-    names = (name, name.removeprefix("all_"))
+    """Whether a table or figure has a caption: its own, or as the first steps or with all seeds the main job's."""
+    names = (name, name.removeprefix("all_").removeprefix("first_"))
     return any((TEMPLATES / f"{kind}_{each}.rst").is_file() for each in names)
 
 

@@ -50,7 +50,9 @@ VARIANTS = {"no_group_baseline": -3.0, "critic": 0.0, "with_buffer": 4.0}
 """Variants of Advantage Alignment, and by how much their payoffs differ."""
 
 DRAWN = {
-    name: entry for name, entry in FIGURES.items() if not name.startswith(("tournament", "all_"))
+    name: entry
+    for name, entry in FIGURES.items()
+    if not name.startswith(("tournament", "all_", "first_"))
 }
 """The tournament has a test of its own; figures of all seeds look like those of some."""
 

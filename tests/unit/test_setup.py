@@ -410,14 +410,3 @@ def test_unknown_scale(equipped: Folder) -> None:
     result = equipped.make("results", "SCALE=smok")
     assert result.returncode != 0
     assert "SCALE=smok is unknown; choose one of: laptop smoke" in result.stderr
-
-
-def test_help_is_the_default_and_names_every_target(folder: Folder) -> None:
-    lines = folder.make().stdout.splitlines()
-    assert [line.split()[1] for line in lines] == [
-        *("help", "results", "everything", "report", "unlock", "plan", "vllm", "play"),
-        *("watch", "trackers", "publish"),
-        *("test", "test-all", "test-vllm", "test-browser", "test-slurm", "test-conda"),
-        *("bench", "bench-peers", "bench-slurm", "bench-gpu"),
-        *("lint", "format", "pin", "container-definition", "lock"),
-    ]

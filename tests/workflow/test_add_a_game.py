@@ -1,4 +1,4 @@
-"""The game that README.md adds: its own code, in a copy of the workflow, from nothing to an adapter."""
+"""The game that docs/adding.md adds: its own code, in a copy of the workflow, from nothing to an adapter."""
 
 import re
 import subprocess
@@ -9,7 +9,9 @@ import pytest
 import yaml
 from tests.workflow.conftest import REPOSITORY, Workflow, copy_workflow
 
-SECTION = (REPOSITORY / "README.md").read_text().split("\n### Add a game\n")[1].split("\n## ")[0]
+SECTION = (
+    (REPOSITORY / "docs" / "adding.md").read_text().split("\n## A game\n")[1].split("\n## ")[0]
+)
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", SECTION, re.M | re.S)
 FILES = [code for language, code in BLOCKS if language == "python"]
 (ENTRY,) = (yaml.safe_load(text)[0] for language, text in BLOCKS if language == "yaml")
@@ -19,7 +21,7 @@ RUN = "results/smoke/training/public_good/embedded/advantage_alignment/seed-0"
 
 
 def add_game(run: Workflow, *files: str) -> None:
-    """Put files of the README where their first lines say, and the entry into the smoke scale."""
+    """Put files of the page where their first lines say, and the entry into the smoke scale."""
     for code in files:
         path, _, text = code.removeprefix("# ").partition("\n")
         assert path.startswith("workflow/"), path
@@ -44,7 +46,7 @@ def added(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
     return run
 
 
-def test_the_readme_holds_a_game_and_players_for_it() -> None:
+def test_the_page_holds_a_game_and_players_for_it() -> None:
     assert [code.split("\n")[0].rsplit("/", 2)[1:] for code in FILES] == [
         ["games", "public_good.py"],
         ["scripted", "public_good.py"],

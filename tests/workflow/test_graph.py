@@ -29,7 +29,10 @@ FURTHER = {
     *("table_generalisation", "fig_generalisation"),
     *("table_prior_sweep", "fig_prior_sweep", "write_further_cards"),
 }
-STAGES = ("base", "warm_start", "training", "cross_play", "tournament", "tables", "figures")
+STAGES = (
+    *("first", "base", "warm_start", "training"),
+    *("cross_play", "tournament", "tables", "figures"),
+)
 SEEDS = {"config": 5, "smoke": 2}
 EXPERIMENT_SEEDS = {"config": 3, "smoke": 2}
 CLONES = {"config": 3, "smoke": 2}
@@ -110,6 +113,12 @@ def test_stages(graph: Graph, scale: str) -> None:
         **{"build_base_model": 1, "warm_start_model": 1, "train": 3 * SEEDS[scale]},
         **{"play_strategies": 1, "play_tournament": 1, "tournament": 1},
     }
+
+
+def test_the_first_steps_are_a_part_of_the_main_job(graph: Graph) -> None:
+    trained = {"build_base_model": 1, "warm_start_model": 1, "train": 2 * 2}
+    shown = ("first", "table_first_learning_curves", "fig_first_learning_curves")
+    assert graph["first"] == {**trained, **dict.fromkeys(shown, 1)}
 
 
 @pytest.mark.parametrize("figure", ["fig_cross_play", "fig_learning_against_alignment"])

@@ -244,10 +244,10 @@ def inputs_of_table(name):
 
 
 def caption(name):
-    """The file of a caption; what shows all seeds may share that of what shows the main job's."""
+    """The file of a caption; what shows all seeds or the first steps may share that of what shows the main job's."""
     folder = ROOT / "workflow" / "report"
     own = (folder / f"{name}.rst").exists()
-    return f"../report/{name if own else name.replace('_all_', '_')}.rst"
+    return f"../report/{name if own else name.replace('_all_', '_').replace('_first_', '_')}.rst"
 
 
 def in_words(name):

@@ -70,9 +70,10 @@ def play_batch(
     """Play new matches to their end; all seats of the model are sampled together.
 
     Args:
-        matches, on_reply, slips: see `play`.
+        matches: see `play`, which also explains `on_reply` and `slips`.
         seats: the agents of seats 0 and 1 of each match.
-        players, sampler: for the agents that aren't the model, and for those that are.
+        players: for the agents that aren't the model.
+        sampler: for those that are.
 
     Returns:
         The player of the model's seats, which has their trajectories; None without such seats.

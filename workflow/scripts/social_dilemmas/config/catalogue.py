@@ -35,6 +35,9 @@ from social_dilemmas.games import game_class, game_of, kind_of
 from social_dilemmas.games.matrix_game import MatrixGame
 from social_dilemmas.games.talk import TalkingGame
 
+FIRST = "first_learning_curves"
+"""The table and the figure of the first steps: a part of the main job, and asked for by nothing else."""
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -89,6 +92,12 @@ class Fixture:
 def algorithms(config: Config) -> list[str]:
     """Names of the algorithms."""
     return [algorithm.name for algorithm in config.algorithms]
+
+
+def first_algorithms(config: Config) -> list[str]:
+    """The first and the last algorithm, which the first steps compare: naive RL and Advantage Alignment."""
+    names = algorithms(config)
+    return list(dict.fromkeys((names[0], names[-1])))
 
 
 def games(config: Config) -> list[str]:
@@ -306,7 +315,11 @@ def _files_by_seeds(config: Config) -> dict[str, dict[Any, str]]:
     matches = _filled(f"{paths.CROSS_PLAY}/matches.parquet", places)
     further_places = [(*place, "further seeds") for place in places if config.further_seeds]
     further_matches = _filled(f"{paths.FURTHER_CROSS_PLAY}/matches.parquet", further_places)
+    first_runs = product(
+        games(config)[:1], models(config)[:1], first_algorithms(config), config.seeds[:2]
+    )
     return {
+        "first_metrics": _filled(f"{paths.TRAINING}/metrics.csv", first_runs),
         "training_metrics": metrics,
         "all_training_metrics": metrics | further_metrics,
         "cross_play_matches": matches,

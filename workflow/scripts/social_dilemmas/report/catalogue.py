@@ -49,6 +49,12 @@ class Figure:
 
 
 TABLES = {
+    "first_learning_curves": Table(
+        "statistics.tables:learning_curves",
+        "First learning curves: one game, two algorithms, two seeds",
+        {"metrics": "first_metrics"},
+        printer="learning_curves",
+    ),
     "learning_curves": Table(
         "statistics.tables:learning_curves",
         "Ends of the learning curves",
@@ -205,6 +211,7 @@ TABLES = {
 }
 
 FIGURES = {
+    "first_learning_curves": Figure("curves", ("first_learning_curves",)),
     "learning_curves": Figure("curves", ("learning_curves",)),
     "naive_learning_curves": Figure("curves", ("learning_curves",), {"naive": True}),
     "cross_play": Figure("cross_play", ("cross_play",)),
