@@ -81,22 +81,22 @@ def test_a_run_through_an_importing_snakefile(importing: Workflow) -> None:
     assert (importing.folder / "dilemmas" / "kept" / "logs").is_dir()
 
 
-def test_a_run_from_a_hosted_repository(published: Path, tmp_path: Path) -> None:
+def test_a_run_from_a_hosted_repository(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As `snakedeploy` writes it; git finds the host's repository on this machine."""
     source = (
         f'github("{published.parent.name}/{published.name}", path="workflow/Snakefile", tag="v1")'
     )
     importing = importing_from(source, tmp_path)
-    on_this_machine = {
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": f"url.file://{published.parent.parent}/.insteadOf",
-        "GIT_CONFIG_VALUE_0": "https://github.com/",
-        "XDG_CACHE_HOME": str(tmp_path / "cache"),
-    }
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.file://{published.parent.parent}/.insteadOf")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "https://github.com/")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     base = f"{PLACE}/base/embedded"
-    importing.run("--cores", "1", "--", base, **on_this_machine)
+    importing.run("--cores", "1", "--", base)
     assert (importing.folder / base / "model.safetensors").is_file()
-    assert "Nothing to be done" in importing.run("-n", "--", base, **on_this_machine).stdout
+    assert "Nothing to be done" in importing.run("-n", "--", base).stdout
 
 
 def test_a_git_source_on_this_machine(published: Path, tmp_path: Path) -> None:
