@@ -89,5 +89,5 @@ def _draw_ranking(axis: Axes, ranking: pd.DataFrame, trained: list[str]) -> None
 
 def _reach(rows: pd.DataFrame) -> tuple[float, float]:
     """The least and the most of all means and intervals; one seed has no interval."""
-    ends = rows[["mean", "low", "high"]].stack()
+    ends = rows.melt(value_vars=["mean", "low", "high"])["value"]
     return float(ends.min()), float(ends.max())
