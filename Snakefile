@@ -1,6 +1,12 @@
+import sys
+
+from snakemake.sourcecache import LocalSourceFile
 from snakemake.utils import min_version
 
 min_version("9.27")
+
+if not isinstance(workflow.current_basedir, LocalSourceFile):
+    sys.exit("From a git source, import workflow/Snakefile, not Snakefile")
 
 
 configfile: f"{workflow.current_basedir.get_path_or_uri(secret_free=True)}/config/config.yaml"

@@ -2,13 +2,13 @@
 
 import logging
 from pathlib import Path
-from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.conftest import MakeTokenizer
 from tests.unit.conftest import BaseOf, FamilyOf, Published
+from tests.unit.hostile import assert_harmless
 from tokenizers import AddedToken
 
 from social_dilemmas.config.schema import HubModel
@@ -19,7 +19,6 @@ from social_dilemmas.policy.model import LanguageModel, load_model, write_base_m
 from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.template import append_only, dialogue, render
 
-HOSTILE = 500  # messages
 FAMILIES = ("qwen2", "llama", "qwen3", "gemma3")
 WORDS = ("I have rock", "<3 coins>", "10", "  ", "\n\n", "naïve café", "🙂", "<b>", "user", "x")
 PROMPT = st.lists(st.sampled_from(WORDS) | st.text(max_size=6), min_size=1, max_size=8).map("".join)
@@ -86,15 +85,18 @@ def test_turn_tokens_in_any_spelling_stay_text_in_a_message(
         f"{{% if m.role == 'assistant' %}}{end}{{% endif %}}{{% endfor %}}"
         f"{{% if add_generation_prompt %}}{model}{{% endif %}}"
     )
-    chat, random = ChatFormat(tokenizer), Random(0)
-    known = [*marks, *chat.control_tokens]
-    control = {*tokenizer.convert_tokens_to_ids(known)}
-    parts = [*known, *(mark[:2] for mark in known), *(mark[1:] for mark in known), " ", "x", "\n"]
-    for _ in range(HOSTILE):
-        said = "".join(random.choices(parts, k=random.randint(1, 6)))
-        assert control.isdisjoint(chat.encode_text(said))
+    chat = ChatFormat(tokenizer)
+    control = tokenizer.convert_tokens_to_ids(marks)
+    assert_harmless(chat, marks, 1000)
     framed = [token for token in chat.following(f"{user}no{end}") if token in control]
     assert framed == tokenizer.convert_tokens_to_ids([user, model])
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_no_message_of_very_many_holds_a_control_token(
+    name: str, base_of: BaseOf, family_of: FamilyOf
+) -> None:
+    assert_harmless(base_of(name).chat, family_of(name).control, 100_000)
 
 
 @pytest.mark.parametrize("kept", [True, False])

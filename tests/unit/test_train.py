@@ -1,12 +1,9 @@
 """Training on a tiny model: it learns, depends on nothing but its settings, and survives any interruption."""
 
 import shutil
-import signal
-import time
 from collections.abc import Callable
 from functools import cache
 from itertools import combinations
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +16,7 @@ from tests.unit.training_run import (
     RANDOM,
     assert_same,
     interrupt_training,
+    kill_training,
     metrics,
     run_training,
     sampled_iterations,
@@ -211,18 +209,7 @@ def test_a_killed_process_resumes(
     changes |= {"iterations": 20, "checkpoint_every": 2}
     broken = tmp_path / "broken"
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    process = get_context("spawn").Process(
-        target=run_training, args=(base_model, broken), kwargs=changes
-    )
-    process.start()
-    deadline = time.monotonic() + 120
-    while not (broken / "checkpoints" / "iteration-000004").exists():
-        assert process.is_alive(), "it ended by itself"
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    process.kill()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
+    kill_training(base_model, broken, "checkpoints/iteration-000004", **changes)
     assert 4 <= len(metrics(broken)) < 20
     run_training(base_model, broken, **changes)
     run_training(base_model, tmp_path / "whole", **changes)

@@ -1,8 +1,11 @@
 """Settings that are small enough for tests, trainings with them, and their results."""
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
+from signal import SIGKILL
 from typing import Any
 
 import pandas as pd
@@ -96,6 +99,25 @@ def interrupt_training(model: Path, output: Path, iteration: int, **options: Any
     with sampled_iterations(stop_at=iteration), pytest.raises(KeyboardInterrupt):
         run_training(model, output, **options)
     assert not (output / "adapter").exists()
+
+
+def kill_training(
+    model: Path, output: Path, awaited: str, after: float = 0, **changes: Any
+) -> None:
+    """Kill the process of a training some seconds after it has written what is awaited, before it ends."""
+    process = get_context("spawn").Process(
+        target=run_training, args=(model, output), kwargs=changes
+    )
+    process.start()
+    deadline = time.monotonic() + 120
+    while not (output / awaited).exists():
+        assert process.is_alive(), "it ended by itself"
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    time.sleep(after)
+    process.kill()
+    process.join()
+    assert process.exitcode == -SIGKILL
 
 
 def metrics(output: Path) -> pd.DataFrame:

@@ -1,15 +1,19 @@
 """Mistakes in the configuration are told in one sentence, before anything runs."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from copy import deepcopy
 from functools import reduce
 from operator import delitem, getitem, setitem
 from pathlib import Path
+from random import Random
 from typing import Any, get_args
 
 import pytest
 import yaml
 from tests.workflow.conftest import REPOSITORY, Workflow
 
+from social_dilemmas.config import catalogue
 from social_dilemmas.config.load import load_config, load_scale
 from social_dilemmas.config.schema import Config, Credit, Pool
 from social_dilemmas.config.settings import (
@@ -26,6 +30,7 @@ from social_dilemmas.config.settings import (
 )
 from social_dilemmas.errors import UserError
 from social_dilemmas.games.matrix_game import COORDINATION
+from social_dilemmas.run.resources import Estimates
 
 Raw = dict[str, Any]
 SCALES = sorted(path.stem for path in (REPOSITORY / "config").glob("*.yaml"))
@@ -468,6 +473,63 @@ def test_a_mistake_is_reported_in_one_sentence(
     for part in parts:
         assert part in sentence
     assert "secret" not in sentence
+
+
+VALUES: list[Any] = [
+    *(None, "", "x", "é\n", "3", "naive", True, False, 0, -1, 1, 7, 2.5, 1e300, 10**30),
+    *(float("inf"), float("nan"), [], {}, [[]], [None], {"a": 1}, {1: 2}, {"name": "x"}),
+]
+
+
+def places(value: Any, *at: str | int) -> Iterator[tuple[str | int, ...]]:
+    """Where something stands in a configuration."""
+    keys = (
+        value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    )
+    for key in keys:
+        yield (*at, key)
+        yield from places(value[key], *at, key)
+
+
+def mutate(config: Raw, random: Random) -> str:
+    """Change something somewhere; the words of which a refusal must hold one."""
+    *parents, key = place = random.choice([*places(config)])
+    around, before = inside(config, *parents), inside(config, *place)
+    match random.choice(("value", "copy", "removed", "renamed", "twice")):
+        case "removed":
+            del around[key]
+        case "renamed" if isinstance(around, dict):
+            around[random.choice([f"{key}s", f"{key}"[1:], 1, None])] = around.pop(key)
+        case "twice" if isinstance(around, list):
+            around.append(deepcopy(before))
+        case "copy":
+            around[key] = deepcopy(inside(config, *random.choice([*places(config)])))
+        case _:
+            around[key] = random.choice(VALUES)
+    name = before.get("name") if isinstance(before, dict) else before
+    return "|".join(re.escape(word) for word in (*place, name) if isinstance(word, str) and word)
+
+
+@pytest.mark.parametrize("scale", ["config", "smoke", "pretrained", "workstation"])
+def test_random_changes_are_refused_in_one_sentence_that_says_where_or_are_right(
+    scale: str, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "my.yaml"
+    refused = []
+    for seed in range(50):
+        config = merge(load("config"), load(scale))
+        about = mutate(config, Random(seed))
+        file.write_text(yaml.safe_dump(config))
+        try:
+            found = typed(config, file)
+            assert catalogue.files(found)
+            Estimates(found)
+        except UserError as error:
+            refused.append((f"my.yaml: .*({about}).*", str(error)))
+    assert 25 < len(refused) < 50
+    for expected, said in refused:
+        assert re.fullmatch(expected, said)
 
 
 def test_a_dilemma_in_which_taking_turns_is_best_is_told(caplog: pytest.LogCaptureFixture) -> None:

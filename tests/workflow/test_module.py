@@ -1,26 +1,27 @@
 """The workflow as a module of another one: imported with a prefix and a configuration of its own."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
-from tests.workflow.conftest import REPOSITORY, Workflow
+from tests.workflow.conftest import REPOSITORY, Workflow, copy_workflow
 
-IMPORTING = f"""
+IMPORTING = """
 configfile: "mine.yaml"
 
 module social_dilemmas:
-    snakefile: "{REPOSITORY}/Snakefile"
+    snakefile: SOURCE
     config: config["dilemmas"]
     prefix: "dilemmas"
 
 use rule * from social_dilemmas as dilemmas_*
 """
 PLACE = "dilemmas/results/smoke"
+COMMIT = ("-c", "user.name=Someone", "-c", "user.email=someone@example.org", "commit", "--quiet")
 
 
-@pytest.fixture
-def importing(tmp_path: Path) -> Workflow:
+def importing_from(source: str, folder: Path) -> Workflow:
     """A folder whose Snakefile imports the workflow, for a run of one game and one algorithm."""
     config = yaml.safe_load((REPOSITORY / "config" / "smoke.yaml").read_text())
     config["seeds"], config["further_seeds"] = [0], []
@@ -30,9 +31,23 @@ def importing(tmp_path: Path) -> Workflow:
     config["pathvars"] = {"logs": "kept/logs"}
     for section in ("ablations", "rivals", "two_learners", "prior_sweep"):
         config.pop(section, None)
-    (tmp_path / "Snakefile").write_text(IMPORTING)
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"dilemmas": config}))
-    return Workflow(tmp_path)
+    (folder / "Snakefile").write_text(IMPORTING.replace("SOURCE", source))
+    (folder / "mine.yaml").write_text(yaml.safe_dump({"dilemmas": config}))
+    return Workflow(folder)
+
+
+@pytest.fixture
+def importing(tmp_path: Path) -> Workflow:
+    return importing_from(f'"{REPOSITORY}/Snakefile"', tmp_path)
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A git repository of the workflow, with a tag."""
+    folder = copy_workflow(tmp_path_factory.mktemp("published")).folder
+    for command in (["init", "--quiet"], ["add", "."], [*COMMIT, "-m", "All"], ["tag", "v1"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    return folder
 
 
 def test_everything_is_found_through_an_importing_snakefile(importing: Workflow) -> None:
@@ -64,3 +79,29 @@ def test_a_run_through_an_importing_snakefile(importing: Workflow) -> None:
     assert all((importing.folder / path).is_file() for path in made)
     assert not (importing.folder / "results").exists()
     assert (importing.folder / "dilemmas" / "kept" / "logs").is_dir()
+
+
+def test_a_run_from_a_hosted_repository(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `snakedeploy` writes it; git finds the host's repository on this machine."""
+    source = (
+        f'github("{published.parent.name}/{published.name}", path="workflow/Snakefile", tag="v1")'
+    )
+    importing = importing_from(source, tmp_path)
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.file://{published.parent.parent}/.insteadOf")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "https://github.com/")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    base = f"{PLACE}/base/embedded"
+    importing.run("--cores", "1", "--", base)
+    assert (importing.folder / base / "model.safetensors").is_file()
+    assert "Nothing to be done" in importing.run("-n", "--", base).stdout
+
+
+def test_a_git_source_on_this_machine(published: Path, tmp_path: Path) -> None:
+    place = f"git+file://{published}"
+    planned = importing_from(f'"{place}/workflow/Snakefile@v1"', tmp_path).planned()
+    assert {"dilemmas_train", "dilemmas_table_claims"} <= set(planned)
+    refused = importing_from(f'"{place}/Snakefile@v1"', tmp_path).run("-n", check=False)
+    assert refused.stdout.strip() == "From a git source, import workflow/Snakefile, not Snakefile"

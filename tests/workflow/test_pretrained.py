@@ -5,7 +5,11 @@ import sys
 
 import pytest
 import yaml
+from tests.unit.hostile import assert_harmless
 from tests.workflow.conftest import Workflow, copy_workflow
+from transformers import AutoTokenizer
+
+from social_dilemmas.policy.chat import ChatFormat
 
 GAME, MODEL = "prisoners_dilemma_b", "smollm2_135m"
 RUN = f"results/pretrained/training/{GAME}/{MODEL}/advantage_alignment/seed-0"
@@ -30,6 +34,13 @@ def test_it_learns_against_itself_and_the_untrained_model(trained: Workflow) -> 
     assert len(metrics) == 3
     log = (trained.folder / "results/pretrained/logs/base" / f"{MODEL}.log").read_text()
     assert "shape" not in log  # it is the one that the configuration says
+
+
+def test_no_message_of_very_many_holds_a_control_token(trained: Workflow) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(trained.folder / "results/pretrained/base" / MODEL)
+    marks = [entry.content for entry in tokenizer.added_tokens_decoder.values()]
+    assert {"<|im_start|>", "<|endoftext|>", "<repo_name>"} <= {*marks}
+    assert_harmless(ChatFormat(tokenizer), marks, 100_000)
 
 
 def test_a_visitor_plays_against_it(trained: Workflow) -> None:

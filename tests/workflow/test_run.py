@@ -4,7 +4,8 @@ import json
 import re
 from pathlib import Path
 
-from tests.workflow.conftest import Workflow
+import nbformat
+from tests.workflow.conftest import REPOSITORY, Workflow
 
 FIGURES = ("learning_curves", "cross_play", "fingerprints")
 
@@ -64,3 +65,17 @@ def test_its_trainings_are_tracked(real_run: Workflow) -> None:
 
 def test_a_second_run_has_nothing_to_do(real_run: Workflow) -> None:
     assert real_run.planned() == {}
+
+
+def test_the_notebook_runs_on_results(real_run: Workflow) -> None:
+    """Its cells in their order, as a script; it is kept without outputs."""
+    notebook = nbformat.read(REPOSITORY / "docs" / "results.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert not any(cell.outputs or cell.execution_count for cell in cells)
+    chosen = 'SCALE, GAME, OPPONENT = "laptop", "split", "greedy"'
+    code = "\n\n".join(cell.source for cell in cells)
+    assert chosen in code
+    (real_run.folder / "cells.py").write_text(code.replace("laptop", "smoke", 1))
+    real_run.script("cells.py")
+    assert (real_run.folder / "results/smoke/points_by_round.png").stat().st_size > 0

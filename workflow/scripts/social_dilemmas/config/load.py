@@ -40,7 +40,8 @@ def load_config(merged: Mapping[str, Any], files: Sequence[Path]) -> Config:
     given = merge(merged)
 
     def refuse(mistake: Mistake) -> None:
-        raise UserError(f"{_origin(mistake.place, given, said, files)}: {mistake.sentence}")
+        sentence = " ".join(mistake.sentence.split())  # names may hold ends of lines
+        raise UserError(f"{_origin(mistake.place, given, said, files)}: {sentence}")
 
     while mistakes := list(mistakes_in(given)):
         texts = [
@@ -141,8 +142,9 @@ def _strays(config: Config, default: Mapping[str, Any]) -> tuple[set[str], set[s
 
 
 def _origin(place: Place, config: Any, said: Sequence[Any], files: Sequence[Path]) -> str:
-    """The file that says what stands at a place, or the command line."""
-    value = _at(place, config)
+    """The file that says what stands at a place, or the command line; of a default, what says the section around it."""
+    while (value := _at(place, config)) is MISSING:
+        place = place[:-1]
     for content, file in zip(reversed(said), reversed(files), strict=True):
         found = _at(place, content)
         if found is not MISSING and (

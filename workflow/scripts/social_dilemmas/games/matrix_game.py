@@ -79,10 +79,14 @@ def _is_number(value: Any) -> bool:
 
 def read_names(kind: str, rule: str, names: Sequence[Any], wanted: int) -> tuple[str, ...]:
     """Names of actions as a rule gives them; raises UserError if they aren't as many as `wanted`,
-    all different, or not to be written between < and >.
+    all different, or not to be written between < and >; nor are true and false, YAML's yes and no.
     """
-    found = tuple(map(str, names)) if isinstance(names, list | tuple) else ()
-    fit = all(name and name == name.strip() and not {*name} & {*"<>"} for name in found)
+    listed = names if isinstance(names, list | tuple) else ()
+    found = tuple(str(name) for name in listed if type(name) in (str, int))
+    fit = all(
+        name and name == name.strip() and name.isprintable() and not {*name} & {*"<>"}
+        for name in found
+    )
     if len({*found}) != wanted or len(found) != wanted or not fit:
         raise UserError(
             f"{kind}: {rule} must be {wanted} different names without < or >, but is {names!r}"

@@ -57,7 +57,7 @@ def draw(table: pd.DataFrame) -> Figure:
             places = {kind: readable(kind) * (column == 0) for kind in kinds}
             draw_points(axis, rows, places, "opponent", trained)
             axis.set_xlabel(quantity_words(game, quantity).capitalize())
-            axis.set_xlim(0, max(1.0, rows["high"].max()))
+            axis.set_xlim(0, max(1.0, _reach(rows)[1]))
             axis.set_ylabel("Opponents" * (column == 0))
     style.legend(figure, trained)
     return figure
@@ -79,9 +79,15 @@ def _draw_ranking(axis: Axes, ranking: pd.DataFrame, trained: list[str]) -> None
         place = point["rank"].iloc[0], point["mean"].iloc[0]
         axis.annotate(f"{readable(agent)} ({place[0]:.0f})", place, color=colour, **ABOVE)
     axis.set_xlim(0, len(ranking) + 1)
-    lowest, highest = ranking["low"].min(), ranking["high"].max()
+    lowest, highest = _reach(ranking)
     span = highest - lowest or 1.0
     axis.set_ylim(lowest - 0.1 * span, highest + 0.4 * span)  # room for the names
     axis.set_xlabel(f"Rank among {len(ranking)}")
     axis.set_ylabel("Points a round, all opponents")
     axis.grid(axis="y")
+
+
+def _reach(rows: pd.DataFrame) -> tuple[float, float]:
+    """The least and the most of all means and intervals; one seed has no interval."""
+    ends = rows.melt(value_vars=["mean", "low", "high"])["value"]
+    return float(ends.min()), float(ends.max())
