@@ -7,6 +7,8 @@
 #   GAME         for make play: which game; default: trust_and_split
 #   AGAINST      for make play: who sits opposite: a scripted player, or an agent that was trained at
 #                this scale, such as advantage_alignment or naive/seed-101
+#   MODEL        for make serve, with GAME: which model of the configuration
+#   ADDRESS      for make serve: another place to listen at, such as '--host 0.0.0.0 --port 8001'
 #   PYTEST_OPTIONS  for make test, such as -k split or --numprocesses 0
 
 SCALE ?= laptop
@@ -35,7 +37,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help results everything report unlock plan play publish test test-browser test-slurm test-conda bench bench-peers bench-slurm
-.PHONY: bench-gpu vllm test-all test-vllm lint format lock pin container-definition
+.PHONY: bench-gpu vllm serve test-all test-vllm lint format lock pin container-definition
 
 help:  ## say what can be asked for
 	@sed -n 's/^\([a-z-]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r call what; do \
@@ -57,7 +59,11 @@ unlock: .venv/.ready  ## after a run that was killed: release its lock, if no ot
 plan: .venv/.ready  ## say how many jobs, GPU hours and how much disk a scale takes (SCALE=paper); run nothing
 	@PYTHONPATH=workflow/scripts .venv/bin/python tools/plan.py --scale '$(SCALE)'
 
-vllm: .venv-vllm/.ready  ## install vLLM into .venv-vllm, for training.sampler: vllm
+vllm: .venv-vllm/.ready  ## install vLLM into .venv-vllm, for sampler: vllm in training or evaluation
+
+serve: .venv/.ready  ## start a vLLM server that jobs of the evaluation share (GAME=split MODEL=qwen25_05b)
+	@PYTHONPATH=workflow/scripts .venv/bin/python tools/serve.py --scale '$(SCALE)' \
+		--game '$(GAME)' --model '$(MODEL)' $(ADDRESS)
 
 play: .venv/.ready  ## play a game yourself (GAME=split AGAINST=greedy, or a trained agent)
 	@PYTHONPATH=workflow/scripts .venv/bin/python tools/play.py --scale '$(SCALE)' \

@@ -6,22 +6,17 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from tests.unit.mixed_adapters import saved_adapter
+from tests.unit.served_agents import DILEMMA, assert_alike, play_all, three_agents
 from tests.unit.vllm_stand_in import StandIn
 
-from social_dilemmas.agents.agent import WARM_START, Agent, Kind
+from social_dilemmas.agents.agent import Agent
 from social_dilemmas.backends.vllm import agents as vllm_agents
 from social_dilemmas.backends.vllm.agents import served_name
 from social_dilemmas.backends.vllm.client import BASE
-from social_dilemmas.config.schema import Evaluation
 from social_dilemmas.config.settings import DisturbanceSettings, TranscriptSettings
 from social_dilemmas.errors import UserError
-from social_dilemmas.evaluation.cross_play import play_pairs
 from social_dilemmas.evaluation.disturbances import play_disturbed
 from social_dilemmas.evaluation.transcripts import run_transcripts
-
-GAME: dict[str, Any] = {"name": "prisoners_dilemma", "rounds": 2}
-RANDOM = Agent("random", Kind.SCRIPTED)
 
 
 @pytest.fixture(autouse=True)
@@ -33,49 +28,19 @@ def server(monkeypatch: pytest.MonkeyPatch) -> type[StandIn]:
 
 @pytest.fixture(scope="module")
 def agents(base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Agent]:
-    """The model itself, and two agents with adapters of other weights and ranks."""
-    folder = tmp_path_factory.mktemp("adapters")
-    trained = [
-        Agent(
-            "naive",
-            seed=rank,
-            adapter=str(saved_adapter(base_model, folder / str(rank), 1.0, rank=rank)),
-        )
-        for rank in (2, 3)
-    ]
-    return [Agent(WARM_START), *trained]
-
-
-def played(
-    base: Path, folder: Path, agents: list[Agent], matches: int, **changes: Any
-) -> pd.DataFrame:
-    """The matches of all agents with themselves and with a scripted player."""
-    play_pairs(
-        model=base,
-        pairs=[(agent, other) for agent in agents for other in (agent, RANDOM)],
-        game=GAME,
-        settings=Evaluation(opponents=[], matches=matches, batch=32, **changes),
-        output=folder / "matches.parquet",
-    )
-    return pd.read_parquet(folder / "matches.parquet")
+    return three_agents(base_model, tmp_path_factory.mktemp("adapters"), 1.0)
 
 
 def test_outcomes_are_distributed_as_with_the_default_sampler(
     base_model: Path, tmp_path: Path, agents: list[Agent], server: type[StandIn]
 ) -> None:
-    """Every agent's share of cooperation, under its own adapter; the agents differ by more than the samplers may."""
-    matches = 64
     own, served = (
-        played(base_model, tmp_path, agents, matches, sampler=sampler)
-        .query("agent != 'random'")
-        .groupby(["agent", "agent_seed", "opponent"])["cooperation"]
+        play_all(base_model, tmp_path / "matches.parquet", agents, 64, sampler=sampler)
         for sampler in ("trainer", "vllm")
     )
-    error = (own.var() / own.size() + served.var() / served.size()) ** 0.5
-    assert ((own.mean() - served.mean()).abs() < 4 * error + 0.01).all()
-    assert own.mean().max() - own.mean().min() > 0.3
+    assert_alike(own, served)
     names = [served_name(Path(agent.adapter)) for agent in agents if agent.adapter]
-    assert server.history == ["start", *(f"load {name}" for name in sorted(names))]
+    assert server.history == ["start", *(f"load {name}" for name in names)]
     assert {str(request["model"]) for request in server.requests} == {BASE, *names}
     assert not list(tmp_path.glob("vllm-*"))
 
@@ -90,7 +55,7 @@ def test_a_transcript_has_the_server_s_log_probabilities(
         run_transcripts(
             model=base_model,
             agents=(agents[0], agents[1]),
-            game=GAME,
+            game=DILEMMA,
             settings=TranscriptSettings(**sampling, sampler=sampler),
             output=tmp_path / "transcript.json",
         )
@@ -139,13 +104,14 @@ def test_a_lost_server_ends_the_job(
 ) -> None:
     server.lost_in = {2}
     with pytest.raises(UserError, match=r"vLLM server has ended, see \S*server\.log; run it again"):
-        played(base_model, tmp_path, agents, 2, sampler="vllm")
+        play_all(base_model, tmp_path / "matches.parquet", agents, 2, sampler="vllm")
     assert (tmp_path / "vllm-matches" / "server.log").is_file()
 
 
 def test_an_adapter_of_another_model_is_refused_before_a_server_starts(
     base_model: Path, tmp_path: Path, server: type[StandIn]
 ) -> None:
+    nobody = Agent("naive", adapter=str(tmp_path))
     with pytest.raises(UserError, match="not an adapter directory"):
-        played(base_model, tmp_path, [Agent("naive", adapter=str(tmp_path))], 2, sampler="vllm")
+        play_all(base_model, tmp_path / "matches.parquet", [nobody], 2, sampler="vllm")
     assert not server.history

@@ -125,7 +125,11 @@ def test_it_ends_with_all_its_processes_and_starts_again(make_server: MakeServer
     [
         ("stalls", ServerLostError, r"doesn't answer within 1\.5 seconds"),
         ("dies", ServerLostError, "has ended|fails"),
-        ("too long", UserError, r"limit of 512 tokens; raise vllm\.context"),
+        (
+            "too long",
+            UserError,
+            r"limit of 512 tokens that the vLLM server has; raise vllm\.context",
+        ),
     ],
 )
 def test_requests_that_fail(

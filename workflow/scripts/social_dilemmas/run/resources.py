@@ -311,7 +311,7 @@ class Estimates:
         return self._served(needs, work, chosen, host) if chosen.sampler == "vllm" else needs
 
     def _served(self, needs: Needs, work: Workload, chosen: Evaluation, host: float) -> Needs:
-        """The same matches on a vLLM server: the job's weights are on the host, its own server takes a share of a GPU."""
+        """The same matches on a vLLM server: the job has the weights on the host, its own server a share of a GPU."""
         gpu, own = self._config.machine.gpu, not chosen.vllm.base_urls
         weights = work.shape.weight_bytes / MB
         memory = INTERPRETER_MB + weights + host / MB

@@ -91,7 +91,7 @@ class Connection:
         choice = self._ask("POST", "/v1/completions", body, attempts=2).json()["choices"][0]
         if choice["finish_reason"] != "stop":
             raise UserError(
-                f"a conversation has reached the limit of {self.context} tokens of {self.name}; raise "
+                f"a conversation has reached the limit of {self.context} tokens that {self.name} has; raise "
                 "vllm.context, or lower max_new_tokens"
             )
         return Completion(choice["token_ids"], choice["logprobs"]["token_logprobs"])
