@@ -1,6 +1,10 @@
 """Jobs find a vLLM server that they share, or say what is wrong with it; a stand-in answers in place of vLLM."""
 
+import runpy
 import shutil
+import signal
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -13,11 +17,13 @@ from tests.unit.fake_vllm import fake_vllm
 from tests.unit.mixed_adapters import foreign_model, saved_adapter
 
 from social_dilemmas.backends.vllm import client as vllm_client
+from social_dilemmas.backends.vllm import server as vllm_server
 from social_dilemmas.backends.vllm.agents import AgentsSampler
 from social_dilemmas.backends.vllm.client import NEUTRAL
 from social_dilemmas.backends.vllm.player import VllmPlayer
 from social_dilemmas.backends.vllm.server import VllmServer
 from social_dilemmas.backends.vllm.shared import KEY, serving
+from social_dilemmas.config.load import REPOSITORY, load_scale
 from social_dilemmas.config.schema import Evaluation, EvaluationVllm
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import game_of
@@ -115,6 +121,44 @@ def test_the_first_server_that_fits_is_taken(
         assert sampler.server.context == 512
 
 
+def test_the_command_serves_until_it_is_interrupted(
+    base_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """While it waits, a job finds the game of the configuration."""
+    fake, port, sleep = fake_vllm(tmp_path).python, free_port(), time.sleep
+    assert fake
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(vllm_server, "OWN_ENVIRONMENT", Path(fake))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+
+    def interrupted(seconds: float) -> None:
+        if seconds < 1:
+            return sleep(seconds)
+        entry = load_scale("laptop").game("split").entry
+        with job(base_model, tmp_path, f"http://127.0.0.1:{port}", game=entry):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", interrupted)
+    given = {"game": "split", "model": "embedded", "folder": base_model, "port": port}
+    assert serve(monkeypatch, **given) == 130
+    assert "VLLM_API_KEY=secret in their environment" in (said := capsys.readouterr().out)
+    assert f"evaluation: {{sampler: vllm, vllm: {{base_urls: [http://127.0.0.1:{port}]}}}}" in said
+    message = "unknown game 'spilt'; known: prisoners_dilemma, split, trust_and_split"
+    assert serve(monkeypatch, **{**given, "game": "spilt"}) == message
+
+
+def serve(monkeypatch: pytest.MonkeyPatch, **options: object) -> object:
+    """What `make serve` ends with."""
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    monkeypatch.setattr(sys, "argv", ["serve.py", *words])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(REPOSITORY / "tools" / "serve.py"), run_name="__main__")
+    return ended.value.code
+
+
 def refusal(sampler: AgentsSampler) -> str:
     with pytest.raises(UserError) as refused, sampler:
         pass
@@ -128,7 +172,7 @@ def test_a_wrong_server_is_refused(
     url = server.client.base_url
     other = foreign_model(base_model, tmp_path / "other")
     said = refusal(job(other, tmp_path, url))
-    assert said == f"the vLLM server at {url} serves another model than {other}: see vllm.base_urls"
+    assert said.startswith(f"the vLLM server at {url} serves another model than {other}: see ")
     said = refusal(job(base_model, tmp_path, url, game=TRUST))
     assert "has no token masks for trust_and_split as it is played here" in said
     monkeypatch.setenv(KEY, "guessed")

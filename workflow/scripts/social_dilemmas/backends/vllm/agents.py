@@ -71,15 +71,20 @@ class AgentsSampler(ServedSampler):
         self._names[NO_ADAPTER] = self.server.base
 
     def __enter__(self) -> Self:
-        self.server.start()
+        with self._loss_reported():
+            self.server.start()
         return self
 
     @contextmanager
     def seated(self, adapters: Mapping[Place, str | None]) -> Iterator[VllmPlayer]:
         """A player for these seats; raises UserError if the server has gone."""
+        with self._loss_reported(), super().seated(adapters) as player:
+            yield player
+
+    @contextmanager
+    def _loss_reported(self) -> Iterator[None]:
         try:
-            with super().seated(adapters) as player:
-                yield player
+            yield
         except ServerLostError as error:
             advice = "run it again, with a higher vllm.request_timeout or a lower batch if it is too busy"
             raise UserError(f"{self.server.name} {error}{self.server.see}; {advice}") from error

@@ -46,7 +46,7 @@ class SharedServer(Connection):
             if not problem:
                 return
             problems.append(f"{self.name} {problem}")
-        raise UserError(f"{', and '.join(problems)}: see vllm.base_urls")
+        raise UserError(f"{', and '.join(problems)}: see vllm.base_urls, and {KEY} for its key")
 
     def load_adapter(self, name: str, path: Path) -> None:
         """As for a server of the job's own; another job may have loaded the same adapter already."""
