@@ -110,10 +110,12 @@ class Connection:
         for _ in range(attempts):
             try:
                 response = self.client.request(method, path, json=body, timeout=timeout)
-                if response.is_client_error:
-                    status = f"status {response.status_code}: {shorten(response.text, 200)}"
+                if response.is_success:
+                    return response
+                status = f"status {response.status_code}: {shorten(response.text, 200)}"
+                if not response.is_server_error:
                     raise UserError(f"{self.name} refuses a request ({status}){self.see}")
-                return response.raise_for_status()
+                problem = f"fails ({status})"
             except httpx.TimeoutException:
                 problem = f"doesn't answer within {timeout:g} seconds"
             except httpx.HTTPError as error:
