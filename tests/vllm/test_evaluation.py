@@ -36,10 +36,10 @@ def agents(embedded: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Age
 
 
 def test_outcomes_are_distributed_as_with_the_default_sampler(
-    vllm: Vllm, embedded: Path, agents: list[Agent], tmp_path: Path
+    vllm: Vllm, embedded: Path, tmp_path: Path
 ) -> None:
     """On a server that the job starts."""
-    chosen = EvaluationVllm(**vllm.model_dump())
+    chosen, agents = EvaluationVllm(**vllm.model_dump()), three_agents(embedded, tmp_path, 0.6)
     own, served = (
         play_all(embedded, tmp_path / "matches.parquet", agents, 64, sampler=sampler, vllm=chosen)
         for sampler in ("trainer", "vllm")
