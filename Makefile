@@ -7,6 +7,8 @@
 #   GAME         for make play: which game; default: trust_and_split
 #   AGAINST      for make play: who sits opposite: a scripted player, or an agent that was trained at
 #                this scale, such as advantage_alignment or naive/seed-101
+#   MODEL        for make serve, with GAME: which model of the configuration
+#   ADDRESS      for make serve: another place to listen at, such as '--host 0.0.0.0 --port 8001'
 #   PORT         for make watch: the first port that is tried; default: 8700
 #   PYTEST_OPTIONS  for make test, such as -k split or --numprocesses 0
 
@@ -35,8 +37,8 @@ user_path := $(PATH)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: first play results everything plan unlock vllm trackers watch report publish docs help test test-all test-vllm
-.PHONY: test-browser test-slurm test-conda lint format bench bench-peers bench-slurm bench-gpu pin container-definition lock
+.PHONY: first play results everything plan unlock vllm serve trackers watch report publish docs help test test-all
+.PHONY: test-vllm test-browser test-slurm test-conda lint format bench bench-peers bench-slurm bench-gpu pin container-definition lock
 
 # A line `##@ NAME` begins a group of make help; what stands before all groups is what a newcomer needs.
 
@@ -61,7 +63,11 @@ plan: .venv/.ready  ## say how many jobs, GPU hours and how much disk a scale ta
 unlock: .venv/.ready  ## after a run that was killed: release its lock, if no other run is at work here
 	@$(snakemake) --unlock
 
-vllm: .venv-vllm/.ready  ## install vLLM into .venv-vllm, for training.sampler: vllm
+vllm: .venv-vllm/.ready  ## install vLLM into .venv-vllm, for sampler: vllm in training or evaluation
+
+serve: .venv/.ready  ## start a vLLM server that jobs of the evaluation share (GAME=split MODEL=qwen25_05b)
+	@PYTHONPATH=workflow/scripts .venv/bin/python tools/serve.py --scale '$(SCALE)' \
+		--game '$(GAME)' --model '$(MODEL)' $(ADDRESS)
 
 trackers: .venv/.trackers  ## install TensorBoard and trackio, for the key tracker of the configuration
 

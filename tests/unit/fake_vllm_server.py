@@ -9,11 +9,19 @@ import subprocess
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 trouble = os.environ.get("FAKE_VLLM", "")
 adapters: dict[str, str] = {}
 stalled: set[int] = set()  # seeds of requests that got no answer
+
+
+def models() -> list[str]:
+    """The names of the model, which stand before the next option, and of the adapters."""
+    names = sys.argv[sys.argv.index("--served-model-name") + 1 :]
+    return [*takewhile(lambda each: not each.startswith("--"), names), *adapters]
 
 
 class Server(ThreadingHTTPServer):
@@ -29,8 +37,11 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/health":
             self.answer(503 if trouble == "never ready" else 200)
+        elif self.headers["Authorization"] != f"Bearer {os.environ['VLLM_API_KEY']}":
+            self.answer(401, {"error": "no key"})
         else:
-            self.answer(200, {"data": [{"id": "base", "max_model_len": 512}]})
+            time.sleep(3 if Path(__file__).with_name("busy").exists() else 0)
+            self.answer(200, {"data": [{"id": each, "max_model_len": 512} for each in models()]})
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -38,6 +49,8 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(401, {"error": "no key"})
         elif self.path == "/v1/completions":
             self.complete(body)
+        elif "unload" not in self.path and body["lora_name"] in adapters:
+            self.answer(400, {"error": f"{body['lora_name']} has already been loaded"})
         else:
             change = adapters.pop if "unload" in self.path else adapters.__setitem__
             change(body["lora_name"], body.get("lora_path"))
@@ -50,7 +63,7 @@ class Handler(BaseHTTPRequestHandler):
         if trouble == "stalls" or (trouble == "stalls once" and seed not in stalled):
             stalled.add(seed)
             time.sleep(3)
-        if body["model"] not in {"base", *adapters}:
+        if body["model"] not in models():
             self.answer(404, {"error": {"message": f"no model {body['model']}"}})
             return
         logprobs = {"token_logprobs": [-0.5, float(-len(body["model"]))]}

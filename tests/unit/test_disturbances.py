@@ -11,8 +11,9 @@ from tests.unit.mixed_adapters import saved_adapter
 from social_dilemmas.agents.agent import WARM_START, Agent, Kind
 from social_dilemmas.agents.conditions import Condition
 from social_dilemmas.config.settings import DisturbanceSettings
-from social_dilemmas.evaluation.cross_play import load_agents, meet, play_meetings
+from social_dilemmas.evaluation.cross_play import meet, play_meetings
 from social_dilemmas.evaluation.disturbances import play_disturbed, put_in_place
+from social_dilemmas.evaluation.sampling import by_policy, load_policy
 from social_dilemmas.games import build_game
 from social_dilemmas.games.game import Match
 from social_dilemmas.games.talk import Messages, TalkingMatch
@@ -143,9 +144,9 @@ def test_shuffled_messages_were_sent_by_the_same_agent_in_another_match(
     adapter = str(saved_adapter(base_model, tmp_path / "adapter", 1.0))
     agents = Agent(WARM_START), Agent("naive", seed=2, adapter=adapter)
     pairs = [(agent, agent) for agent in agents]
-    policy = load_agents(base_model, game, pairs)
+    sampler_of = by_policy(load_policy(base_model, game, agents), settings())
     sent, meetings = (meet(game, pairs, 8) for _ in range(2))
-    play_meetings(policy, sent, settings())
+    play_meetings(game, sent, settings(), sampler_of)
     put_in_place(Condition.SHUFFLED, meetings, sent)
     for match, (_, (agent, _)) in meetings.items():
         for index, read in enumerate(in_place(match)):
@@ -155,10 +156,10 @@ def test_shuffled_messages_were_sent_by_the_same_agent_in_another_match(
                 if sender == agent and other.seed != match.seed and isinstance(other, TalkingMatch)
             ]
     assert len({in_place(match)[0] for match in meetings}) > 4
-    play_meetings(policy, meetings, settings())
+    play_meetings(game, meetings, settings(), sampler_of)
     assert all(match.finished and match.invalid == [0, 0] for match in meetings)
     put_in_place(Condition.NO_MESSAGES, silent := meet(game, pairs, 4), sent)
-    play_meetings(policy, silent, settings())
+    play_meetings(game, silent, settings(), sampler_of)
     assert {read for match in silent for read in in_place(match)} == {((" ",), (" ",))}
 
 

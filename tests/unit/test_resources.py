@@ -193,6 +193,23 @@ def test_a_gpu_for_each_process() -> None:
     assert (base.gpus, round(base.disk_mb)) == (0, weights)
 
 
+def test_matches_on_a_server() -> None:
+    """The job has the weights on the host; only a server of its own takes anything of a GPU."""
+    model = {"sampler": "vllm", "vllm": {"memory_share": 0.75}}
+    shared = {"sampler": "vllm", "vllm": {"base_urls": ["http://127.0.0.1:8000"]}}
+    for kind in ("cross_play", "transcripts"):
+        own, other, on_cpu = (
+            Estimates(smoke(LARGE, gpu=gpu, split={"evaluation": chosen})).needs(
+                kind, "split", "large"
+            )
+            for gpu, chosen in ((GPU, model), (GPU, shared), (None, model))
+        )
+        assert (own.gpus, own.gpu_memory_mb) == (1, 60_000)
+        assert (other.gpus, other.gpu_memory_mb) == (0, 0)
+        assert 15_231 < other.memory_mb == own.memory_mb < 17_000
+        assert on_cpu.memory_mb > 2 * 15_231
+
+
 def test_no_warm_start_leaves_nothing_on_the_disk() -> None:
     estimates = Estimates(smoke(LARGE, split={"warm_start": {"population": {}, "steps": 0}}))
     without, trained = (

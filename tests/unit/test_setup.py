@@ -375,6 +375,7 @@ def test_index_for_torch(
             "PYTHONPATH=workflow/scripts .venv/bin/python tools/play.py --scale 'laptop' \\",
         ),
         (["play", "GAME=split", "AGAINST=greedy"], "\t--game 'split' --against 'greedy'"),
+        (["serve", "GAME=split", "MODEL=mine"], "\t--game 'split' --model 'mine' "),
         (["everything"], ".venv/bin/snakemake --cores all -- everything"),
         (
             ["report"],

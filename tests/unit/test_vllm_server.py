@@ -11,14 +11,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from tests.unit.fake_vllm import fake_vllm
 
 from social_dilemmas.backends.vllm import server as vllm_server
-from social_dilemmas.backends.vllm.server import (
-    ServerLostError,
-    VllmServer,
-    find_python,
-    visible_device,
-)
+from social_dilemmas.backends.vllm.client import ServerLostError
+from social_dilemmas.backends.vllm.server import VllmServer, find_python, visible_device
 from social_dilemmas.config.schema import Vllm
 from social_dilemmas.errors import UserError
 
@@ -34,16 +31,7 @@ class MakeServer(Protocol):
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Vllm:
-    """An interpreter that finds the stand-in where others find vLLM."""
-    package = tmp_path / "packages" / "vllm" / "entrypoints" / "openai"
-    package.mkdir(parents=True)
-    source = Path(__file__).with_name("fake_vllm_server.py").read_text()
-    (package / "api_server.py").write_text(source)
-    python = tmp_path / "python"
-    path = f'PYTHONPATH="{tmp_path}/packages:$PYTHONPATH"'
-    python.write_text(f'#!/bin/sh\n{path} exec "{sys.executable}" "$@"\n')
-    python.chmod(0o755)
-    return Vllm(python=str(python), start_timeout=60.0, request_timeout=30.0)
+    return fake_vllm(tmp_path)
 
 
 @pytest.fixture
@@ -137,7 +125,11 @@ def test_it_ends_with_all_its_processes_and_starts_again(make_server: MakeServer
     [
         ("stalls", ServerLostError, r"doesn't answer within 1\.5 seconds"),
         ("dies", ServerLostError, "has ended|fails"),
-        ("too long", UserError, r"limit of 512 tokens; raise training\.vllm\.context"),
+        (
+            "too long",
+            UserError,
+            r"limit of 512 tokens that the vLLM server has; raise vllm\.context",
+        ),
     ],
 )
 def test_requests_that_fail(
@@ -162,7 +154,7 @@ def test_requests_that_fail(
         (
             "never ready",
             1.0,
-            r"after 1 seconds; raise training\.vllm\.start_timeout, or see .*server\.log",
+            r"after 1 seconds; raise vllm\.start_timeout, or see .*server\.log",
         ),
     ],
 )
@@ -212,7 +204,7 @@ def test_vllm_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         find_python(None)
     assert "\n" not in str(raised.value)
     for python in (sys.executable, str(tmp_path), "no-such-file"):
-        with pytest.raises(UserError, match=r"training\.vllm\.python: .* no interpreter with vLLM"):
+        with pytest.raises(UserError, match=r"vllm\.python: .* no interpreter with vLLM"):
             find_python(python)
 
 

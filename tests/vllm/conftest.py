@@ -79,7 +79,7 @@ def server(
         dtype="float32",
         adapters=3,
         rank=4,
-        reply_masks={"game": GAME, "fingerprint": masks_fingerprint(policy.masks)},
+        reply_masks={masks_fingerprint(policy.masks): GAME},
     )
     server.start()
     for name, served in SERVED.items():

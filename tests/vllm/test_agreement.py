@@ -11,8 +11,10 @@ from tests.unit.mixed_adapters import random_weights
 from tests.vllm.conftest import SERVED
 
 from social_dilemmas.agents.play import play
+from social_dilemmas.backends.vllm.client import BASE
 from social_dilemmas.backends.vllm.player import VllmPlayer
-from social_dilemmas.backends.vllm.server import BASE, VllmServer
+from social_dilemmas.backends.vllm.protocol import masks_fingerprint
+from social_dilemmas.backends.vllm.server import VllmServer
 from social_dilemmas.errors import UserError
 from social_dilemmas.games.game import SEATS, Match, Turn
 from social_dilemmas.policy.adapters import LEARNER
@@ -37,6 +39,7 @@ def conversations(
     player = VllmPlayer(
         server,
         policy,
+        masks=masks_fingerprint(policy.masks),
         seed_of=lambda turn, replies: derive_seed(seed, turn.match.seed, turn.seat, replies),
         model_of=model_of,
         temperature=TEMPERATURE,

@@ -69,6 +69,12 @@ def api_player(*entries: Raw, **more: Any) -> Callable[[Raw], None]:
     return put("api_players", value=[{**entry, **more} for entry in listed])
 
 
+def served_at(address: str) -> Callable[[Raw], None]:
+    """An edit: matches of Split on a server at this address."""
+    served = {"sampler": "vllm", "vllm": {"base_urls": [address]}}
+    return lambda config: config["games"][1].setdefault("evaluation", {}).update(served)
+
+
 def matrix_game(payoffs: Any) -> Raw:
     """An entry for a matrix game with that table."""
     return {
@@ -445,6 +451,11 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
     (api_player(base_url="http://a:99999"), ["api_players[remote].base_url must be an address"]),
     (api_player(base_url="https://me:secret@host/v1"), ["base_url must hold no user, password"]),
     (api_player(base_url="https://host/v1?key=secret"), ["base_url must hold no user, password"]),
+    (
+        served_at("localhost:8000"),
+        ["games[split].evaluation.vllm.base_urls must be an address", "but is 'localhost:8000'"],
+    ),
+    (served_at("http://me:secret@host"), ["vllm.base_urls must hold no user, password or query"]),
     (api_player(temperature="hot"), ["temperature must be a number or null", "'hot'"]),
     (api_player(key_variable=""), ["key_variable must not be empty"]),
     (api_player(prompt_price=2), ["prompt_price and completion_price must both be given"]),

@@ -120,7 +120,7 @@ def test_what_a_job_finds_by_name() -> None:
     more = modules_of(["split"], [Agent("Tit For Tat", Kind.AXELROD)], "vllm")
     assert set(more) - set(alone) == {
         *("agents/axelrod/player.py", "agents/axelrod/strategies.txt"),
-        *("backends/vllm/masks.py", "backends/vllm/sampler.py"),
+        *(f"backends/vllm/{name}.py" for name in ("agents", "masks", "sampler")),
     }
     assert all((SCRIPTS / "social_dilemmas" / path).is_file() for path in more)
 

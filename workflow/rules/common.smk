@@ -18,6 +18,7 @@ from social_dilemmas.config.load import load_config
 from social_dilemmas.config.settings import (
     clone_settings,
     completed,
+    evaluation_settings,
     merge,
     pair_settings,
     prior_settings,
@@ -69,6 +70,7 @@ ALGORITHMS = catalogue.algorithms(CONFIG)
 AGENTS = list(catalogue.trainings(CONFIG))
 FILES = catalogue.files(CONFIG)
 SERVING = any(agent.settings.sampler == "vllm" for agent in AGENTS)  # trainings run where vLLM is
+EVALUATED_ON_VLLM = any(evaluation_settings(CONFIG, game).sampler == "vllm" for game in GAMES)
 PACKAGED = any(model.kind == "gguf" for model in CONFIG.models)  # base models may lie in packages
 TRANSCRIPTS = catalogue.transcript_paths(CONFIG)
 
@@ -192,7 +194,8 @@ def parameters_of_matches(kind, script="play_matches.py"):
 
     def code(wildcards):
         found = fixture_of(CONFIG, **wildcards).agents
-        return fingerprint(script, *modules_of([kind_of(game_entry(wildcards))], found))
+        sampler = settings_of(CONFIG, wildcards.game).sampler
+        return fingerprint(script, *modules_of([kind_of(game_entry(wildcards))], found, sampler))
 
     return {
         "game": game_entry,
@@ -220,6 +223,12 @@ def code_of_page(script, kind="html"):
 def agents_of_transcript(wildcards):
     """Both agents of a pair."""
     return catalogue.transcript_agents(CONFIG, wildcards.game, wildcards.model, wildcards.pair)
+
+
+def code_of_transcript(wildcards):
+    """The fingerprint of what plays a pair, that of its sampler included."""
+    sampler = transcript_settings(CONFIG, wildcards.game).sampler
+    return fingerprint("transcripts.py", *modules_of([wildcards.game], sampler=sampler))
 
 
 def labels_of_transcript(wildcards):

@@ -12,7 +12,7 @@ rule play_transcripts:
     benchmark:
         f"<benchmarks>/{paths.TRANSCRIPT}.tsv"
     conda:
-        "../../envs/train.yaml"
+        "../../envs/train.yaml" if not EVALUATED_ON_VLLM else "../../envs/vllm.yaml"
     threads: 1
     resources:
         **needs("transcripts"),
@@ -22,7 +22,7 @@ rule play_transcripts:
         settings=lambda wildcards: transcript_settings(CONFIG, wildcards.game).plain(
             without="pairs"
         ),
-        code=code_of_game("transcripts.py"),
+        code=code_of_transcript,
     message:
         "Transcripts of {wildcards.pair} in {wildcards.game}, {wildcards.model}"
     script:

@@ -18,5 +18,5 @@ def modules_of(
     if "agents/axelrod/player.py" in files:
         files.add("agents/axelrod/strategies.txt")
     if sampler == "vllm":
-        files |= {"backends/vllm/sampler.py", "backends/vllm/masks.py"}
+        files |= {f"backends/vllm/{name}.py" for name in ("agents", "masks", "sampler")}
     return sorted(files)

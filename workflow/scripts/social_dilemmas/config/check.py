@@ -127,22 +127,26 @@ def _api_player(
     if player.name in agents:
         sentence = f"api_players: {player.name!r} already is another agent's name"
         yield Mistake((*place, "name"), sentence)
-    where = words((*place, "base_url"), said)
+    yield from _address((*place, "base_url"), player.base_url, "https://api.openai.com/v1", said)
+    if (player.prompt_price is None) != (player.completion_price is None):
+        both = "prompt_price and completion_price must both be given, or none of them"
+        yield Mistake(place, f"{words(place, said)}: {both}")
+
+
+def _address(place: Place, given: str, example: str, said: Mapping[str, Any]) -> Iterator[Mistake]:
+    """An address of a server that is none, or holds secrets."""
+    where = words(place, said)
     try:
-        address = urlsplit(player.base_url)
+        address = urlsplit(given)
         complete = address.scheme in ("http", "https") and bool(address.hostname)
         complete = complete and address.port != 0
     except ValueError:  # a port that is no number, a bracket left open
         complete = False
     if not complete:
-        must = "must be an address such as https://api.openai.com/v1"
-        yield Mistake((*place, "base_url"), f"{where} {must}, but is {player.base_url!r}")
+        yield Mistake(place, f"{where} must be an address such as {example}, but is {given!r}")
     elif "@" in address.netloc or address.query or address.fragment:
         must = "must hold no user, password or query: a key belongs into the environment"
-        yield Mistake((*place, "base_url"), f"{where} {must}")
-    if (player.prompt_price is None) != (player.completion_price is None):
-        both = "prompt_price and completion_price must both be given, or none of them"
-        yield Mistake(place, f"{words(place, said)}: {both}")
+        yield Mistake(place, f"{where} {must}")
 
 
 def _missing_settings(
@@ -177,11 +181,14 @@ def _game(place: Place, game: Game, config: Config, said: Mapping[str, Any]) -> 
     agents = [WARM_START, *algorithms, *players]
     cloned = [game.clone.player] if game.clone else []
     pairs = transcript_settings(config, game.name).pairs
-    opponents = evaluation_settings(config, game.name).opponents
+    evaluation = evaluation_settings(config, game.name)
+    for address in evaluation.vllm.base_urls:
+        inside_vllm = (*place, "evaluation", "vllm", "base_urls")
+        yield from _address(inside_vllm, address, "http://127.0.0.1:8000", said)
     for inside, names, what, known in (
         (("warm_start", "population"), warm_start.population, "player", players),
         (("clone", "player"), cloned, "player", players),
-        (("evaluation", "opponents"), opponents, "player", players),
+        (("evaluation", "opponents"), evaluation.opponents, "player", players),
         (("training_by_algorithm",), game.training_by_algorithm, "algorithm", algorithms),
         (("transcripts", "pairs"), chain.from_iterable(pairs), "agent", agents),
     ):

@@ -314,6 +314,14 @@ class Vllm(Section):
     """seconds that a reply may take; after that it is requested again, then the server is restarted"""
 
 
+class EvaluationVllm(Vllm):
+    """The vLLM server of the evaluation's `sampler: vllm`: a job's own, or one that jobs share."""
+
+    base_urls: Names = []
+    """addresses of servers that `make serve` has started, such as `http://127.0.0.1:8000`, which jobs share: each takes
+    the first that has its model and its game; `[]`: every job starts a server of its own"""
+
+
 class Buffer(Section):
     """Past agents as opponents."""
 
@@ -450,6 +458,11 @@ class Evaluation(Section):
     """matches that are played at once; limits memory"""
     merge_adapter: bool = True
     """compute with adapters merged into the weights, which is faster for small models"""
+    sampler: Literal["trainer", "vllm"] = "trainer"
+    """what samples for agents that are language models, here and wherever replies are sampled as here: `trainer`, the
+    model itself as in training, or `vllm`, a server"""
+    vllm: EvaluationVllm = EvaluationVllm()
+    """that server, used with `sampler: vllm` only"""
     temperature: Positive = 1.0
     """of sampling"""
     max_new_tokens: Count = 12

@@ -1,7 +1,7 @@
 """Settings as a stage reads them: the defaults, then the top level's, the game's own, and the algorithm's."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from social_dilemmas.config.schema import (
     AS_TRAINED,
@@ -11,6 +11,7 @@ from social_dilemmas.config.schema import (
     Critic,
     Disturbances,
     Evaluation,
+    EvaluationVllm,
     Exploitability,
     Generalisation,
     Section,
@@ -46,6 +47,9 @@ class TranscriptSettings(Transcripts):
 
     temperature: float
     max_new_tokens: int
+    sampler: str = "trainer"
+    vllm: EvaluationVllm = EvaluationVllm()
+    merge_adapter: ClassVar[bool] = False  # doesn't pay for a few matches
 
 
 class DisturbanceSettings(Evaluation):
@@ -170,7 +174,10 @@ def exploitability_settings(config: Config, game: str) -> Exploitability:
 
 def evaluation_settings(config: Config, game: str) -> Evaluation:
     """Settings of a game's cross-play."""
-    return Evaluation(**merge(config.evaluation, config.game(game).evaluation))
+    settings = merge(config.evaluation, config.game(game).evaluation)
+    if settings.get("sampler") != "vllm":  # then they have no effect
+        settings.pop("vllm", None)
+    return Evaluation(**settings)
 
 
 def transcript_settings(config: Config, game: str) -> TranscriptSettings:
@@ -178,8 +185,7 @@ def transcript_settings(config: Config, game: str) -> TranscriptSettings:
     sampling = evaluation_settings(config, game)
     return TranscriptSettings(
         **merge(config.transcripts, config.game(game).transcripts),
-        temperature=sampling.temperature,
-        max_new_tokens=sampling.max_new_tokens,
+        **sampling.model_dump(include={"temperature", "max_new_tokens", "sampler", "vllm"}),
     )
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from social_dilemmas.agents.agent import Agent
 from social_dilemmas.agents.play import Players, Slips, play_batch
 from social_dilemmas.config.schema import Evaluation
+from social_dilemmas.evaluation.sampling import SamplerOf, load_policy, sampling
 from social_dilemmas.games import game_of
 from social_dilemmas.games.game import (
     SEATS,
@@ -19,9 +20,7 @@ from social_dilemmas.games.game import (
     welfare_share,
 )
 from social_dilemmas.policy.context import check_context
-from social_dilemmas.policy.model import load_model
-from social_dilemmas.policy.policy import Policy
-from social_dilemmas.policy.sampler import NamesOf, PolicySampler
+from social_dilemmas.policy.sampler import NamesOf
 from social_dilemmas.randomness import derive_seed
 from social_dilemmas.run.progress import Progress
 
@@ -49,23 +48,18 @@ def play_pairs(
     mean over the match and, with the ending `_count`, how often it was observed.
 
     Raises:
-        UserError: the model or an adapter isn't there, or the adapter belongs to another base model.
+        UserError: the model or an adapter isn't there, or the adapter belongs to another base model; the server that
+            samples can't be started or reached, isn't the right one or is lost.
     """
     rules = game_of(game)
-    policy = load_agents(model, rules, pairs)
+    agents = [agent for pair in pairs for agent in pair]
+    policy = load_policy(model, rules, agents, settings.sampler)
     check_context(policy, settings.max_new_tokens)
     meetings = meet(rules, pairs, settings.matches)
-    play_meetings(policy, meetings, settings)
+    with sampling(policy, settings, game=game, agents=agents, output=output) as sampler_of:
+        play_meetings(rules, meetings, settings, sampler_of)
     rows = [match_row(*met, seat) for met in meetings.items() for seat in SEATS]
     pd.DataFrame(rows).to_parquet(output, index=False)
-
-
-def load_agents(model: Path, game: Game, pairs: Sequence[Pair]) -> Policy:
-    """The policy that plays for all agents of the model; raises as `play_pairs`."""
-    policy = Policy(load_model(model), game)
-    for adapter in sorted({agent.adapter for pair in pairs for agent in pair if agent.adapter}):
-        policy.load(adapter)
-    return policy
 
 
 def meet(game: Game, pairs: Sequence[Pair], matches: int) -> Meetings:
@@ -92,18 +86,16 @@ def stream_names(meetings: Meetings) -> NamesOf:
 
 
 def play_meetings(
-    policy: Policy, meetings: Meetings, settings: Evaluation, slips: Slips | None = None
+    game: Game,
+    meetings: Meetings,
+    settings: Evaluation,
+    sampler_of: SamplerOf,
+    slips: Slips | None = None,
 ) -> None:
     """Play all matches to their end, a batch at a time; `slips` as for `play`."""
-    sampler = PolicySampler(
-        policy,
-        stream_names(meetings),
-        temperature=settings.temperature,
-        max_new_tokens=settings.max_new_tokens,
-        merge_adapter=settings.merge_adapter,
-    )
-    players, matches = Players(policy.game), list(meetings)
-    with Progress(len(matches), f"{policy.game.name}, matches") as progress:
+    sampler = sampler_of(stream_names(meetings))
+    players, matches = Players(game), list(meetings)
+    with Progress(len(matches), f"{game.name}, matches") as progress:
         for first in range(0, len(matches), settings.batch):
             batch = matches[first : first + settings.batch]
             play_batch(

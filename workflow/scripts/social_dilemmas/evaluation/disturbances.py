@@ -20,12 +20,12 @@ from social_dilemmas.config.settings import DisturbanceSettings
 from social_dilemmas.evaluation.cross_play import (
     Meetings,
     Pair,
-    load_agents,
     match_row,
     meet,
     play_meetings,
     stream_names,
 )
+from social_dilemmas.evaluation.sampling import SamplerOf, load_policy, sampling
 from social_dilemmas.games import game_of
 from social_dilemmas.games.game import NO_WORDS, SEATS, Game, Match
 from social_dilemmas.games.talk import Messages, TalkingGame, TalkingMatch
@@ -49,7 +49,17 @@ def play_disturbed(
     points and points_opponent (lists of those of every round). Raises as `play_pairs`.
     """
     rules = game_of(game)
-    policy = load_agents(model, rules, pairs)
+    agents = [agent for pair in pairs for agent in pair]
+    policy = load_policy(model, rules, agents, settings.sampler)
+    with sampling(policy, settings, game=game, agents=agents, output=output) as sampler_of:
+        rows = _played(rules, pairs, settings, sampler_of)
+    pd.DataFrame(rows).to_parquet(output, index=False)
+
+
+def _played(
+    rules: Game, pairs: Sequence[Pair], settings: DisturbanceSettings, sampler_of: SamplerOf
+) -> list[dict[str, Any]]:
+    """The rows of all conditions."""
     rows = []
     sent: Meetings = {}
     for condition in conditions_in(type(rules)):
@@ -58,7 +68,7 @@ def play_disturbed(
         if condition not in NOISE:
             put_in_place(condition, meetings, sent)
         slips = slips_of(condition, rules, meetings, settings)
-        play_meetings(policy, meetings, settings, slips)
+        play_meetings(rules, meetings, settings, sampler_of, slips)
         if condition == Condition.NONE:
             sent = meetings
         for (match, meeting), seat in product(meetings.items(), SEATS):
@@ -71,7 +81,7 @@ def play_disturbed(
                     "points_opponent": match.rewards(1 - seat),
                 }
             )
-    pd.DataFrame(rows).to_parquet(output, index=False)
+    return rows
 
 
 def slips_of(

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from social_dilemmas.agents.agent import Agent
-from social_dilemmas.evaluation.cross_play import load_agents
+from social_dilemmas.evaluation.sampling import load_policy
 from social_dilemmas.games import Entry, game_of
 from social_dilemmas.policy.policy import Policy
 
@@ -29,7 +29,7 @@ def measure_perplexity(
     Every paragraph is read by itself; `tokens` are those that are predicted, all but the first of each. Raises
     UserError if the model or an adapter isn't there.
     """
-    policy = load_agents(model, game_of(game), [(agent, agent) for agent in agents])
+    policy = load_policy(model, game_of(game), agents)
     tokenizer = policy.language_model.tokenizer
     paragraphs = [
         torch.tensor(tokenizer.encode(paragraph), device=policy.model.device)

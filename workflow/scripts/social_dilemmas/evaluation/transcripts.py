@@ -11,18 +11,19 @@ from typing import Any
 
 import torch
 from peft import PeftModel
+from torch import Tensor
 
 from social_dilemmas.agents.agent import UNSEEDED, Agent
-from social_dilemmas.agents.play import Place, Players, play_batch
+from social_dilemmas.agents.play import Players, play_batch
 from social_dilemmas.config.settings import TranscriptSettings
 from social_dilemmas.evaluation.outcomes import classify
+from social_dilemmas.evaluation.sampling import load_policy, sampling
 from social_dilemmas.games import game_of
 from social_dilemmas.games.game import Match, Turn, welfare_share
 from social_dilemmas.policy.log_probabilities import action_log_probabilities
-from social_dilemmas.policy.model import load_model
 from social_dilemmas.policy.policy import Policy
-from social_dilemmas.policy.sampler import LanguageModelPlayer, PolicySampler, in_order
-from social_dilemmas.policy.trajectory import collate
+from social_dilemmas.policy.sampler import in_order
+from social_dilemmas.policy.trajectory import Trajectory, collate
 from social_dilemmas.randomness import derive_seed
 
 Replies = dict[tuple[Match, int, int], list[dict[str, Any]]]
@@ -46,16 +47,11 @@ def run_transcripts(
     log_probability (in nats) of its sampled tokens; null for players that aren't language models.
 
     Raises:
-        UserError: the model or an adapter isn't there, or the adapter belongs to another base model.
+        UserError: as `play_pairs`.
     """
     rules = game_of(game)
-    policy = Policy(load_model(model), rules)
-    sampler = PolicySampler(
-        policy,
-        in_order("transcripts", rules.name, *(agent.name for agent in agents)),
-        temperature=settings.temperature,
-        max_new_tokens=settings.max_new_tokens,
-    )
+    policy = load_policy(model, rules, agents, settings.sampler)
+    names = in_order("transcripts", rules.name, *(agent.name for agent in agents))
     matches = [rules.start(derive_seed("transcript", i // 2)) for i in range(settings.matches)]
     placed = [(0, 1) if i % 2 == 0 else (1, 0) for i in range(settings.matches)]  # seats of both
     replies: Replies = defaultdict(list)
@@ -65,15 +61,16 @@ def run_transcripts(
         replies[turn.match, turn.seat, turn.round].append(said)
 
     seated = [(agents[first], agents[second]) for first, second in placed]
-    player = play_batch(matches, seated, Players(rules), sampler, write_down)
+    with sampling(policy, settings, game=game, agents=agents, output=output) as sampler_of:
+        player = play_batch(matches, seated, Players(rules), sampler_of(names), write_down)
     for match, pair in zip(matches, seated, strict=True):
         for seat, agent in enumerate(pair):
             if agent.on_model:
                 assert player is not None
                 rounds = range(len(match.history))
                 said = [reply for index in rounds for reply in replies[match, seat, index]]
-                place, temperature = (match, seat), settings.temperature
-                scores = _log_probabilities(policy, agent, player, place, temperature)
+                trajectory = player.trajectory(match, seat)
+                scores = _log_probabilities(policy, agent, trajectory, settings.temperature)
                 for reply, score in zip(said, scores, strict=True):
                     reply["log_probability"] = score
     told = {
@@ -91,31 +88,36 @@ def run_transcripts(
     output.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-@torch.inference_mode()
 def _log_probabilities(
     policy: Policy,
     agent: Agent,
-    player: LanguageModelPlayer,
-    place: Place,
+    trajectory: Trajectory,
     temperature: float,
 ) -> list[float]:
-    """The log-probability of each reply of a seat, over what the sampler chose from."""
+    """The log-probability of each reply of a seat, over what the sampler chose from; a server has said its own."""
+    positions = torch.tensor(trajectory.positions)  # (actions,)
+    scores = torch.tensor(trajectory.sampled)  # (actions,), or empty where the policy sampled
+    if not trajectory.sampled:
+        scores = _scores(policy, agent, trajectory, temperature)
+    return [
+        round(float(scores[(positions >= start) & (positions < end)].sum()), 5)
+        for start, end in pairwise([0, *trajectory.reply_ends])
+    ]
+
+
+@torch.inference_mode()
+def _scores(policy: Policy, agent: Agent, trajectory: Trajectory, temperature: float) -> Tensor:
+    """(actions,) log-probabilities of the chosen tokens under an agent's adapter."""
     active: AbstractContextManager[Any] = nullcontext()
     if isinstance(policy.model, PeftModel):
         if agent.adapter:
             policy.model.set_adapter(policy.name_of(agent.adapter))
         else:
             active = policy.model.disable_adapter()
-    trajectory = player.trajectory(*place)
     batch = collate([trajectory], policy.model.device)
     with active:
-        scores, _ = action_log_probabilities(
-            policy.model, batch, policy.masks.allowed, temperature
-        )  # (actions,)
-    return [
-        round(float(scores[(batch.position >= start) & (batch.position < end)].sum()), 5)
-        for start, end in pairwise([0, *trajectory.reply_ends])
-    ]
+        scores, _ = action_log_probabilities(policy.model, batch, policy.masks.allowed, temperature)
+    return scores.cpu()
 
 
 def _match(match: Match, seats: tuple[int, int], replies: Replies) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Constants were measured with this project's versions of Python, torch, transform
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
 from typing import Any
@@ -307,7 +307,18 @@ class Estimates:
         requests = sum(agent.kind is Kind.API for agent in seated) * chosen.matches
         seconds += requests * work.talk.turns * REQUEST + read * work.forward_seconds(rows)
         host = work.objects(matches, matches) + FRAMES_MB * MB
-        return work.needs(device, host, seconds, 2 * matches * ROW)
+        needs = work.needs(device, host, seconds, 2 * matches * ROW)
+        return self._served(needs, work, chosen, host) if chosen.sampler == "vllm" else needs
+
+    def _served(self, needs: Needs, work: Workload, chosen: Evaluation, host: float) -> Needs:
+        """The same matches on a vLLM server: the job has the weights on the host, its own server a share of a GPU."""
+        gpu, own = self._config.machine.gpu, not chosen.vllm.base_urls
+        weights = work.shape.weight_bytes / MB
+        memory = INTERPRETER_MB + weights + host / MB
+        if own and gpu is None:
+            memory += weights + SERVER_MB
+        share = chosen.vllm.memory_share * gpu.memory_gb * 1e3 if own and gpu else 0.0
+        return replace(needs, memory_mb=memory, gpus=int(share > 0), gpu_memory_mb=share)
 
     def _adapter_bytes(self, game: str, shape: ModelShape) -> int:
         """Bytes of an adapter, of the largest where they differ."""

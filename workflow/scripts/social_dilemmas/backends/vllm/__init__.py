@@ -1,1 +1,1 @@
-"""vLLM as the sampler."""
+"""vLLM as the sampler of trainings and of the evaluation."""

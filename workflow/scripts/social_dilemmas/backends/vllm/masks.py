@@ -27,16 +27,16 @@ class ReplyMasks(LogitsProcessor):
     """Restricts every request to the tokens that the mask state of its reply allows."""
 
     def __init__(self, vllm_config: VllmConfig, device: torch.device, is_pin_memory: bool) -> None:
-        """Compile the game's masks; raises RuntimeError if the trainer's packages read the tokenizer in another way."""
+        """Compile the games' masks; raises RuntimeError if the trainer's packages read the tokenizer in another way."""
         given: dict[str, Any] = vllm_config.additional_config["reply_masks"]
-        self._masks = TokenMasks(
-            game_of(given["game"]).grammars(),
-            ChatFormat(AutoTokenizer.from_pretrained(vllm_config.model_config.tokenizer)),
-            vllm_config.model_config.get_vocab_size(),
-            device,
-        )
+        chat = ChatFormat(AutoTokenizer.from_pretrained(vllm_config.model_config.tokenizer))
+        size = vllm_config.model_config.get_vocab_size()
+        self._masks = {
+            fingerprint: TokenMasks(game_of(game).grammars(), chat, size, device)
+            for fingerprint, game in given.items()
+        }
         self._replies: dict[int, Reply] = {}  # by row of the batch
-        if masks_fingerprint(self._masks) != given["fingerprint"]:
+        if any(masks_fingerprint(masks) != each for each, masks in self._masks.items()):
             raise RuntimeError(
                 "the server compiles other token masks for this tokenizer than the trainer: their "
                 "environments need versions of transformers and tokenizers that agree"
@@ -50,12 +50,16 @@ class ReplyMasks(LogitsProcessor):
 
     def apply(self, logits: Tensor) -> Tensor:
         """Mask (requests, vocabulary) logits."""
-        states = {row: reply.next_state(self._masks) for row, reply in self._replies.items()}
-        states = {row: state for row, state in states.items() if state != DONE}
-        if states:
-            rows = torch.tensor(list(states), device=logits.device)
-            allowed = self._masks.allowed[torch.tensor(list(states.values()))]
-            logits[rows] = logits[rows].masked_fill(~allowed, -torch.inf)
+        for fingerprint, masks in self._masks.items():
+            states = {
+                row: state
+                for row, reply in self._replies.items()
+                if reply.masks == fingerprint and (state := reply.next_state(masks)) != DONE
+            }
+            if states:
+                rows = torch.tensor(list(states), device=logits.device)
+                allowed = masks.allowed[torch.tensor(list(states.values()))]
+                logits[rows] = logits[rows].masked_fill(~allowed, -torch.inf)
         return logits
 
 

@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 from social_dilemmas.agents.play import Place
-from social_dilemmas.backends.vllm.server import Completion, VllmServer
+from social_dilemmas.backends.vllm.client import Completion, Connection
 from social_dilemmas.games.game import Match, Turn
 from social_dilemmas.policy.masks import DONE
 from social_dilemmas.policy.policy import Policy
@@ -21,14 +21,15 @@ class VllmPlayer:
     hold the log-probabilities under which the server sampled.
 
     Attributes:
-        server: has been started with the policy's masks.
+        server: has been started with the policy's masks, whose fingerprint is `masks`.
         seed_of: the seed of a request, by the turn and the number of earlier replies in its conversation.
         model_of: the name under which the server has the adapter of a turn's seat.
     """
 
-    server: VllmServer
+    server: Connection
     policy: Policy
     _: KW_ONLY
+    masks: str
     seed_of: Callable[[Turn, int], int]
     model_of: Callable[[Turn], str]
     temperature: float
@@ -42,7 +43,7 @@ class VllmPlayer:
     def reply(self, turns: Sequence[Turn]) -> list[str]:
         """Sampled replies, valid by construction; one without a choice costs no request.
 
-        Raises as `VllmServer.complete`; the conversations can't go on then.
+        Raises as `Connection.complete`; the conversations can't go on then.
         """
         chat = self.policy.chat
         asked = [self._trajectories[turn.match, turn.seat] for turn in turns]
@@ -66,6 +67,7 @@ class VllmPlayer:
             "logprobs": 0,
             "skip_special_tokens": False,
             "vllm_xargs": {
+                "masks": self.masks,
                 "mask_state": trajectory.state,
                 "reply_length": len(tokens) - trajectory.reply_start,
                 "reply_limit": self.max_new_tokens,

@@ -18,12 +18,14 @@ class Reply:
     """A reply that the server is writing.
 
     Attributes:
+        masks: the fingerprint of its game's token masks.
         state, length: mask state and number of tokens as far as it was read, those included that stand in the prompt.
         limit: number of tokens after which free text is closed.
         tokens: what was sampled so far; vLLM appends to this list.
         read: how many of these were read.
     """
 
+    masks: str
     state: int
     length: int
     limit: int
@@ -37,7 +39,7 @@ class Reply:
             return None
         names = ("mask_state", "reply_length", "reply_limit")
         state, length, limit = (int(fields[name]) for name in names)
-        return cls(state, length, limit, tokens)
+        return cls(str(fields["masks"]), state, length, limit, tokens)
 
     def next_state(self, masks: TokenMasks) -> int:
         """The state in which the next token is drawn; DONE if there is none."""

@@ -1,22 +1,19 @@
-"""Sampling from a vLLM server: the learner as it is now, its past versions, a frozen opponent."""
+"""Sampling of a training from a vLLM server: the learner as it is now, its past versions, a frozen opponent."""
 
 import logging
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from social_dilemmas.agents.play import Place
-from social_dilemmas.backends.vllm.player import VllmPlayer
-from social_dilemmas.backends.vllm.protocol import masks_fingerprint
-from social_dilemmas.backends.vllm.server import BASE, ServerLostError, VllmServer
+from social_dilemmas.backends.vllm.client import BASE, ServerLostError
+from social_dilemmas.backends.vllm.served import ServedSampler
+from social_dilemmas.backends.vllm.server import VllmServer
 from social_dilemmas.config.schema import Training
 from social_dilemmas.errors import UserError
 from social_dilemmas.policy.adapters import LEARNER, NO_ADAPTER
 from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.sampler import NamesOf
-from social_dilemmas.randomness import derive_seed
 
 logger = logging.getLogger(__name__)
 NOTHING_LOST = "what was finished is saved, and another run goes on from there"
@@ -27,12 +24,11 @@ class NoServerError(UserError):
     """A server can't be started, or was lost twice in the same iteration."""
 
 
-class VllmSampler:
+class VllmSampler(ServedSampler):
     """Samples from a vLLM server of the job's own, which starts with the first match and ends with the `with`.
 
-    It is a `Sampler` of `agents.play`, for one iteration at a time. In each the learner is served under a new name,
-    from a new directory, so that the server can't mistake its weights, or what it remembers of conversations, for those
-    before the last optimiser step.
+    It is for one iteration at a time. In each the learner is served under a new name, from a new directory, so that the
+    server can't mistake its weights, or what it remembers of conversations, for those before the last optimiser step.
     """
 
     def __init__(
@@ -40,16 +36,11 @@ class VllmSampler:
     ) -> None:
         """Prepare a server for a policy with a learner; raises UserError if vLLM isn't installed.
 
-        `game` is the game's entry in the config. `folder` takes the server's log and the served adapters, and is
-        removed at the end unless something fails.
+        `game` is the game's entry in the config. `folder` takes the server's log and the served adapters.
         """
-        self._policy = policy
-        self._settings = settings
-        self._folder = folder
-        self._served: set[str] = set()
-        shutil.rmtree(folder, ignore_errors=True)
+        super().__init__(policy, settings, folder)
         model = policy.model
-        self.server = VllmServer(
+        self.server: VllmServer = VllmServer(
             policy.language_model.path,
             settings.vllm,
             folder / "server.log",
@@ -57,17 +48,8 @@ class VllmSampler:
             dtype=str(model.dtype).removeprefix("torch."),
             adapters=len(policy.adapters) + settings.buffer.size,  # past agents come later
             rank=max(config.r for config in model.peft_config.values()),
-            reply_masks={"game": dict(game), "fingerprint": masks_fingerprint(policy.masks)},
+            reply_masks={self._masks: dict(game)},
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.server.stop()
-        shutil.rmtree(self._folder / "adapters", ignore_errors=True)
-        if kind is None:
-            shutil.rmtree(self._folder, ignore_errors=True)
 
     def repeat_if_lost(self, iteration: int, play: Callable[[], T]) -> T:
         """Call `play`, and once more if it loses the server: seeds depend on nothing else, so it samples the same.
@@ -90,30 +72,10 @@ class VllmSampler:
     def at(self, iteration: int, names_of: NamesOf) -> Self:
         """Turns to an iteration, with a name for the random stream of every conversation."""
         self._iteration = iteration
-        self._names_of = names_of
-        return self
-
-    @contextmanager
-    def seated(self, adapters: Mapping[Place, str | None]) -> Iterator[VllmPlayer]:
-        """A player for these seats, once the server has their adapters as they are now.
-
-        Raises NoServerError if the server can't be started, ServerLostError if it has gone.
-        """
-        policy = self._policy
-        named = {place: policy.name_of(adapter) for place, adapter in adapters.items()}
-        served = self._serve({*named.values()})
-        names_of = self._names_of
-        yield VllmPlayer(
-            self.server,
-            policy,
-            seed_of=lambda turn, replies: derive_seed(*names_of(turn), replies),
-            model_of=lambda turn: served[named[turn.match, turn.seat]],
-            temperature=self._settings.temperature,
-            max_new_tokens=self._settings.max_new_tokens,
-        )
+        return self.named(names_of)
 
     def _serve(self, adapters: Iterable[str]) -> dict[str, str]:
-        """Have these adapters served; gives the names under which all are.
+        """Have these adapters served; gives the names under which all are. Raises NoServerError.
 
         Adapters of earlier learners, and of past agents that the model has no longer, are unloaded first, so that
         there are never more than the server has room for.

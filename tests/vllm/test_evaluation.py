@@ -1,0 +1,121 @@
+"""Agents' matches on a vLLM server of the job's own, and on one that jobs share, are those of the default sampler."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tests.unit.served_agents import assert_alike, play_all, three_agents
+from tests.vllm.conftest import GAME
+
+from social_dilemmas.agents.agent import Agent
+from social_dilemmas.agents.play import Players, play_batch
+from social_dilemmas.backends.vllm.agents import served_name
+from social_dilemmas.backends.vllm.client import NEUTRAL
+from social_dilemmas.backends.vllm.shared import KEY, serving
+from social_dilemmas.config.schema import Evaluation, EvaluationVllm, Vllm
+from social_dilemmas.evaluation.sampling import load_policy, sampling
+from social_dilemmas.games import game_of
+from social_dilemmas.games.game import SEATS
+from social_dilemmas.policy.log_probabilities import action_log_probabilities
+from social_dilemmas.policy.model import load_model
+from social_dilemmas.policy.policy import Policy
+from social_dilemmas.policy.sampler import in_order
+from social_dilemmas.policy.trajectory import Trajectory, collate
+from social_dilemmas.run.launch import free_port
+
+TEMPERATURE = 0.8
+LARGEST_DIFFERENCE = 1e-3  # of log-probabilities
+
+
+@pytest.fixture(scope="module")
+def agents(embedded: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Agent]:
+    return three_agents(embedded, tmp_path_factory.mktemp("adapters"), 0.2)
+
+
+def test_outcomes_are_distributed_as_with_the_default_sampler(
+    vllm: Vllm, embedded: Path, tmp_path: Path
+) -> None:
+    """On a server that the job starts."""
+    chosen, agents = EvaluationVllm(**vllm.model_dump()), three_agents(embedded, tmp_path, 0.6)
+    own, served = (
+        play_all(embedded, tmp_path / "matches.parquet", agents, 64, sampler=sampler, vllm=chosen)
+        for sampler in ("trainer", "vllm")
+    )
+    assert_alike(own, served)
+    assert not list(tmp_path.glob("vllm-*"))
+
+
+def test_jobs_share_a_server(
+    vllm: Vllm, embedded: Path, agents: list[Agent], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two at the same time, with more adapters than the server has room for, and seats without one among them."""
+    monkeypatch.setenv(KEY, "secret")
+    with serving(
+        load_model(embedded, "cpu"),
+        [{"name": "prisoners_dilemma", "rounds": 2}, GAME],
+        vllm,
+        tmp_path / "server.log",
+        address=("127.0.0.1", free_port()),
+        key="secret",
+        adapters=1,
+        rank=3,
+    ) as server:
+        settings = Evaluation(
+            opponents=[],
+            sampler="vllm",
+            vllm=EvaluationVllm(base_urls=[str(server.client.base_url)]),
+            temperature=TEMPERATURE,
+            max_new_tokens=20,
+        )
+        with ThreadPoolExecutor(2) as jobs:
+            playing = [
+                jobs.submit(differences, embedded, met, settings, tmp_path / f"{number}.parquet")
+                for number, met in enumerate((agents[:2], agents))
+            ]
+            found = [each.result() for each in playing]
+        names = {served_name(Path(agent.adapter)) for agent in agents if agent.adapter}
+        assert {NEUTRAL, *names} < server.served()
+    own, swapped = (max(each[0] for each in found), min(each[1] for each in found))
+    print(f"largest difference of log-probabilities: {own:.2e}")
+    assert own < LARGEST_DIFFERENCE
+    assert swapped > 100 * LARGEST_DIFFERENCE
+
+
+def differences(
+    base: Path, agents: list[Agent], settings: Evaluation, output: Path
+) -> tuple[float, float]:
+    """A job in which every agent meets every other: how far the server's log-probabilities are from the model's.
+
+    The largest difference, each agent under its own adapter, and the smallest one where each is under another's.
+    """
+    rules: Any = game_of(GAME)
+    seats = [(first, second) for first in agents for second in agents]
+    matches = [rules.start(number) for number in range(len(seats))]
+    policy = load_policy(base, rules, agents, "vllm")
+    with sampling(policy, settings, game=GAME, agents=agents, output=output) as sampler_of:
+        player = play_batch(matches, seats, Players(rules), sampler_of(in_order("job")))
+    assert player is not None
+    scoring = load_policy(base, rules, agents)
+    own, swapped = [], []
+    for match, pair in zip(matches, seats, strict=True):
+        for seat in SEATS:
+            trajectory = player.trajectory(match, seat)
+            other = agents[agents.index(pair[seat]) - 1]
+            own.append(difference(scoring, pair[seat], trajectory))
+            swapped.append(difference(scoring, other, trajectory))
+    return max(own), min(swapped)
+
+
+@torch.no_grad()
+def difference(policy: Policy, agent: Agent, trajectory: Trajectory) -> float:
+    """The largest difference of a token's log-probability from that under an agent's adapter."""
+    model: Any = policy.model
+    if agent.adapter:
+        model.set_adapter(policy.name_of(agent.adapter))
+    batch = collate([trajectory])
+    with nullcontext() if agent.adapter else model.disable_adapter():
+        scores, _ = action_log_probabilities(model, batch, policy.masks.allowed, TEMPERATURE)
+    return float((scores - torch.tensor(trajectory.sampled)).abs().max())
