@@ -36,8 +36,8 @@ def summarise(curves: pd.DataFrame, quantity: str) -> pd.DataFrame:
         joined = by_seed.interpolate("index", limit_area="inside").dropna()
         for line, statistic in ((MEAN, "mean"), (LOWEST, "min"), (HIGHEST, "max")):
             values = joined.agg(statistic, axis=1).rename("value").reset_index()
-            values[[*keys, "line"]] = [*names, line]
-            parts.append(values)
+            of_all = dict(zip(keys, map(str, names), strict=True))
+            parts.append(values.assign(line=line, **of_all))
     return pd.concat(parts, ignore_index=True)[[*keys, "line", "iteration", "value"]]
 
 
