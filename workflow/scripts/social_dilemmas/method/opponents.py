@@ -62,13 +62,12 @@ class OpponentPool:
                 return Agent(random.choice(self._pool.scripted), Kind.SCRIPTED)
         place = (match,) if self._buffer.draw == "match" else ()
         random = stream(self._seed, iteration, group, *place, "opponent")
-        share, chance = self._buffer.probability, random.random()
+        share = self._buffer.probability
+        meets_past = random.random() < share
         if self._buffer.draw == "stratified":  # systematic sampling: one draw for all groups
             start = stream(self._seed, iteration, "past opponents").random()
-            chance = (
-                0.0 if floor(start + group * share) < floor(start + (group + 1) * share) else 1.0
-            )
-        if self.weights and chance < share:
+            meets_past = floor(start + group * share) < floor(start + (group + 1) * share)
+        if self.weights and meets_past:
             name = past_agent(random.choice(list(self.weights)))
             return Agent(name, adapter=name)
         return LIVE

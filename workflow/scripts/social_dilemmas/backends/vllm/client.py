@@ -1,5 +1,6 @@
 """Requests to a vLLM server, whoever has started it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,7 +28,7 @@ class Completion(NamedTuple):
     log_probabilities: list[float]
 
 
-class Connection:
+class Connection(ABC):
     """A connection to a server, which a subclass knows how to start or to find.
 
     Attributes:
@@ -54,10 +55,11 @@ class Connection:
         """Whether it is there, as far as can be told without asking it."""
         return True
 
+    @abstractmethod
     def start(self) -> None:
         """Begin; raises UserError if it can't."""
-        raise NotImplementedError
 
+    @abstractmethod
     def stop(self) -> None:
         """End what `start` has begun."""
 

@@ -1,6 +1,7 @@
 """Sampling from a vLLM server, whatever starts it and whichever adapters it serves."""
 
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from social_dilemmas.policy.sampler import NamesOf
 from social_dilemmas.randomness import derive_seed
 
 
-class ServedSampler:
+class ServedSampler(ABC):
     """A `Sampler` of `agents.play`, and a context that ends the server."""
 
     def __init__(
@@ -69,6 +70,6 @@ class ServedSampler:
             max_new_tokens=self._settings.max_new_tokens,
         )
 
+    @abstractmethod
     def _serve(self, adapters: Iterable[str]) -> Mapping[str, str]:
         """Have these adapters served; gives the names under which they are."""
-        raise NotImplementedError

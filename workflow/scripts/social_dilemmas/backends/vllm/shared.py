@@ -48,6 +48,9 @@ class SharedServer(Connection):
             problems.append(f"{self.name} {problem}")
         raise UserError(f"{', and '.join(problems)}: see vllm.base_urls, and {KEY} for its key")
 
+    def stop(self) -> None:
+        """Leave it running, for other jobs."""
+
     def load_adapter(self, name: str, path: Path) -> None:
         """As for a server of the job's own; another job may have loaded the same adapter already."""
         try:
