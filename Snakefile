@@ -63,8 +63,8 @@ rule everything:
 
 STAGES = {  # target: its files, and what it says when they are there
     "first": (
-        f"<results>/figures/{catalogue.FIRST}.png",
-        f"Look at {paths.results(CONFIG.scale)}/figures/{catalogue.FIRST}.png",
+        f"<results>/figures/{outputs.FIRST}.png",
+        f"Look at {paths.results(CONFIG.scale)}/figures/{outputs.FIRST}.png",
     ),
     "base": (expand(f"<results>/{paths.BASE}", model=MODELS), "The base models are there"),
     "warm_start": (
@@ -74,7 +74,7 @@ STAGES = {  # target: its files, and what it says when they are there
     "training": (files_of_agents("adapter", further=False), "The agents are trained"),
     "clone": (
         expand(
-            f"<results>/{paths.CLONE}/adapter", game=catalogue.clone_games(CONFIG), model=MODELS
+            f"<results>/{paths.CLONE}/adapter", game=contents.clone_games(CONFIG), model=MODELS
         ),
         "The clones are trained",
     ),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from social_dilemmas.config.schema import EmbeddedModel
+from social_dilemmas.config.schema.models import EmbeddedModel
 from social_dilemmas.games import game_names
 from social_dilemmas.run.job import COLLECT_AFTER
 

@@ -9,7 +9,8 @@ import yaml
 from pydantic.fields import FieldInfo
 
 from social_dilemmas.config import schema
-from social_dilemmas.config.schema import Config, Section
+from social_dilemmas.config.schema.config import Config
+from social_dilemmas.config.schema.section import Section
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SCHEMA = REPOSITORY / "workflow/schemas/config.schema.json"
@@ -42,9 +43,22 @@ def written(value: object) -> str:
     return text.removesuffix("\n").removesuffix("...").strip()
 
 
+def sections(of: type[Section] = Section) -> dict[str, type[Section]]:
+    """All sections that a file may have, by their names, but for those that it gives in part."""
+    found: dict[str, type[Section]] = {}
+    for section in of.__subclasses__():
+        found |= {section.__name__: section, **sections(section)}
+    return {
+        name: section
+        for name, section in found.items()
+        if section.__module__.startswith(schema.__name__) and not name.startswith("Partial")
+    }
+
+
 def readme(text: str) -> str:
     """The README with all tables as the types say."""
-    return TABLE.sub(lambda found: f"{found[1]}{table(getattr(schema, found[2]))}{found[3]}", text)
+    known = sections()
+    return TABLE.sub(lambda found: f"{found[1]}{table(known[found[2]])}{found[3]}", text)
 
 
 def editors_schema() -> str:

@@ -12,9 +12,11 @@ from social_dilemmas.agents.agent import WARM_START, Agent, Kind
 from social_dilemmas.agents.human.player import play_in_terminal
 from social_dilemmas.agents.scripted.player import scripted_player_names
 from social_dilemmas.config import paths
-from social_dilemmas.config.catalogue import agent_named
 from social_dilemmas.config.load import load_scale
-from social_dilemmas.config.schema import Config, Evaluation, Game
+from social_dilemmas.config.pairings import agent_named
+from social_dilemmas.config.schema.config import Config
+from social_dilemmas.config.schema.evaluation import Evaluation
+from social_dilemmas.config.schema.game import Game
 from social_dilemmas.config.settings import merge
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import game_names, game_of

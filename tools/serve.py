@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from social_dilemmas.config import catalogue, paths
+from social_dilemmas.config import contents, paths, trainings
 from social_dilemmas.config.load import load_scale
-from social_dilemmas.config.schema import Config
+from social_dilemmas.config.schema.config import Config
 from social_dilemmas.config.settings import evaluation_settings, variation_entry, variations
 from social_dilemmas.errors import UserError
 
@@ -41,7 +41,7 @@ def serve(config: Config, options: argparse.Namespace) -> None:
     """Start the server, say how to use it, and wait; UserError if it can't be started, or when it ends by itself."""
     game, model = options.game, options.model
     for what, name in (("game", game), ("model", model)):
-        known = getattr(catalogue, f"{what}s")(config)
+        known = getattr(contents, f"{what}s")(config)
         if name not in known:
             raise UserError(f"unknown {what} {name!r}; known: {', '.join(known)}")
     from social_dilemmas.backends.vllm.shared import KEY, serving
@@ -82,7 +82,7 @@ def ranks_of_agents(config: Config, game: str, model: str) -> list[int]:
     clone = config.game(game).clone
     trained = [
         training.settings.lora_rank
-        for training in catalogue.trainings(config)
+        for training in trainings.trainings(config)
         if (training.game, training.model) == (game, model)
     ]
     return [*trained, *([clone.lora_rank] if clone else [])]

@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerBase, Qwen2Config, Qwen2ForCausalLM,
 
 from social_dilemmas.agents.scripted.corpus import game_texts
 from social_dilemmas.config.load import load_scale
-from social_dilemmas.config.schema import Buffer
+from social_dilemmas.config.schema.training import Buffer
 from social_dilemmas.config.settings import TrainingSettings, training_settings
 from social_dilemmas.games import game_of
 from social_dilemmas.method.credit import CREDITS

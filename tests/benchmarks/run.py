@@ -18,7 +18,7 @@ from transformers import GenerationConfig
 from social_dilemmas.agents.agent import WARM_START, Agent
 from social_dilemmas.agents.play import Players, play_batch
 from social_dilemmas.agents.scripted.corpus import game_texts
-from social_dilemmas.config.schema import EmbeddedModel
+from social_dilemmas.config.schema.models import EmbeddedModel
 from social_dilemmas.games import build_game
 from social_dilemmas.games.game import SEATS
 from social_dilemmas.policy.adapters import LEARNER, merged_adapters

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from social_dilemmas.config.schema import HubModel
+from social_dilemmas.config.schema.models import HubModel
 
 if TYPE_CHECKING:
     from tests.conftest import MakeTokenizer

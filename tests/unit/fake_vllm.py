@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from social_dilemmas.config.schema import Vllm
+from social_dilemmas.config.schema.training import Vllm
 
 
 def fake_vllm(folder: Path) -> Vllm:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from social_dilemmas.agents.play import play
 from social_dilemmas.backends.vllm.sampler import VllmSampler
-from social_dilemmas.config.schema import Vllm
+from social_dilemmas.config.schema.training import Vllm
 from social_dilemmas.games import game_of
 from social_dilemmas.games.game import Match
 from social_dilemmas.method.loss import add_gradients

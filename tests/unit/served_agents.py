@@ -7,7 +7,7 @@ import pandas as pd
 from tests.unit.mixed_adapters import saved_adapter
 
 from social_dilemmas.agents.agent import WARM_START, Agent, Kind
-from social_dilemmas.config.schema import Evaluation
+from social_dilemmas.config.schema.evaluation import Evaluation
 from social_dilemmas.evaluation.cross_play import play_pairs
 
 DILEMMA: dict[str, Any] = {"name": "prisoners_dilemma", "rounds": 2}

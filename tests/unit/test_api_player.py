@@ -25,7 +25,7 @@ from social_dilemmas.agents.human.form import form_in_words
 from social_dilemmas.agents.play import play
 from social_dilemmas.agents.scripted.player import scripted_player
 from social_dilemmas.agents.slips import one_slip
-from social_dilemmas.config.schema import ApiPlayer as ApiSettings
+from social_dilemmas.config.schema.players import ApiPlayer as ApiSettings
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game
 from social_dilemmas.games.game import Match

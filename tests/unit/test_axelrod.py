@@ -21,7 +21,7 @@ from social_dilemmas.agents.axelrod.names import ALL, STRATEGIES, chosen_strateg
 from social_dilemmas.agents.axelrod.player import AxelrodPlayer, library_game
 from social_dilemmas.agents.play import play
 from social_dilemmas.agents.scripted.player import scripted_player
-from social_dilemmas.config.schema import Evaluation
+from social_dilemmas.config.schema.evaluation import Evaluation
 from social_dilemmas.errors import UserError
 from social_dilemmas.evaluation.cross_play import play_pairs
 from social_dilemmas.evaluation.strategies import kind_row, match_seed, run_strategies

@@ -9,7 +9,7 @@ from huggingface_hub import ModelCard
 from safetensors.torch import save_file
 
 from social_dilemmas.config.load import load_scale
-from social_dilemmas.config.schema import GgufModel
+from social_dilemmas.config.schema.models import GgufModel
 from social_dilemmas.config.settings import training_settings
 from social_dilemmas.report.publishing.agents import Origin, origin_of
 from social_dilemmas.report.publishing.cards import BaseModel, parameter_count, write_agent_card

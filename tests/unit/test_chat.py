@@ -11,7 +11,7 @@ from tests.unit.conftest import BaseOf, FamilyOf, Published
 from tests.unit.hostile import assert_harmless
 from tokenizers import AddedToken
 
-from social_dilemmas.config.schema import HubModel
+from social_dilemmas.config.schema.models import HubModel
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game
 from social_dilemmas.policy.chat import ChatFormat

@@ -19,7 +19,7 @@ from social_dilemmas.agents.api.player import ApiPlayer
 from social_dilemmas.agents.play import play
 from social_dilemmas.agents.scripted.corpus import game_texts
 from social_dilemmas.agents.scripted.player import scripted_player
-from social_dilemmas.config.schema import ApiPlayer as ApiSettings
+from social_dilemmas.config.schema.players import ApiPlayer as ApiSettings
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game
 from social_dilemmas.policy.model import load_model, write_base_model

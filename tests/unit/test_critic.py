@@ -13,7 +13,7 @@ from torch import Tensor
 
 from social_dilemmas.agents.agent import Agent
 from social_dilemmas.agents.play import Players, play_batch
-from social_dilemmas.config.schema import Critic as CriticSettings
+from social_dilemmas.config.schema.training import Critic as CriticSettings
 from social_dilemmas.games import build_game, game_of
 from social_dilemmas.method.credit import discounted_returns
 from social_dilemmas.method.critic import Critic, round_states

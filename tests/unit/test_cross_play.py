@@ -13,7 +13,7 @@ from tests.unit.playing import points_of
 
 from social_dilemmas.agents.agent import WARM_START, Agent, Kind
 from social_dilemmas.agents.scripted.player import scripted_player_names
-from social_dilemmas.config.schema import Evaluation
+from social_dilemmas.config.schema.evaluation import Evaluation
 from social_dilemmas.errors import UserError
 from social_dilemmas.evaluation.cross_play import Pair, play_pairs
 from social_dilemmas.games import build_game, game_names

@@ -9,7 +9,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from social_dilemmas.config.load import load_scale
-from social_dilemmas.config.schema import GgufModel
+from social_dilemmas.config.schema.models import GgufModel
 
 ROOT = Path(__file__).parents[2]
 CONDA_FILES = ["environment.yml", *sorted(f"envs/{f.name}" for f in (ROOT / "envs").glob("*.yaml"))]

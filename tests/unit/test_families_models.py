@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, MistralConfig, MistralForCausalLM
 
 from social_dilemmas.agents.agent import WARM_START, Agent
 from social_dilemmas.agents.play import Players, play_batch
-from social_dilemmas.config.schema import WarmStart
+from social_dilemmas.config.schema.warm_start import WarmStart
 from social_dilemmas.games import build_game
 from social_dilemmas.games.game import SEATS, Turn
 from social_dilemmas.method import train as train_module

@@ -14,7 +14,8 @@ from tests.unit.mixed_adapters import saved_adapter
 
 from social_dilemmas.agents.agent import WARM_START, Agent, Kind
 from social_dilemmas.config.load import load_scale
-from social_dilemmas.config.schema import Config, Evaluation
+from social_dilemmas.config.schema.config import Config
+from social_dilemmas.config.schema.evaluation import Evaluation
 from social_dilemmas.config.settings import merge, variation_entry
 from social_dilemmas.evaluation.cross_play import play_pairs
 from social_dilemmas.evaluation.perplexity import measure_perplexity

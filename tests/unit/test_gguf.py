@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from tests.unit.conftest import Published
 from tests.unit.training_run import assert_same, kill_training, run_training
 
-from social_dilemmas.config.schema import GgufModel, Shape
+from social_dilemmas.config.schema.models import GgufModel, Shape
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game
 from social_dilemmas.policy.model import load_model, write_base_model

@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 from tests.unit.conftest import BaseOf, Published
 from tests.unit.test_gguf import FILE, entry_of, write_file
 
-from social_dilemmas.config.schema import HubModel
+from social_dilemmas.config.schema.models import HubModel
 from social_dilemmas.errors import UserError
 from social_dilemmas.policy import hub
 from social_dilemmas.policy.model import LanguageModel, load_model, write_base_model
@@ -160,7 +160,7 @@ def test_the_environment_s_hub_and_token_are_used(
     """As in a job: in a process of its own, which knows nothing but environment variables."""
     code = (
         "import sys; from pathlib import Path\n"
-        "from social_dilemmas.config.schema import HubModel\n"
+        "from social_dilemmas.config.schema.models import HubModel\n"
         "from social_dilemmas.policy.model import write_base_model\n"
         f"model = HubModel(name='tiny', kind='hub', source={GATED!r}, revision={COMMIT!r})\n"
         "write_base_model(model, (), (), Path(sys.argv[1]))"

@@ -11,7 +11,7 @@ from tests.unit.conftest import Published
 from tests.unit.mixed_adapters import DILEMMA, random_weights
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
-from social_dilemmas.config.schema import HubModel
+from social_dilemmas.config.schema.models import HubModel
 from social_dilemmas.errors import UserError
 from social_dilemmas.policy.adapters import LEARNER, merged_adapters
 from social_dilemmas.policy.model import LanguageModel, load_model, write_base_model

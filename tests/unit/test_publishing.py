@@ -20,10 +20,11 @@ from tests.unit.mixed_adapters import random_policy
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-from social_dilemmas.config.catalogue import Trained, trainings
 from social_dilemmas.config.load import REPOSITORY, load_scale
-from social_dilemmas.config.schema import Config, Section
+from social_dilemmas.config.schema.config import Config
+from social_dilemmas.config.schema.section import Section
 from social_dilemmas.config.settings import training_settings
+from social_dilemmas.config.trainings import Trained, trainings
 from social_dilemmas.errors import UserError
 from social_dilemmas.policy import adapters
 from social_dilemmas.policy.model import load_model, model_fingerprint

@@ -8,7 +8,8 @@ import pytest
 from tests.unit.training_run import run_training
 
 from social_dilemmas.agents.agent import Agent, Kind
-from social_dilemmas.config.schema import Evaluation, WarmStart
+from social_dilemmas.config.schema.evaluation import Evaluation
+from social_dilemmas.config.schema.warm_start import WarmStart
 from social_dilemmas.evaluation.cross_play import play_pairs
 from social_dilemmas.method.warm_start import run_warm_start
 

@@ -10,7 +10,9 @@ import pytest
 
 from social_dilemmas.agents.scripted.corpus import game_texts
 from social_dilemmas.config.load import REPOSITORY, load_scale
-from social_dilemmas.config.schema import Config, EmbeddedModel, HubModel, Shape, WarmStart
+from social_dilemmas.config.schema.config import Config
+from social_dilemmas.config.schema.models import EmbeddedModel, HubModel, Shape
+from social_dilemmas.config.schema.warm_start import WarmStart
 from social_dilemmas.config.settings import merge, training_settings
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game, game_names

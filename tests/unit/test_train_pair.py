@@ -21,7 +21,7 @@ from tests.unit.training_run import (
 from torch import Tensor
 
 from social_dilemmas.agents.agent import Agent
-from social_dilemmas.config.schema import Credit
+from social_dilemmas.config.schema.training import Credit
 from social_dilemmas.games import game_of
 from social_dilemmas.method import rollout as rollout_module
 from social_dilemmas.method.learner import Learner

@@ -16,7 +16,7 @@ from social_dilemmas.agents.agent import WARM_START, Agent
 from social_dilemmas.backends.vllm import sampler as vllm_sampler
 from social_dilemmas.backends.vllm.client import BASE, Completion
 from social_dilemmas.backends.vllm.player import VllmPlayer
-from social_dilemmas.config.schema import Vllm
+from social_dilemmas.config.schema.training import Vllm
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game
 from social_dilemmas.games.game import Turn

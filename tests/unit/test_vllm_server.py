@@ -16,7 +16,7 @@ from tests.unit.fake_vllm import fake_vllm
 from social_dilemmas.backends.vllm import server as vllm_server
 from social_dilemmas.backends.vllm.client import ServerLostError
 from social_dilemmas.backends.vllm.server import VllmServer, find_python, visible_device
-from social_dilemmas.config.schema import Vllm
+from social_dilemmas.config.schema.training import Vllm
 from social_dilemmas.errors import UserError
 
 SCRIPTS = Path(vllm_server.__file__).parents[3]
@@ -171,7 +171,7 @@ JOB = """
 import signal, sys, time
 from pathlib import Path
 from social_dilemmas.backends.vllm.server import VllmServer
-from social_dilemmas.config.schema import Vllm
+from social_dilemmas.config.schema.training import Vllm
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 folder = Path(sys.argv[1])
 settings = Vllm(python=sys.argv[2], start_timeout=60.0)

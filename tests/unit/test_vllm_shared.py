@@ -24,7 +24,7 @@ from social_dilemmas.backends.vllm.player import VllmPlayer
 from social_dilemmas.backends.vllm.server import VllmServer
 from social_dilemmas.backends.vllm.shared import KEY, serving
 from social_dilemmas.config.load import REPOSITORY, load_scale
-from social_dilemmas.config.schema import Evaluation, EvaluationVllm
+from social_dilemmas.config.schema.evaluation import Evaluation, EvaluationVllm
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import game_of
 from social_dilemmas.games.game import Match

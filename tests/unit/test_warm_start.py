@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from social_dilemmas.config.schema import WarmStart
+from social_dilemmas.config.schema.warm_start import WarmStart
 from social_dilemmas.config.settings import CloneSettings
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game, game_names

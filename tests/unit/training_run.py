@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from social_dilemmas.agents.agent import Agent, Kind
-from social_dilemmas.config.schema import Credit
+from social_dilemmas.config.schema.training import Credit
 from social_dilemmas.config.settings import TrainingSettings
 from social_dilemmas.method.rollout import Rollouts
 from social_dilemmas.method.train import train

@@ -11,7 +11,8 @@ from tests.unit.mixed_adapters import random_policy, random_weights
 from social_dilemmas.agents.scripted.corpus import game_texts
 from social_dilemmas.backends.vllm.protocol import masks_fingerprint
 from social_dilemmas.backends.vllm.server import VllmServer, find_python
-from social_dilemmas.config.schema import EmbeddedModel, Vllm
+from social_dilemmas.config.schema.models import EmbeddedModel
+from social_dilemmas.config.schema.training import Vllm
 from social_dilemmas.games import game_names, game_of
 from social_dilemmas.policy.adapters import LEARNER
 from social_dilemmas.policy.model import build_embedded_model, write_base_model

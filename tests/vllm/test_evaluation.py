@@ -15,7 +15,8 @@ from social_dilemmas.agents.play import Players, play_batch
 from social_dilemmas.backends.vllm.agents import served_name
 from social_dilemmas.backends.vllm.client import NEUTRAL
 from social_dilemmas.backends.vllm.shared import KEY, serving
-from social_dilemmas.config.schema import Evaluation, EvaluationVllm, Vllm
+from social_dilemmas.config.schema.evaluation import Evaluation, EvaluationVllm
+from social_dilemmas.config.schema.training import Vllm
 from social_dilemmas.evaluation.sampling import load_policy, sampling
 from social_dilemmas.games import game_of
 from social_dilemmas.games.game import SEATS

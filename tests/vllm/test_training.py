@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from tests.unit.gradients import gradient, play_on_server
 from tests.unit.training_run import BUFFER, metrics, run_training
 
-from social_dilemmas.config.schema import Vllm
+from social_dilemmas.config.schema.training import Vllm
 from social_dilemmas.policy.model import load_model
 
 GAME: dict[str, Any] = {"name": "trust_and_split", "rounds": 2, "rules": {"message_limit": 40}}

@@ -13,9 +13,10 @@ import pytest
 import yaml
 from tests.workflow.conftest import REPOSITORY, Workflow
 
-from social_dilemmas.config import catalogue
+from social_dilemmas.config import outputs
 from social_dilemmas.config.load import load_config, load_scale
-from social_dilemmas.config.schema import Config, Credit, Pool
+from social_dilemmas.config.schema.config import Config
+from social_dilemmas.config.schema.training import Credit, Pool
 from social_dilemmas.config.settings import (
     clone_settings,
     disturbance_settings,
@@ -534,7 +535,7 @@ def test_random_changes_are_refused_in_one_sentence_that_says_where_or_are_right
         file.write_text(yaml.safe_dump(config))
         try:
             found = typed(config, file)
-            assert catalogue.files(found)
+            assert outputs.files(found)
             Estimates(found)
         except UserError as error:
             refused.append((f"my.yaml: .*({about}).*", str(error)))

@@ -24,7 +24,7 @@ WITHOUT_INFLUENCE = (
     (f"{LIBRARY}/method/train.py", "\n\n\n", "\n\n\n# A thought.\n"),
     (f"{LIBRARY}/method/train.py", '"""Training by', '"""Really training by'),
     ("workflow/report/fig_cross_play.rst", " ", "  "),
-    (f"{LIBRARY}/config/schema.py", "width of the model", "how wide the model is"),
+    (f"{LIBRARY}/config/schema/models.py", "width of the model", "how wide the model is"),
     (f"{LIBRARY}/backends/vllm/server.py", "\nclass ", "\nCHANGED = True\nclass "),
     (f"{LIBRARY}/agents/api/player.py", "\nclass ", "\nCHANGED = True\nclass "),
 )

@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from social_dilemmas.agents.agent import Agent, Kind
 from social_dilemmas.agents.modules import modules_of
-from social_dilemmas.config import catalogue, paths
+from social_dilemmas.config import contents, pairings, outputs, paths, trainings
 from social_dilemmas.config.load import load_config
 from social_dilemmas.config.settings import (
     clone_settings,
@@ -63,20 +63,20 @@ try:
 except UserError as error:
     sys.exit(str(error))
 
-GAMES = catalogue.games(CONFIG)
+GAMES = contents.games(CONFIG)
 DIFFERING = [game for game in GAMES if settings_differ(CONFIG, game)]
-MODELS = catalogue.models(CONFIG)
-ALGORITHMS = catalogue.algorithms(CONFIG)
-AGENTS = list(catalogue.trainings(CONFIG))
-FILES = catalogue.files(CONFIG)
+MODELS = contents.models(CONFIG)
+ALGORITHMS = contents.algorithms(CONFIG)
+AGENTS = list(trainings.trainings(CONFIG))
+FILES = outputs.files(CONFIG)
 SERVING = any(agent.settings.sampler == "vllm" for agent in AGENTS)  # trainings run where vLLM is
 EVALUATED_ON_VLLM = any(evaluation_settings(CONFIG, game).sampler == "vllm" for game in GAMES)
 PACKAGED = any(model.kind == "gguf" for model in CONFIG.models)  # base models may lie in packages
-TRANSCRIPTS = catalogue.transcript_paths(CONFIG)
+TRANSCRIPTS = outputs.transcript_paths(CONFIG)
 
 # What `snakemake` makes, and what only `snakemake everything` adds.
-TABLES, FURTHER_TABLES = catalogue.tables(CONFIG), catalogue.further_tables(CONFIG)
-FIGURES, FURTHER_FIGURES = catalogue.figures(CONFIG), catalogue.further_figures(CONFIG)
+TABLES, FURTHER_TABLES = outputs.tables(CONFIG), outputs.further_tables(CONFIG)
+FIGURES, FURTHER_FIGURES = outputs.figures(CONFIG), outputs.further_figures(CONFIG)
 
 
 pathvars:
@@ -101,13 +101,13 @@ wildcard_constraints:
 
 
 def made(kind):
-    """All files of a kind; see `catalogue.files`."""
+    """All files of a kind; see `outputs.files`."""
     return [f"<results>/{path}" for path in FILES[kind].values()]
 
 
 def start_of_variant(wildcards):
     """The model that a variant's training starts from."""
-    return f"<results>/{catalogue.variant_start(CONFIG, wildcards.variant, wildcards.section)}"
+    return f"<results>/{trainings.variant_start(CONFIG, wildcards.variant, wildcards.section)}"
 
 
 def agents(further):
@@ -143,7 +143,7 @@ def opponent_of(wildcards):
     if "opponent" not in wildcards.keys():
         return None
     place = (wildcards.game, wildcards.model, wildcards.opponent)
-    return catalogue.agent_named(CONFIG, *place, int(wildcards.seed))
+    return pairings.agent_named(CONFIG, *place, int(wildcards.seed))
 
 
 def parameters_of_training(kind):
@@ -151,7 +151,7 @@ def parameters_of_training(kind):
 
     def settings(wildcards):
         game, _, *names = names_of(wildcards)
-        return catalogue.TRAININGS[kind](CONFIG, game, *names)
+        return trainings.SETTINGS[kind](CONFIG, game, *names)
 
     def opponent(wildcards):
         agent = opponent_of(wildcards)
@@ -185,24 +185,24 @@ def placed(adapters):
 
 def adapters_of_matches(kind):
     """The adapters of all agents that play."""
-    return lambda wildcards: placed(catalogue.MATCHES[kind][0](CONFIG, **wildcards).adapters)
+    return lambda wildcards: placed(pairings.MATCHES[kind][0](CONFIG, **wildcards).adapters)
 
 
 def parameters_of_matches(kind, script="play_matches.py"):
     """The parameters of a job in which pairs of agents play, by this script."""
-    fixture_of, settings_of = catalogue.MATCHES[kind]
+    pairings_of, settings_of = pairings.MATCHES[kind]
 
     def code(wildcards):
-        found = fixture_of(CONFIG, **wildcards).agents
+        found = pairings_of(CONFIG, **wildcards).agents
         sampler = settings_of(CONFIG, wildcards.game).sampler
         return fingerprint(script, *modules_of([kind_of(game_entry(wildcards))], found, sampler))
 
     return {
         "game": game_entry,
         "agents": lambda wildcards: [
-            agent.plain() for agent in fixture_of(CONFIG, **wildcards).agents
+            agent.plain() for agent in pairings_of(CONFIG, **wildcards).agents
         ],
-        "pairs": lambda wildcards: fixture_of(CONFIG, **wildcards).pairs,
+        "pairs": lambda wildcards: pairings_of(CONFIG, **wildcards).pairs,
         "settings": lambda wildcards: settings_of(CONFIG, wildcards.game).plain(),
         "code": code,
     }
@@ -222,7 +222,7 @@ def code_of_page(script, kind="html"):
 
 def agents_of_transcript(wildcards):
     """Both agents of a pair."""
-    return catalogue.transcript_agents(CONFIG, wildcards.game, wildcards.model, wildcards.pair)
+    return pairings.transcript_agents(CONFIG, wildcards.game, wildcards.model, wildcards.pair)
 
 
 def code_of_transcript(wildcards):

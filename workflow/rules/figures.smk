@@ -1,7 +1,7 @@
 # Every figure has a rule of its own name: `snakemake fig_cross_play`, or `snakemake -f fig_cross_play` to redraw it.
 
 
-for figure in [catalogue.FIRST, *FIGURES, *FURTHER_FIGURES]:
+for figure in [outputs.FIRST, *FIGURES, *FURTHER_FIGURES]:
 
     rule:
         name:

@@ -24,7 +24,7 @@ rule measure_perplexity:
     input:
         model=f"<results>/{paths.WARM_STARTED}",
         adapters=lambda wildcards: placed(
-            catalogue.adapters_of(catalogue.all_trained(CONFIG, **wildcards))
+            pairings.adapters_of(pairings.all_trained(CONFIG, **wildcards))
         ),
     output:
         f"<results>/{paths.PERPLEXITY}/perplexity.csv",
@@ -40,7 +40,7 @@ rule measure_perplexity:
     params:
         game=game_entry,
         agents=lambda wildcards: [
-            agent.plain() for agent in catalogue.all_trained(CONFIG, **wildcards)
+            agent.plain() for agent in pairings.all_trained(CONFIG, **wildcards)
         ],
         code=lambda wildcards: fingerprint(
             "measure_perplexity.py", "evaluation/english.txt", *modules_of([wildcards.game])

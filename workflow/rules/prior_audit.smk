@@ -17,7 +17,7 @@ rule audit_prior:
         **needs("prior_audit"),
     params:
         game=game_entry,
-        tellings=lambda wildcards: catalogue.tellings(CONFIG, **wildcards),
+        tellings=lambda wildcards: contents.tellings(CONFIG, **wildcards),
         code=code_of_game("audit_prior.py"),
     message:
         "Audit of the prior in {wildcards.game}, {wildcards.model}"

@@ -1,7 +1,7 @@
 # Every table has a rule of its own name: `snakemake table_cross_play`.
 
 
-for table in [catalogue.FIRST, *TABLES, *FURTHER_TABLES]:
+for table in [outputs.FIRST, *TABLES, *FURTHER_TABLES]:
 
     rule:
         name:

@@ -17,7 +17,7 @@ rule play_strategies:
         **needs("strategies"),
     params:
         game=game_entry,
-        strategies=catalogue.strategies(CONFIG),
+        strategies=contents.strategies(CONFIG),
         matches=CONFIG.tournament.matches,
         code=code_of_game("play_strategies.py"),
     message:

@@ -9,7 +9,8 @@ with job() as snakemake:
     from pydantic import TypeAdapter
 
     from social_dilemmas.agents.scripted.corpus import game_texts
-    from social_dilemmas.config.schema import Model, named
+    from social_dilemmas.config.schema.models import Model
+    from social_dilemmas.config.schema.section import named
     from social_dilemmas.policy.model import write_base_model
     from social_dilemmas.run.shape import differences
 

@@ -6,7 +6,7 @@ from social_dilemmas.run.job import job
 
 with job() as snakemake:
     from social_dilemmas.agents.agent import Agent
-    from social_dilemmas.config.schema import Evaluation
+    from social_dilemmas.config.schema.evaluation import Evaluation
     from social_dilemmas.evaluation.cross_play import play_pairs
     from social_dilemmas.evaluation.located import located
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from social_dilemmas.run.job import job
 
 with job() as snakemake:
-    from social_dilemmas.config.schema import WarmStart
+    from social_dilemmas.config.schema.warm_start import WarmStart
     from social_dilemmas.method.warm_start import run_warm_start
 
     run_warm_start(

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from social_dilemmas.agents.play import Place, batches
-from social_dilemmas.config.schema import Buffer
+from social_dilemmas.config.schema.training import Buffer
 from social_dilemmas.config.settings import TrainingSettings
 from social_dilemmas.games import game_of
 from social_dilemmas.games.game import SEATS, Turn

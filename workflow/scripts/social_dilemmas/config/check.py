@@ -11,20 +11,17 @@ from urllib.parse import urlsplit
 from social_dilemmas.agents.agent import WARM_START, clone_name
 from social_dilemmas.agents.axelrod.names import ALL, STRATEGIES, unknown_strategy
 from social_dilemmas.agents.scripted.player import scripted_player_names
-from social_dilemmas.config import catalogue
+from social_dilemmas.config import contents
 from social_dilemmas.config.mistakes import Mistake, Place, unknown, words
-from social_dilemmas.config.schema import (
-    Ablations,
-    ApiPlayer,
-    Config,
-    Evaluation,
-    Game,
-    GgufModel,
-    HubModel,
-    Section,
-    Training,
-    WarmStart,
-)
+from social_dilemmas.config.schema.config import Config
+from social_dilemmas.config.schema.evaluation import Evaluation
+from social_dilemmas.config.schema.experiments import Ablations
+from social_dilemmas.config.schema.game import Game
+from social_dilemmas.config.schema.models import GgufModel, HubModel
+from social_dilemmas.config.schema.players import ApiPlayer
+from social_dilemmas.config.schema.section import Section
+from social_dilemmas.config.schema.training import Training
+from social_dilemmas.config.schema.warm_start import WarmStart
 from social_dilemmas.config.settings import (
     disturbance_settings,
     evaluation_settings,
@@ -86,7 +83,7 @@ def mistakes_between(config: Config, said: Mapping[str, Any]) -> Iterator[Mistak
         place = ("games", index)
         yield from _missing_settings(place, game, config, said)
         yield from _game(place, game, config, said)
-        for algorithm in catalogue.algorithms(config):
+        for algorithm in contents.algorithms(config):
             settings = training_settings(config, game.name, algorithm)
             yield from _training((*place, "training"), game, settings, said)
         yield from _learners((*place, "exploitability"), game, config, said)
@@ -120,7 +117,7 @@ def _api_player(
     place: Place, player: ApiPlayer, config: Config, said: Mapping[str, Any]
 ) -> Iterator[Mistake]:
     """A name that another agent has, and addresses that are none or hold secrets."""
-    agents = {WARM_START, *catalogue.algorithms(config)}
+    agents = {WARM_START, *contents.algorithms(config)}
     for game in config.games:
         if kind_of(game.entry) in game_names():
             agents.update(scripted_player_names(kind_of(game.entry)))
@@ -173,7 +170,7 @@ def _game(place: Place, game: Game, config: Config, said: Mapping[str, Any]) -> 
     if game.name != kind and game.name in game_names():
         sentence = f"games: {game.name!r} is the name of another kind than {kind!r}"
         yield Mistake((*place, "name"), sentence)
-    players, algorithms = scripted_player_names(kind), catalogue.algorithms(config)
+    players, algorithms = scripted_player_names(kind), contents.algorithms(config)
     warm_start = warm_start_settings(config, game.name)
     if (warm_start.steps or game.clone) and not warm_start.population:
         where = (*place, "warm_start", "population")
@@ -253,7 +250,7 @@ def _learners(
     place: Place, game: Game, config: Config, said: Mapping[str, Any]
 ) -> Iterator[Mistake]:
     """Learners and opponents that don't exist, and settings of theirs that don't go together."""
-    algorithms = catalogue.algorithms(config)
+    algorithms = contents.algorithms(config)
     api_players = [player.name for player in config.api_players]
     scripted = scripted_player_names(kind_of(game.entry))
     opponents = [*algorithms, WARM_START, *scripted, *api_players]
@@ -308,11 +305,11 @@ def _embedded(config: Config) -> bool:
 def _variants(section: str, config: Config, said: Mapping[str, Any]) -> Iterator[Mistake]:
     """Variants of what doesn't exist, of two names, or whose settings don't go together."""
     chosen: Ablations = getattr(config, section)
-    algorithms = catalogue.algorithms(config)
+    algorithms = contents.algorithms(config)
     if chosen.games and chosen.algorithm not in algorithms:
         where = f"{section}.algorithm"
         yield unknown((section, "algorithm"), "algorithm", chosen.algorithm, algorithms, where)
-    games = catalogue.games(config)
+    games = contents.games(config)
     for name in chosen.games:
         if name not in games:
             yield unknown((section, "games"), "game", name, games, f"{section}.games")
@@ -349,9 +346,9 @@ def _prior_sweep(config: Config) -> Iterator[Mistake]:
         chain.from_iterable(map(scripted_player_names, game_names())),
     )
     for key, what, known in (
-        ("games", "game", catalogue.games(config)),
+        ("games", "game", contents.games(config)),
         ("players", "player", sorted(set(players))),
-        ("algorithms", "algorithm", catalogue.algorithms(config)),
+        ("algorithms", "algorithm", contents.algorithms(config)),
     ):
         for name in getattr(sweep, key) if sweep.games else ():
             if name not in known:
@@ -369,14 +366,14 @@ def _two_learners(config: Config, said: Mapping[str, Any]) -> Iterator[Mistake]:
     """Pairs in games or of algorithms that don't exist, and settings of theirs that don't go together."""
     chosen = config.two_learners
     for key, what, names, known in (
-        ("games", "game", chosen.games, catalogue.games(config)),
-        ("pairs", "algorithm", chain.from_iterable(chosen.pairs), catalogue.algorithms(config)),
+        ("games", "game", chosen.games, contents.games(config)),
+        ("pairs", "algorithm", chain.from_iterable(chosen.pairs), contents.algorithms(config)),
     ):
         for name in names:
             if name not in known:
                 yield unknown(("two_learners", key), what, name, known, f"two_learners.{key}")
     place: Place = ("two_learners", "training")
-    for game, *pair in catalogue.paired(config):
+    for game, *pair in contents.paired(config):
         settings = pair_settings(config, game, pair)[0]
         yield from _training(place, config.game(game), settings, said)
         if settings.sampler != "trainer":

@@ -10,7 +10,8 @@ import yaml
 
 from social_dilemmas.config.check import mistakes_between
 from social_dilemmas.config.mistakes import Mistake, Place, holds, mistakes_in
-from social_dilemmas.config.schema import Ablations, Config, PriorSweep, TwoLearners
+from social_dilemmas.config.schema.config import Config
+from social_dilemmas.config.schema.experiments import Ablations, PriorSweep, TwoLearners
 from social_dilemmas.config.settings import merge
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import declare, named_game

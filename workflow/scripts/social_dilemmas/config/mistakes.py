@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from social_dilemmas.agents.scripted.player import RENAMED
-from social_dilemmas.config.schema import Config
+from social_dilemmas.config.schema.config import Config
 
 Place = tuple[str | int, ...]  # keys and list positions on the way to a value
 

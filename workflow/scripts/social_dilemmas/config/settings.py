@@ -3,25 +3,18 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
-from social_dilemmas.config.schema import (
-    AS_TRAINED,
-    Ablations,
-    Config,
-    Credit,
-    Critic,
+from social_dilemmas.config.schema.config import Config
+from social_dilemmas.config.schema.evaluation import (
     Disturbances,
     Evaluation,
     EvaluationVllm,
-    Exploitability,
-    Generalisation,
-    Section,
-    Training,
     Transcripts,
-    Variation,
-    Vllm,
-    WarmStart,
-    named,
 )
+from social_dilemmas.config.schema.experiments import Ablations
+from social_dilemmas.config.schema.game import AS_TRAINED, Exploitability, Generalisation, Variation
+from social_dilemmas.config.schema.section import Section, named
+from social_dilemmas.config.schema.training import Credit, Critic, Training, Vllm
+from social_dilemmas.config.schema.warm_start import WarmStart
 from social_dilemmas.games import game_class, game_of, kind_of, rule_parameters
 
 # Settings that change results by rounding at most: a run resumes from a checkpoint that was written under others.

@@ -8,7 +8,7 @@ import pandas as pd
 
 from social_dilemmas.agents.agent import Agent
 from social_dilemmas.agents.play import Players, Slips, play_batch
-from social_dilemmas.config.schema import Evaluation
+from social_dilemmas.config.schema.evaluation import Evaluation
 from social_dilemmas.evaluation.sampling import SamplerOf, load_policy, sampling
 from social_dilemmas.games import game_of
 from social_dilemmas.games.game import (

@@ -9,8 +9,8 @@ from typing import Any
 
 from social_dilemmas.agents.agent import Agent
 from social_dilemmas.agents.play import Sampler
-from social_dilemmas.config.catalogue import adapters_of
-from social_dilemmas.config.schema import Evaluation
+from social_dilemmas.config.pairings import adapters_of
+from social_dilemmas.config.schema.evaluation import Evaluation
 from social_dilemmas.config.settings import TranscriptSettings
 from social_dilemmas.games.game import Game
 from social_dilemmas.policy.model import load_model

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from social_dilemmas.config.schema import Critic as CriticSettings
-from social_dilemmas.config.schema import Training
+from social_dilemmas.config.schema.training import Critic as CriticSettings
+from social_dilemmas.config.schema.training import Training
 from social_dilemmas.games.game import SEATS
 from social_dilemmas.method.credit import discounted_returns, generalized_advantages
 from social_dilemmas.method.loss import micro_batches

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from social_dilemmas.config.schema import Training
+from social_dilemmas.config.schema.training import Training
 from social_dilemmas.policy.activation_checkpointing import activation_checkpointing
 from social_dilemmas.policy.adapters import merged_adapters
 from social_dilemmas.policy.log_probabilities import action_log_probabilities

@@ -10,7 +10,7 @@ from math import floor
 from torch import Tensor
 
 from social_dilemmas.agents.agent import Agent, Kind
-from social_dilemmas.config.schema import Training
+from social_dilemmas.config.schema.training import Training
 from social_dilemmas.policy.adapters import LEARNER
 from social_dilemmas.policy.policy import Policy
 from social_dilemmas.randomness import stream

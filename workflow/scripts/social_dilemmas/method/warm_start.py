@@ -22,7 +22,7 @@ from social_dilemmas.agents.agent import WARM_START, Agent
 from social_dilemmas.agents.play import Player, Players, play, play_batch
 from social_dilemmas.agents.scripted.noise import Noisy
 from social_dilemmas.agents.scripted.player import scripted_player, scripted_player_names
-from social_dilemmas.config.schema import WarmStart
+from social_dilemmas.config.schema.warm_start import WarmStart
 from social_dilemmas.games import game_of
 from social_dilemmas.games.game import SEATS, Match, Turn
 from social_dilemmas.method.behaviour import seat_result, summarise

@@ -12,9 +12,12 @@ from itertools import product
 from typing import Any
 
 from social_dilemmas.agents.agent import WARM_START, Agent, Kind
-from social_dilemmas.config import catalogue, settings
-from social_dilemmas.config.catalogue import Fixture
-from social_dilemmas.config.schema import Config, Evaluation, Machine, WarmStart
+from social_dilemmas.config import contents, pairings, settings, trainings
+from social_dilemmas.config.pairings import Pairings
+from social_dilemmas.config.schema.config import Config
+from social_dilemmas.config.schema.evaluation import Evaluation
+from social_dilemmas.config.schema.machine import Machine
+from social_dilemmas.config.schema.warm_start import WarmStart
 from social_dilemmas.errors import UserError
 from social_dilemmas.run.conversation import Conversation, conversation_of
 from social_dilemmas.run.shape import ModelShape, shape_of
@@ -184,7 +187,7 @@ class Estimates:
             case "prior_audit", game, model:
                 work = self._workload(game, model, 1)
                 # Each telling has conversations of two rounds, for five situations.
-                rows = 5.0 * len(catalogue.tellings(self._config, game, model))
+                rows = 5.0 * len(contents.tellings(self._config, game, model))
                 return work.needs(work.sampling_bytes(5), 0, work.forward_seconds(rows), 0)
             case "perplexity", game, model:
                 return self._perplexity(game, model)
@@ -193,15 +196,15 @@ class Estimates:
                 chosen, _ = settings.pair_settings(self._config, game, pair)
                 return self._training(game, model, chosen, learners=2)
         game, model, *more = names
-        if kind in catalogue.TRAININGS:
-            chosen = catalogue.TRAININGS[kind](self._config, game, *more)
+        if kind in trainings.SETTINGS:
+            chosen = trainings.SETTINGS[kind](self._config, game, *more)
             opponent = more[1] if kind == "learner" else ""
             return self._training(game, model, chosen, opponent)
-        fixture_of, settings_of = catalogue.MATCHES[kind]
-        fixture = fixture_of(self._config, *names)
+        pairings_of, settings_of = pairings.MATCHES[kind]
+        paired = pairings_of(self._config, *names)
         variation = more[0] if kind == "generalisation" else ""
         played = settings_of(self._config, game)
-        return self._matches(game, model, fixture, played, variation=variation)
+        return self._matches(game, model, paired, played, variation=variation)
 
     def _entry(self, game: str, variation: str) -> dict[str, Any]:
         """How a game is played, under a variation if there is one."""
@@ -251,7 +254,7 @@ class Estimates:
         work = self._workload(game, model, chosen.max_new_tokens)
         past, checkpointing = chosen.buffer.size, chosen.activation_checkpointing
         served, gpu = chosen.sampler == "vllm", self._config.machine.gpu
-        frozen = opponent in catalogue.algorithms(self._config)
+        frozen = opponent in contents.algorithms(self._config)
         matches = chosen.matches / chosen.world_size
         sampled = matches * (2 if frozen or opponent in ("", WARM_START) else 1)
         one = opponent or past or chosen.learning_seats == "one"
@@ -284,7 +287,7 @@ class Estimates:
         self,
         game: str,
         model: str,
-        fixture: Fixture,
+        paired: Pairings,
         chosen: Evaluation,
         *,
         read: bool = False,
@@ -292,9 +295,9 @@ class Estimates:
     ) -> Needs:
         """Matches of many pairs, a batch at a time; `read`: to be read, with the probabilities of all tokens."""
         work = self._workload(game, model, chosen.max_new_tokens, variation)
-        pairs = fixture.pairs * fixture.times
-        seated = [fixture.agents[place] for pair in pairs for place in pair]
-        adapters, matches = len(fixture.adapters), len(pairs) * chosen.matches
+        pairs = paired.pairs * paired.times
+        seated = [paired.agents[place] for pair in pairs for place in pair]
+        adapters, matches = len(paired.adapters), len(pairs) * chosen.matches
         batches = max(1.0, matches / chosen.batch)
         rows = sum(agent.on_model for agent in seated) * chosen.matches / batches
         in_batch = min(adapters, rows / chosen.matches) + 1
@@ -324,13 +327,13 @@ class Estimates:
         """Bytes of an adapter, of the largest where they differ."""
         rank = max(
             settings.training_settings(self._config, game, name).lora_rank
-            for name in catalogue.algorithms(self._config)
+            for name in contents.algorithms(self._config)
         )
         return shape.adapter_parameters(rank) * ADAPTER
 
     def _perplexity(self, game: str, model: str) -> Needs:
         """A text of some paragraphs, read under every adapter."""
-        shape, agents = self._shapes[model], len(catalogue.all_trained(self._config, game, model))
+        shape, agents = self._shapes[model], len(pairings.all_trained(self._config, game, model))
         text = Conversation(ENGLISH_TOKENS, PARAGRAPH_TOKENS, ENGLISH_TOKENS, 0, 0)
         work = Workload(self._config.machine, shape, text)
         device = PARAGRAPH_TOKENS * shape.vocab_size * LOGIT
@@ -342,12 +345,12 @@ class Estimates:
         matches = settings.transcript_settings(self._config, game).matches
         own = {"matches": matches, "batch": matches, "merge_adapter": False}
         chosen = settings.evaluation_settings(self._config, game).model_copy(update=own)
-        pair = Fixture([Agent(name, adapter=name) for name in ("first", "second")], [(0, 1)])
+        pair = Pairings([Agent(name, adapter=name) for name in ("first", "second")], [(0, 1)])
         return self._matches(game, model, pair, chosen, read=True)
 
     def _strategies(self, game: str) -> Needs:
         """Strategies among themselves, without a model."""
-        entrants = len(catalogue.strategies(self._config))
+        entrants = len(contents.strategies(self._config))
         matches = entrants * (entrants + 1) / 2 * self._config.tournament.matches
         seconds, table = (
             matches * self._talk(game, "", 1, True).turns * 2e-5,
@@ -370,12 +373,12 @@ class Estimates:
         ]
         jobs += [
             ("two_learners", game, model)
-            for (game, *_), model in product(catalogue.paired(config), models)
+            for (game, *_), model in product(contents.paired(config), models)
         ]
-        for game, model in product(catalogue.games(config), models):
+        for game, model in product(contents.games(config), models):
             kinds = ("warm_start", "cross_play", "learner_matches")
             jobs += [(kind, game, model) for kind in kinds]
-            jobs += [("training", game, model, name) for name in catalogue.algorithms(config)]
+            jobs += [("training", game, model, name) for name in contents.algorithms(config)]
         largest = max(jobs, key=lambda job: self.needs(*job).gpu_memory_mb)
         needed = self.needs(*largest).gpu_memory_mb / 1e3
         if needed > gpu.memory_gb:

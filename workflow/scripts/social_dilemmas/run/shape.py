@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from social_dilemmas.config.schema import EmbeddedModel, HubModel, PublishedModel, Shape
+from social_dilemmas.config.schema.models import EmbeddedModel, HubModel, PublishedModel, Shape
 from social_dilemmas.errors import UserError
 
 EMBEDDED_TOKENS = 256 + 105  # beside merges: bytes; control tokens and segments of the games' text

@@ -16,7 +16,7 @@ import httpx
 import openai
 
 from social_dilemmas.agents.human.form import printable
-from social_dilemmas.config.schema import ApiPlayer as ApiSettings
+from social_dilemmas.config.schema.players import ApiPlayer as ApiSettings
 from social_dilemmas.errors import UserError
 
 SHORTEST_SECRET = 8  # servers without keys are often given a short word, which is no secret

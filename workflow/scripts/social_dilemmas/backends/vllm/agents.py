@@ -14,7 +14,7 @@ from social_dilemmas.backends.vllm.player import VllmPlayer
 from social_dilemmas.backends.vllm.served import ServedSampler
 from social_dilemmas.backends.vllm.server import VllmServer
 from social_dilemmas.backends.vllm.shared import SharedServer
-from social_dilemmas.config.schema import Evaluation
+from social_dilemmas.config.schema.evaluation import Evaluation
 from social_dilemmas.config.settings import TranscriptSettings
 from social_dilemmas.errors import UserError
 from social_dilemmas.policy.adapters import CONFIG, FILES, NO_ADAPTER, check_adapter

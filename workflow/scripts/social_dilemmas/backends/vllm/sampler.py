@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 from social_dilemmas.backends.vllm.client import BASE, ServerLostError
 from social_dilemmas.backends.vllm.served import ServedSampler
 from social_dilemmas.backends.vllm.server import VllmServer
-from social_dilemmas.config.schema import Training
+from social_dilemmas.config.schema.training import Training
 from social_dilemmas.errors import UserError
 from social_dilemmas.policy.adapters import LEARNER, NO_ADAPTER
 from social_dilemmas.policy.policy import Policy

@@ -11,7 +11,8 @@ from social_dilemmas.agents.play import Place
 from social_dilemmas.backends.vllm.client import Connection
 from social_dilemmas.backends.vllm.player import VllmPlayer
 from social_dilemmas.backends.vllm.protocol import masks_fingerprint
-from social_dilemmas.config.schema import Evaluation, Training
+from social_dilemmas.config.schema.evaluation import Evaluation
+from social_dilemmas.config.schema.training import Training
 from social_dilemmas.config.settings import TranscriptSettings
 from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.sampler import NamesOf

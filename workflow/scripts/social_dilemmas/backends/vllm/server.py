@@ -20,7 +20,7 @@ import httpx
 
 from social_dilemmas.backends.vllm import launch as vllm_launch
 from social_dilemmas.backends.vllm.client import BASE, Connection
-from social_dilemmas.config.schema import Vllm
+from social_dilemmas.config.schema.training import Vllm
 from social_dilemmas.errors import UserError
 from social_dilemmas.run.launch import free_port
 from social_dilemmas.run.progress import duration

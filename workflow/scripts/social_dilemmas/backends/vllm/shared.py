@@ -11,7 +11,7 @@ import torch
 from social_dilemmas.backends.vllm.client import NEUTRAL, Connection, ServerLostError
 from social_dilemmas.backends.vllm.protocol import masks_fingerprint
 from social_dilemmas.backends.vllm.server import VllmServer
-from social_dilemmas.config.schema import Vllm
+from social_dilemmas.config.schema.training import Vllm
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import Entry, game_of
 from social_dilemmas.policy.adapters import LEARNER

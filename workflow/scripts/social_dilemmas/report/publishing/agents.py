@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from social_dilemmas.config.catalogue import Trained, trainings
-from social_dilemmas.config.schema import Config, GgufModel, HubModel
+from social_dilemmas.config.schema.config import Config
+from social_dilemmas.config.schema.models import GgufModel, HubModel
+from social_dilemmas.config.trainings import Trained, trainings
 from social_dilemmas.errors import UserError
 
 

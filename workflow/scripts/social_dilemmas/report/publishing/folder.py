@@ -12,9 +12,9 @@ from pathlib import Path
 import yaml
 
 from social_dilemmas.config import paths
-from social_dilemmas.config.catalogue import Trained
-from social_dilemmas.config.schema import Config
+from social_dilemmas.config.schema.config import Config
 from social_dilemmas.config.settings import completed, warm_start_settings
+from social_dilemmas.config.trainings import Trained
 from social_dilemmas.errors import UserError
 from social_dilemmas.method.warm_start import link_weights
 from social_dilemmas.policy.adapters import check_adapter, write_base_record

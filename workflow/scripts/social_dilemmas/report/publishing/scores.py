@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from social_dilemmas.config.catalogue import Trained
+from social_dilemmas.config.trainings import Trained
 from social_dilemmas.report.claims_text import bound, measured, opponents, seeds
 from social_dilemmas.report.names import readable
 from social_dilemmas.report.numbers import NONE, number, with_interval

@@ -11,19 +11,19 @@ from typing import Any
 import pytest
 
 from social_dilemmas.agents.agent import UNSEEDED, Agent, Kind
-from social_dilemmas.config import catalogue, paths, settings
+from social_dilemmas.config import contents, outputs, pairings, paths, settings, trainings
 from social_dilemmas.config.load import load_scale
-from social_dilemmas.config.schema import (
+from social_dilemmas.config.schema.config import Config
+from social_dilemmas.config.schema.evaluation import Tournament
+from social_dilemmas.config.schema.experiments import (
     Ablations,
-    ApiPlayer,
-    Config,
-    Exploitability,
     PriorSweep,
     Rivals,
-    Tournament,
     TwoLearners,
     Variant,
 )
+from social_dilemmas.config.schema.game import Exploitability
+from social_dilemmas.config.schema.players import ApiPlayer
 from social_dilemmas.report import printed
 from social_dilemmas.report.catalogue import FIGURES, TABLES
 from social_dilemmas.report.pages.page import TEMPLATES
@@ -48,29 +48,29 @@ def changed(**update: Any) -> Config:
 
 
 def test_trainings() -> None:
-    trainings = list(catalogue.trainings(SMOKE))
+    found = list(trainings.trainings(SMOKE))
     stages = {"training": 3 * 3 * 3, "exploitability": 3 * 2, "ablations": 2 * 2, "rivals": 2 * 2}
-    assert Counter(each.stage for each in trainings) == stages
-    assert len({each.folder for each in trainings}) == len(trainings)
-    main = [each for each in trainings if not each.further]
+    assert Counter(each.stage for each in found) == stages
+    assert len({each.folder for each in found}) == len(found)
+    main = [each for each in found if not each.further]
     assert Counter(each.seed for each in main) == dict.fromkeys(SMOKE.seeds, 3 * 3)
-    assert {each.seed for each in trainings if each.stage != "training"} == {*SMOKE.seeds}
-    learner = next(each for each in trainings if each.opponent == "greedy")
+    assert {each.seed for each in found if each.stage != "training"} == {*SMOKE.seeds}
+    learner = next(each for each in found if each.opponent == "greedy")
     assert learner.name == "advantage_alignment_learner"
     assert learner.base.as_posix() == "warm_start/trust_and_split/embedded/model"
     assert learner.folder.as_posix() == (
         "exploitability/trust_and_split/embedded/advantage_alignment/against-greedy/seed-0"
     )
-    assert {each.base.as_posix() for each in trainings if each.name == "no_warm_start"} == {
+    assert {each.base.as_posix() for each in found if each.name == "no_warm_start"} == {
         "base/embedded"
     }
 
 
 def test_files_of_tables_are_those_that_trainings_and_matches_write() -> None:
-    files = catalogue.files(SMOKE)
+    files = outputs.files(SMOKE)
     stages = {"all_training_metrics": "training", "learner_metrics": "exploitability"}
     for kind, stage in stages.items():
-        written = [each for each in catalogue.trainings(SMOKE) if each.stage == stage]
+        written = [each for each in trainings.trainings(SMOKE) if each.stage == stage]
         assert {f"{each.folder.as_posix()}/metrics.csv" for each in written} == {
             *files[kind].values()
         }
@@ -103,11 +103,11 @@ def test_files_of_tables_are_those_that_trainings_and_matches_write() -> None:
 
 def test_a_prior_is_audited_once_for_games_that_differ_by_names_only() -> None:
     config = load_scale("pretrained")
-    assert catalogue.audited_games(config) == ["prisoners_dilemma"]
-    tellings = catalogue.tellings(config, "prisoners_dilemma", "smollm2_135m")
+    assert contents.audited_games(config) == ["prisoners_dilemma"]
+    tellings = contents.tellings(config, "prisoners_dilemma", "smollm2_135m")
     assert len({str(each) for each in tellings}) == 4
-    assert catalogue.published_models(config) == ["smollm2_135m"]
-    embedded = catalogue.tellings(SMOKE, "prisoners_dilemma", "embedded")
+    assert contents.published_models(config) == ["smollm2_135m"]
+    embedded = contents.tellings(SMOKE, "prisoners_dilemma", "embedded")
     assert [each["order"] for each in embedded] == [["A", "B"]] * 2
 
 
@@ -138,16 +138,16 @@ def test_a_prior_is_audited_once_for_games_that_differ_by_names_only() -> None:
 )
 def test_only_tables_and_figures_of_what_is_asked_for(config: Config, without: str) -> None:
     shown = (
-        (TABLES, catalogue.tables(config) + catalogue.further_tables(config)),
-        (FIGURES, catalogue.figures(config) + catalogue.further_figures(config)),
+        (TABLES, outputs.tables(config) + outputs.further_tables(config)),
+        (FIGURES, outputs.figures(config) + outputs.further_figures(config)),
     )
     for known, names in shown:
         left_out = (*without.split(), "perplexity")  # which needs a model that knows English
         missing = {name for name in known if name.startswith(left_out)}
-        assert set(names) == known.keys() - missing - {catalogue.FIRST}
+        assert set(names) == known.keys() - missing - {outputs.FIRST}
         assert len(names) == len(set(names))
     asked_for = "tournament" not in without.split()
-    files = catalogue.files(config)
+    files = outputs.files(config)
     assert bool(files["tournament_matches"]) == bool(files["strategy_matches"]) == asked_for
 
 
@@ -177,40 +177,40 @@ def test_only_tables_and_figures_of_what_is_asked_for(config: Config, without: s
 )
 def test_the_agent_of_a_name(name: str, agent: Agent) -> None:
     config = changed(api_players=[ApiPlayer(name="gpt", model="gpt-5")])
-    assert catalogue.agent_named(config, "split", "embedded", name, seed=1) == agent
+    assert pairings.agent_named(config, "split", "embedded", name, seed=1) == agent
     assert Agent.of(agent.plain()) == agent
 
 
 def test_who_plays_whom() -> None:
     place = (SMOKE, "prisoners_dilemma", "embedded")
-    cross_play = catalogue.cross_play(*place)
+    cross_play = pairings.cross_play(*place)
     assert len(cross_play.agents) == 1 + 3 * 2 + 1 + 2
     assert len(cross_play.pairs) == 10 * 11 / 2
     assert len(cross_play.adapters) == 3 * 2 + 1
-    learners = catalogue.learner_matches(*place)
+    learners = pairings.learner_matches(*place)
     assert [tuple(learners.agents[i].name for i in pair) for pair in learners.pairs] == [
         *[("naive_learner", "warm_start")] * 2,
         *[("naive_learner", "advantage_alignment")] * 2,
     ]
     assert [agent.seed for agent in learners.agents[4:]] == [0, 0, 1, 1]
-    tournament = catalogue.tournament(*place)
+    tournament = pairings.tournament(*place)
     assert len(tournament.pairs) == 7 * 4 + 7 * 6 / 2
     assert {agent.kind for agent in tournament.agents} == {Kind.MODEL, Kind.AXELROD}
-    disturbed = catalogue.disturbances(*place)
+    disturbed = pairings.disturbances(*place)
     assert disturbed.pairs == [(i, i) for i in range(12)]  # nobody there is reciprocal
     assert disturbed.times == 3
     shaken = Variant.model_validate({"name": "shaky", "training": {"tremble": 0.05}})
     trembling = changed(ablations=Ablations(games=["split"], variants=[shaken]))
-    shaky = catalogue.disturbances(trembling, "split", "embedded")
+    shaky = pairings.disturbances(trembling, "split", "embedded")
     assert [agent.name for agent in shaky.agents if agent.adapter][-2:] == ["shaky", "shaky"]
     assert shaky.times == 3
-    assert catalogue.disturbances(SMOKE, "trust_and_split", "embedded").times == 5
-    varied = catalogue.generalisation(*place, "stag_hunt")
+    assert pairings.disturbances(SMOKE, "trust_and_split", "embedded").times == 5
+    varied = pairings.generalisation(*place, "stag_hunt")
     assert [agent.name for agent in varied.agents[-2:]] == ["first_action", "second_action"]
     assert varied.pairs == [(i, j) for i in range(10) for j in (i, 10, 11)]
-    variant = catalogue.variant_matches(SMOKE, "split", "embedded", "critic", "ablations")
+    variant = pairings.variant_matches(SMOKE, "split", "embedded", "critic", "ablations")
     assert variant.pairs == [(0, 0), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3)]
-    prior = catalogue.prior_matches(*place, "0.6")
+    prior = pairings.prior_matches(*place, "0.6")
     names = [
         "warm_start",
         *["naive"] * 2,
@@ -223,31 +223,31 @@ def test_who_plays_whom() -> None:
     assert prior.agents[1].adapter == (
         "results/smoke/prior_sweep/prisoners_dilemma/embedded/share-0.6/naive/seed-0/adapter"
     )
-    pair = catalogue.transcript_agents(*place, "naive-vs-always_defect")
+    pair = pairings.transcript_agents(*place, "naive-vs-always_defect")
     assert [(agent.name, agent.seed) for agent in pair] == [("naive", 0), ("always_defect", -1)]
 
 
 def test_in_cross_play_every_agent_meets_every_other_and_itself_once() -> None:
-    fixture = catalogue.cross_play(SMOKE, "prisoners_dilemma", "embedded")
-    agents = {(agent.name, agent.seed) for agent in fixture.agents}
+    found = pairings.cross_play(SMOKE, "prisoners_dilemma", "embedded")
+    agents = {(agent.name, agent.seed) for agent in found.agents}
     trained = product((each.name for each in SMOKE.algorithms), SMOKE.seeds)
     others = ("warm_start", *settings.evaluation_settings(SMOKE, "prisoners_dilemma").opponents)
     others = ("cloned_tit_for_tat", *others)
     assert agents == {*trained, *((name, UNSEEDED) for name in others)}
-    assert len({frozenset(pair) for pair in fixture.pairs}) == len(fixture.pairs) == 55
+    assert len({frozenset(pair) for pair in found.pairs}) == len(found.pairs) == 55
 
 
 def test_further_seeds_meet_each_other() -> None:
-    fixture = catalogue.further_cross_play(SMOKE, "split", "embedded")
-    assert {agent.seed for agent in fixture.agents} == {UNSEEDED, *SMOKE.further_seeds}
-    files = catalogue.files(SMOKE)
+    found = pairings.further_cross_play(SMOKE, "split", "embedded")
+    assert {agent.seed for agent in found.agents} == {UNSEEDED, *SMOKE.further_seeds}
+    files = outputs.files(SMOKE)
     assert files["cross_play_matches"].items() < files["all_cross_play_matches"].items()
     assert files["training_metrics"].items() < files["all_training_metrics"].items()
 
 
 def test_learners_meet_the_opponents_that_they_learned_against() -> None:
-    fixture = catalogue.learner_matches(SMOKE, "prisoners_dilemma", "embedded")
-    learner, opponent = (fixture.agents[index].adapter for index in fixture.pairs[-1])
+    found = pairings.learner_matches(SMOKE, "prisoners_dilemma", "embedded")
+    learner, opponent = (found.agents[index].adapter for index in found.pairs[-1])
     assert learner == (
         "results/smoke/exploitability/prisoners_dilemma/embedded/naive"
         "/against-advantage_alignment/seed-1/adapter"
@@ -255,8 +255,8 @@ def test_learners_meet_the_opponents_that_they_learned_against() -> None:
     assert opponent == (
         "results/smoke/training/prisoners_dilemma/embedded/advantage_alignment/seed-1/adapter"
     )
-    fixture = catalogue.learner_matches(SMOKE, "trust_and_split", "embedded")
-    assert [fixture.agents[index].kind for index in fixture.pairs[-1]] == [
+    found = pairings.learner_matches(SMOKE, "trust_and_split", "embedded")
+    assert [found.agents[index].kind for index in found.pairs[-1]] == [
         Kind.MODEL,
         Kind.SCRIPTED,
     ]

@@ -1,0 +1,56 @@
+"""Sections about players that are neither trained nor scripted."""
+
+from typing import Any
+
+from social_dilemmas.config.schema.section import (
+    Count,
+    FreeForm,
+    Name,
+    NonNegative,
+    Positive,
+    Section,
+    Share,
+    Size,
+    Text,
+)
+
+
+class ApiPlayer(Section):
+    """A player behind a server of the OpenAI chat-completions protocol."""
+
+    name: Name
+    """name in tables and figures, and wherever a player is named"""
+    model: Text
+    """name of the model on the server"""
+    base_url: str = "https://api.openai.com/v1"
+    """address of the server, up to where `/chat/completions` follows"""
+    key_variable: Text | None = "OPENAI_API_KEY"
+    """environment variable that holds the key; `null` for a server without one"""
+    temperature: NonNegative | None = 1.0
+    """of sampling; `null` leaves it to the server"""
+    max_new_tokens: Count | None = 400
+    """most tokens of a reply (sent as `max_tokens`); `null` leaves it to the server"""
+    timeout: Positive = 120.0
+    """seconds that a request may take"""
+    retries: Size = 5
+    """most times that a request is sent again after an error of the network: no connection, no answer in time, status
+    408, 409, 425, 429 or 5xx, or a success without a reply in it"""
+    attempts: Size = 2
+    """most times that an invalid reply is asked for again; after that it is a forfeit"""
+    most_forfeits: Share = 0.2
+    """most share of its replies that may be forfeits; with more, the job stops instead of learning from them"""
+    concurrency: Count = 8
+    """most requests at the same time"""
+    prompt_price: NonNegative | None = None
+    """price of a million prompt tokens, to calculate the cost; `null`: unknown"""
+    completion_price: NonNegative | None = None
+    """price of a million completion tokens; `null`: unknown"""
+    extra: FreeForm = {}
+    """further fields of every request, as the server knows them"""
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """All fields of a request except the conversation."""
+        limits = {"temperature": self.temperature, "max_tokens": self.max_new_tokens}
+        given = {key: value for key, value in limits.items() if value is not None}
+        return {"model": self.model, **given, **self.extra}
