@@ -1,5 +1,7 @@
 """Agents whose matches a server or the default sampler may play, and whether both play them alike."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +9,13 @@ import pandas as pd
 from tests.unit.mixed_adapters import saved_adapter
 
 from social_dilemmas.agents.agent import WARM_START, Agent, Kind
+from social_dilemmas.backends.vllm.server import VllmServer
+from social_dilemmas.backends.vllm.shared import serving
 from social_dilemmas.config.schema.evaluation import Evaluation
+from social_dilemmas.config.schema.training import Vllm
 from social_dilemmas.evaluation.cross_play import play_pairs
+from social_dilemmas.policy.model import load_model
+from social_dilemmas.run.launch import free_port
 
 DILEMMA: dict[str, Any] = {"name": "prisoners_dilemma", "rounds": 2}
 RANDOM = Agent("random", Kind.SCRIPTED)
@@ -35,6 +42,24 @@ def play_all(
         output=output,
     )
     return pd.read_parquet(output).query("agent != 'random'")
+
+
+@contextmanager
+def shared_server(
+    base: Path, folder: Path, vllm: Vllm, *games: dict[str, Any], adapters: int, rank: int
+) -> Iterator[VllmServer]:
+    """A server of this machine for these games, whose key is `secret`."""
+    with serving(
+        load_model(base, "cpu"),
+        games,
+        vllm,
+        folder / "server.log",
+        address=("127.0.0.1", free_port()),
+        key="secret",
+        adapters=adapters,
+        rank=rank,
+    ) as server:
+        yield server
 
 
 def assert_alike(own: pd.DataFrame, served: pd.DataFrame) -> None:

@@ -242,6 +242,16 @@ def test_every_kind_of_job_has_an_estimate(job: tuple[str, ...]) -> None:
     assert needs.gpus == 0
 
 
+def test_matches_take_longer_only_where_chance_makes_them_different() -> None:
+    def played(game: str, matches: int) -> float:
+        changes = {"evaluation": {"matches": matches}, "machine": {"cpu_gigaflops": 0.001}}
+        config = Config.model_validate(merge(SMOKE.model_dump(exclude_unset=True), changes))
+        return Estimates(config).needs("cross_play", game, "embedded").seconds / matches
+
+    assert played("split", 64) > 0.9 * played("split", 8)
+    assert played("prisoners_dilemma", 64) < 0.3 * played("prisoners_dilemma", 8)
+
+
 def test_requests_leave_room_and_grow() -> None:
     needs = Needs(memory_mb=1000, seconds=600)
     assert [needs.memory_asked_for(attempt) for attempt in (1, 2, 3)] == [1600, 2400, 3200]

@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from tests.unit.fake_vllm import fake_vllm
 from tests.unit.mixed_adapters import foreign_model, saved_adapter
+from tests.unit.served_agents import DILEMMA, shared_server
 
 from social_dilemmas.backends.vllm import client as vllm_client
 from social_dilemmas.backends.vllm import server as vllm_server
@@ -22,7 +23,7 @@ from social_dilemmas.backends.vllm.agents import AgentsSampler
 from social_dilemmas.backends.vllm.client import NEUTRAL
 from social_dilemmas.backends.vllm.player import VllmPlayer
 from social_dilemmas.backends.vllm.server import VllmServer
-from social_dilemmas.backends.vllm.shared import KEY, serving
+from social_dilemmas.backends.vllm.shared import KEY
 from social_dilemmas.config.load import REPOSITORY, load_scale
 from social_dilemmas.config.schema.evaluation import Evaluation, EvaluationVllm
 from social_dilemmas.errors import UserError
@@ -33,25 +34,14 @@ from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.sampler import in_order
 from social_dilemmas.run.launch import free_port
 
-DILEMMA: dict[str, Any] = {"name": "prisoners_dilemma", "rounds": 3}
 SPLIT: dict[str, Any] = {"name": "split", "rounds": 3}
 TRUST: dict[str, Any] = {"name": "trust_and_split", "rounds": 3}
 
 
-@contextmanager
-def running(base: Path, folder: Path) -> Iterator[VllmServer]:
+def running(base: Path, folder: Path) -> AbstractContextManager[VllmServer]:
     """A server for two games."""
-    with serving(
-        load_model(base, "cpu"),
-        [DILEMMA, SPLIT],
-        fake_vllm(folder),
-        folder / "server.log",
-        address=("127.0.0.1", free_port()),
-        key="secret",
-        adapters=2,
-        rank=2,
-    ) as server:
-        yield server
+    vllm = fake_vllm(folder)
+    return shared_server(base, folder, vllm, DILEMMA, SPLIT, adapters=2, rank=2)
 
 
 @pytest.fixture

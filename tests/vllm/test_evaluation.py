@@ -7,25 +7,23 @@ from typing import Any
 
 import pytest
 import torch
-from tests.unit.served_agents import assert_alike, play_all, three_agents
+from tests.unit.served_agents import DILEMMA, assert_alike, play_all, shared_server, three_agents
 from tests.vllm.conftest import GAME
 
 from social_dilemmas.agents.agent import Agent
 from social_dilemmas.agents.play import Players, play_batch
 from social_dilemmas.backends.vllm.agents import served_name
 from social_dilemmas.backends.vllm.client import NEUTRAL
-from social_dilemmas.backends.vllm.shared import KEY, serving
+from social_dilemmas.backends.vllm.shared import KEY
 from social_dilemmas.config.schema.evaluation import Evaluation, EvaluationVllm
 from social_dilemmas.config.schema.training import Vllm
 from social_dilemmas.evaluation.sampling import load_policy, sampling
 from social_dilemmas.games import game_of
 from social_dilemmas.games.game import SEATS
 from social_dilemmas.policy.log_probabilities import action_log_probabilities
-from social_dilemmas.policy.model import load_model
 from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.sampler import in_order
 from social_dilemmas.policy.trajectory import Trajectory, collate
-from social_dilemmas.run.launch import free_port
 
 TEMPERATURE = 0.8
 LARGEST_DIFFERENCE = 1e-3  # of log-probabilities
@@ -54,16 +52,7 @@ def test_jobs_share_a_server(
 ) -> None:
     """Two at the same time, with more adapters than the server has room for, and seats without one among them."""
     monkeypatch.setenv(KEY, "secret")
-    with serving(
-        load_model(embedded, "cpu"),
-        [{"name": "prisoners_dilemma", "rounds": 2}, GAME],
-        vllm,
-        tmp_path / "server.log",
-        address=("127.0.0.1", free_port()),
-        key="secret",
-        adapters=1,
-        rank=3,
-    ) as server:
+    with shared_server(embedded, tmp_path, vllm, DILEMMA, GAME, adapters=1, rank=3) as server:
         settings = Evaluation(
             opponents=[],
             sampler="vllm",

@@ -675,6 +675,14 @@ def test_the_default_file_may_leave_out_keys_of_the_ablations(
     assert typed(config, file).ablations.algorithm == "advantage_alignment"
 
 
+def test_variants_are_switched_off_by_leaving_them_no_games() -> None:
+    """Though variants of the default file name some."""
+    changes = {"ablations": {"games": []}, "rivals": {"games": []}}
+    found = typed(merge(load("config"), changes))
+    assert found.ablations.variants
+    assert found.ablations.trained == found.rivals.trained == []
+
+
 def test_equal_settings_are_equal_data_however_they_are_written() -> None:
     config, other = load("smoke"), load("smoke")
     other["games"][1]["training"] = dict(reversed(other["games"][1]["training"].items()))

@@ -12,9 +12,7 @@ class Condition(StrEnum):
     NONE = "none"
     ONE_SLIP = "one_slip"  # in one round seat 0 does what is greedy
     TREMBLES = "trembles"  # now and then an action of either seat is replaced by any valid one
-    SHUFFLED = (
-        "shuffled"  # other messages are read than those sent: of the same agent in other matches
-    )
+    SHUFFLED = "shuffled"  # messages are read that the same agent sent in other matches
     NO_MESSAGES = "no_messages"  # whatever is sent, what is read says nothing
 
 

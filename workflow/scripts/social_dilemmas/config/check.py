@@ -98,10 +98,8 @@ def mistakes_between(config: Config, said: Mapping[str, Any]) -> Iterator[Mistak
             yield Mistake(("tournament", "strategies"), sentence)
     if (tracker := config.tracker) != "none" and find_spec(tracker) is None:
         how = "call make trackers" if tracker in ("tensorboard", "trackio") else "install it"
-        sentence = (
-            f"tracker is {tracker}, but there is no package {tracker}: {how}, or set it to none"
-        )
-        yield Mistake(("tracker",), sentence)
+        missing = f"there is no package {tracker}: {how}, or set it to none"
+        yield Mistake(("tracker",), f"tracker is {tracker}, but {missing}")
 
 
 def _repeated_names(config: Config) -> Iterator[Mistake]:
@@ -193,10 +191,8 @@ def _game(place: Place, game: Game, config: Config, said: Mapping[str, Any]) -> 
             if name not in known:
                 where = (*place, *inside)
                 yield unknown(where, what, name, known, words(where, said))
-    slip_round, rounds = (
-        disturbance_settings(config, game.name).slip_round,
-        game_of(game.entry).rounds,
-    )
+    slip_round = disturbance_settings(config, game.name).slip_round
+    rounds = game_of(game.entry).rounds
     if slip_round > rounds:
         where = (*place, "disturbances", "slip_round")
         sentence = f"{words(where, said)} must be at most {rounds}, as no match has more rounds, but is {slip_round}"
@@ -324,7 +320,7 @@ def _variants(section: str, config: Config, said: Mapping[str, Any]) -> Iterator
             sentence = f"{section}: {variant.name!r} already is another variant's or agent's name"
             yield Mistake((*place, "name"), sentence)
         where = f"the variant {variant.name!r} of the {section}"
-        for game in variant.games or ():
+        for game in (variant.games or ()) if chosen.games else ():  # without games, none is trained
             if game not in chosen.games:
                 yield unknown((*place, "games"), "game", game, chosen.games, where)
         if control := variant.compared_with:
@@ -341,10 +337,8 @@ def _variants(section: str, config: Config, said: Mapping[str, Any]) -> Iterator
 
 def _prior_sweep(config: Config) -> Iterator[Mistake]:
     """A sweep of what doesn't exist, or over a share that a population can't have."""
-    sweep, players = (
-        config.prior_sweep,
-        chain.from_iterable(map(scripted_player_names, game_names())),
-    )
+    sweep = config.prior_sweep
+    players = chain.from_iterable(map(scripted_player_names, game_names()))
     for key, what, known in (
         ("games", "game", contents.games(config)),
         ("players", "player", sorted(set(players))),

@@ -7,8 +7,7 @@ from typing import Any
 
 from social_dilemmas.agents.agent import WARM_START, Agent, Kind, clone_name, learner_name
 from social_dilemmas.agents.conditions import conditions_in
-from social_dilemmas.agents.extremes import extremes
-from social_dilemmas.agents.scripted.player import RECIPROCAL_PLAYERS
+from social_dilemmas.agents.roles import RECIPROCAL_PLAYERS, extremes
 from social_dilemmas.config import contents, paths
 from social_dilemmas.config.schema.config import Config
 from social_dilemmas.config.schema.evaluation import Evaluation

@@ -14,7 +14,8 @@ import pandas as pd
 
 from social_dilemmas.agents.conditions import NOISE, Condition, conditions_in
 from social_dilemmas.agents.play import Slips
-from social_dilemmas.agents.scripted.player import greedy_player_name, scripted_player
+from social_dilemmas.agents.roles import greedy_player_name
+from social_dilemmas.agents.scripted.player import scripted_player
 from social_dilemmas.agents.slips import one_slip, trembles
 from social_dilemmas.config.settings import DisturbanceSettings
 from social_dilemmas.evaluation.cross_play import (

@@ -8,7 +8,8 @@ makes; how unevenly they get it is what chance alone does.
 from enum import StrEnum
 
 from social_dilemmas.agents.play import play
-from social_dilemmas.agents.scripted.player import greedy_player_name, scripted_player
+from social_dilemmas.agents.roles import greedy_player_name
+from social_dilemmas.agents.scripted.player import scripted_player
 from social_dilemmas.games.game import SEATS, Game, Match
 
 UNEVEN = 0.15  # of what a seat can win or lose in a match; less is no exploitation

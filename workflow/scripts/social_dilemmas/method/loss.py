@@ -15,9 +15,8 @@ from social_dilemmas.policy.trajectory import Trajectory, TrajectoryBatch, colla
 from social_dilemmas.policy.tree import sorted_prefixes
 
 RATIO_CAP = 2.0  # largest importance ratio that isn't clipped, arXiv 2511.19405
-MEASURED = (
-    1 / 32
-)  # share of an iteration's trajectories on which a KL divergence is measured that isn't in the loss
+# Share of an iteration's trajectories on which a KL divergence is measured that isn't in the loss.
+MEASURED = 1 / 32
 
 
 @dataclass(frozen=True)

@@ -48,9 +48,7 @@ class Rollout:
 
     trajectories: list[Trajectory]
     own: slice  # which rows the trajectories are
-    rewards: (
-        Tensor  # (rows, rounds) points of the learner, with zeros after the end of shorter matches
-    )
+    rewards: Tensor  # (rows, rounds) points of the learner; zeros after the end of shorter matches
     rewards_opponent: Tensor  # (rows, rounds) of the other seat
     groups: Tensor  # (rows,) ids of rows that share chance events, seat and opponent
     results: list[SeatResult]

@@ -176,7 +176,9 @@ def _load(path: Path | str, dtype: str) -> tuple[PreTrainedModel, PreTrainedToke
         return _load_both(path, dtype)
     except (OSError, ValueError, SafetensorError) as error:
         reason = first_line(error)
-        raise UserError(f"{path} is not a complete model directory ({reason})") from error
+        raise UserError(
+            f"{path} is not a complete model directory of a kind that can play ({reason})"
+        ) from error
 
 
 def _load_gguf(

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from social_dilemmas.agents.extremes import COOPERATOR, DEFECTOR
-from social_dilemmas.agents.scripted.player import GREEDY_PLAYERS
+from social_dilemmas.agents.roles import COOPERATOR, DEFECTOR, GREEDY_PLAYERS
 from social_dilemmas.report import claims_text
 from social_dilemmas.report.catalogue import TABLES
 from social_dilemmas.report.names import game_title, in_order, readable, settings_note

@@ -26,6 +26,7 @@ class Conversation(NamedTuple):
     actions: float  # tokens that the model chooses; the others are given or forced
     turns: float  # replies
     passes: float  # successive forward passes of matches that are played side by side
+    dealt: bool  # whether chance makes matches different from the first prompt on
 
 
 def conversation_of(game: Mapping[str, Any], max_new_tokens: int, embedded: bool) -> Conversation:
@@ -36,10 +37,11 @@ def conversation_of(game: Mapping[str, Any], max_new_tokens: int, embedded: bool
     rules = game_of(game)
     count, frame = (_sentences(rules.varying), EMBEDDED_FRAME) if embedded else (_words, FRAME)
     player = scripted_player(rules.kind, "random")
-    opening, passes, counted = 0, 0, []
+    opening, passes, counted, openings = 0, 0, [], set()
     for seed in range(MATCHES):
         match = rules.start(seed)
         opening = max(opening, *(count(turn.prompt) for turn in match.turns()))
+        openings.add(tuple(turn.prompt for turn in match.turns()))
         while turns := match.turns():
             replies, lengths = {}, []
             for turn, reply in zip(turns, player.reply(turns), strict=True):
@@ -54,7 +56,8 @@ def conversation_of(game: Mapping[str, Any], max_new_tokens: int, embedded: bool
     tokens, actions = (sum(column) / seats for column in zip(*counted, strict=True))
     system = count(rules.system)
     opening, tokens = opening + system + frame, tokens + system
-    return Conversation(tokens, opening, actions, len(counted) / seats, passes / MATCHES)
+    turns, dealt = len(counted) / seats, len(openings) > 1
+    return Conversation(tokens, opening, actions, turns, passes / MATCHES, dealt)
 
 
 def _spoken(

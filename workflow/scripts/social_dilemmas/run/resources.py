@@ -1,7 +1,8 @@
 """What every kind of job needs: memory, time, GPUs and disk, estimated from the configuration alone.
 
-Plain arithmetic, without torch, as if conversations had nothing in common: games with few actions, and decided agents,
-take less. Otherwise memory is right within a fifth, time as far as `machine` in the configuration is.
+Plain arithmetic, without torch, as if conversations had nothing in common (but for the time of matches between trained
+agents in games without chance): games with few actions, and decided agents, take less. Otherwise memory is right within
+a fifth, time as far as `machine` in the configuration is.
 Constants were measured with this project's versions of Python, torch, transformers and peft.
 """
 
@@ -34,15 +35,16 @@ CACHE_GROWTH = 1.25  # room in the key-value cache for a token; it grows in step
 LOGIT, LOGITS, SAMPLING_LOGIT = 24, 2**28, 20
 # Bytes in Python of a turn while its match is there, and of a turn's text; how many texts are remembered.
 TURN, TEXT, TEXTS = 900, 500, 2**16
-ADAPTER, LEARNING = (
-    4,
-    12,
-)  # bytes of an adapter's or a master weight; of a weight's gradient and Adam's moments
+# Bytes of an adapter's or a master weight; of a weight's gradient and Adam's moments.
+ADAPTER, LEARNING = 4, 12
 ENGLISH_TOKENS, PARAGRAPH_TOKENS = 1100, 130  # of the text whose perplexity is measured
 ROW = 60  # bytes on disk of a seat's match
 
 START = 7.0  # seconds until a job has torch and a small model
 TOKEN, MATCH = 8e-5, 1e-3  # seconds of Python for a chosen token or a scripted turn; for a match
+WAYS = (
+    5  # different ways that matches of a pair of trained agents go, where nothing is left to chance
+)
 LAYER = 1e-3  # seconds to start a layer on a GPU in a pass that samples; for one more adapter in it
 REQUEST = 5.0 / 8  # seconds of a request to a server, eight at a time
 LOADING, DOWNLOAD = 1e9, 5e7  # bytes a second
@@ -176,10 +178,9 @@ class Estimates:
                 game,
                 model,
                 *_,
-            ):  # a prior's population takes no more than the game's own
-                return self._warm_start(
-                    game, model, settings.warm_start_settings(self._config, game)
-                )
+            ):  # a prior's population takes no more than the game's
+                chosen = settings.warm_start_settings(self._config, game)
+                return self._warm_start(game, model, chosen)
             case "clone", game, model:
                 return self._warm_start(game, model, settings.clone_settings(self._config, game))
             case "transcripts", game, model:
@@ -193,13 +194,13 @@ class Estimates:
                 return self._perplexity(game, model)
             case "two_learners", game, model:
                 pair, *_ = self._config.two_learners.pairs  # they differ in credit only
-                chosen, _ = settings.pair_settings(self._config, game, pair)
-                return self._training(game, model, chosen, learners=2)
+                learner, _ = settings.pair_settings(self._config, game, pair)
+                return self._training(game, model, learner, learners=2)
         game, model, *more = names
         if kind in trainings.SETTINGS:
-            chosen = trainings.SETTINGS[kind](self._config, game, *more)
+            trained = trainings.SETTINGS[kind](self._config, game, *more)
             opponent = more[1] if kind == "learner" else ""
-            return self._training(game, model, chosen, opponent)
+            return self._training(game, model, trained, opponent)
         pairings_of, settings_of = pairings.MATCHES[kind]
         paired = pairings_of(self._config, *names)
         variation = more[0] if kind == "generalisation" else ""
@@ -306,7 +307,8 @@ class Estimates:
         device = work.stages(sampling, scores)
         device += adapters * self._adapter_bytes(game, work.shape)
         switching = work.talk.passes * work.shape.num_hidden_layers * in_batch * LAYER
-        seconds = batches * (work.sampling_seconds(rows) + switching) + matches * MATCH
+        alike = 1.0 if work.talk.dealt else min(1.0, WAYS / chosen.matches)
+        seconds = batches * (work.sampling_seconds(rows * alike) + switching) + matches * MATCH
         requests = sum(agent.kind is Kind.API for agent in seated) * chosen.matches
         seconds += requests * work.talk.turns * REQUEST + read * work.forward_seconds(rows)
         host = work.objects(matches, matches) + FRAMES_MB * MB
@@ -334,7 +336,7 @@ class Estimates:
     def _perplexity(self, game: str, model: str) -> Needs:
         """A text of some paragraphs, read under every adapter."""
         shape, agents = self._shapes[model], len(pairings.all_trained(self._config, game, model))
-        text = Conversation(ENGLISH_TOKENS, PARAGRAPH_TOKENS, ENGLISH_TOKENS, 0, 0)
+        text = Conversation(ENGLISH_TOKENS, PARAGRAPH_TOKENS, ENGLISH_TOKENS, 0, 0, dealt=True)
         work = Workload(self._config.machine, shape, text)
         device = PARAGRAPH_TOKENS * shape.vocab_size * LOGIT
         device += agents * self._adapter_bytes(game, shape)
@@ -352,10 +354,8 @@ class Estimates:
         """Strategies among themselves, without a model."""
         entrants = len(contents.strategies(self._config))
         matches = entrants * (entrants + 1) / 2 * self._config.tournament.matches
-        seconds, table = (
-            matches * self._talk(game, "", 1, True).turns * 2e-5,
-            2 * matches * ROW / MB,
-        )
+        seconds = matches * self._talk(game, "", 1, True).turns * 2e-5
+        table = 2 * matches * ROW / MB
         return Needs(PLAIN_MB + 4 * table, 4 + seconds, table)
 
     def check_gpus(self) -> None:

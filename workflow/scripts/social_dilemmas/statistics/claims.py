@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from social_dilemmas.agents.scripted.player import players_in_role
+from social_dilemmas.agents.roles import players_in_role
 from social_dilemmas.statistics.criteria import MORE_THAN, SHARE_OF, Criterion, read_criteria
 from social_dilemmas.statistics.quantities import quantity_words
 from social_dilemmas.statistics.tables import ALL_SEEDS, ITSELF, OTHER_SEED, RELATION, as_reported

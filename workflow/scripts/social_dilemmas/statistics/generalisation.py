@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from social_dilemmas.agents.extremes import ROLES
+from social_dilemmas.agents.roles import EXTREMES
 from social_dilemmas.statistics.quantities import COOPERATION, PAYOFFS
 from social_dilemmas.statistics.tables import ALL_SEEDS, COUNT, ITSELF, RELATION, summary
 
@@ -18,18 +18,18 @@ def generalisation(matches: Mapping[tuple[str, str, str], Path]) -> pd.DataFrame
     """Cooperation and payoffs of trained and untrained agents, from the matches of each (game, model, variation).
 
     Returns:
-        Columns model, game, variation, agent, opponent (`ITSELF`, or a role of `agents.extremes`), quantity
+        Columns model, game, variation, agent, opponent (`ITSELF`, or a role of `agents.roles.EXTREMES`), quantity
         (`COOPERATION` or one of `PAYOFFS`), and the attributes of `intervals.Interval`.
     """
     parts = []
     names = {FIRST: COOPERATION, f"{FIRST}{COUNT}": f"{COOPERATION}{COUNT}"}
     for (game, model, variation), path in matches.items():
         frame = pd.read_parquet(path).rename(columns=names)
-        own = frame[~frame["agent"].isin(ROLES)]
+        own = frame[~frame["agent"].isin(EXTREMES)]
         table = summary((game, model), own, [COOPERATION, *PAYOFFS])
         table = table[table[RELATION] == ALL_SEEDS].drop(columns=RELATION)
         itself = table["agent"] == table["opponent"]
-        table["opponent"] = np.where(itself, ITSELF, table["opponent"].replace(ROLES))
+        table["opponent"] = np.where(itself, ITSELF, table["opponent"].replace(EXTREMES))
         table.insert(2, "variation", variation)
         parts.append(table)
     return pd.concat(parts, ignore_index=True)

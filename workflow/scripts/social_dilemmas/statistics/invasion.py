@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from social_dilemmas.agents.scripted.player import greedy_player_name
+from social_dilemmas.agents.roles import greedy_player_name
 from social_dilemmas.randomness import derive_seed
 from social_dilemmas.statistics.intervals import t_quantile
 from social_dilemmas.statistics.population import Floats, growth_when_rare, replicator

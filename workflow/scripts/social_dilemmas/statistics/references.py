@@ -5,7 +5,8 @@ from collections.abc import Iterable
 import pandas as pd
 
 from social_dilemmas.agents.play import play
-from social_dilemmas.agents.scripted.player import greedy_player_name, scripted_player
+from social_dilemmas.agents.roles import greedy_player_name
+from social_dilemmas.agents.scripted.player import scripted_player
 from social_dilemmas.games import named_game
 from social_dilemmas.games.game import SEATS
 

@@ -21,11 +21,6 @@ from social_dilemmas.randomness import stream
 
 RENAMED = {"always_a": "always_cooperate", "always_b": "always_defect"}
 """Old names of players, for a sentence that names the new one."""
-GREEDY_PLAYERS = ("always_defect", "greedy")  # they show what greed alone yields in a game
-COOPERATORS = ("always_cooperate", "welfare_maximising")  # two of them reach the welfare optimum
-LYING = "_lying"  # the end of the names of those whose messages aren't true
-
-RECIPROCAL_PLAYERS = ("tit_for_tat", "reciprocator")  # they return what was done to them
 
 
 class ScriptedPlayer(ABC):
@@ -101,26 +96,6 @@ def scripted_player(game_name: str, player_name: str) -> ScriptedPlayer:
         known = ", ".join(players)
         raise UserError(f"{game_name}: unknown player {player_name!r}; known players: {known}")
     return players[player_name]
-
-
-def greedy_player_name(game_name: str) -> str | None:
-    """The name of a game's greedy player, if it has one."""
-    known = scripted_player_names(game_name)
-    return next((name for name in GREEDY_PLAYERS if name in known), None)
-
-
-def players_in_role(game_name: str, role: str) -> list[str]:
-    """A game's scripted players that are its `greedy` one, its `cooperator`, a `liar`, or of the `pool`
-    of all of them; none for any other role.
-    """
-    known = scripted_player_names(game_name)
-    roles = {
-        "greedy": [name for name in known if name in GREEDY_PLAYERS],
-        "cooperator": [name for name in known if name in COOPERATORS],
-        "liar": [name for name in known if name.endswith(LYING)],
-        "pool": known,
-    }
-    return roles.get(role, [])
 
 
 def player_of(agent: Agent, game: Game) -> ScriptedPlayer:

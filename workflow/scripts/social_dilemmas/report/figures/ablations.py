@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from social_dilemmas.agents.scripted.player import COOPERATORS, GREEDY_PLAYERS
+from social_dilemmas.agents.roles import COOPERATORS, GREEDY_PLAYERS
 from social_dilemmas.report.figures import style
 from social_dilemmas.report.figures.panels import blocks, errorbars, name_places, panels
 from social_dilemmas.report.names import game_title, in_order, readable

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from social_dilemmas.agents.extremes import COOPERATOR, DEFECTOR
+from social_dilemmas.agents.roles import COOPERATOR, DEFECTOR
 from social_dilemmas.report.figures import style
 from social_dilemmas.report.figures.panels import blocks, draw_points, panels, title
 from social_dilemmas.report.names import game_title, in_order, readable

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from social_dilemmas.agents.scripted.player import GREEDY_PLAYERS
+from social_dilemmas.agents.roles import GREEDY_PLAYERS
 from social_dilemmas.report.figures import style
 from social_dilemmas.report.figures.panels import errorbars, panel_keys, panels, title
 from social_dilemmas.report.names import game_title, in_order
