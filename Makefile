@@ -90,13 +90,14 @@ help:  ## say what can be asked for
 	@sed -n -e 's/^##@ \(.*\)/|\1/p' -e 's/^\([a-z-]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | \
 		while IFS='|' read -r call what; do \
 			if [ "$$call" ]; then printf '%-25s %s\n' "$$call" "$$what"; else printf '\n%s\n' "$$what"; fi; done
+	@echo; echo "Options such as SCALE, GPUS, PYTHON and PORT are explained at the top of the Makefile."
 
 ##@ Test
 
-test: .venv/.ready .venv/.axelrod .venv/.pretrained .venv/.trackers  ## run all tests, on all cores
+test: .venv/.ready .venv/.axelrod .venv/.pretrained .venv/.trackers  ## run the unit and workflow tests, on all cores
 	.venv/bin/pytest --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(PYTEST_OPTIONS)
 
-test-all: test test-vllm  ## run all tests, and those of the vLLM backend, which take some minutes
+test-all: test test-vllm  ## run test and test-vllm, which takes some minutes more
 
 test-vllm: .venv/.ready .venv-vllm/.ready  ## start vLLM servers and compare them with the trainer's own sampling
 	.venv/bin/pytest tests/vllm $(PYTEST_OPTIONS)

@@ -11,6 +11,7 @@ import yaml
 from tests.workflow.conftest import REPOSITORY, Workflow, copy_workflow
 
 from social_dilemmas.config.load import load_config
+from social_dilemmas.config.schema.config import Config
 from social_dilemmas.config.settings import completed
 
 CATEGORIES = {"Claims", "Figures", "Tables", "Transcripts", "Versions and settings"}
@@ -42,6 +43,18 @@ def test_everything_is_explained_and_labelled(page: str) -> None:
     for path, result in variable(page, "results").items():
         assert len(result["caption"]) > 100, path
         assert result["labels"], path
+
+
+def test_captions_use_only_keys_that_every_configuration_has() -> None:
+    """Snakemake fills them in with what the files say, without defaults."""
+    needed = {name for name, field in Config.model_fields.items() if field.is_required()}
+    for path in (REPOSITORY / "workflow" / "report").glob("*.rst"):
+        text = path.read_text(encoding="utf-8")
+        used = set(re.findall(r'config\["(\w+)"\]', text))
+        assert used <= needed, path
+        assert text.count("snakemake.") == len(re.findall(r'snakemake\.config\["\w+"\]', text)), (
+            path
+        )
 
 
 def test_categories(page: str) -> None:

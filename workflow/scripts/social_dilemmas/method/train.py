@@ -3,8 +3,8 @@
 An agent is a LoRA adapter of a language model. It plays groups of matches, with itself, with past versions of itself or
 with somebody who doesn't learn; credit is assigned to every round of every match; one optimiser step follows; again.
 
-Departures from the paper, all of them settings: the size of everything; replies are sampled under a token mask that
-admits valid ones only, and the loss is over the same distribution; the opponent is drawn per group, not per match.
+Departures from the paper: the size of everything, and the opponent is drawn per group, not per match (settings);
+replies are sampled under a token mask that admits valid ones only, and the loss is over the same distribution (always).
 """
 
 import time

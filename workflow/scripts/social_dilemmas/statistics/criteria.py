@@ -26,7 +26,7 @@ class Criterion:
         claim, says: the claim that it belongs to, and that claim in words.
         game: kinds or names of games with spaces between, or `ANY`.
         agent: whose number it is, by its name.
-        opponent: a name, or a role as `statistics.claims.in_role` knows it.
+        opponent: a name, or a role as `agents.roles.players_in_role` knows it.
         condition: that of the matches, where a table has several; else empty.
         quantity: its name in the tables.
         compared_to: empty, or "share of" or "more than" another agent, whose number is divided by or subtracted.

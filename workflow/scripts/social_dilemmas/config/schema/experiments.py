@@ -63,7 +63,7 @@ class PriorSweep(Section):
     shares: Annotated[list[Share], AfterValidator(unique)] = [0.0, 0.3, 0.6]
     """shares that they have together; within, and among the others, proportions stay as they are"""
     algorithms: Names = ["naive", "advantage_alignment"]
-    """algorithms that begin from each warm start, once with each of the `seeds`"""
+    """algorithms that begin from each warm start, once with each of the first `experiment_seeds` seeds"""
 
 
 class TwoLearners(Section):

@@ -99,7 +99,7 @@ class Game(Section):
     kind: str | None = None
     """which game it is, see `rules`; `null`: the one with this name"""
     rounds: Rounds
-    """rounds of a match, or how they are drawn; the players never learn how many"""
+    """rounds of a match, or how they are drawn; the players are never told how many"""
     rules: Rules = {}
     """payoffs and the like, see below"""
     warm_start: PartialWarmStart = PartialWarmStart()  # type: ignore[valid-type]

@@ -34,7 +34,8 @@ class Algorithm(Section):
     """name in paths, tables and figures"""
     credit: Credit
     """`naive`: a player's own advantage; `sum_of_rewards`: the sum of both players'; `advantage_alignment`: arXiv
-    2511.19405; `advantage_alignment_current`: its variant that includes the current round"""
+    2511.19405; `advantage_alignment_current`: its variant that includes the current round;
+    `advantage_alignment_past`: by what was got in earlier rounds alone"""
 
 
 class Critic(Section):
