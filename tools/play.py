@@ -10,6 +10,7 @@ from typing import Any
 
 from social_dilemmas.agents.agent import WARM_START, Agent, Kind
 from social_dilemmas.agents.human.player import play_in_terminal
+from social_dilemmas.agents.roles import RECIPROCAL_PLAYERS
 from social_dilemmas.agents.scripted.player import scripted_player_names
 from social_dilemmas.config import paths
 from social_dilemmas.config.load import load_scale
@@ -22,7 +23,6 @@ from social_dilemmas.errors import UserError
 from social_dilemmas.games import game_names, game_of
 from social_dilemmas.randomness import derive_seed
 
-WORTHY = ("reciprocator", "tit_for_tat")  # opponents for those who name none, as far as there are
 ROUNDS = 10  # of a game that the configuration doesn't have
 
 with suppress(ImportError):  # lets the arrow keys edit what is typed
@@ -48,7 +48,9 @@ def main() -> None:
         config = load_scale(options.scale)
         entry = game_entry(config, options.game)
         scripted = scripted_player_names(entry.name)
-        name = options.against or next((each for each in WORTHY if each in scripted), scripted[0])
+        name = options.against or next(
+            (each for each in RECIPROCAL_PLAYERS if each in scripted), scripted[0]
+        )
         model, opponent = opponent_named(config, entry.name, name)
         sampler = sampler_of(model, entry, config, seed) if opponent.on_model else None
         match = game_of(entry.entry).start(derive_seed(seed, "play"))

@@ -12,7 +12,7 @@ from social_dilemmas.config.load import REPOSITORY, load_scale
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import declare, game_names
 from social_dilemmas.report.claims_text import format_claims
-from social_dilemmas.statistics.claims import COLUMNS, claims, judge
+from social_dilemmas.statistics.claims import COLUMNS, Measure, claims, judge
 from social_dilemmas.statistics.criteria import FIELDS, Criterion, read_criteria
 
 SHIPPED = REPOSITORY / "config" / "claims.csv"
@@ -143,6 +143,13 @@ def test_numbers_are_compared_with_another_agent_s() -> None:
     assert more["seeds_holding"] == 1
     alone = verdict(in_trust(OTHERS, greedy=[0.2]), **about, compared_to="share of sum_of_rewards")
     assert math.isnan(float(str(alone["value"])))
+
+
+def test_the_share_of_numbers_without_an_interval_has_none() -> None:
+    """Rounding makes what should be no spread less than that: 0.1 as a share of 0.3."""
+    exact, other = (Measure(value, value, value) for value in (0.1, 0.3))
+    found = exact.share_of(other)
+    assert [found.low, found.value, found.high] == pytest.approx([1 / 3] * 3)
 
 
 def test_conditions_are_told_apart() -> None:

@@ -7,10 +7,12 @@ from itertools import count, cycle
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
+from tests.unit.conftest import Published
 from tests.unit.mixed_adapters import foreign_model, saved_adapter
 from tests.unit.replying_server import ReplyingServer
 from tests.unit.training_run import (
@@ -26,7 +28,7 @@ from tests.unit.training_run import (
 from social_dilemmas.agents.agent import Agent, Kind
 from social_dilemmas.agents.play import Players, play_batch
 from social_dilemmas.errors import UserError
-from social_dilemmas.games import build_game
+from social_dilemmas.games import build_game, game_of
 from social_dilemmas.games.game import SEATS
 from social_dilemmas.method import train as train_module
 from social_dilemmas.policy.context import longest_conversation
@@ -207,6 +209,30 @@ def test_a_game_that_doesn_t_fit_into_the_context_is_refused_before_anything_run
         assert (tmp_path / "run" / "metrics.csv").exists() != refused
         if caught:
             assert f"{name}: a conversation may take {longest} tokens" in str(caught.value)
+
+
+def test_the_system_turn_takes_its_part_of_the_context(published: Published) -> None:
+    model, system = load_model(published("qwen2")), "A long story." * 20
+    entry: Any = {"name": "prisoners_dilemma", "rounds": 2}
+    told, plain = (
+        longest_conversation(Policy(model, game_of({**entry, "rules": rules})), 6)
+        for rules in ({"system": system}, {})
+    )
+    turns = (model.chat.with_system(text).opening("") for text in (system, ""))
+    assert told - plain == len(next(turns)) - len(next(turns)) > 60
+
+
+@pytest.mark.parametrize("rounds", [1, 2])
+def test_hands_may_slip_in_place_of_all_choices(
+    base_model: Path, tmp_path: Path, rounds: int
+) -> None:
+    """Of a whole iteration, or of a micro-batch."""
+    game = {"name": "prisoners_dilemma", "rounds": rounds}
+    settings = {"iterations": 2, "matches": 2, "group_size": 2, "micro_batch_tokens": 1}
+    run_training(base_model, tmp_path, game, **settings, tremble=0.999 if rounds == 1 else 0.7)
+    table = pd.read_csv(tmp_path / "metrics.csv")
+    assert len(table) == 2
+    assert table["entropy"].isna().all() == (rounds == 1)
 
 
 def test_what_is_missing_or_does_not_fit_is_refused_in_one_sentence(

@@ -1,5 +1,6 @@
 """Mistakes in the configuration are told in one sentence, before anything runs."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -16,7 +17,7 @@ from tests.workflow.conftest import REPOSITORY, Workflow
 from social_dilemmas.config import outputs
 from social_dilemmas.config.load import load_config, load_scale
 from social_dilemmas.config.schema.config import Config
-from social_dilemmas.config.schema.training import Credit, Pool
+from social_dilemmas.config.schema.training import Buffer, Credit, Pool
 from social_dilemmas.config.settings import (
     clone_settings,
     disturbance_settings,
@@ -161,6 +162,10 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
         ["unknown strategy 'Tit for Tat' of the Axelrod library", "'Tit For Tat'"],
     ),
     (put("tournament", "matches", value=3), ["tournament.matches must be a multiple of 2"]),
+    (
+        put(*SPLIT, "evaluation", "opponents", value=[]),
+        ["rivals.games: split has no evaluation.opponents"],
+    ),
     # what is missing
     (remove("seeds"), ["the key seeds is missing"]),
     (remove(*SPLIT, "rounds"), ["the key games[split].rounds is missing"]),
@@ -634,6 +639,53 @@ def test_the_command_line_is_converted_by_type(repository: Workflow, tmp_path: P
     assert "seed 0" not in said
 
 
+def test_what_yaml_can_t_read_on_the_command_line_is_a_mistake_like_others() -> None:
+    for text in ("[0", "2024-13-45"):
+        with pytest.raises(UserError, match="seeds must be a list, but is"):
+            typed({**load("smoke"), "seeds": text})
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "the key"),
+        ("- a list", "must hold keys and values"),
+        ("a: [", "can't be read as YAML"),
+        ("a: 2024-13-45", "can't be read as YAML"),
+    ],
+)
+def test_a_file_that_is_no_configuration(text: str, sentence: str, tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    for name, content in (("config", ""), ("mine", text)):
+        (tmp_path / "config" / f"{name}.yaml").write_text(content)
+    with pytest.raises(UserError, match=sentence):
+        load_scale("mine", tmp_path)
+
+
+def test_a_model_s_folder_may_begin_at_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mine").mkdir()
+    shape = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+    shape |= {"intermediate_size": 8, "vocab_size": 99}
+    (tmp_path / "mine" / "config.json").write_text(json.dumps(shape))
+    config = load("smoke")
+    config["models"] = [{"name": "m", "kind": "hub", "source": "~/mine"}]
+    assert Estimates(typed(config)).needs("base", "m").memory_mb > 0
+
+
+def test_settings_of_a_buffer_that_is_not_there_are_no_change() -> None:
+    config = load("smoke")
+    config["training"]["buffer"] = {"size": 2, "every": 1}
+    other = merge(config, {"training": {"buffer": {"every": 3, "draw": "match"}}})
+    for of in (
+        lambda found: learner_settings(found, "prisoners_dilemma", "naive", "warm_start"),
+        lambda found: pair_settings(found, "prisoners_dilemma", ["naive", "naive"]),
+    ):
+        assert of(typed(config)) == of(typed(other))
+
+
 def test_texts_in_files_stay_texts(tmp_path: Path) -> None:
     config = load("smoke")
     config["seeds"] = ["7"]
@@ -739,8 +791,7 @@ def test_settings_of_a_learner() -> None:
         learner_settings(typed_config, "prisoners_dilemma", "naive", opponent)
         for opponent in ("advantage_alignment", "warm_start")
     )
-    buffer = own.buffer.model_copy(update={"size": 0})
-    assert found == own.model_copy(update={"iterations": 1, "buffer": buffer})
+    assert found == own.model_copy(update={"iterations": 1, "buffer": Buffer()})
     assert (own.iterations, found.temperature, found.credit) == (7, 0.5, "naive")
     assert against == found.model_copy(update={"iterations": 5})
 

@@ -2,12 +2,13 @@
 
 
 for further in (False, True):
+    bases = sorted({str(agent.base) for agent in agents(further)})
 
     rule:
         name:
             "write_further_cards" if further else "write_cards"
         input:
-            models=sorted({f"<results>/{agent.base}" for agent in agents(further)}),
+            models=[f"<results>/{base}" for base in bases],
             adapters=files_of_agents("adapter", further),
             settings=files_of_agents("config.yaml", further),
         output:
@@ -24,7 +25,7 @@ for further in (False, True):
             agents=[
                 (
                     agent.name,
-                    sorted({each.base for each in agents(further)}).index(agent.base),
+                    bases.index(str(agent.base)),
                     tuple(origin_of(CONFIG, agent.model) or ()),
                 )
                 for agent in agents(further)

@@ -11,7 +11,7 @@ ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[
 
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
-from social_dilemmas.agents.agent import Agent, Kind
+from social_dilemmas.agents.agent import adapters_of
 from social_dilemmas.agents.modules import modules_of
 from social_dilemmas.config import contents, pairings, outputs, paths, trainings
 from social_dilemmas.config.load import load_config
@@ -159,8 +159,7 @@ def parameters_of_training(kind):
 
     def code(wildcards):
         chosen = settings(wildcards)
-        met = [Agent(name, Kind.SCRIPTED) for name in chosen.pool.scripted]
-        found = filter(None, [opponent_of(wildcards), *met])
+        found = filter(None, [opponent_of(wildcards)])
         return fingerprint("train.py", *modules_of([wildcards.game], found, chosen.sampler))
 
     return {

@@ -1,6 +1,6 @@
 """Who plays, as plain data: one type for every agent, from the learner to a person at the terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -9,12 +9,10 @@ WARM_START = "warm_start"
 """The agent that is the warm-started model itself."""
 
 UNSEEDED = -1
-"""The seed, in tables, of agents that weren't trained by reinforcement learning."""
+"""The seed, in tables, of agents of which there is only one: scripted players, the warm start, a clone."""
 
-LEARNER_SUFFIX = "_learner"
-
-
-CLONE_PREFIX = "cloned_"
+LEARNER_SUFFIX, CLONE_PREFIX = "_learner", "cloned_"
+"""What is put to an algorithm's or a player's name to name its learners against fixed opponents, or its clone."""
 
 
 class Kind(StrEnum):
@@ -74,3 +72,8 @@ def learner_name(algorithm: str) -> str:
 def is_learner(agent: str) -> bool:
     """Whether an agent learned against a fixed opponent."""
     return agent.endswith(LEARNER_SUFFIX)
+
+
+def adapters_of(agents: Iterable[Agent]) -> list[str]:
+    """Directories of the adapters that agents have, each once, in alphabetical order."""
+    return sorted({agent.adapter for agent in agents if agent.adapter})

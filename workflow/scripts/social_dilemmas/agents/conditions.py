@@ -17,7 +17,6 @@ class Condition(StrEnum):
 
 
 NOISE = (Condition.NONE, Condition.ONE_SLIP, Condition.TREMBLES)
-MESSAGES = (Condition.NONE, Condition.SHUFFLED, Condition.NO_MESSAGES)
 
 
 def conditions_in(game: type[Game]) -> tuple[Condition, ...]:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from itertools import chain
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -66,7 +65,7 @@ def mistakes_between(config: Config, said: Mapping[str, Any]) -> Iterator[Mistak
                 sentence = f"either {key} or source must be given, and not both"
                 yield Mistake(place, sentence)
         elif isinstance(model, HubModel):
-            if model.shape is None and not (Path(model.source) / "config.json").is_file():
+            if model.shape is None and not (model.folder / "config.json").is_file():
                 key = words((*place, "shape"), said)
                 source = f"{model.source} is no folder whose config.json says it"
                 where = "copy it from the model's own config.json (config/README.md says how)"
@@ -309,6 +308,11 @@ def _variants(section: str, config: Config, said: Mapping[str, Any]) -> Iterator
     for name in chosen.games:
         if name not in games:
             yield unknown((section, "games"), "game", name, games, f"{section}.games")
+    for name in chosen.played:
+        alone = name in games and not evaluation_settings(config, name).opponents
+        if section == "rivals" and alone:
+            sentence = f"rivals.games: {name} has no evaluation.opponents, which rivals' worst case is measured with"
+            yield Mistake((section, "games"), sentence)
     kinds = [kind_of(game.entry) for game in config.games if game.name in chosen.games]
     agents = {WARM_START, *algorithms, *chain.from_iterable(map(scripted_player_names, kinds))}
     if section == "rivals":
@@ -327,8 +331,8 @@ def _variants(section: str, config: Config, said: Mapping[str, Any]) -> Iterator
             for game, name in chosen.trained:
                 if name == variant.name and (game, control) not in chosen.trained:
                     known = [each for each in names if (game, each) in chosen.trained]
-                    place = (*place, "compared_with")
-                    yield unknown(place, "variant", control, known, f"{where}, in {game}")
+                    at = (*place, "compared_with")
+                    yield unknown(at, "variant", control, known, f"{where}, in {game}")
     for game, name in chosen.trained:
         place = (section, "variants", names.index(name), "training")
         settings = variant_settings(config, game, name, section)

@@ -67,9 +67,10 @@ def learner_games(config: Config) -> list[str]:
     return [game for game in games(config) if learners(config, game)]
 
 
-def rival_games(config: Config) -> list[str]:
-    """Games in which rivals are trained."""
-    return list(dict.fromkeys(game for game, _ in config.rivals.trained))
+def trained_variants(config: Config) -> list[tuple[str, str, str]]:
+    """Game, name and section (`ablations` or `rivals`) of every variant that is trained."""
+    sections = {"ablations": config.ablations, "rivals": config.rivals}
+    return [(*each, section) for section, of in sections.items() for each in of.trained]
 
 
 def shares(config: Config) -> list[str]:

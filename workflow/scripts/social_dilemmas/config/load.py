@@ -26,9 +26,9 @@ def load_config(merged: Mapping[str, Any], files: Sequence[Path]) -> Config:
     """The configuration as types; its games are made known by name.
 
     Values that no file says come from the command line, as texts; they are converted where the schema wants another
-    type, so that `--config seeds=[0]` works. Where ablations, rivals, the sweep over priors or pairs of
-    learners are those of the default file, games and algorithms that another file left out are dropped; so are its
-    further seeds where others replace seeds.
+    type, so that `--config seeds=[0]` works; those in lists also in `merged` itself, which jobs read. Where ablations,
+    rivals, the sweep over priors or pairs of learners are those of the default file, games and algorithms that another
+    file left out are dropped; so are its further seeds where others replace seeds.
 
     Args:
         merged: the files and the command line, merged mapping by mapping; lists replace lists.
@@ -37,7 +37,7 @@ def load_config(merged: Mapping[str, Any], files: Sequence[Path]) -> Config:
     Raises:
         UserError: one sentence that names file, key and what is allowed.
     """
-    said = [yaml.safe_load(file.read_text(encoding="utf-8")) or {} for file in files]
+    said = [_said(file) for file in files]
     given = merge(merged)
 
     def refuse(mistake: Mistake) -> None:
@@ -93,7 +93,19 @@ def load_scale(scale: str, repository: Path = REPOSITORY) -> Config:
         scales = sorted(path.stem for path in files[0].parent.glob("*.yaml"))
         known = ", ".join(DEFAULT if name == "config" else name for name in scales)
         raise UserError(f"unknown scale {scale!r}; known scales: {known}")
-    return load_config(merge(*(yaml.safe_load(file.read_text()) for file in files)), files)
+    return load_config(merge(*map(_said, files)), files)
+
+
+def _said(file: Path) -> dict[str, Any]:
+    """What a file says; UserError if that isn't YAML with keys at its top level."""
+    try:
+        said = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{relpath(file)} can't be read as YAML: {reason}") from error
+    if not isinstance(said, dict):
+        raise UserError(f"{relpath(file)} must hold keys and values at its top level")
+    return said
 
 
 def _kept_variants(section: Ablations, games: set[str], algorithms: set[str]) -> dict[str, Any]:
@@ -172,7 +184,11 @@ def _convert(config: Any, place: Place) -> bool:
     *parents, last = place
     for step in parents:
         config = config[step]
-    text, value = config[last], yaml.safe_load(config[last])
+    text = config[last]
+    try:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        return False
     if isinstance(value, str):
         try:
             value = float(value)  # 1e-3, which YAML takes for a text

@@ -102,10 +102,8 @@ def _files_of_variants(config: Config) -> dict[str, dict[Any, str]]:
     controls = {each.name: each.compared_with for each in config.ablations.variants}
     standard = config.ablations.algorithm
     compared = [(*place, name, controls[name] or standard) for *place, name in ablations]
-    ablated = product(config.ablations.games, contents.models(config), [standard])
-    rivalled = product(
-        contents.rival_games(config), contents.models(config), contents.algorithms(config)
-    )
+    ablated = product(config.ablations.played, contents.models(config), [standard])
+    rivalled = product(config.rivals.played, contents.models(config), contents.algorithms(config))
     variants = partial(paths.VARIANT_MATCHES.replace, "{section}")
     return {
         "ablated_matches": _filled(f"{paths.CROSS_PLAY}/matches.parquet", ablated),
@@ -140,12 +138,11 @@ def tables(config: Config) -> list[str]:
     return [*names, *audit, "claims"]
 
 
-def further_tables(config: Config) -> list[str]:
-    """Tables of the further experiments."""
-    wanted = {
+def _further(config: Config) -> dict[str, Any]:
+    """What is both a table and a figure of the further experiments, and for what it is asked for, if there is any."""
+    return {
         "all_learning_curves": config.further_seeds,
         "all_cross_play": config.further_seeds,
-        "all_fingerprints": config.further_seeds,
         "all_distributions": config.further_seeds,
         "learning_against_fixed": contents.learner_games(config),
         "exploitability": contents.learner_games(config),
@@ -154,12 +151,20 @@ def further_tables(config: Config) -> list[str]:
         "prior_sweep": config.prior_sweep.games,
         "two_learners": contents.paired(config),
         "tournament": contents.tournament_games(config),
-        "tournament_by_opponent": contents.tournament_games(config),
-        "noise": True,
+        "noise": contents.games(config),
         "messages": contents.talking_games(config),
         "generalisation": contents.varied_games(config),
+    }
+
+
+def further_tables(config: Config) -> list[str]:
+    """Tables of the further experiments."""
+    wanted = {
+        **_further(config),
+        "all_fingerprints": config.further_seeds,
+        "tournament_by_opponent": contents.tournament_games(config),
         "perplexity": contents.published_models(config),
-        "all_claims": True,
+        "all_claims": contents.games(config),
     }
     return [table for table, asked_for in wanted.items() if asked_for]
 
@@ -188,20 +193,5 @@ def further_figures(config: Config) -> list[str]:
         for game in contents.games(config)
         for _, opponent, _ in contents.learners(config, game)
     }
-    wanted = {
-        "all_learning_curves": config.further_seeds,
-        "all_cross_play": config.further_seeds,
-        "all_distributions": config.further_seeds,
-        "learning_against_fixed": contents.learner_games(config),
-        "exploitability": contents.learner_games(config),
-        "learning_against_alignment": "advantage_alignment" in against,
-        "ablations": config.ablations.trained,
-        "rivals": config.rivals.trained,
-        "prior_sweep": config.prior_sweep.games,
-        "two_learners": contents.paired(config),
-        "tournament": contents.tournament_games(config),
-        "noise": True,
-        "messages": contents.talking_games(config),
-        "generalisation": contents.varied_games(config),
-    }
+    wanted = {**_further(config), "learning_against_alignment": "advantage_alignment" in against}
     return [figure for figure, asked_for in wanted.items() if asked_for]

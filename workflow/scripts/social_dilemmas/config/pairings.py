@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from itertools import combinations, combinations_with_replacement, product
 from typing import Any
 
-from social_dilemmas.agents.agent import WARM_START, Agent, Kind, clone_name, learner_name
+from social_dilemmas.agents.agent import (
+    WARM_START,
+    Agent,
+    Kind,
+    adapters_of,
+    clone_name,
+    learner_name,
+)
 from social_dilemmas.agents.conditions import conditions_in
 from social_dilemmas.agents.roles import RECIPROCAL_PLAYERS, extremes
 from social_dilemmas.config import contents, paths
@@ -22,11 +29,6 @@ from social_dilemmas.config.settings import (
 )
 from social_dilemmas.config.trainings import variant_start
 from social_dilemmas.games import game_class, kind_of
-
-
-def adapters_of(agents: Iterable[Agent]) -> list[str]:
-    """Directories of the adapters that agents have, each once."""
-    return sorted({agent.adapter for agent in agents if agent.adapter})
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def _self_trained(config: Config, game: str, model: str, seeds: Iterable[int]) -
 
 
 def all_trained(config: Config, game: str, model: str) -> list[Agent]:
-    """The same with all seeds."""
+    """The warm start and all agents that were trained by self-play, those of further seeds included."""
     return _self_trained(config, game, model, [*config.seeds, *config.further_seeds])
 
 
@@ -112,7 +114,7 @@ def _of_variant(config: Config, game: str, model: str, variant: str, section: st
 
 
 def variant_matches(config: Config, game: str, model: str, variant: str, section: str) -> Pairings:
-    """Every agent of an ablation with itself and with every scripted player."""
+    """Every agent of a variant with itself and with every scripted player."""
     return _with_scripted(config, game, _of_variant(config, game, model, variant, section))
 
 

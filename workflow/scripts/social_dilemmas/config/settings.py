@@ -121,6 +121,8 @@ def _training_settings(
         settings["vllm"] = Vllm()
     if settings.get("epochs", 1) == 1:
         settings.pop("clip_ratio", None)
+    if not settings.get("buffer", {}).get("size"):
+        settings.pop("buffer", None)
     pool = settings.pop("pool", {})
     if pool.get("probability"):
         population = [*warm_start_settings(config, game).population]
@@ -223,12 +225,6 @@ def tournament_settings(config: Config, game: str) -> Evaluation:
     """Settings of a game's tournament; replies are sampled as in its cross-play."""
     own = {"opponents": [], "matches": config.tournament.matches, "batch": config.tournament.batch}
     return evaluation_settings(config, game).model_copy(update=own)
-
-
-def varied(config: Config) -> list[tuple[str, str, str]]:
-    """Game, name and section (`ablations` or `rivals`) of every variant that is trained."""
-    sections = {"ablations": config.ablations, "rivals": config.rivals}
-    return [(*each, section) for section, of in sections.items() for each in of.trained]
 
 
 def completed(config: Config) -> dict[str, Any]:

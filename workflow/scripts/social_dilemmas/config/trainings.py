@@ -16,7 +16,6 @@ from social_dilemmas.config.settings import (
     prior_training_settings,
     training_settings,
     variant_settings,
-    varied,
 )
 
 
@@ -72,7 +71,7 @@ def trainings(config: Config) -> Iterator[Trained]:
             settings = learner_settings(config, game, name, opponent)
             yield _trained(paths.LEARNER, paths.WARM_STARTED, where, learner_name(name), settings)
     for (game, *which), model, seed in product(
-        varied(config), contents.models(config), config.seeds_of_experiments
+        contents.trained_variants(config), contents.models(config), config.seeds_of_experiments
     ):
         name, section = which
         where = {"game": game, "model": model, "variant": name, "section": section, "seed": seed}

@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from social_dilemmas.agents.agent import Agent
-from social_dilemmas.config.pairings import adapters_of
+from social_dilemmas.agents.agent import Agent, adapters_of
 
 
 def located(agents: Iterable[Agent], adapters: Iterable[str]) -> list[Agent]:

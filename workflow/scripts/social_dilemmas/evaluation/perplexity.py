@@ -1,14 +1,11 @@
 """What training does to a model otherwise: how well it still predicts ordinary English."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from math import exp
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
-from peft import PeftModel
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -47,12 +44,7 @@ def measure_perplexity(
 @torch.inference_mode()
 def surprise(policy: Policy, agent: Agent, paragraphs: Sequence[Tensor]) -> float:
     """The sum over all paragraphs, (tokens,) each, of what their tokens cost an agent, in nats."""
-    active: AbstractContextManager[Any] = nullcontext()
-    if agent.adapter:
-        policy.activate(policy.name_of(agent.adapter))
-    elif isinstance(policy.model, PeftModel):
-        active = policy.model.disable_adapter()
-    with active:
+    with policy.under(agent.adapter):
         return sum(
             float(
                 cross_entropy(

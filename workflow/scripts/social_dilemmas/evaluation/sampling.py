@@ -7,9 +7,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from social_dilemmas.agents.agent import Agent
+from social_dilemmas.agents.agent import Agent, adapters_of
 from social_dilemmas.agents.play import Sampler
-from social_dilemmas.config.pairings import adapters_of
 from social_dilemmas.config.schema.evaluation import Evaluation
 from social_dilemmas.config.settings import TranscriptSettings
 from social_dilemmas.games.game import Game

@@ -4,13 +4,11 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
 from torch import Tensor
 
 from social_dilemmas.agents.agent import UNSEEDED, Agent
@@ -108,14 +106,8 @@ def _log_probabilities(
 @torch.inference_mode()
 def _scores(policy: Policy, agent: Agent, trajectory: Trajectory, temperature: float) -> Tensor:
     """(actions,) log-probabilities of the chosen tokens under an agent's adapter."""
-    active: AbstractContextManager[Any] = nullcontext()
-    if isinstance(policy.model, PeftModel):
-        if agent.adapter:
-            policy.model.set_adapter(policy.name_of(agent.adapter))
-        else:
-            active = policy.model.disable_adapter()
     batch = collate([trajectory], policy.model.device)
-    with active:
+    with policy.under(agent.adapter):
         scores, _ = action_log_probabilities(policy.model, batch, policy.masks.allowed, temperature)
     return scores.cpu()
 

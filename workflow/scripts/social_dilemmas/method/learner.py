@@ -70,7 +70,11 @@ class Learner:
         ranks.all_reduce_gradients(self._parameters.values())
         parameters = self._parameters.values()
         return finite_step(
-            self._optimizer, parameters, settings.max_grad_norm, f"iteration {iteration}"
+            self._optimizer,
+            parameters,
+            settings.max_grad_norm,
+            f"iteration {iteration}",
+            "a learning rate is too high or reward_scale too low",
         )
 
     def checkpoint(self, iteration: int, metrics: str) -> Checkpoint:

@@ -99,6 +99,8 @@ def add_gradients(
         sums["kl"], sums["kl_tokens"] = measured_kl(policy, trajectories[:measured], settings)
     for rows in micro_batches(trajectories, settings.micro_batch_tokens):
         batch = collate([trajectories[row] for row in rows], policy.model.device)
+        if not batch.size:  # all that was chosen slipped
+            continue
         reference = _reference(policy, batch, settings) if in_loss else None
         with (
             merged_adapters(policy.model, settings.merge_adapter),
@@ -149,6 +151,8 @@ def measured_kl(
 ) -> tuple[float, int]:
     """The estimated KL divergence from the reference model, summed over action tokens, and their number."""
     batch = collate(trajectories, policy.model.device)
+    if not batch.size:
+        return 0.0, 0
     with merged_adapters(policy.model, settings.merge_adapter):
         log_probabilities, entropies = _scored(policy, batch, settings)
     terms = loss_terms(

@@ -10,7 +10,7 @@ replies are sampled under a token mask that admits valid ones only, and the loss
 import time
 from collections.abc import Mapping
 from functools import partial
-from math import ceil
+from math import ceil, nan
 from pathlib import Path
 from typing import Any
 
@@ -171,15 +171,15 @@ def metrics_row(
         outcomes = {name: found[name] for name in OUTCOMES}
     sums = {name: sum(part[name] for part in losses) for name in losses[0]}
     served = {
-        name: value / rollout.action_tokens
+        name: _mean(value, rollout.action_tokens)
         for name, value in sums.items()
         if name == "sampler_difference"
     }
     return {
         **outcomes,
         "loss": sums["loss"],
-        "entropy": sums["entropy"] / rollout.action_tokens,
-        "kl": sums["kl"] / sums["kl_tokens"],
+        "entropy": _mean(sums["entropy"], rollout.action_tokens),
+        "kl": _mean(sums["kl"], sums["kl_tokens"]),
         **served,
         "gradient_norm": gradient_norm,
         "tokens": rollout.tokens,
@@ -187,6 +187,11 @@ def metrics_row(
         "seconds_training": seconds[1],
         **behaviour,
     }
+
+
+def _mean(total: float, count: float) -> float:
+    """The mean over action tokens; NaN where hands slipped in place of all choices."""
+    return total / count if count else nan
 
 
 def open_run(

@@ -182,7 +182,7 @@ def imitate(
             loss = negative_log_likelihood(batch)
             optimizer.zero_grad()
             loss.backward()
-            finite_step(optimizer, parameters, 1.0, f"{policy.game.name}, warm start, step {step}")
+            finite_step(optimizer, parameters, 1.0, f"{policy.game.name}, {label}, step {step}")
             held_out_loss = float("nan")
             if (step + 1) % EVALUATED_EVERY == 0 or step + 1 == steps:
                 with torch.no_grad():

@@ -21,7 +21,7 @@ def check_context(policy: Policy, max_new_tokens: int) -> None:
 
 def longest_conversation(policy: Policy, max_new_tokens: int) -> int:
     """Tokens of a seat's conversation over the most rounds, with messages of `max_new_tokens` each."""
-    chat, game = policy.language_model.chat, policy.game
+    chat, game = policy.chat, policy.game
     match, player = game.start(0), scripted_player(game.kind, "random")
     match.rounds = game.rounds
     tokens = [0 for _ in SEATS]

@@ -6,7 +6,6 @@ Whatever fails is reported in one sentence that says what to change.
 import errno
 import json
 from collections.abc import Sequence
-from os.path import expanduser
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ def published_directory(entry: Any) -> Path:
 
 def hub_directory(entry: Any, files: Sequence[str], without: Sequence[str] = ()) -> Path:
     """The same with those files of a repository that are wanted, by patterns."""
-    folder = Path(expanduser(entry.source))
+    folder = entry.folder
     if folder.is_dir():
         return folder
     try:

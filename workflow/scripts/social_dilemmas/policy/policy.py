@@ -1,5 +1,7 @@
 """A language model that plays a game under any of its adapters."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -60,6 +62,15 @@ class Policy:
     def activate(self, name: str) -> None:
         """Compute with an adapter, and train it and no other."""
         self.model.set_adapter(name)
+
+    @contextmanager
+    def under(self, adapter: str | None) -> Iterator[None]:
+        """Compute under an agent's adapter, or without any."""
+        if adapter:
+            self.activate(self.name_of(adapter))
+        off = not adapter and isinstance(self.model, PeftModel)
+        with self.model.disable_adapter() if off else nullcontext():
+            yield
 
     def load(self, adapter: str) -> None:
         """Load a frozen adapter from its directory, once; raises as `check_adapter`."""

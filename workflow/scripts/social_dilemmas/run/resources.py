@@ -42,9 +42,8 @@ ROW = 60  # bytes on disk of a seat's match
 
 START = 7.0  # seconds until a job has torch and a small model
 TOKEN, MATCH = 8e-5, 1e-3  # seconds of Python for a chosen token or a scripted turn; for a match
-WAYS = (
-    5  # different ways that matches of a pair of trained agents go, where nothing is left to chance
-)
+# Different ways in which matches of a pair of trained agents go, where nothing is left to chance.
+WAYS = 5
 LAYER = 1e-3  # seconds to start a layer on a GPU in a pass that samples; for one more adapter in it
 REQUEST = 5.0 / 8  # seconds of a request to a server, eight at a time
 LOADING, DOWNLOAD = 1e9, 5e7  # bytes a second
@@ -173,12 +172,8 @@ class Estimates:
                 return Needs(INTERPRETER_MB + size / MB, START + size / DOWNLOAD, size / MB)
             case "strategies", game:
                 return self._strategies(game)
-            case (
-                "warm_start",
-                game,
-                model,
-                *_,
-            ):  # a prior's population takes no more than the game's
+            case "warm_start", game, model, *_:
+                # A prior's population takes no more than the game's own.
                 chosen = settings.warm_start_settings(self._config, game)
                 return self._warm_start(game, model, chosen)
             case "clone", game, model:
@@ -369,7 +364,7 @@ class Estimates:
             return
         jobs: list[tuple[str, ...]] = [
             ("variant", game, model, *which)
-            for (game, *which), model in product(settings.varied(config), models)
+            for (game, *which), model in product(contents.trained_variants(config), models)
         ]
         jobs += [
             ("two_learners", game, model)

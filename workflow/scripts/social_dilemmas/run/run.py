@@ -43,7 +43,7 @@ class Run:
         self._checkpoints = CheckpointFolder(folder / "checkpoints", depends_on)
         self._path = folder / "metrics.csv" if ranks.is_main else None
         self._metrics = MetricsFile(None)
-        self._resumed = 0
+        self._kept = ""  # the metrics of the checkpoint that the run resumed from
         self._usage: Mapping[str, Any] | None = None
         self._usage_before: Mapping[str, Any] | None = None  # the run was resumed
 
@@ -56,13 +56,13 @@ class Run:
         """Go on from the last checkpoint, if there is one; gives the number of finished iterations."""
         checkpoint = self._checkpoints.latest()
         self._metrics = MetricsFile(self._path, checkpoint.metrics if checkpoint else "")
-        self._resumed = checkpoint.iteration if checkpoint else 0
+        self._kept = self.metrics
         if checkpoint is not None:
             logger.info("%s: resuming after iteration %d", self.label, checkpoint.iteration)
             self._usage = self._usage_before = checkpoint.usage
             restore(checkpoint)
         self.ranks.barrier()  # before the first checkpoint is written, all must have read the last
-        return self._resumed
+        return checkpoint.iteration if checkpoint else 0
 
     @contextmanager
     def saved_on_failure(self, checkpoint: Callable[[str], Checkpoint]) -> Iterator[None]:
@@ -70,7 +70,7 @@ class Run:
         try:
             yield
         except UserError:
-            if len(self.metrics.splitlines()) - 1 > self._resumed:
+            if self.metrics != self._kept:
                 self.save(checkpoint(self.metrics))
             raise
 

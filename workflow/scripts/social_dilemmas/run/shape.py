@@ -76,7 +76,7 @@ def shape_of(model: EmbeddedModel | PublishedModel) -> ModelShape:
         said = _completed(model.model_dump(include={*Shape.model_fields}))
         said |= {"vocab_size": EMBEDDED_TOKENS + model.merges, "tie_word_embeddings": True}
         return ModelShape(**said, dtype="float32", embedded=True)
-    found = published_shape(Path(model.source)) if isinstance(model, HubModel) else {}
+    found = published_shape(model.folder) if isinstance(model, HubModel) else {}
     said = {**found, **_stated(model)}
     said |= {"dtype": model.dtype} if model.dtype else {}
     try:

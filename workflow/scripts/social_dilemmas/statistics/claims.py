@@ -51,7 +51,8 @@ class Measure:
         if not other.value:
             return Measure()
         product, others = self.value * other.value, other.low * other.high
-        reach = sqrt(product**2 - self.low * self.high * others) if others > 0 else nan
+        spread = product**2 - self.low * self.high * others  # below zero by rounding alone
+        reach = sqrt(max(spread, 0.0)) if others > 0 else nan
         low, high = (
             ((product + side * reach) / others for side in (-1, 1)) if others else (nan, nan)
         )

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from social_dilemmas.agents.agent import UNSEEDED
 from social_dilemmas.agents.conditions import NOISE, Condition
 from social_dilemmas.games import named_game
 from social_dilemmas.statistics.quantities import (
@@ -16,7 +17,6 @@ from social_dilemmas.statistics.quantities import (
 )
 from social_dilemmas.statistics.tables import (
     ALL_SEEDS,
-    FIXED,
     ITSELF,
     PAIR,
     RELATION,
@@ -103,7 +103,7 @@ def _by_condition(
     """`summary` under each condition, of all seeds together and of every trained agent by itself."""
     slip_round = int(frame["slip_round"].iloc[0])
     for condition, rows in frame.groupby("condition", sort=False):
-        trained = rows[rows["agent_seed"] != FIXED].groupby("agent_seed")
+        trained = rows[rows["agent_seed"] != UNSEEDED].groupby("agent_seed")
         for seed, part in [(ALL_SEEDS, rows), *trained]:
             table = summary(source, part, quantities)
             table = table[table[RELATION] == ALL_SEEDS].drop(columns=RELATION)

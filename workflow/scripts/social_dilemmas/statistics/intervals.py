@@ -40,9 +40,8 @@ class Sample:
     """Matches of the same trained runs, with several quantities in columns."""
 
     runs: tuple[Run, ...]  # the agent's, then the opponent's; none of players that weren't trained
-    deals: NDArray[
-        np.int64
-    ]  # (matches,) which chance events each had; of all samples, equal numbers are equal events
+    # (matches,) numbers of the chance events; equal numbers are equal events in all samples
+    deals: NDArray[np.int64]
     sums: Floats  # (matches, quantities) of what was observed in a match
     counts: Floats  # (matches, quantities) how often it was observed
 

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from social_dilemmas.agents.agent import UNSEEDED
 from social_dilemmas.agents.roles import greedy_player_name
 from social_dilemmas.randomness import derive_seed
 from social_dilemmas.statistics.intervals import t_quantile
 from social_dilemmas.statistics.population import Floats, growth_when_rare, replicator
 from social_dilemmas.statistics.quantities import FINAL_SHARE, GROWTH, MEAN_FINAL_SHARE, PAYOFF
-from social_dilemmas.statistics.tables import EVERYONE, FIXED, Source, is_scripted
+from social_dilemmas.statistics.tables import EVERYONE, Source, is_scripted
 
 TIME, STEPS = 100.0, 200
 """How long a population is followed; in time 1 the odds of two types change by a factor of e at most."""
@@ -36,7 +37,7 @@ def population(matches: Mapping[Source, Path]) -> pd.DataFrame:
     rows = []
     for (game, model), path in matches.items():
         frame = pd.read_parquet(path)
-        fixed = set(frame.loc[frame["agent_seed"] == FIXED, "agent"])
+        fixed = set(frame.loc[frame["agent_seed"] == UNSEEDED, "agent"])
         found = [list(_quantities(payoffs)) for payoffs in _by_seed(frame)]
         for same in zip(*found, strict=True):
             (agent, opponent, quantity), values = same[0][:3], np.array([each[3] for each in same])
@@ -62,8 +63,10 @@ def _by_seed(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
     greedy = greedy_player_name(str(frame["game"].iloc[0]))
     kept = ~is_scripted(frame, "agent") | (frame["agent"] == greedy)
     names = frame.loc[kept, "agent"].unique()
-    for seed in sorted(set(frame["agent_seed"]) - {FIXED}):
-        own = frame["agent_seed"].isin([seed, FIXED]) & frame["opponent_seed"].isin([seed, FIXED])
+    for seed in sorted(set(frame["agent_seed"]) - {UNSEEDED}):
+        own = frame["agent_seed"].isin([seed, UNSEEDED]) & frame["opponent_seed"].isin(
+            [seed, UNSEEDED]
+        )
         yield frame[own].pivot_table(PAYOFF, "agent", "opponent").loc[names, names]
 
 

@@ -107,9 +107,8 @@ def _scaled(payoffs: Floats) -> Floats:
 def _growth_nearby(payoffs: Floats, shares: Floats) -> float:
     """The largest rate at which a small disturbance of a rest point grows; negative: all die out."""
     types, rates = len(shares), payoffs @ shares
-    along = (
-        payoffs - rates - payoffs.T @ shares
-    )  # (types, types): of each type's excess, along each share
+    # (types, types): of each type's excess, along each share
+    along = payoffs - rates - payoffs.T @ shares
     jacobian = np.diag(rates - shares @ rates) + shares[:, None] * along
     inside = np.linalg.svd(np.ones((1, types)))[2][1:]  # directions that keep the sum of shares
     return max(np.linalg.eigvals(inside @ jacobian @ inside.T).real, default=-np.inf)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from social_dilemmas.agents.agent import is_learner
+from social_dilemmas.agents.agent import UNSEEDED, is_learner
 from social_dilemmas.agents.scripted.player import scripted_player_names
 from social_dilemmas.statistics.intervals import Run, Sample, intervals
 from social_dilemmas.statistics.quantities import (
@@ -39,9 +39,6 @@ WORST_CASE = "worst_case"
 
 EVERYONE = "everyone"
 """The opponent's name where the matches against all opponents are pooled."""
-
-FIXED = -1
-"""The seed of agents of which there is only one: scripted players, the warm start and its clone of a player."""
 
 SETTINGS, DIFFERING, MATCHED = "settings", "differ by algorithm", "matched"
 """The column that says whether all algorithms were trained with the same settings in a game, and its values."""
@@ -133,7 +130,7 @@ def distributions(matches: Mapping[Source, Path]) -> pd.DataFrame:
         frame = pd.read_parquet(path)
         itself = frame["agent"] == frame["opponent"]
         itself &= frame["agent_seed"] == frame["opponent_seed"]
-        own = frame[itself & (frame["agent_seed"] != FIXED) & (frame["seat"] == 0)]
+        own = frame[itself & (frame["agent_seed"] != UNSEEDED) & (frame["seat"] == 0)]
         names = {"agent_seed": "seed", NORMALISED_WELFARE: "value"}
         own = own.rename(columns=names).assign(model=model, game=game, quantity=NORMALISED_WELFARE)
         parts.append(own[["model", "game", "agent", "seed", "match", "quantity", "value"]])
@@ -152,7 +149,7 @@ def exploitability(matches: Mapping[Source, Path]) -> pd.DataFrame:
     def learned(frame: pd.DataFrame) -> tuple[pd.DataFrame, Sequence[str]]:
         own = frame[[is_learner(str(agent)) for agent in frame["agent"]]]
         gap = own[PAYOFF] - own[PAYOFF_OPPONENT]
-        own = own.assign(payoff_gap=gap, opponent_seed=FIXED)
+        own = own.assign(payoff_gap=gap, opponent_seed=UNSEEDED)
         return own, [*PAYOFFS, PAYOFF_GAP, *_behaviours(frame)]
 
     return _summaries(matches, learned)
@@ -348,4 +345,4 @@ def _samples(
 
 def _trained(*players: Run) -> tuple[Run, ...]:
     """The trained ones among the players, each once."""
-    return tuple(dict.fromkeys(player for player in players if player[1] != FIXED))
+    return tuple(dict.fromkeys(player for player in players if player[1] != UNSEEDED))

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from social_dilemmas.agents.agent import UNSEEDED
 from social_dilemmas.agents.axelrod.kinds import EVERY_STRATEGY
-from social_dilemmas.statistics.tables import FIXED, PAIR, Source, summary
+from social_dilemmas.statistics.tables import PAIR, Source, summary
 
 SCORES = ("payoff", "cooperation")
 RANKS = {"rank": "payoff", "rank_low": "payoff_high", "rank_high": "payoff_low"}
@@ -37,7 +38,9 @@ def ranking(
     """
     parts = []
     for (game, model), path in matches.items():
-        fixed = pd.read_parquet(strategies[game]).assign(agent_seed=FIXED, opponent_seed=FIXED)
+        fixed = pd.read_parquet(strategies[game]).assign(
+            agent_seed=UNSEEDED, opponent_seed=UNSEEDED
+        )
         played = pd.concat([pd.read_parquet(path), fixed], ignore_index=True)
         table = _scores(played, (game, model))
         places = {name: _ranks(table["payoff"], table[column]) for name, column in RANKS.items()}
@@ -59,7 +62,7 @@ def by_opponent(matches: Mapping[Source, Path], kinds: Mapping[str, Path]) -> pd
         table = table[table["opponent"].isin(kind.index) & ~table["agent"].isin(kind.index)]
         strategies = table["opponent"]
         for group in (strategies, strategies.map(kind), EVERY_STRATEGY):
-            grouped = table.assign(opponent=group, opponent_seed=FIXED)
+            grouped = table.assign(opponent=group, opponent_seed=UNSEEDED)
             parts.append(summary((game, model), grouped, MEASURES))
     found = pd.concat(parts, ignore_index=True)
     return found.assign(matches=found["observations"], missing=0)
@@ -85,7 +88,7 @@ def _scores(played: pd.DataFrame, source: Source) -> pd.DataFrame:
     keys = ["agent", "agent_seed", "match"]
     per_opponent = others.groupby([*keys, "opponent"])[[*SCORES]].mean()
     repetitions = per_opponent.groupby(keys).mean().reset_index()
-    repetitions = repetitions.assign(opponent=EVERY_STRATEGY, opponent_seed=FIXED)
+    repetitions = repetitions.assign(opponent=EVERY_STRATEGY, opponent_seed=UNSEEDED)
     rows = summary(source, repetitions, SCORES).set_index("agent")
     table = rows.loc[rows["quantity"] == "cooperation", ["seeds", "interval_over"]]
     for name in SCORES:

@@ -36,6 +36,11 @@ class Ablations(Section):
     """what is done differently, one entry each"""
 
     @property
+    def played(self) -> list[str]:
+        """Games in which a variant is trained."""
+        return list(dict.fromkeys(game for game, _ in self.trained))
+
+    @property
     def trained(self) -> list[tuple[str, str]]:
         """Game and name of every variant that is trained."""
         return [

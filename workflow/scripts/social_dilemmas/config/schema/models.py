@@ -1,5 +1,6 @@
 """Sections about base models."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -78,6 +79,11 @@ class HubModel(Section):
     """the model's shape, from which memory and time are estimated before it is downloaded; `null`: as the folder's
     `config.json` says"""
 
+    @property
+    def folder(self) -> Path:
+        """The folder that `source` names, if it names one."""
+        return Path(self.source).expanduser()
+
 
 class GgufModel(Section):
     """A model in one file of the format GGUF: from an installed package, a folder or the Hugging Face hub."""
@@ -102,6 +108,11 @@ class GgufModel(Section):
     """type of the numbers that the model is stored and computed in, once its weights are no longer quantised"""
     shape: Shape
     """the model's shape, from which memory and time are estimated before there is a file"""
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that `source` names, if it names one."""
+        return Path(self.source).expanduser() if self.source else None
 
 
 PublishedModel = HubModel | GgufModel

@@ -10,7 +10,7 @@ from social_dilemmas.report.names import in_order, readable
 from social_dilemmas.statistics.tables import EVERYONE, ITSELF, as_reported, is_scripted
 
 QUANTITY, LABEL = "truthfulness", "Share of true messages"
-CHANCE = 1 / 3
+GAME, CHANCE = "trust_and_split", 1 / 3
 CROSS_PLAY = "cross-play"
 
 
@@ -18,6 +18,7 @@ def table(curves: pd.DataFrame, fingerprints: pd.DataFrame) -> pd.DataFrame:
     """Columns as from `curves.summarise`, and, with the line "cross-play", of each trained agent after training:
     opponent (scripted, "everyone", or "itself" in self-play), value, low, high.
     """
+    curves, fingerprints = (each[each["game"] == GAME] for each in (curves, fingerprints))
     rows = as_reported(fingerprints[fingerprints["quantity"] == QUANTITY])
     itself = rows["opponent"] == rows["agent"]
     others = is_scripted(rows, "opponent") | (rows["opponent"] == EVERYONE)
@@ -30,7 +31,7 @@ def table(curves: pd.DataFrame, fingerprints: pd.DataFrame) -> pd.DataFrame:
 
 @style.in_style
 def draw(table: pd.DataFrame) -> Figure:
-    """Two panels for each game with messages and each model: in training, and in cross-play."""
+    """Two panels for each model: in training, and in cross-play."""
     agents, lines = in_order(table["algorithm"]), list(shared.blocks(table))
     size = style.WIDTH, 3.0 * len(lines) + 0.35
     figure, axes = shared.panels(len(lines), 2, *size, width_ratios=(1.15, 1))

@@ -65,4 +65,4 @@ def origin_of(config: Config, model: str) -> Origin | None:
 
 
 def _is_folder(entry: GgufModel | HubModel) -> bool:
-    return entry.source is not None and Path(entry.source).is_dir()
+    return entry.folder is not None and entry.folder.is_dir()
