@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
-from social_dilemmas.agents.agent import learner_name
+from social_dilemmas.agents.agent import UNSEEDED, learner_name
 from social_dilemmas.agents.conditions import Condition, conditions_in
 from social_dilemmas.games import declare, named_game
 from social_dilemmas.report.catalogue import FIGURES
@@ -62,8 +62,8 @@ Tables = dict[str, pd.DataFrame]
 def matches(name: str) -> pd.DataFrame:
     """A cross-play with two matches a pair, in which one situation never arises."""
     game, random = named_game(name), np.random.default_rng(len(name))
-    agents = [*product(ALGORITHMS, SEEDS), ("warm_start", tables.FIXED)]
-    agents += [(player, tables.FIXED) for player in SCRIPTED[name]]
+    agents = [*product(ALGORITHMS, SEEDS), ("warm_start", UNSEEDED)]
+    agents += [(player, UNSEEDED) for player in SCRIPTED[name]]
     pairs = combinations_with_replacement(agents, 2)
     rows = []
     for pair, match, seat in product(pairs, range(2), (0, 1)):
@@ -106,7 +106,7 @@ def learned(played: pd.DataFrame) -> pd.DataFrame:
     """Matches of learners with opponents that don't learn, of their own seeds."""
     pairs = played[["agent", "opponent"]].to_numpy()
     chosen = [opponent in LEARNING.get(agent, []) for agent, opponent in pairs]
-    fixed = played["opponent_seed"] == tables.FIXED
+    fixed = played["opponent_seed"] == UNSEEDED
     same = fixed | (played["opponent_seed"] == played["agent_seed"])
     learners = played[same & np.array(chosen)]
     return learners.assign(agent=learners["agent"].map(learner_name))

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from social_dilemmas.agents.agent import UNSEEDED
 from social_dilemmas.statistics.invasion import population
 from social_dilemmas.statistics.population import (
     Floats,
@@ -16,7 +17,6 @@ from social_dilemmas.statistics.population import (
     replicator,
     rest_points,
 )
-from social_dilemmas.statistics.tables import FIXED
 
 ROUNDS = 10
 # Ten rounds of the prisoner's dilemma (5, 3, 1, 0) between ALLC, ALLD and TFT, points a round.
@@ -110,12 +110,12 @@ def test_the_table_takes_each_seed_by_itself(tmp_path: Path) -> None:
     """
     payoff = {"naive": {"naive": 1, "sum_of_rewards": 5}, "sum_of_rewards": {"naive": 0}}
     payoff["sum_of_rewards"]["sum_of_rewards"] = 3
-    agents = [*product(payoff, (0, 42)), ("always_defect", FIXED), ("random", FIXED)]
+    agents = [*product(payoff, (0, 42)), ("always_defect", UNSEEDED), ("random", UNSEEDED)]
     rows = []
     for (agent, seed), (opponent, other) in product(agents, agents):
         value = payoff.get(agent, payoff["naive"])[opponent if opponent in payoff else "naive"]
         value += 2 * (42 in (seed, other))
-        value += 99 * (FIXED not in (seed, other) and seed != other)
+        value += 99 * (UNSEEDED not in (seed, other) and seed != other)
         pair = {"agent": agent, "agent_seed": seed, "opponent": opponent, "opponent_seed": other}
         rows.append({"game": "prisoners_dilemma", **pair, "payoff": float(value)})
     pd.DataFrame(rows).to_parquet(tmp_path / "matches.parquet")

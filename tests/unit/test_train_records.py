@@ -228,7 +228,7 @@ def test_hands_may_slip_in_place_of_all_choices(
 ) -> None:
     """Of a whole iteration, or of a micro-batch."""
     game = {"name": "prisoners_dilemma", "rounds": rounds}
-    settings = {"iterations": 2, "matches": 2, "group_size": 2, "micro_batch_tokens": 1}
+    settings: Any = {"iterations": 2, "matches": 2, "group_size": 2, "micro_batch_tokens": 1}
     run_training(base_model, tmp_path, game, **settings, tremble=0.999 if rounds == 1 else 0.7)
     table = pd.read_csv(tmp_path / "metrics.csv")
     assert len(table) == 2

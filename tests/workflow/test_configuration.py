@@ -729,7 +729,7 @@ def test_the_default_file_may_leave_out_keys_of_the_ablations(
 
 def test_variants_are_switched_off_by_leaving_them_no_games() -> None:
     """Though variants of the default file name some."""
-    changes = {"ablations": {"games": []}, "rivals": {"games": []}}
+    changes: Raw = {"ablations": {"games": []}, "rivals": {"games": []}}
     found = typed(merge(load("config"), changes))
     assert found.ablations.variants
     assert found.ablations.trained == found.rivals.trained == []

@@ -56,8 +56,8 @@ def conversation_of(game: Mapping[str, Any], max_new_tokens: int, embedded: bool
     tokens, actions = (sum(column) / seats for column in zip(*counted, strict=True))
     system = count(rules.system)
     opening, tokens = opening + system + frame, tokens + system
-    turns, dealt = len(counted) / seats, len(openings) > 1
-    return Conversation(tokens, opening, actions, turns, passes / MATCHES, dealt)
+    asked, dealt = len(counted) / seats, len(openings) > 1
+    return Conversation(tokens, opening, actions, asked, passes / MATCHES, dealt)
 
 
 def _spoken(
