@@ -73,9 +73,7 @@ STAGES = {  # target: its files, and what it says when they are there
     ),
     "training": (files_of_agents("adapter", further=False), "The agents are trained"),
     "clone": (
-        expand(
-            f"<results>/{paths.CLONE}/adapter", game=contents.clone_games(CONFIG), model=MODELS
-        ),
+        expand(f"<results>/{paths.CLONE}/adapter", game=contents.clone_games(CONFIG), model=MODELS),
         "The clones are trained",
     ),
     "cross_play": (made("cross_play_matches"), "The cross-play matches are there"),

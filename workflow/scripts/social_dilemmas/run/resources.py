@@ -43,7 +43,7 @@ ROW = 60  # bytes on disk of a seat's match
 START = 7.0  # seconds until a job has torch and a small model
 TOKEN, MATCH = 8e-5, 1e-3  # seconds of Python for a chosen token or a scripted turn; for a match
 # Different ways in which matches of a pair of trained agents go, where nothing is left to chance.
-WAYS = 5
+WAYS = 7
 LAYER = 1e-3  # seconds to start a layer on a GPU in a pass that samples; for one more adapter in it
 REQUEST = 5.0 / 8  # seconds of a request to a server, eight at a time
 LOADING, DOWNLOAD = 1e9, 5e7  # bytes a second
