@@ -61,6 +61,7 @@ def local_training(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
     config["seeds"] = [0]
     config["ablations"] |= {"algorithm": "naive", "games": []}
     config["rivals"] |= {"games": []}
+    config["prior_sweep"] |= {"games": []}
     config["two_learners"] |= {"games": [], "pairs": []}
     run.configure(config)
     run.run("--cores", "2", "training")
