@@ -14,6 +14,8 @@ def test_every_job_goes_through_slurm(smoke: ClusterRun) -> None:
     rules = [job["Rule"] for job in jobs]
     assert {rule: rules.count(rule) for rule in set(rules)} == {
         "rule_build_base_model": 1,
+        "rule_audit_prior": 1,
+        "rule_clone_player": 2,
         "rule_warm_start_model": 3,
         "rule_train": 18,
         "rule_play_cross_play": 3,
@@ -33,7 +35,7 @@ def test_jobs_have_what_was_asked_for(smoke: ClusterRun) -> None:
 
 def test_language_models_get_a_gpu_of_the_type(smoke: ClusterRun) -> None:
     for job in smoke.jobs():
-        on_gpu = job["Rule"].startswith(("rule_warm", "rule_train", "rule_play"))
+        on_gpu = job["Rule"] not in ("rule_build_base_model", "rule_report")
         assert job["Partition"] == ("gpu" if on_gpu else "main")
         assert ("gres/gpu:pretended=1" in job["ReqTRES"]) == on_gpu
 

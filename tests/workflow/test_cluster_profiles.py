@@ -28,7 +28,13 @@ def options(tmp_path: Path, **settings: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def rules(repository: Workflow) -> set[str]:
-    return set(repository.run("--list-rules", "--quiet", "all").stdout.split())
+    """Those of the default configuration, and those that only published models need."""
+    pretrained = ("--configfile", "config/pretrained.yaml")
+    listed = (
+        repository.run("--list-rules", "--quiet", "all", *more).stdout.split()
+        for more in ((), pretrained)
+    )
+    return {name for names in listed for name in names}
 
 
 def test_small_jobs_are_grouped_and_only_they(rules: set[str], tmp_path: Path) -> None:
@@ -42,7 +48,7 @@ def test_what_needs_a_model_goes_where_the_gpus_are(rules: set[str], tmp_path: P
     on_gpus = {
         name
         for name in rules
-        if name.startswith(("train", "warm_start_", "play_", "clone_", "measure_"))
+        if name.startswith(("train", "warm_start_", "play_", "clone_", "measure_", "audit_"))
     }
     expected = {
         f"{name}:{resource}"
