@@ -8,7 +8,14 @@ from matplotlib.figure import Figure
 
 from social_dilemmas.agents.roles import COOPERATORS, GREEDY_PLAYERS
 from social_dilemmas.report.figures import style
-from social_dilemmas.report.figures.panels import blocks, errorbars, name_places, panels
+from social_dilemmas.report.figures.panels import (
+    blocks,
+    draw_runs,
+    errorbars,
+    limits,
+    name_places,
+    panels,
+)
 from social_dilemmas.report.names import game_title, in_order, readable
 from social_dilemmas.statistics.tables import ITSELF
 
@@ -64,8 +71,10 @@ def _draw_panel(axis: Axes, rows: pd.DataFrame, variants: list[str]) -> None:
             axis.axvspan(low, high, color=colour, alpha=0.13, lw=0)
         filled = agent in standards or bool(point["matters"].iloc[0])
         look: Any = {"color": colour, "markerfacecolor": colour if filled else "white", "fmt": "o"}
-        errorbars(axis, point, [variants.index(agent)], markersize=4.5, clip_on=False, **look)
+        place = [variants.index(agent)]
+        errorbars(axis, point, place, markersize=4.5, clip_on=False, **look)
+        draw_runs(axis, point, place, color=colour)
     name_places(axis, [""] * len(variants))
     axis.grid(axis="x")
     axis.set_xlabel("points a round")
-    axis.margins(x=0.08)
+    axis.set_xlim(limits(rows))

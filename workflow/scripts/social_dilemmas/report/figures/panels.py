@@ -1,6 +1,7 @@
 """Figures of several panels, and what is drawn into them: points with intervals, reference lines."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,27 @@ def draw_seeds(
     axis.plot(*(sides if horizontal else sides[::-1]), **small, **look)
 
 
+def runs_of(rows: pd.DataFrame) -> list[list[float]]:
+    """The means of single runs in each row (from the column `by_seed`)."""
+    return [[*map(float, text.split())] for text in rows["by_seed"].fillna("").astype(str)]
+
+
+def draw_runs(
+    axis: Axes, rows: pd.DataFrame, at: Sequence[float], *, horizontal: bool = True, color: str
+) -> None:
+    """The means of single runs in each row as small dots along x (or y), at places of the other axis."""
+    for place, runs in zip(at, runs_of(rows), strict=True):
+        means = pd.DataFrame({"seed": "", "mean": runs})
+        draw_seeds(axis, means, place, horizontal=horizontal, color=color, alpha=0.5)
+
+
+def limits(rows: pd.DataFrame) -> tuple[float, float]:
+    """Ends of an axis that shows all means and runs; with few runs, intervals may reach far beyond what is possible."""
+    values = [*rows["mean"], *chain.from_iterable(runs_of(rows))]
+    margin = 0.08 * (max(values) - min(values) or 1)
+    return min(values) - margin, max(values) + margin
+
+
 def draw_points(
     axis: Axes,
     table: pd.DataFrame,
@@ -124,9 +146,8 @@ def draw_points(
         at = rows[column].map(position).to_numpy(float) + step * (index - (len(agents) - 1) / 2)
         look = {"fmt": marker[agent], "color": colour[agent], "markersize": 4, "clip_on": False}
         errorbars(axis, rows, at, horizontal=horizontal, markeredgewidth=0, **look)
-        for place, text in zip(at, rows["by_seed"].fillna("") if seeds else (), strict=False):
-            means = pd.DataFrame({"seed": "", "mean": [*map(float, str(text).split())]})
-            draw_seeds(axis, means, place, horizontal=horizontal, color=colour[agent], alpha=0.5)
+        if seeds:
+            draw_runs(axis, rows, at, horizontal=horizontal, color=colour[agent])
     band = axis.axhspan if horizontal else axis.axvspan
     for index in range(1, len(places), 2):
         band(index - 0.5, index + 0.5, color=style.BAND, linewidth=0, zorder=0)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from social_dilemmas.agents.roles import GREEDY_PLAYERS
 from social_dilemmas.report.figures import style
-from social_dilemmas.report.figures.panels import errorbars, panel_keys, panels, title
+from social_dilemmas.report.figures.panels import draw_runs, errorbars, panel_keys, panels, title
 from social_dilemmas.report.names import game_title, in_order
 from social_dilemmas.statistics.quantities import NORMALISED_PAYOFF, NORMALISED_WELFARE
 from social_dilemmas.statistics.tables import ITSELF
@@ -59,9 +59,6 @@ def _draw_panel(axis: Axes, rows: pd.DataFrame, agents: list[str]) -> None:
         look: Any = {"color": colours[agent], "markersize": 5}
         errorbars(axis, own, at, horizontal=False, fmt=markers[agent], **look)
         axis.plot(at, own["mean"], color=colours[agent], alpha=0.5)
-        for place, values in zip(at, own["by_seed"].fillna("").astype(str), strict=True):
-            seeds = [float(value) for value in values.split()]
-            places = [place + step / 3] * len(seeds)
-            axis.plot(places, seeds, "o", color=colours[agent], alpha=0.6, markersize=2.5, mew=0)
+        draw_runs(axis, own, at + step / 3, horizontal=False, color=colours[agent])
     axis.set_xticks(100 * np.unique(rows["share"]))
     axis.grid(axis="y")

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from social_dilemmas.report.figures import style
-from social_dilemmas.report.figures.panels import grid
+from social_dilemmas.report.figures.panels import grid, limits, runs_of
 from social_dilemmas.report.names import in_order
 from social_dilemmas.statistics.quantities import NORMALISED_PAYOFF, NORMALISED_WELFARE
 from social_dilemmas.statistics.tables import ITSELF, WORST_CASE
@@ -35,8 +35,7 @@ def draw(table: pd.DataFrame) -> Figure:
         for agent in in_order(rows["agent"]):
             own = rows[rows["agent"] == agent].set_index("opponent").loc[list(SIDES)]
             look: Any = {"color": colours[agent], "marker": markers[agent], "linestyle": ""}
-            runs = [[float(each) for each in text.split()] for text in own["by_seed"].map(str)]
-            axis.plot(*runs, markersize=2.5, alpha=0.5, markeredgewidth=0, **look)
+            axis.plot(*runs_of(own), markersize=2.5, alpha=0.5, markeredgewidth=0, **look)
             look |= {"markeredgecolor": "white", "markeredgewidth": 0.5, "elinewidth": 0.8}
             across, up = own["mean"]
             reach_across, reach_up = own["high"] - own["mean"]
@@ -45,7 +44,8 @@ def draw(table: pd.DataFrame) -> Figure:
             axis.axvline(value, **dashed)
         axis.axhline(0, **dashed)
         axis.set_xlabel("Welfare with itself")
-        axis.margins(0.08)
+        axis.set_xlim(limits(rows[rows["opponent"] == ITSELF]))
+        axis.set_ylim(limits(rows[rows["opponent"] == WORST_CASE]))
 
     width = style.WIDTH * max(table["game"].nunique(), 2) / 3 + 1.2
     figure = grid(table, panel, row=2.4, below=0.5, width=width, label="Payoff in the worst case")
