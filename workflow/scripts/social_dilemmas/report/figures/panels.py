@@ -1,6 +1,6 @@
 """Figures of several panels, and what is drawn into them: points with intervals, reference lines."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -107,7 +107,7 @@ def runs_of(rows: pd.DataFrame) -> list[list[float]]:
 
 
 def draw_runs(
-    axis: Axes, rows: pd.DataFrame, at: Sequence[float], *, horizontal: bool = True, color: str
+    axis: Axes, rows: pd.DataFrame, at: Iterable[float], *, horizontal: bool = True, color: str
 ) -> None:
     """The means of single runs in each row as small dots along x (or y), at places of the other axis."""
     for place, runs in zip(at, runs_of(rows), strict=True):
