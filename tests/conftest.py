@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from social_dilemmas.config.schema.models import EmbeddedModel
-from social_dilemmas.games import game_names
+from social_dilemmas.games import declare, game_names
 from social_dilemmas.run.job import COLLECT_AFTER
 
 if TYPE_CHECKING:
@@ -39,6 +39,12 @@ gc.set_threshold(COLLECT_AFTER)
 def one_thread() -> None:
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def games_of_other_files_forgotten() -> None:
+    """What another file's tests have loaded leaves its games declared."""
+    declare(())
 
 
 @pytest.fixture(scope="session")
