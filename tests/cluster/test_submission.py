@@ -1,6 +1,5 @@
 """What is refused before anything is submitted, job arrays, and a cluster without accounting."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,12 @@ SMOKE = ("--configfile", "config/smoke.yaml")
     [
         (
             {"partition": "mian"},
-            r"the cluster has no partition 'mian', which rule build_base_model asks for: set partition "
-            r"\(or gpu_partition\) at the top of profiles/slurm/profile\.yaml to one of: gpu, main",
+            "the cluster has no partition 'mian', which rule build_base_model asks for: set partition "
+            "(or gpu_partition) at the top of profiles/slurm/profile.yaml to one of: gpu, main",
         ),
         (
             {"longest": 20},
-            r" together take up to \d+ minutes: set longest at the top of profiles/slurm/profile\.yaml, which is 20,",
+            " together take up to 99 minutes: set longest at the top of profiles/slurm/profile.yaml, which is 20,",
         ),
         ({"gpu_model": "h100"}, "GPU of type h100, but partition gpu has only pretended: set"),
     ],
@@ -31,7 +30,7 @@ def test_what_the_cluster_does_not_have(
 ) -> None:
     run = new_run(folder, **settings)
     output = run.submit(*SMOKE, check=False)
-    assert re.search(sentence, output), output
+    assert sentence in output
     assert "Traceback" not in output
     assert run.jobs() == []
     assert "Directory cannot be locked" not in run.submit(*SMOKE, check=False)

@@ -1,7 +1,6 @@
 """Agents' matches on a vLLM server of the job's own, and on one that jobs share, are those of the default sampler."""
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -102,10 +101,7 @@ def differences(
 @torch.no_grad()
 def difference(policy: Policy, agent: Agent, trajectory: Trajectory) -> float:
     """The largest difference of a token's log-probability from that under an agent's adapter."""
-    model: Any = policy.model
-    if agent.adapter:
-        model.set_adapter(policy.name_of(agent.adapter))
-    batch = collate([trajectory])
-    with nullcontext() if agent.adapter else model.disable_adapter():
-        scores, _ = action_log_probabilities(model, batch, policy.masks.allowed, TEMPERATURE)
+    batch, allowed = collate([trajectory]), policy.masks.allowed
+    with policy.under(agent.adapter):
+        scores, _ = action_log_probabilities(policy.model, batch, allowed, TEMPERATURE)
     return float((scores - torch.tensor(trajectory.sampled)).abs().max())

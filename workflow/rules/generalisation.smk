@@ -23,9 +23,7 @@ use rule play_cross_play as play_variation with:
 rule measure_perplexity:
     input:
         model=f"<results>/{paths.WARM_STARTED}",
-        adapters=lambda wildcards: placed(
-            pairings.adapters_of(pairings.all_trained(CONFIG, **wildcards))
-        ),
+        adapters=lambda wildcards: placed(adapters_of(pairings.all_trained(CONFIG, **wildcards))),
     output:
         f"<results>/{paths.PERPLEXITY}/perplexity.csv",
     log:

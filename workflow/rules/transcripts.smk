@@ -4,7 +4,7 @@
 rule play_transcripts:
     input:
         model=f"<results>/{paths.WARM_STARTED}",
-        adapters=lambda wildcards: placed(pairings.adapters_of(agents_of_transcript(wildcards))),
+        adapters=lambda wildcards: placed(adapters_of(agents_of_transcript(wildcards))),
     output:
         f"<results>/{paths.TRANSCRIPT}.json",
     log:

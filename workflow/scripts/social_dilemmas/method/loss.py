@@ -98,7 +98,8 @@ def add_gradients(
     if measured and not in_loss:
         sums["kl"], sums["kl_tokens"] = measured_kl(policy, trajectories[:measured], settings)
     for rows in micro_batches(trajectories, settings.micro_batch_tokens):
-        batch = collate([trajectories[row] for row in rows], policy.model.device)
+        shown = [trajectories[row] for row in rows]
+        batch = collate(shown, policy.model.device)
         if not batch.size:  # all that was chosen slipped
             continue
         reference = _reference(policy, batch, settings) if in_loss else None
@@ -112,7 +113,7 @@ def add_gradients(
                 difference = (log_probabilities.detach() - sampled).abs().sum()
                 sums["sampler_difference"] += difference.item()
             if several and sampled is None:
-                sampled = _keep_sampled([trajectories[row] for row in rows], log_probabilities)
+                sampled = _keep_sampled(shown, log_probabilities)
             terms = loss_terms(
                 log_probabilities,
                 entropies,
@@ -122,11 +123,7 @@ def add_gradients(
                 kl_estimator=settings.kl_estimator,
                 clip_ratio=settings.clip_ratio if several else None,
             )
-            loss = terms.policy / total
-            if in_loss:
-                loss = loss + settings.kl_coefficient * terms.kl / total
-            if settings.entropy_coefficient > 0:
-                loss = loss - settings.entropy_coefficient * terms.entropy / total
+            loss = _weighted(terms, settings, total)
             loss.backward()
         sums["loss"] += loss.item()
         sums["entropy"] += terms.entropy.item()
@@ -134,6 +131,16 @@ def add_gradients(
             sums["kl"] += terms.kl.item()
             sums["kl_tokens"] += batch.size
     return sums
+
+
+def _weighted(terms: LossTerms, settings: Training, total: int) -> Tensor:
+    """The part of these terms in the loss, per action token of the whole iteration."""
+    loss = terms.policy / total
+    if settings.kl_coefficient > 0:
+        loss = loss + settings.kl_coefficient * terms.kl / total
+    if settings.entropy_coefficient > 0:
+        loss = loss - settings.entropy_coefficient * terms.entropy / total
+    return loss
 
 
 def _keep_sampled(trajectories: Sequence[Trajectory], log_probabilities: Tensor) -> Tensor:

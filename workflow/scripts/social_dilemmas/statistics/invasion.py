@@ -64,9 +64,8 @@ def _by_seed(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
     kept = ~is_scripted(frame, "agent") | (frame["agent"] == greedy)
     names = frame.loc[kept, "agent"].unique()
     for seed in sorted(set(frame["agent_seed"]) - {UNSEEDED}):
-        own = frame["agent_seed"].isin([seed, UNSEEDED]) & frame["opponent_seed"].isin(
-            [seed, UNSEEDED]
-        )
+        seeds = [seed, UNSEEDED]
+        own = frame["agent_seed"].isin(seeds) & frame["opponent_seed"].isin(seeds)
         yield frame[own].pivot_table(PAYOFF, "agent", "opponent").loc[names, names]
 
 

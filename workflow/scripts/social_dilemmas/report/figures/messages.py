@@ -8,7 +8,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from social_dilemmas.report.figures import style
-from social_dilemmas.report.figures.panels import draw_reference, draw_seeds, errorbars, grid
+from social_dilemmas.report.figures.panels import (
+    draw_reference,
+    draw_seeds,
+    errorbars,
+    grid,
+    seeds_of,
+)
 from social_dilemmas.report.names import in_order, readable
 from social_dilemmas.statistics.quantities import PAYOFF
 from social_dilemmas.statistics.references import OPTIMAL, references
@@ -36,7 +42,9 @@ def draw(table: pd.DataFrame) -> Figure:
             colour = colours[agent] if agent in trained else style.GREY
             for offset, (condition, marker) in zip((-0.22, 0, 0.22), MARKERS.items(), strict=True):
                 own = rows[(rows["agent"] == agent) & (rows["condition"] == condition)]
-                draw_seeds(axis, own, place + offset + 0.08, color=colour, horizontal=False)
+                draw_seeds(
+                    axis, seeds_of(own), place + offset + 0.08, color=colour, horizontal=False
+                )
                 look: Any = {"fmt": marker, "color": colour, "markersize": 4.5}
                 point = own[own["seed"] == ALL_SEEDS]
                 errorbars(axis, point, [place + offset], horizontal=False, **look)

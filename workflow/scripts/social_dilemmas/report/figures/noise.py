@@ -16,6 +16,7 @@ from social_dilemmas.report.figures.panels import (
     errorbars,
     name_places,
     panels,
+    seeds_of,
     title,
 )
 from social_dilemmas.report.names import game_title, in_order, readable
@@ -98,7 +99,7 @@ def _draw_trembles(axis: Axes, rows: pd.DataFrame, trained: list[str]) -> None:
             look: Any = {"fmt": marker, "color": colour, "markerfacecolor": face}
             beside = place + (0.25 if condition == Condition.TREMBLES else -0.25)
             seeds = own[own["condition"] == condition]
-            draw_seeds(axis, seeds, beside, color=colour, markerfacecolor=face)
+            draw_seeds(axis, seeds_of(seeds), beside, color=colour, markerfacecolor=face)
             errorbars(axis, means.loc[[condition]], [place], markersize=4.5, **look)
     name_places(axis, [readable(name) for name in places])
     axis.grid(axis="x")

@@ -1,6 +1,6 @@
 """Figures of several panels, and what is drawn into them: points with intervals, reference lines."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -91,11 +91,15 @@ def errorbars(
         bar.set_clip_on(True)  # with few seeds it may reach far beyond what is possible
 
 
+def seeds_of(rows: pd.DataFrame) -> list[float]:
+    """The means of single seeds, where each seed has a row (in the column `seed`)."""
+    return list(rows.loc[rows["seed"] != ALL_SEEDS, "mean"])
+
+
 def draw_seeds(
-    axis: Axes, rows: pd.DataFrame, at: float, *, horizontal: bool = True, **look: Any
+    axis: Axes, means: Collection[float], at: float, *, horizontal: bool = True, **look: Any
 ) -> None:
     """The means of single seeds as small dots along x (or y), at a place of the other axis."""
-    means = rows.loc[rows["seed"] != ALL_SEEDS, "mean"]
     sides = (means, [at] * len(means))
     small: Any = {"linestyle": "", "marker": "o", "markersize": 2, "markeredgewidth": 0.6}
     axis.plot(*(sides if horizontal else sides[::-1]), **small, **look)
@@ -111,8 +115,7 @@ def draw_runs(
 ) -> None:
     """The means of single runs in each row as small dots along x (or y), at places of the other axis."""
     for place, runs in zip(at, runs_of(rows), strict=True):
-        means = pd.DataFrame({"seed": "", "mean": runs})
-        draw_seeds(axis, means, place, horizontal=horizontal, color=color, alpha=0.5)
+        draw_seeds(axis, runs, place, horizontal=horizontal, color=color, alpha=0.5)
 
 
 def limits(rows: pd.DataFrame) -> tuple[float, float]:
