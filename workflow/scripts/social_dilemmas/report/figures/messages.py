@@ -58,7 +58,7 @@ def draw(table: pd.DataFrame) -> Figure:
         axis.margins(y=0.12)
 
     most = table.groupby("game")["agent"].nunique().max()
-    width = max(0.62 * most, 3) * table["game"].nunique() + 0.6
+    width = max(0.7 * most, 3) * table["game"].nunique() + 0.6
     figure = grid(table, panel, row=2.4, width=width, label="Payoff per round (points)")
     look: Any = {"linestyle": "", "color": style.GREY, "markersize": 4.5}
     handles = [
