@@ -71,7 +71,7 @@ STAGES = {  # target: its files, and what it says when they are there
         expand(f"<results>/{paths.WARM_STARTED}", game=GAMES, model=MODELS),
         "The warm-started models are there",
     ),
-    "training": (files_of_agents("adapter", further=False), "The agents are trained"),
+    "training": (made("training_metrics"), "The agents are trained"),
     "clone": (
         expand(f"<results>/{paths.CLONE}/adapter", game=contents.clone_games(CONFIG), model=MODELS),
         "The clones are trained",

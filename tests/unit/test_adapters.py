@@ -2,11 +2,13 @@
 
 import json
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
 from peft import PeftModel
+from peft.tuners.lora import Linear as LoraLinear
 from peft.utils import load_peft_weights
 from tests.unit.mixed_adapters import (
     DILEMMA,
@@ -193,6 +195,57 @@ def test_merged_gradients_are_those_of_peft(several: tuple[Policy, str]) -> None
     assert all(f".{LEARNER}." in name for name in plain)
     for name, gradient in plain.items():
         torch.testing.assert_close(merged[name], gradient, atol=1e-9, rtol=1e-6)
+
+
+def apart(found: Tensor, expected: Tensor) -> float:
+    """The norm of the difference, relative to what is expected."""
+    return ((found - expected).norm() / expected.norm()).item()
+
+
+@pytest.fixture
+def half(several: tuple[Policy, str]) -> tuple[Policy, str]:
+    """The same with a model in half precision; adapters keep float32."""
+    for name, parameter in several[0].model.named_parameters():
+        parameter.data = parameter.data.to(torch.float32 if "lora_" in name else torch.bfloat16)
+    return several
+
+
+@pytest.mark.parametrize("merge", [True, False])
+def test_rows_in_half_precision_are_those_of_peft(half: tuple[Policy, str], merge: bool) -> None:
+    policy, frozen = half
+    names = (LEARNER, frozen, NO_ADAPTER, "past", LEARNER, NO_ADAPTER)
+    expected = logits(policy.model, *names)
+    tokens = TOKENS.expand(len(names), -1)
+    with torch.no_grad(), merged_adapters(policy.model, merge, {*names}) as assigned:
+        assert assigned
+        assigned.assign(names, tokens.device)
+        found = policy.model(tokens).logits
+        for name, row in zip(names, expected, strict=True):  # and in batches of one kind
+            assigned.assign([name, name], tokens.device)
+            assert all(apart(alone, row) < 0.05 for alone in policy.model(tokens[:2]).logits)
+    assert found.dtype == torch.bfloat16
+    assert all(apart(*rows) < 0.05 for rows in zip(found, expected, strict=True))
+    assert min(apart(expected[i], expected[j]) for i in range(4) for j in range(i)) > 1
+    assert torch.equal(logits(policy.model, *names), expected)  # the model is as it was
+
+
+def test_gradients_in_half_precision_are_those_of_peft(half: tuple[Policy, str]) -> None:
+    """Merging makes no difference: a small change of an adapter must not drown in the rounding of the weights."""
+    model = half[0].model
+    layer = next(module for module in model.modules() if isinstance(module, LoraLinear))
+    random = torch.Generator().manual_seed(0)
+    inputs = torch.randn(2, 6, layer.in_features, generator=random).bfloat16().requires_grad_()
+    leaves = [inputs, layer.lora_A[LEARNER].weight, layer.lora_B[LEARNER].weight]
+    found = []
+    for context in (nullcontext(), merged_adapters(model, False), merged_adapters(model, True)):
+        with context:
+            loss = layer(inputs).float().square().mean()
+        found.append(torch.autograd.grad(loss, leaves))
+    peft, separate, merged = found
+    for leaf, expected, gradient, again in zip(leaves, peft, separate, merged, strict=True):
+        assert gradient.dtype == leaf.dtype
+        assert apart(gradient, expected) < 0.02
+        assert torch.equal(again, gradient)
 
 
 def test_its_own_base_model_is_accepted(saved: Path, base_model: Path, tmp_path: Path) -> None:

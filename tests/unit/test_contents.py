@@ -66,6 +66,23 @@ def test_trainings() -> None:
     }
 
 
+def test_a_scale_may_have_further_experiments_in_its_main_job() -> None:
+    """They move there with their tables, figures and agents, and nothing is made twice or lost."""
+    config = changed(main_experiments=["exploitability"])
+    moved = {"learning_against_fixed", "exploitability", "learning_against_alignment"}
+    for main, further in (
+        (outputs.tables, outputs.further_tables),
+        (outputs.figures, outputs.further_figures),
+    ):
+        assert {*main(config)} - {*main(SMOKE)} == {*further(SMOKE)} & moved
+        assert {*further(config)} == {*further(SMOKE)} - moved
+        assert main(config).count("exploitability") == 1
+    assert outputs.tables(config)[-1] == "claims"
+    learners = [each for each in trainings.trainings(config) if each.stage == "exploitability"]
+    assert learners
+    assert not any(each.further for each in learners)
+
+
 def test_files_of_tables_are_those_that_trainings_and_matches_write() -> None:
     files = outputs.files(SMOKE)
     stages = {"all_training_metrics": "training", "learner_metrics": "exploitability"}

@@ -18,7 +18,6 @@ from social_dilemmas.method.critic import round_states
 from social_dilemmas.method.learner import Learner
 from social_dilemmas.method.loss import add_gradients, micro_batches
 from social_dilemmas.policy.activation_checkpointing import enable_activation_checkpointing
-from social_dilemmas.policy.adapters import merged_adapters
 from social_dilemmas.policy.log_probabilities import action_log_probabilities
 from social_dilemmas.policy.model import LanguageModel, load_model
 from social_dilemmas.policy.policy import Policy
@@ -207,32 +206,6 @@ def test_half_precision_comes_near_to_full_precision(
             optimizer.step()
         ends.append(flat(trained).detach())
     assert (ends[0] - ends[1]).norm() < 0.15 * (ends[1] - start).norm()
-
-
-def test_merging_leaves_half_precision_alone(
-    half_model: Path, trajectories: list[Trajectory]
-) -> None:
-    """A small change of the adapter must not drown in the rounding of the weights."""
-    policy = random_learner(half_model)
-    plain = gradients(policy, trajectories)
-    merging = gradients(policy, trajectories, merge_adapter=True)
-    assert plain[0] == merging[0]
-    assert all(torch.equal(plain[1][name], merging[1][name]) for name in plain[1])
-    with merged_adapters(policy.model):
-        assert not any("forward" in vars(module) for module in policy.model.modules())
-
-
-@pytest.mark.parametrize("stored", [torch.float32, torch.bfloat16])
-def test_an_adapter_multiplies_as_precisely_as_its_model(
-    stored: torch.dtype, half_model: Path, base_model: Path, trajectories: list[Trajectory]
-) -> None:
-    policy = random_learner(half_model if stored == torch.bfloat16 else base_model)
-    multiplied: list[torch.dtype] = []
-    for name, module in policy.model.named_modules():
-        if name.endswith("lora_B.default"):
-            module.register_forward_hook(lambda _, __, output: multiplied.append(output.dtype))
-    gradients(policy, trajectories)
-    assert {*multiplied} == {stored}
 
 
 def test_a_run_in_half_precision_saves_full_precision(half_model: Path, tmp_path: Path) -> None:

@@ -242,7 +242,8 @@ def inputs_of_table(name):
     table = shown.TABLES[name]
     files = {argument: FILES[kind] for argument, kind in table.inputs.items()}
     if table.tables:
-        made = [name for name in table.tables if name in TABLES + FURTHER_TABLES]
+        known = TABLES if name in TABLES else TABLES + FURTHER_TABLES
+        made = [name for name in table.tables if name in known]
         files["tables"] = {name: f"tables/{name}.csv" for name in made}
     results = {
         argument: {key: f"<results>/{path}" for key, path in found.items()}

@@ -10,6 +10,15 @@ from social_dilemmas.config import contents, paths
 from social_dilemmas.config.pairings import transcripts
 from social_dilemmas.config.schema.config import Config
 
+EXPERIMENTS = {
+    "exploitability": (
+        "learning_against_fixed",
+        "exploitability",
+        "learning_against_alignment",
+    ),
+    "generalisation": ("generalisation", "perplexity"),
+}
+"""The tables and figures of the experiments that may be a part of the main job."""
 FIRST = "first_learning_curves"
 """The table and the figure of the first steps: a part of the main job, and asked for by nothing else."""
 
@@ -135,7 +144,7 @@ def tables(config: Config) -> list[str]:
     """Tables of the main job."""
     names = ["learning_curves", "cross_play", "fingerprints", "distributions", "population"]
     audit = ["prior_audit"] if contents.audited_games(config) else []
-    return [*names, *audit, "claims"]
+    return [*names, *audit, *_in_main_job(config, _all_further_tables(config)), "claims"]
 
 
 def _further(config: Config) -> dict[str, Any]:
@@ -158,7 +167,18 @@ def _further(config: Config) -> dict[str, Any]:
 
 
 def further_tables(config: Config) -> list[str]:
-    """Tables of the further experiments."""
+    """Tables of the further experiments that aren't in the main job."""
+    found = _all_further_tables(config)
+    return [table for table in found if table not in _in_main_job(config, found)]
+
+
+def _in_main_job(config: Config, found: list[str]) -> list[str]:
+    """Those of these tables or figures that this scale's main job makes."""
+    chosen = {name for each in config.main_experiments for name in EXPERIMENTS[each]}
+    return [name for name in found if name in chosen]
+
+
+def _all_further_tables(config: Config) -> list[str]:
     wanted = {
         **_further(config),
         "all_fingerprints": config.further_seeds,
@@ -183,11 +203,17 @@ def figures(config: Config) -> list[str]:
         "proposals": trust,
         "truthfulness": trust,
     }
-    return [figure for figure, asked_for in wanted.items() if asked_for]
+    names = [figure for figure, asked_for in wanted.items() if asked_for]
+    return [*names, *_in_main_job(config, _all_further_figures(config))]
 
 
 def further_figures(config: Config) -> list[str]:
-    """Figures of the further experiments."""
+    """Figures of the further experiments that aren't in the main job."""
+    found = _all_further_figures(config)
+    return [figure for figure in found if figure not in _in_main_job(config, found)]
+
+
+def _all_further_figures(config: Config) -> list[str]:
     against = {
         opponent
         for game in contents.games(config)

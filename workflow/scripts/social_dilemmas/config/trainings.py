@@ -64,12 +64,14 @@ def trainings(config: Config) -> Iterator[Trained]:
             where = {"game": game, "model": model, "algorithm": name, "seed": seed}
             settings = training_settings(config, game, name)
             yield _trained(paths.TRAINING, paths.WARM_STARTED, where, name, settings, further)
+    further = "exploitability" not in config.main_experiments
     for game, model in places:
         for name, opponent, seed in contents.learners(config, game):
             where = {"game": game, "model": model, "algorithm": name, "seed": seed}
             where["opponent"] = opponent
             settings = learner_settings(config, game, name, opponent)
-            yield _trained(paths.LEARNER, paths.WARM_STARTED, where, learner_name(name), settings)
+            name = learner_name(name)
+            yield _trained(paths.LEARNER, paths.WARM_STARTED, where, name, settings, further)
     for (game, *which), model, seed in product(
         contents.trained_variants(config), contents.models(config), config.seeds_of_experiments
     ):

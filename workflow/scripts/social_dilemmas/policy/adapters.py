@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import torch
 from peft import PeftModel
-from peft.helpers import disable_input_dtype_casting
 from peft.tuners.lora import Linear as LoraLinear
 from torch import Tensor
 from torch.nn import Module
@@ -67,10 +66,10 @@ def check_adapter(adapter: Path, base: Path) -> None:
 
 
 class RowAdapters:
-    """Which rows of a batch run under which adapter, for adapters that are merged."""
+    """Which rows of a batch run under which adapter, where these aren't left to PEFT."""
 
     def __init__(self) -> None:
-        self.rows: dict[str, Tensor] = {}  # empty: all under the one that is merged
+        self.rows: dict[str, Tensor] = {}  # empty: all under a single one
 
     def assign(self, names: Sequence[str], device: torch.device) -> None:
         """Say the adapter of each row of the passes that follow."""
@@ -87,47 +86,42 @@ def merged_adapters(
     """Compute with one matrix `W + scale * B A` a layer, in place of `W x + scale * B (A x)`.
 
     The same function and the same gradients, up to rounding. It pays where the model is small: three skinny matrix
-    products become one. For a large model the sums would cost too much memory. Layers in half precision are left
-    alone: rounded to it, a sum would swallow what an adapter learns at first. There an adapter, which keeps its own
+    products become one. For a large model the sums would cost too much memory. Layers in half precision are never
+    merged: rounded to it, a sum would swallow what an adapter learns at first. There an adapter, which keeps its own
     weights in float32, multiplies in half precision, too; PEFT would copy every input and output to float32 and back.
 
     `adapters` are those that rows of a batch may be assigned to, `NO_ADAPTER` among them; a single one needs no
-    assignment, and by default it is the active one. Gives None where nothing is merged.
+    assignment, and by default it is the active one. Gives None where nothing is merged nor in half precision, and
+    PEFT computes.
     """
-    layers = [
-        module
-        for module in (model.modules() if enabled else ())
-        if isinstance(module, LoraLinear) and module.get_base_layer().weight.dtype.itemsize >= 4
-    ]
-    assigned = RowAdapters()
-    for layer in layers:
+    assigned, replaced = RowAdapters(), []
+    for layer in model.modules():
+        if not isinstance(layer, LoraLinear):
+            continue
         base = layer.get_base_layer()
-        weights = {
-            name: base.weight
-            if name == NO_ADAPTER
-            else base.weight + layer.get_delta_weight(name).to(base.weight.dtype)
-            for name in adapters or layer.active_adapters
-        }
-        if layer.fan_in_fan_out:  # Conv1D, the linear layer of GPT-2
-            weights = {name: weight.T for name, weight in weights.items()}
-        layer.forward = partial(_linear_by_row, weights=weights, bias=base.bias, assigned=assigned)
+        names = [*adapters] or layer.active_adapters
+        if base.weight.dtype.itemsize < 4:
+            layer.forward = partial(_adapted_by_row, layer=layer, adapters=names, assigned=assigned)
+        elif enabled:
+            weights = {
+                name: base.weight
+                if name == NO_ADAPTER
+                else base.weight + layer.get_delta_weight(name).to(base.weight.dtype)
+                for name in names
+            }
+            if layer.fan_in_fan_out:  # Conv1D, the linear layer of GPT-2
+                weights = {name: weight.T for name, weight in weights.items()}
+            layer.forward = partial(
+                _linear_by_row, weights=weights, bias=base.bias, assigned=assigned
+            )
+        else:
+            continue
+        replaced.append(layer)
     try:
-        with _as_precise_as_the_model(model):
-            yield assigned if layers else None
+        yield assigned if replaced else None
     finally:
-        for layer in layers:
+        for layer in replaced:
             del layer.forward
-
-
-@contextmanager
-def _as_precise_as_the_model(model: Module) -> Iterator[None]:
-    """Adapters of a model in half precision multiply in it; others are left alone."""
-    weight = next(model.parameters())
-    with ExitStack() as stack:
-        if weight.dtype.itemsize < 4:
-            stack.enter_context(disable_input_dtype_casting(model))
-            stack.enter_context(torch.autocast(weight.device.type, weight.dtype))
-        yield
 
 
 def _linear_by_row(
@@ -141,3 +135,26 @@ def _linear_by_row(
     for rows, part in zip(assigned.rows.values(), parts, strict=True):
         outputs[rows] = part
     return outputs
+
+
+def _adapted_by_row(
+    inputs: Tensor, layer: LoraLinear, adapters: Sequence[str], assigned: RowAdapters
+) -> Tensor:
+    """(rows, width, in) -> (rows, width, out), each row by the layer and its adapter, in the layer's precision."""
+    outputs: Tensor = layer.get_base_layer()(inputs)  # (rows, width, out)
+    if len(assigned.rows) < 2:
+        return _adapted(outputs, inputs, layer, next(iter(assigned.rows or adapters)))
+    for name, rows in assigned.rows.items():
+        if name != NO_ADAPTER:
+            outputs[rows] = _adapted(outputs[rows], inputs[rows], layer, name)
+    return outputs
+
+
+def _adapted(outputs: Tensor, inputs: Tensor, layer: LoraLinear, name: str) -> Tensor:
+    """A layer's outputs with what an adapter adds to them."""
+    if name == NO_ADAPTER:
+        return outputs
+    down, up = (each[name].weight.to(outputs.dtype) for each in (layer.lora_A, layer.lora_B))
+    narrow = linear(inputs, down).flatten(0, -2)  # (rows * width, rank)
+    added = torch.addmm(outputs.flatten(0, -2), narrow, up.T, alpha=layer.scaling[name])
+    return added.view_as(outputs)

@@ -94,7 +94,7 @@ TABLES = {
     "claims": Table(
         "statistics.claims:claims",
         "The claims and what was measured",
-        tables=("cross_play", "fingerprints"),
+        tables=("cross_play", "fingerprints", "exploitability"),
         printer="claims",
         text="report.claims_text:format_claims",
     ),

@@ -33,6 +33,10 @@ class Config(Section):
     experiment_seeds: Count | None = None
     """how many of the `seeds`, from the first on, ablations, rivals, the sweep over priors and pairs of learners take;
     `null`: all"""
+    main_experiments: Annotated[
+        list[Literal["exploitability", "generalisation"]], AfterValidator(unique)
+    ] = []
+    """further experiments that the main job makes as well"""
     models: Annotated[list[Model], Field(min_length=1)]
     """base models; each is warm-started and trained in every game"""
     games: Annotated[list[Game], Field(min_length=1)]
