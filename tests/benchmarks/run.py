@@ -21,7 +21,8 @@ from social_dilemmas.agents.scripted.corpus import game_texts
 from social_dilemmas.config.schema.models import EmbeddedModel
 from social_dilemmas.games import build_game
 from social_dilemmas.games.game import SEATS
-from social_dilemmas.policy.adapters import LEARNER, merged_adapters
+from social_dilemmas.policy.adapted_layers import adapted_layers
+from social_dilemmas.policy.adapters import LEARNER
 from social_dilemmas.policy.cache import RaggedCache
 from social_dilemmas.policy.chat import ChatFormat
 from social_dilemmas.policy.log_probabilities import action_log_probabilities
@@ -166,7 +167,7 @@ def update(policy: Policy, trajectories: list[Trajectory], merge: bool) -> int:
     """Forward and backward pass over all trajectories."""
     batch = collate(trajectories)
     policy.model.zero_grad()
-    with merged_adapters(policy.model, merge):
+    with adapted_layers(policy.model, merge):
         log_probabilities, _ = action_log_probabilities(policy.model, batch, policy.masks.allowed)
     log_probabilities.sum().backward()
     return length(trajectories)

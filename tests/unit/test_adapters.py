@@ -21,13 +21,13 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from social_dilemmas.errors import UserError
+from social_dilemmas.policy.adapted_layers import adapted_layers
 from social_dilemmas.policy.adapters import (
     BASE_RECORD,
     FILES,
     LEARNER,
     NO_ADAPTER,
     check_adapter,
-    merged_adapters,
     save_adapter,
 )
 from social_dilemmas.policy.model import LanguageModel, load_model
@@ -141,16 +141,13 @@ def several(base_model: Path, tmp_path: Path) -> tuple[Policy, str]:
     return policy, policy.name_of(frozen)
 
 
-def test_merged_rows_are_those_of_peft(several: tuple[Policy, str]) -> None:
+@pytest.mark.parametrize("merge", [True, False])
+def test_rows_are_those_of_peft(several: tuple[Policy, str], merge: bool) -> None:
     policy, frozen = several
     names = (LEARNER, frozen, NO_ADAPTER, "past", LEARNER, NO_ADAPTER)
     expected = logits(policy.model, *names)
     tokens = TOKENS.expand(len(names), -1)
-    with (
-        torch.no_grad(),
-        merged_adapters(policy.model, True, (LEARNER, "past", frozen, NO_ADAPTER)) as assigned,
-    ):
-        assert assigned
+    with torch.no_grad(), adapted_layers(policy.model, merge, {*names}) as assigned:
         assigned.assign(names, tokens.device)
         found = policy.model(tokens).logits
         torch.testing.assert_close(found, expected, atol=1e-9, rtol=0)
@@ -158,43 +155,45 @@ def test_merged_rows_are_those_of_peft(several: tuple[Policy, str]) -> None:
             assigned.assign([name, name], tokens.device)
             alone = policy.model(tokens[:2]).logits
             torch.testing.assert_close(alone, torch.stack([row, row]), atol=1e-9, rtol=0)
-    with merged_adapters(policy.model, True, (LEARNER,)) as assigned:
-        assert assigned
-        assigned.assign(["past"], tokens.device)
-        with pytest.raises(KeyError):  # it isn't among those that were merged
-            policy.model(tokens[:1])
     distances = [(expected[i] - expected[j]).abs().max() for i in range(4) for j in range(i)]
     assert min(distances) > 0.05
 
 
-def test_merging_leaves_the_model_as_it_was(several: tuple[Policy, str]) -> None:
+def test_only_adapters_that_were_named_can_be_merged(policy: Policy) -> None:
+    policy.put("past", random_weights(policy, seed=2))
+    with adapted_layers(policy.model, True, (LEARNER,)) as assigned:
+        assigned.assign(["past"], TOKENS.device)
+        with pytest.raises(KeyError):
+            policy.model(TOKENS)
+
+
+@pytest.mark.parametrize("merge", [True, False])
+def test_the_model_is_left_as_it_was(several: tuple[Policy, str], merge: bool) -> None:
     model = several[0].model
     before, rows = logits(model), logits(model, "past", NO_ADAPTER)
-    with merged_adapters(model, True, (LEARNER,)):
+    with adapted_layers(model, merge, (LEARNER,)):
         torch.testing.assert_close(logits(model), before, atol=1e-9, rtol=0)
-    with pytest.raises(KeyboardInterrupt), merged_adapters(model, True, ("past", NO_ADAPTER)):
+    with pytest.raises(KeyboardInterrupt), adapted_layers(model, merge, ("past", NO_ADAPTER)):
         raise KeyboardInterrupt
     assert torch.equal(logits(model), before)
     assert torch.equal(logits(model, "past", NO_ADAPTER), rows)
-    with merged_adapters(model, False, (LEARNER,)) as assigned:
-        assert assigned is None
-        assert torch.equal(logits(model, "past", NO_ADAPTER), rows)
 
 
-def test_merged_gradients_are_those_of_peft(several: tuple[Policy, str]) -> None:
+@pytest.mark.parametrize("merge", [True, False])
+def test_gradients_are_those_of_peft(several: tuple[Policy, str], merge: bool) -> None:
     model = several[0].model
     found = []
-    for merge in (False, True):
+    for context in (nullcontext(), adapted_layers(model, merge)):
         model.zero_grad()
-        with merged_adapters(model, merge):
+        with context:
             model(TOKENS).logits.square().mean().backward()
         found.append({n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None})
-    plain, merged = found
-    assert plain.keys() == merged.keys()
-    assert len(plain) == 28
-    assert all(f".{LEARNER}." in name for name in plain)
-    for name, gradient in plain.items():
-        torch.testing.assert_close(merged[name], gradient, atol=1e-9, rtol=1e-6)
+    expected, gradients = found
+    assert gradients.keys() == expected.keys()
+    assert len(expected) == 28
+    assert all(f".{LEARNER}." in name for name in expected)
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(gradient, expected[name], atol=1e-9, rtol=1e-6)
 
 
 def apart(found: Tensor, expected: Tensor) -> float:
@@ -216,8 +215,7 @@ def test_rows_in_half_precision_are_those_of_peft(half: tuple[Policy, str], merg
     names = (LEARNER, frozen, NO_ADAPTER, "past", LEARNER, NO_ADAPTER)
     expected = logits(policy.model, *names)
     tokens = TOKENS.expand(len(names), -1)
-    with torch.no_grad(), merged_adapters(policy.model, merge, {*names}) as assigned:
-        assert assigned
+    with torch.no_grad(), adapted_layers(policy.model, merge, {*names}) as assigned:
         assigned.assign(names, tokens.device)
         found = policy.model(tokens).logits
         for name, row in zip(names, expected, strict=True):  # and in batches of one kind
@@ -237,7 +235,7 @@ def test_gradients_in_half_precision_are_those_of_peft(half: tuple[Policy, str])
     inputs = torch.randn(2, 6, layer.in_features, generator=random).bfloat16().requires_grad_()
     leaves = [inputs, layer.lora_A[LEARNER].weight, layer.lora_B[LEARNER].weight]
     found = []
-    for context in (nullcontext(), merged_adapters(model, False), merged_adapters(model, True)):
+    for context in (nullcontext(), adapted_layers(model, False), adapted_layers(model, True)):
         with context:
             loss = layer(inputs).float().square().mean()
         found.append(torch.autograd.grad(loss, leaves))

@@ -21,7 +21,8 @@ from social_dilemmas.games.game import SEATS, Turn
 from social_dilemmas.method.learner import Learner
 from social_dilemmas.method.loss import MEASURED, add_gradients
 from social_dilemmas.method.rollout import seat_learner
-from social_dilemmas.policy.adapters import LEARNER, merged_adapters
+from social_dilemmas.policy.adapted_layers import adapted_layers
+from social_dilemmas.policy.adapters import LEARNER
 from social_dilemmas.policy.branch import Branch
 from social_dilemmas.policy.model import LanguageModel, load_model
 from social_dilemmas.policy.policy import Policy
@@ -128,7 +129,7 @@ class Ours:
         numbers = {place: number for number, place in enumerate(places)}
         sampler = PolicySampler(policy, in_order(0), max_new_tokens=settings.max_new_tokens)
         moments = []
-        with torch.no_grad(), merged_adapters(policy.model):
+        with torch.no_grad(), adapted_layers(policy.model):
             player = Repeating(sampler, places, transcript, self._rules)
             for turns, _ in batches(matches, [(player, player)] * len(matches)):
                 moment = []

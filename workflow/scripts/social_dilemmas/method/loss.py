@@ -8,7 +8,7 @@ from torch import Tensor
 
 from social_dilemmas.config.schema.training import Training
 from social_dilemmas.policy.activation_checkpointing import activation_checkpointing
-from social_dilemmas.policy.adapters import merged_adapters
+from social_dilemmas.policy.adapted_layers import adapted_layers
 from social_dilemmas.policy.log_probabilities import action_log_probabilities
 from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.trajectory import Trajectory, TrajectoryBatch, collate
@@ -104,7 +104,7 @@ def add_gradients(
             continue
         reference = _reference(policy, batch, settings) if in_loss else None
         with (
-            merged_adapters(policy.model, settings.merge_adapter),
+            adapted_layers(policy.model, settings.merge_adapter),
             activation_checkpointing(policy.model, settings.activation_checkpointing),
         ):
             log_probabilities, entropies = _scored(policy, batch, settings)
@@ -160,7 +160,7 @@ def measured_kl(
     batch = collate(trajectories, policy.model.device)
     if not batch.size:
         return 0.0, 0
-    with merged_adapters(policy.model, settings.merge_adapter):
+    with adapted_layers(policy.model, settings.merge_adapter):
         log_probabilities, entropies = _scored(policy, batch, settings)
     terms = loss_terms(
         log_probabilities,

@@ -32,7 +32,8 @@ from social_dilemmas.method.critic import round_states
 from social_dilemmas.method.learner import Learner
 from social_dilemmas.method.loss import MEASURED, add_gradients
 from social_dilemmas.method.rollout import Rollout, Rollouts, padded
-from social_dilemmas.policy.adapters import WEIGHTS, merged_adapters, save_adapter
+from social_dilemmas.policy.adapted_layers import adapted_layers
+from social_dilemmas.policy.adapters import WEIGHTS, save_adapter
 from social_dilemmas.policy.context import check_context
 from social_dilemmas.policy.model import load_model, model_fingerprint
 from social_dilemmas.policy.policy import Policy
@@ -122,7 +123,7 @@ def advantages(
     """Advantages of the learner and of the other seat, (rows, rounds) each."""
     rewards, rewards_opponent = scaled_utilities(rollout, settings)  # (rows, rounds) each
     if learner.critic is not None:
-        with merged_adapters(learner.policy.model, settings.merge_adapter):
+        with adapted_layers(learner.policy.model, settings.merge_adapter):
             own_states = round_states(
                 learner.policy, rollout.trajectories, rewards.shape[1], settings
             )

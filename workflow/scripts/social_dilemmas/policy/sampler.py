@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from social_dilemmas.agents.play import Place
 from social_dilemmas.errors import UserError
 from social_dilemmas.games.game import Match, Turn
-from social_dilemmas.policy.adapters import LEARNER, RowAdapters, merged_adapters
+from social_dilemmas.policy.adapted_layers import RowAdapters, adapted_layers
 from social_dilemmas.policy.branch import Branch
 from social_dilemmas.policy.cache import RaggedCache
 from social_dilemmas.policy.masks import DONE
@@ -47,7 +47,7 @@ class PolicySampler:
             conversations share the batch.
         temperature: divides the logits before sampling.
         max_new_tokens: limit of a reply; free text is closed in time, so that every reply stays valid.
-        merge_adapter: see `merged_adapters`.
+        merge_adapter: see `adapted_layers`.
         share: whether conversations are computed together as long as they are the same; off, they are separate from the
             beginning, to measure what sharing saves.
     """
@@ -67,8 +67,8 @@ class PolicySampler:
             self.policy.load(adapter)
         names = {place: self.policy.name_of(adapter) for place, adapter in adapters.items()}
         in_play = set(names.values())
-        merged = merged_adapters(self.policy.model, self.merge_adapter, in_play)
-        with torch.no_grad(), merged as assigned:
+        adapted = adapted_layers(self.policy.model, self.merge_adapter, in_play)
+        with torch.no_grad(), adapted as assigned:
             yield LanguageModelPlayer(self, names, assigned)
 
 
@@ -82,9 +82,9 @@ class LanguageModelPlayer:
         self,
         sampler: PolicySampler,
         adapters: Mapping[Place, str],
-        assigned: RowAdapters | None = None,
+        assigned: RowAdapters,
     ) -> None:
-        """A player for seats of new matches, by PEFT's names of their adapters; `assigned`, if these are merged."""
+        """A player for seats of new matches, by PEFT's names of their adapters, to which `assigned` assigns rows."""
         self._sampler = sampler
         self._chat = sampler.policy.chat
         self._masks = sampler.policy.masks
@@ -92,8 +92,6 @@ class LanguageModelPlayer:
         self._cache = RaggedCache(self._model.config)
         self._assigned = assigned
         self._pass_tokens = pass_tokens(self._model)
-        # Rows need not name their adapters where there are none, or where all run under the active one.
-        self._named = bool(sampler.policy.adapters) and {*adapters.values()} != {LEARNER}
         self._draws: dict[Place, random.Random] = {}
         alike = [*grouped(adapters, adapters.__getitem__).values()]  # places, by adapter
         if not sampler.share:
@@ -203,13 +201,7 @@ class LanguageModelPlayer:
         )  # (rows, width)
         starts = torch.tensor([branch.cached for branch in in_rows], device=device)
         positions = starts[:, None] + torch.arange(width, device=device)  # (rows, width)
-        options = {}
-        if self._named:
-            names = [branch.adapter for branch in in_rows]
-            if self._assigned is None:
-                options["adapter_names"] = names
-            else:  # several times faster than PEFT's own way
-                self._assigned.assign(names, device)
+        self._assigned.assign([branch.adapter for branch in in_rows], device)
         last = torch.tensor([len(chunk) - 1 for chunk in reading.values()], device=device)
         kept, column = last.unique(return_inverse=True)
         logits = self._model(
@@ -219,7 +211,6 @@ class LanguageModelPlayer:
             past_key_values=self._cache,
             use_cache=True,
             logits_to_keep=kept,
-            **options,
         ).logits  # (rows, kept, vocabulary)
         rows = torch.tensor([branch.row - first for branch in reading], device=device)
         for branch, chunk in reading.items():
