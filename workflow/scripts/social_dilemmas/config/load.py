@@ -37,7 +37,13 @@ def load_config(merged: Mapping[str, Any], files: Sequence[Path]) -> Config:
     Raises:
         UserError: one sentence that names file, key and what is allowed.
     """
-    said = [_said(file) for file in files]
+    return _typed(merged, [_said(file) for file in files], files)
+
+
+def _typed(
+    merged: Mapping[str, Any], said: Sequence[dict[str, Any]], files: Sequence[Path]
+) -> Config:
+    """`load_config`, with what the files say."""
     given = merge(merged)
 
     def refuse(mistake: Mistake) -> None:
@@ -93,7 +99,8 @@ def load_scale(scale: str, repository: Path = REPOSITORY) -> Config:
         scales = sorted(path.stem for path in files[0].parent.glob("*.yaml"))
         known = ", ".join(DEFAULT if name == "config" else name for name in scales)
         raise UserError(f"unknown scale {scale!r}; known scales: {known}")
-    return load_config(merge(*map(_said, files)), files)
+    said = [_said(file) for file in files]
+    return _typed(merge(*said), said, files)
 
 
 def _said(file: Path) -> dict[str, Any]:
