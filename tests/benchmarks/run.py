@@ -232,7 +232,7 @@ def main() -> None:
         "one update, forward and backward",
         {
             "adapter merged into one matrix": lambda: update(adapted, trajectories, True),
-            "adapter as PEFT computes it": lambda: update(adapted, trajectories, False),
+            "adapter beside the matrix": lambda: update(adapted, trajectories, False),
         },
     )
     three = (LEARNER, "second", "third")
@@ -240,9 +240,9 @@ def main() -> None:
         f"sampling {MATCHES} matches of {GAME}",
         {
             "one adapter, merged": lambda: length(sampled(adapted, [LEARNER], merge=True)),
-            "one adapter, as PEFT computes it": lambda: length(sampled(adapted, [LEARNER])),
+            "one adapter, not merged": lambda: length(sampled(adapted, [LEARNER])),
             "three adapters, merged": lambda: length(sampled(adapted, three, merge=True)),
-            "three adapters": lambda: length(sampled(adapted, three)),
+            "three adapters, not merged": lambda: length(sampled(adapted, three)),
             "no adapter": lambda: length(sampled(plain)),
         },
     )

@@ -33,7 +33,6 @@ def match(outcome: str, points: tuple[float, float], said: str) -> dict[str, Any
 
 TOLD: dict[str, Any] = {
     "game": "trust_and_split",
-    "title": "Trust-and-Split",
     "rounds": 2,
     "agents": [{"name": "naive", "seed": 0}, {"name": "greedy", "seed": None}],
     "matches": [

@@ -25,7 +25,7 @@ def table(rows: Sequence[Row], model: str = "embedded") -> pd.DataFrame:
     """Each row holds game, agent, opponent, seed relation, quantity, and the seeds' values; intervals are 0.2 wide."""
     names = ["game", "agent", "opponent", "seed_relation", "quantity", "by_seed"]
     frame = pd.DataFrame(rows, columns=names)
-    mean = frame["by_seed"].map(lambda values: sum(values) / len(values))
+    mean = frame["by_seed"].map(lambda values: pd.Series(values).mean())  # of those that are known
     frame = frame.assign(model=model, mean=mean, low=mean - 0.1, high=mean + 0.1)
     return frame.assign(by_seed=[" ".join(map(str, values)) for values in frame["by_seed"]])
 
@@ -56,6 +56,7 @@ def of_naive(*values: float, opponent: str = "naive", relation: str = "same seed
         ([0.1] * 4 + [0.21], 4, False),  # of five seeds nine tenths are all
         ([0.2] * 3, 3, True),  # a bound belongs to what holds
         ([math.nan] * 3, 0, False),
+        ([0.1] * 2 + [math.nan], 2, False),  # a seed in which it never came up isn't left out
     ],
 )
 def test_a_bound_holds_in_as_many_seeds_as_it_asks_for(
@@ -119,6 +120,15 @@ def test_opponents_have_roles() -> None:
     assert (found["pool"]["seeds_holding"], found["pool"]["seeds"]) == (1, 2)
     most = verdict(frame, **{**about, "side": "<="}, opponent="liar", bound=0.5)
     assert (most["opponent"], most["seeds_holding"]) == ("greedy_lying", 2)
+
+
+def test_the_worst_opponent_of_a_seed_is_one_with_which_it_was_measured() -> None:
+    frame = in_trust(
+        "normalised_payoff", greedy=[0.1, math.nan, math.nan], greedy_lying=[0.3, 0.4, math.nan]
+    )
+    about = {"agent": ALIGNMENT, "game": "trust_and_split", "quantity": "normalised_payoff"}
+    found = verdict(frame, **about, opponent="pool", side=">=", bound=0.2, seeds=1)
+    assert (found["seeds_holding"], found["seeds"], found["holds"]) == (1, 3, False)
 
 
 def test_numbers_are_compared_with_another_agent_s() -> None:
@@ -245,6 +255,11 @@ def test_terminal_text_is_narrow_and_says_what_failed_and_in_how_many_seeds(tmp_
     assert "differ by algorithm" not in text
     marked = format_claims(found.assign(settings="differ by algorithm"))
     assert marked.endswith("Settings of training differ by algorithm in Split, Trust-and-Split.")
+
+
+def test_terminal_text_of_claims_that_name_no_share_of_seeds() -> None:
+    text = format_claims(judge([of_naive(0.1, 0.3)], [criterion(seeds=None)]))
+    assert "1 of 1 bounds hold" in text
 
 
 LINE = "C1,split,naive,itself,,normalised_welfare,,<=,0.1,0.9,,Greedy play"

@@ -211,7 +211,7 @@ def test_who_plays_whom() -> None:
     ]
     assert [agent.seed for agent in learners.agents[4:]] == [0, 0, 1, 1]
     tournament = pairings.tournament(*place)
-    assert len(tournament.pairs) == 7 * 4 + 7 * 6 / 2
+    assert len(tournament.pairs) == 7 * 4 + 7 * 6 / 2 - 3  # an algorithm's seeds don't meet
     assert {agent.kind for agent in tournament.agents} == {Kind.MODEL, Kind.AXELROD}
     disturbed = pairings.disturbances(*place)
     assert disturbed.pairs == [(i, i) for i in range(12)]  # nobody there is reciprocal

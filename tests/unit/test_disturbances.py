@@ -145,15 +145,19 @@ def test_shuffled_messages_were_sent_by_the_same_agent_in_another_match(
     agents = Agent(WARM_START), Agent("naive", seed=2, adapter=adapter)
     pairs = [(agent, agent) for agent in agents]
     sampler_of = by_policy(load_policy(base_model, game, agents), settings())
-    sent, meetings = (meet(game, pairs, 8) for _ in range(2))
+    reciprocal = Agent("reciprocator", Kind.SCRIPTED)  # whose messages aren't the agents'
+    sent = meet(game, [*pairs, *((agent, reciprocal) for agent in agents)], 8)
+    meetings = meet(game, pairs, 8)
     play_meetings(game, sent, settings(), sampler_of)
     put_in_place(Condition.SHUFFLED, meetings, sent)
     for match, (_, (agent, _)) in meetings.items():
         for index, read in enumerate(in_place(match)):
             assert read in [
                 other.sent(min(index, other.rounds - 1))
-                for other, (_, (sender, _)) in sent.items()
-                if sender == agent and other.seed != match.seed and isinstance(other, TalkingMatch)
+                for other, (_, pair) in sent.items()
+                if pair == (agent, agent)
+                and other.seed != match.seed
+                and isinstance(other, TalkingMatch)
             ]
     assert len({in_place(match)[0] for match in meetings}) > 4
     play_meetings(game, meetings, settings(), sampler_of)

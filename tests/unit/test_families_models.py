@@ -20,6 +20,7 @@ from social_dilemmas.games import build_game
 from social_dilemmas.games.game import SEATS, Turn
 from social_dilemmas.method import train as train_module
 from social_dilemmas.method.warm_start import run_warm_start
+from social_dilemmas.policy.adapted_layers import adapted_layers
 from social_dilemmas.policy.adapters import LEARNER
 from social_dilemmas.policy.cache import RaggedCache
 from social_dilemmas.policy.model import LanguageModel, load_model
@@ -80,9 +81,12 @@ def test_adapters_are_on_the_layers_of_the_language_model(base: LanguageModel) -
     }
 
 
+@pytest.mark.parametrize("merge", [True, False])
 @pytest.mark.parametrize("name", [*PUBLISHED, "mistral"])
 @torch.no_grad()
-def test_turns_through_the_cache_equal_a_plain_forward_pass(name: str, base_of: BaseOf) -> None:
+def test_turns_through_the_cache_equal_a_plain_forward_pass(
+    name: str, merge: bool, base_of: BaseOf
+) -> None:
     """With rows of different lengths and adapters, which speak in turn, and beyond the window of sliding layers."""
     mixed = with_two_adapters(mistral(base_of) if name == "mistral" else base_of(name))
     random = Random(0)
@@ -98,13 +102,14 @@ def test_turns_through_the_cache_equal_a_plain_forward_pass(name: str, base_of: 
         for index, (row, end) in enumerate(zip(speaking, ends, strict=True)):
             given[index, : widths[index]] = tokens[row, lengths[row] : end]
             lengths[row] = end
-        logits = mixed.model(
-            given,
-            attention_mask=cache.place(rows, positions),
-            position_ids=positions,
-            past_key_values=cache,
-            adapter_names=[ADAPTERS[row] for row in speaking],
-        ).logits  # (rows, width, vocabulary)
+        with adapted_layers(mixed.model, merge, ADAPTERS) as assigned:
+            assigned.assign([ADAPTERS[row] for row in speaking], given.device)
+            logits = mixed.model(
+                given,
+                attention_mask=cache.place(rows, positions),
+                position_ids=positions,
+                past_key_values=cache,
+            ).logits  # (rows, width, vocabulary)
         for index, row in enumerate(speaking):
             conversation = tokens[row, : lengths[row]].tolist()
             expected = logits_of(mixed.model, ADAPTERS[row], conversation)[-1]

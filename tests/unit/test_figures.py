@@ -222,9 +222,13 @@ def draw(name: str, table: pd.DataFrame) -> Figure:
     return figure
 
 
+def declared(game: str) -> dict[str, Any]:
+    return {"name": game, "rounds": 10, "rules": {}}
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tables]:
-    declare([{"name": game, "rounds": 10, "rules": {}} for game in GAMES])
+    declare(map(declared, GAMES))
     yield experiment(tmp_path_factory.mktemp("experiment"))
     declare([])
 
@@ -423,6 +427,27 @@ def test_behaviours_are_those_of_trained_agents_with_everyone(made: Tables, show
         )
     assert len(shown["proposals"]) == 4 * 5
     assert "truthfulness" not in set(shown["fingerprints"]["quantity"])
+
+
+def test_games_are_known_by_their_kind(made: Tables) -> None:
+    """A game may have any name."""
+    declare([*map(declared, GAMES), {**declared("mine"), "kind": "trust_and_split"}])
+    renamed = {name: table.replace("trust_and_split", "mine") for name, table in made.items()}
+    for name, sources in {
+        "proposals": ("fingerprints",),
+        "truthfulness": ("learning_curves", "fingerprints"),
+    }.items():
+        table = module_of(name).table(*(renamed[source] for source in sources))
+        assert set(table["game"]) == {"mine"}
+
+
+def test_any_trained_agents_are_the_corners_of_the_population(made: Tables) -> None:
+    """Those that nobody gave a colour, too; the warm start and scripted players come last."""
+    table = made["population"].replace("sum_of_rewards", "of_my_own")
+    table = table[table["game"] == GAMES[0]]
+    names = module_of("population").agents_of(table)
+    assert set(names[:3]) == {"naive", "of_my_own", "advantage_alignment"}
+    assert set(names[3:]) >= {"warm_start", "always_defect"}
 
 
 def test_truthfulness_in_training_and_after_it(made: Tables, shown: Tables) -> None:

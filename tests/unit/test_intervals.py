@@ -56,6 +56,11 @@ def test_known_intervals(
     assert found.interval_over == ("seeds and matches" if found.seeds else "nothing")
 
 
+def test_a_seed_in_which_nothing_was_observed_has_no_value_of_its_own() -> None:
+    assert interval_of({0: [1.0, 3.0], 1: [np.nan, np.nan], 2: [5.0, 5.0]}).by_seed == "2 nan 5"
+    assert interval_of({0: [np.nan], 1: [np.nan]}).by_seed == ""
+
+
 def test_a_single_seed_falls_back_to_matches_and_says_so() -> None:
     values = list(np.random.default_rng(0).normal(size=400))
     interval = interval_of({0: values})

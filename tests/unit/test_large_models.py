@@ -100,7 +100,7 @@ def test_activation_checkpointing_of_merged_adapters_changes_no_gradient(
 def test_sampling_mixes_adapters_also_with_activation_checkpointing(
     base_model: Path, tmp_path: Path
 ) -> None:
-    """Past agents play along, which PEFT refuses in training mode."""
+    """Past agents play along."""
     found = []
     for enabled in (False, True):
         output = run_training(

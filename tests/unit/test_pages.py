@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.browser.sample import MARKUP, TOLD
 
+from social_dilemmas.report.names import game_title
 from social_dilemmas.report.pages.page import TEMPLATES, write_page
 from social_dilemmas.report.pages.transcript import common_sentences, summarise, transcript_page
 
@@ -66,6 +67,7 @@ def test_rules_end_with_a_sentence(prompts: list[str], shared: str) -> None:
 
 def test_a_summary_of_a_pair() -> None:
     summary = summarise(TOLD)
+    assert summary["game"] == game_title(TOLD["game"])
     assert summary["payoffs"] == [26.875, 49.375]
     assert summary["welfare_share"] == pytest.approx((1 + 0.7 + 0.8 + 0.55) / 4)
     assert summary["outcomes"] == [

@@ -13,7 +13,6 @@ from social_dilemmas.statistics.population import (
     Floats,
     RestPoint,
     growth_when_rare,
-    invades,
     replicator,
     rest_points,
 )
@@ -42,7 +41,6 @@ def test_hawks_and_doves_live_together_at_value_over_cost() -> None:
     for start in (0.01, 0.9):
         end = replicator(HAWK_DOVE, np.array([start, 1 - start]), time=60, steps=600)[-1]
         assert end[0] == pytest.approx(VALUE / COST, abs=1e-6)
-    assert invades(HAWK_DOVE).tolist() == [[False, True], [True, False]]
 
 
 def test_two_types_move_as_the_logistic_equation() -> None:
@@ -70,7 +68,6 @@ def test_the_dominant_type_takes_over_from_everywhere() -> None:
     starts = np.random.default_rng(0).dirichlet([1, 1, 1], 100)
     ends = replicator(dominant, starts, time=100, steps=500)[-1]
     assert ends[:, 0].min() > 0.999
-    assert invades(dominant)[0].tolist() == [False, True, True]
 
 
 def test_tit_for_tat_needs_a_share_to_displace_defectors() -> None:
@@ -85,18 +82,8 @@ def test_tit_for_tat_needs_a_share_to_displace_defectors() -> None:
         )
 
 
-def test_who_invades_whom_in_the_prisoners_dilemma() -> None:
+def test_growth_when_rare_in_the_prisoners_dilemma() -> None:
     assert growth_when_rare(DILEMMA)[ALLD].tolist() == pytest.approx([2, 0, -1.6])
-    spreads = invades(DILEMMA)
-    assert spreads[ALLD, ALLC]
-    assert not spreads[:, ALLD].any()
-    assert not spreads[:, TFT].any()  # neutral against ALLC: neither spreads by itself
-    assert not spreads[TFT, ALLC]
-
-
-def test_equal_against_residents_the_second_condition_decides() -> None:
-    payoffs = np.array([[1.0, 1.0], [1.0, 2.0]])
-    assert invades(payoffs).tolist() == [[False, False], [True, False]]
 
 
 def test_what_is_not_there_never_comes() -> None:

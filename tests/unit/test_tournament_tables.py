@@ -97,6 +97,19 @@ def test_ranking(sources: dict[str, Any]) -> None:
     assert [table.loc["kind", end] for end in ("rank_low", "rank_high")] == [1, 4]
 
 
+def test_without_an_interval_a_rank_has_none(sources: dict[str, Any]) -> None:
+    """As where there is one deal and one seed."""
+    path = sources["matches"][GAME, MODEL]
+    played = pd.read_parquet(path)
+    alone = (played["match"] == 0) & (played["agent"] != "kind") & (played["opponent"] != "kind")
+    played[alone].to_parquet(path)
+    fixed = pd.read_parquet(sources["strategies"][GAME])
+    fixed[fixed["match"] == 0].to_parquet(sources["strategies"][GAME])
+    table = ranking(**sources)
+    assert sorted(table["rank"]) == [1, 2, 3]
+    assert table[["rank_low", "rank_high"]].isna().all(axis=None)
+
+
 def test_by_opponent(sources: dict[str, Any]) -> None:
     table = by_opponent(sources["matches"], sources["kinds"])
     assert set(table["agent"]) == {"kind", "warm_start"}

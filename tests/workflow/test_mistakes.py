@@ -378,6 +378,10 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
         served_at("localhost:8000"),
         ["games[split].evaluation.vllm.base_urls must be an address", "but is 'localhost:8000'"],
     ),
+    (
+        lambda config: config["games"][1]["training"].update(sampler="vllm", lora_rank=600),
+        ["games[split].training.lora_rank must be no more than 512 with sampler vllm, but is 600"],
+    ),
     (served_at("http://me:secret@host"), ["vllm.base_urls must hold no user, password or query"]),
     (api_player(temperature="hot"), ["temperature must be a number or null", "'hot'"]),
     (api_player(key_variable=""), ["key_variable must not be empty"]),

@@ -69,6 +69,16 @@ def test_labels_redraw_figures_and_pages(finished: Workflow) -> None:
     assert all(rule.startswith(PRESENTATION) for rule in planned - TEXTS)
 
 
+def test_a_title_redraws_what_shows_it(finished: Workflow) -> None:
+    config = finished.config()
+    config["games"][0]["title"] = "A dilemma"
+    finished.configure(config)
+    planned = finished.planned("everything").keys()
+    shown = {"print_claims", "show_transcript", "list_transcripts", "write_cards"}
+    assert FIGURES | TEXTS | shown <= planned
+    assert all(rule.startswith(PRESENTATION) for rule in planned - TEXTS)
+
+
 def test_texts_of_cards_rewrite_cards(finished: Workflow) -> None:
     finished.edit("workflow/report/agent_card.md.jinja", "A LoRA adapter", "A low-rank adapter")
     assert finished.planned("everything").keys() == {
@@ -83,8 +93,7 @@ def test_credit_s_code_reruns_trainings_and_what_follows_from_them(
     expected = job_counts(pretended_run.said)
     for rule in ("build_base_model", "warm_start_model", "clone_player", "warm_start_prior"):
         del expected[rule]
-    for rule in ("play_strategies", "describe_run"):
-        del expected[rule]
+    del expected["play_strategies"]
     for rule in ("audit_prior", "table_prior_audit", "print_prior_audit"):
         del expected[rule]
     expected |= {"play_transcripts": 2, "show_transcript": 2}  # in the third, nobody was trained

@@ -30,6 +30,7 @@ for further in (False, True):
                 )
                 for agent in agents(further)
             ],
+            titles=TITLES,
             code=code_of_page("write_cards.py", "md"),
         message:
             f"Model cards of the {'agents of further experiments' if further else 'trained agents'}"

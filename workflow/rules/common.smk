@@ -64,6 +64,9 @@ except UserError as error:
     sys.exit(str(error))
 
 GAMES = contents.games(CONFIG)
+TITLES = {
+    game: game_title(game) for game in GAMES
+}  # jobs that show them are run again if they change
 DIFFERING = [game for game in GAMES if settings_differ(CONFIG, game)]
 MODELS = contents.models(CONFIG)
 ALGORITHMS = contents.algorithms(CONFIG)

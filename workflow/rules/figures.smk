@@ -29,6 +29,7 @@ for figure in [outputs.FIRST, *FIGURES, *FURTHER_FIGURES]:
             figure=shown.FIGURES[figure].module,
             arguments=shown.FIGURES[figure].arguments,
             note=settings_note(DIFFERING),
+            titles=TITLES,
             code=fingerprint("draw_figure.py", *shown.FIGURES[figure].modules, *modules_of(GAMES)),
         message:
             f"Figure: {in_words(figure).lower()}"

@@ -31,6 +31,7 @@ for table in TABLES + FURTHER_TABLES:
             **needs("table"),
         params:
             table=table,
+            titles=TITLES,
             code=code_of_page("print_table.py"),
         message:
             f"Table as a page and in LaTeX: {in_words(table)}"
@@ -39,6 +40,8 @@ for table in TABLES + FURTHER_TABLES:
 
 
 rule describe_run:
+    input:
+        "<results>/tables/claims.csv",  # made again with results, so that versions are those that made them
     output:
         page=report(
             "<results>/run.html",

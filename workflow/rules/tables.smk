@@ -28,6 +28,7 @@ for table in [outputs.FIRST, *TABLES, *FURTHER_TABLES]:
             function=shown.TABLES[table].function,
             text=shown.TABLES[table].text,
             differing=DIFFERING,
+            titles=TITLES if shown.TABLES[table].text else {},
             inputs={argument: list(files) for argument, files in inputs_of_table(table).items()},
             code=fingerprint("make_table.py", *shown.TABLES[table].modules, *modules_of(GAMES)),
         message:

@@ -49,6 +49,7 @@ rule show_transcript:
     resources:
         **needs("table"),
     params:
+        titles=TITLES,
         code=code_of_page("show_transcript.py"),
     message:
         "Page of {wildcards.pair} in {wildcards.game}, {wildcards.model}"
@@ -71,6 +72,7 @@ rule list_transcripts:
     resources:
         **needs("table"),
     params:
+        titles=TITLES,
         code=code_of_page("list_transcripts.py"),
     message:
         "List of all transcripts"

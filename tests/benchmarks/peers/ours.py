@@ -21,7 +21,7 @@ from social_dilemmas.games.game import SEATS, Turn
 from social_dilemmas.method.learner import Learner
 from social_dilemmas.method.loss import MEASURED, add_gradients
 from social_dilemmas.method.rollout import seat_learner
-from social_dilemmas.policy.adapted_layers import adapted_layers
+from social_dilemmas.policy.adapted_layers import RowAdapters, adapted_layers
 from social_dilemmas.policy.adapters import LEARNER
 from social_dilemmas.policy.branch import Branch
 from social_dilemmas.policy.model import LanguageModel, load_model
@@ -69,11 +69,12 @@ class Repeating(LanguageModelPlayer):
         self,
         sampler: PolicySampler,
         places: Sequence[Place],
+        assigned: RowAdapters,
         transcript: Transcript | None,
         rules: int,
     ) -> None:
         """`rules` is how often the first prompt says the rules."""
-        super().__init__(sampler, dict.fromkeys(places, LEARNER))
+        super().__init__(sampler, dict.fromkeys(places, LEARNER), assigned)
         self._rules = rules
         self._said: Mapping[Place, Sequence[int]] = {}
         if transcript is not None:
@@ -129,8 +130,8 @@ class Ours:
         numbers = {place: number for number, place in enumerate(places)}
         sampler = PolicySampler(policy, in_order(0), max_new_tokens=settings.max_new_tokens)
         moments = []
-        with torch.no_grad(), adapted_layers(policy.model):
-            player = Repeating(sampler, places, transcript, self._rules)
+        with torch.no_grad(), adapted_layers(policy.model) as assigned:
+            player = Repeating(sampler, places, assigned, transcript, self._rules)
             for turns, _ in batches(matches, [(player, player)] * len(matches)):
                 moment = []
                 for turn in turns:

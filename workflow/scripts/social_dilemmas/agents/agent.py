@@ -64,6 +64,10 @@ def clone_name(player: str) -> str:
     return f"{CLONE_PREFIX}{player}"
 
 
+LEARNERS = ("first", "second")
+"""What two that learn against each other are called."""
+
+
 def learner_name(algorithm: str) -> str:
     """The name of an agent that learned against a fixed opponent, as opposed to one trained by self-play."""
     return f"{algorithm}{LEARNER_SUFFIX}"

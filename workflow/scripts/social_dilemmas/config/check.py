@@ -40,6 +40,7 @@ from social_dilemmas.games import game_names, game_of, kind_of
 from social_dilemmas.games.game import Game as Rules
 from social_dilemmas.games.matrix_game import MatrixGame
 
+VLLM_RANK = 512  # the largest rank of adapters that vLLM takes
 SECTIONS: dict[str, type[Section]] = {
     "warm_start": WarmStart,
     "training": Training,
@@ -216,6 +217,11 @@ def _training(
         yield Mistake(
             place,
             f"{where}.world_size must be no more than matches, but is {settings.world_size}, and matches is {matches}",
+        )
+    if settings.sampler == "vllm" and settings.lora_rank > VLLM_RANK:
+        yield Mistake(
+            place,
+            f"{where}.lora_rank must be no more than {VLLM_RANK} with sampler vllm, but is {settings.lora_rank}",
         )
     if settings.baseline == "batch" and group_size == matches:
         yield Mistake(

@@ -9,6 +9,7 @@ from typing import Any
 from social_dilemmas.config import contents, paths
 from social_dilemmas.config.pairings import transcripts
 from social_dilemmas.config.schema.config import Config
+from social_dilemmas.games import kind_of
 
 EXPERIMENTS = {
     "exploitability": (
@@ -191,7 +192,7 @@ def _all_further_tables(config: Config) -> list[str]:
 
 def figures(config: Config) -> list[str]:
     """Figures of the main job."""
-    trust = "trust_and_split" in contents.games(config)
+    trust = "trust_and_split" in {kind_of(game.entry) for game in config.games}
     wanted = {
         "learning_curves": True,
         "cross_play": True,

@@ -73,8 +73,12 @@ def _self_trained(config: Config, game: str, model: str, seeds: Iterable[int]) -
 
 
 def all_trained(config: Config, game: str, model: str) -> list[Agent]:
-    """The warm start and all agents that were trained by self-play, those of further seeds included."""
-    return _self_trained(config, game, model, [*config.seeds, *config.further_seeds])
+    """The warm start and all agents that were trained by self-play.
+
+    Those of further seeds are included, unless the main job is to have them generalise.
+    """
+    further = [] if "generalisation" in config.main_experiments else config.further_seeds
+    return _self_trained(config, game, model, [*config.seeds, *further])
 
 
 def clone(config: Config, game: str, model: str) -> list[Agent]:
@@ -153,12 +157,13 @@ def learner_matches(config: Config, game: str, model: str) -> Pairings:
 
 
 def tournament(config: Config, game: str, model: str) -> Pairings:
-    """Every agent with every strategy, then all agents among themselves."""
+    """Every agent with every strategy, then agents of different names among themselves."""
     agents = _self_trained(config, game, model, config.seeds)
     entrants = [Agent(name, Kind.AXELROD) for name in contents.strategies(config)]
     own, others = range(len(agents)), range(len(agents), len(agents) + len(entrants))
     # The matches of one agent stand next to each other, so that few batches need more than one adapter.
-    return Pairings([*agents, *entrants], [*product(own, others), *combinations(own, 2)])
+    among = [pair for pair in combinations(own, 2) if len({agents[at].name for at in pair}) > 1]
+    return Pairings([*agents, *entrants], [*product(own, others), *among])
 
 
 def disturbances(config: Config, game: str, model: str) -> Pairings:

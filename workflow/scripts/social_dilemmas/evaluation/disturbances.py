@@ -101,8 +101,8 @@ def put_in_place(condition: Condition, meetings: Meetings, sent: Meetings) -> No
     """Give new matches of agents with themselves the messages that are read in them.
 
     These are none, or shuffled: those that the same agent sent, speaking first or second as here, in the same round of
-    `sent` matches with other chance events. They are as likely as what is sent, and know nothing of this match. (Where
-    no other match has so many rounds, they are those of another one's last round.)
+    `sent` matches with itself that had other chance events. They are as likely as what is sent, and know nothing of
+    this match. (Where no other match has so many rounds, they are those of another one's last round.)
     """
     for match, (index, (agent, _)) in meetings.items():
         assert isinstance(match, TalkingMatch)
@@ -111,8 +111,8 @@ def put_in_place(condition: Condition, meetings: Meetings, sent: Meetings) -> No
             continue
         others = [
             other
-            for other, (_, (sender, _)) in sent.items()
-            if sender == agent and other.seed != match.seed
+            for other, (_, pair) in sent.items()
+            if pair == (agent, agent) and other.seed != match.seed
         ]
         random = stream("shuffled messages", match.game.name, agent.name, agent.seed, index)
         match.in_place = [_sent(round, others, random) for round in range(match.rounds)]

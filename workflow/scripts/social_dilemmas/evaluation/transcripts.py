@@ -73,7 +73,6 @@ def run_transcripts(
                     reply["log_probability"] = score
     told = {
         "game": rules.name,
-        "title": rules.title,
         "rounds": max(len(match.history) for match in matches),
         "agents": [
             {"name": agent.name, "seed": None if agent.seed == UNSEEDED else agent.seed}

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from social_dilemmas.agents.agent import Agent
+from social_dilemmas.agents.agent import LEARNERS, Agent
 from social_dilemmas.config.settings import TrainingSettings
 from social_dilemmas.games import game_of
 from social_dilemmas.method.learner import Learner
@@ -27,7 +27,7 @@ from social_dilemmas.run.progress import Progress
 from social_dilemmas.run.ranks import ALONE, Ranks
 from social_dilemmas.run.shortage import TRAINING_ADVICE, shortage_reported
 
-FIRST, SECOND = LEARNERS = ("first", "second")
+FIRST, SECOND = LEARNERS
 
 
 def train_pair(

@@ -27,6 +27,7 @@ from social_dilemmas.games import game_of
 from social_dilemmas.games.game import SEATS, Match, Turn
 from social_dilemmas.method.behaviour import seat_result, summarise
 from social_dilemmas.method.step import finite_step
+from social_dilemmas.policy.adapted_layers import adapted_layers
 from social_dilemmas.policy.context import check_context
 from social_dilemmas.policy.log_probabilities import action_log_probabilities
 from social_dilemmas.policy.model import LanguageModel, load_model
@@ -168,7 +169,10 @@ def imitate(
 
     def negative_log_likelihood(trajectories: Sequence[Trajectory]) -> Tensor:
         batch = collate(trajectories, device)
-        with torch.autocast(device.type, dtype if half else None, enabled=half):
+        with (
+            torch.autocast(device.type, dtype if half else None, enabled=half),
+            adapted_layers(policy.model, merge=False),
+        ):
             return -action_log_probabilities(policy.model, batch, policy.masks.allowed)[0].mean()
 
     held_out = demonstrate(policy, settings, settings.matches, "held out")

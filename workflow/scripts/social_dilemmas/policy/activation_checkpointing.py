@@ -25,8 +25,8 @@ def enable_activation_checkpointing(model: PreTrainedModel) -> None:
 def activation_checkpointing(model: Module, enabled: bool = True) -> Iterator[None]:
     """Compute with activation checkpointing; the forward and the backward pass both belong inside.
 
-    Transformers checkpoints layers in training mode only, in which PEFT refuses to mix adapters in a batch and dropout
-    would be on. So only the layers themselves are put into training mode, not the modules that they consist of.
+    Transformers checkpoints layers in training mode only, in which dropout would be on. So only the layers themselves
+    are put into training mode, not the modules that they consist of.
     """
     layers = _layers(model) if enabled else []
     for layer in layers:

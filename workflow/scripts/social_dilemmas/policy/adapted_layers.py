@@ -1,6 +1,6 @@
 """How linear layers compute with LoRA adapters, each row of a batch with its own."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -32,7 +32,7 @@ class RowAdapters:
 
 @contextmanager
 def adapted_layers(
-    model: Module, merge: bool = True, adapters: Iterable[str] = ()
+    model: Module, merge: bool = True, adapters: Collection[str] = ()
 ) -> Iterator[RowAdapters]:
     """Let the linear layers of a model compute with their adapters in the layers' own precision, row by row.
 
@@ -71,7 +71,7 @@ def _by_row(inputs: Tensor, compute: Compute, single: str, assigned: RowAdapters
     return outputs
 
 
-def _merged(layer: LoraLinear, names: Iterable[str]) -> Compute:
+def _merged(layer: LoraLinear, names: Sequence[str]) -> Compute:
     """With an adapter's product added to the layer's weight, once for all passes."""
     base = layer.get_base_layer()
     weights = {

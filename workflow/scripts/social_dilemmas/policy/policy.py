@@ -1,7 +1,7 @@
 """A language model that plays a game under any of its adapters."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -13,6 +13,7 @@ from torch.nn import Parameter
 from transformers import PreTrainedModel
 
 from social_dilemmas.games.game import Game
+from social_dilemmas.policy.adapted_layers import adapted_layers
 from social_dilemmas.policy.adapters import LEARNER, NO_ADAPTER, WEIGHTS, check_adapter
 from social_dilemmas.policy.model import LanguageModel
 
@@ -65,11 +66,8 @@ class Policy:
 
     @contextmanager
     def under(self, adapter: str | None) -> Iterator[None]:
-        """Compute under an agent's adapter, or without any."""
-        if adapter:
-            self.activate(self.name_of(adapter))
-        off = not adapter and isinstance(self.model, PeftModel)
-        with self.model.disable_adapter() if off else nullcontext():
+        """Compute under an agent's loaded adapter, or without any, as matches do."""
+        with adapted_layers(self.model, merge=False, adapters=(self.name_of(adapter),)):
             yield
 
     def load(self, adapter: str) -> None:

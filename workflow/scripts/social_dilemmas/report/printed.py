@@ -104,6 +104,11 @@ def fingerprints(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
     return _by_game(rows, {"quantity": "What it does"}, words)
 
 
+def first_of_last(last: Any) -> Any:
+    """The iteration with which the last tenth begins, by the number of the last one (from 0)."""
+    return np.minimum(last, (1 - LAST) * (last + 1))
+
+
 def learning_curves(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
     """The end of every run, the mean of its last iterations; of these mean and range over seeds."""
     shown = {"payoff": "Points a round", "payoff_opponent": "The other's"}
@@ -113,8 +118,7 @@ def learning_curves(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
     keys = [column for column in WHO if column in table]
     runs = ["model", *keys, "seed"]
     last = table.groupby(runs)["iteration"].transform("max")
-    first = np.minimum(last, (1 - LAST) * (last + 1))
-    kept = table[(table["iteration"] >= first) & table["quantity"].isin(list(shown))]
+    kept = table[(table["iteration"] >= first_of_last(last)) & table["quantity"].isin(list(shown))]
     ends = kept.groupby([*runs, "quantity"], sort=False)["value"].mean().reset_index()
     summary = _over_seeds(ends, keys)
     title = f"{title}: mean of the last tenth of all iterations [lowest, highest seed]"

@@ -90,15 +90,13 @@ class Workload:
             widest = max(widest, 2 * tokens * queries * shape.bytes_each)
         return tokens * shape.cache_bytes * CACHE_GROWTH + widest
 
-    def backward_bytes(self, rows: float, *, merged: bool, checkpointing: bool) -> float:
+    def backward_bytes(self, rows: float, *, checkpointing: bool) -> float:
         """Activations kept for a backward pass, with the logits of chosen tokens."""
         shape, hidden, forward = self.shape, self.shape.hidden_size, self.shape.intermediate_size
         keys = shape.num_key_value_heads * shape.head_dim
         # Of the hidden size: inputs and outputs of both norms, also in float32 (6), queries before and after rotation,
         # attention's output, both residual sums (6). Keys and values twice; gate, its activation, up, their product.
         layer = (12 * hidden + 4 * keys + 4 * forward) * shape.bytes_each
-        if not merged:  # an adapter reads every input once more, in float32
-            layer += 4 * (6 * hidden + forward)
         kept = shape.num_hidden_layers * layer
         if checkpointing:  # the inputs of all layers, and one layer with its gradients
             kept = shape.num_hidden_layers * hidden * shape.bytes_each + 2 * layer
@@ -224,7 +222,7 @@ class Estimates:
             trained = shape.parameters if full else shape.adapter_parameters(chosen.lora_rank)
             further = 0 if full and shape.bytes_each == ADAPTER else ADAPTER
             learning = trained * (LEARNING + further)
-            learning += work.backward_bytes(rows, merged=full, checkpointing=False)
+            learning += work.backward_bytes(rows, checkpointing=False)
         # A backward pass costs two forward passes, or one where nothing but an adapter is trained.
         step = work.forward_seconds(rows) * (3 if full else 2) + rows * work.talk.turns * TOKEN
         return work.needs(
@@ -257,7 +255,7 @@ class Estimates:
         learning = matches * (1 if one else 2)  # one seat learns, or both
         rows = min(learning, max(1.0, chosen.micro_batch_tokens / work.talk.tokens))
         merged = work.merged_bytes(chosen.merge_adapter)
-        update = work.backward_bytes(rows, merged=bool(merged), checkpointing=checkpointing)
+        update = work.backward_bytes(rows, checkpointing=checkpointing)
         update += 2 * merged  # with their gradient
         sampling = work.sampling_bytes(sampled) + (2 if past or frozen else learners) * merged
         device = work.stages(update, sampling)
@@ -298,7 +296,7 @@ class Estimates:
         rows = sum(agent.on_model for agent in seated) * chosen.matches / batches
         in_batch = min(adapters, rows / chosen.matches) + 1
         sampling = work.sampling_bytes(rows) + in_batch * work.merged_bytes(chosen.merge_adapter)
-        scores = work.backward_bytes(1, merged=False, checkpointing=True) if read else 0.0
+        scores = work.backward_bytes(1, checkpointing=True) if read else 0.0
         device = work.stages(sampling, scores)
         device += adapters * self._adapter_bytes(game, work.shape)
         switching = work.talk.passes * work.shape.num_hidden_layers * in_batch * LAYER
@@ -354,7 +352,7 @@ class Estimates:
         return Needs(PLAIN_MB + 4 * table, 4 + seconds, table)
 
     def check_gpus(self) -> None:
-        """Refuse a configuration whose trainings or matches are too large for its GPUs.
+        """Refuse a configuration whose trainings, matches or transcripts are too large for its GPUs.
 
         Raises:
             UserError: names the largest job, what it needs, and what there is.
@@ -362,18 +360,21 @@ class Estimates:
         config, models, gpu = self._config, list(self._shapes), self._config.machine.gpu
         if gpu is None:
             return
-        jobs: list[tuple[str, ...]] = [
-            ("variant", game, model, *which)
-            for (game, *which), model in product(contents.trained_variants(config), models)
-        ]
-        jobs += [
-            ("two_learners", game, model)
-            for (game, *_), model in product(contents.paired(config), models)
-        ]
+        jobs: list[tuple[str, ...]] = []
+        for kind, some in (
+            ("variant", contents.trained_variants(config)),
+            ("two_learners", [(game,) for game, *_ in contents.paired(config)]),
+            ("clone", [(game,) for game in contents.clone_games(config)]),
+            ("tournament", [(game,) for game in contents.tournament_games(config)]),
+            ("generalisation", contents.varied_games(config)),
+        ):
+            jobs += [(kind, game, model, *which) for (game, *which), model in product(some, models)]
         for game, model in product(contents.games(config), models):
-            kinds = ("warm_start", "cross_play", "learner_matches")
+            kinds = ("warm_start", "cross_play", "learner_matches", "disturbances", "transcripts")
             jobs += [(kind, game, model) for kind in kinds]
             jobs += [("training", game, model, name) for name in contents.algorithms(config)]
+            found = {learner[:2] for learner in contents.learners(config, game)}
+            jobs += [("learner", game, model, *learner) for learner in sorted(found)]
         largest = max(jobs, key=lambda job: self.needs(*job).gpu_memory_mb)
         needed = self.needs(*largest).gpu_memory_mb / 1e3
         if needed > gpu.memory_gb:

@@ -79,7 +79,8 @@ def judge(tables: Iterable[pd.DataFrame], criteria: Sequence[Criterion]) -> pd.D
     Returns:
         Columns `COLUMNS`: opponent (of several in a role the one with which the number is worst for the claim),
         quantity in words, bound such as "<= 0.1", share_of_seeds (in which it must hold; NaN if it must for the mean),
-        seeds and seeds_holding (how many there are, and in how many it holds), holds (for as many seeds as it must, or
+        seeds and seeds_holding (how many there are, and in how many it holds; not where what it is about never came
+        up), holds (for as many seeds as it must, or
         for the mean or the whole interval), interval_holds (for the whole interval). What was not measured has the
         value NaN and doesn't hold.
     """
@@ -123,7 +124,7 @@ def _judged(found: Found, model: str, game: str, criterion: Criterion) -> dict[s
         "low": measure.low,
         "high": measure.high,
         "bound": f"{criterion.side} {criterion.bound:g}",
-        "share_of_seeds": criterion.seeds,
+        "share_of_seeds": nan if criterion.seeds is None else criterion.seeds,
         "seeds": len(measure.by_seed),
         "seeds_holding": holding,
         "aim": criterion.kind == "aim",
@@ -145,8 +146,11 @@ def _worst(found: Found, model: str, game: str, criterion: Criterion) -> tuple[s
         return criterion.opponent, Measure()
     worst = max if criterion.side == "<=" else min
     opponent = worst(measures, key=lambda name: measures[name].value)
-    by_seed = zip(*(each.by_seed for each in measures.values()), strict=False)
-    return opponent, replace(measures[opponent], by_seed=tuple(map(worst, by_seed)))
+    by_seed = zip(*(each.by_seed for each in measures.values()), strict=True)
+    known = ([value for value in values if not isnan(value)] for values in by_seed)
+    return opponent, replace(
+        measures[opponent], by_seed=tuple(worst(each, default=nan) for each in known)
+    )
 
 
 def _number(found: Found, model: str, game: str, opponent: str, criterion: Criterion) -> Measure:

@@ -99,8 +99,9 @@ def _interval(samples: Sequence[Sample], quantity: int) -> Interval:
     over = [name for name, found in (("seeds", by_run), ("matches", by_deal)) if found]
     reach = np.hypot.reduce([*map(_half_width, [*by_run, *by_deal])]) if over else float("nan")
     mean, low, high = (round(float(end), DIGITS) for end in (mean, mean - reach, mean + reach))
-    firsts = sorted({sample.runs[:1] for sample in used} - {()})
-    by_seed = [means[[sample.runs[:1] == first for sample in used]].mean() for first in firsts]
+    firsts = sorted({sample.runs[:1] for sample in samples} - {()}) if used else []
+    of_seeds = [means[[sample.runs[:1] == first for sample in used]] for first in firsts]
+    by_seed = [found.mean() if found.size else float("nan") for found in of_seeds]
     return Interval(
         mean=mean,
         low=low,

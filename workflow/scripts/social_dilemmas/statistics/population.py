@@ -80,19 +80,6 @@ def growth_when_rare(payoffs: Floats) -> Floats:
     return payoffs - np.diagonal(payoffs)
 
 
-def invades(payoffs: Floats) -> NDArray[np.bool_]:
-    """(mutants, residents): whether a mutant spreads when it is rare.
-
-    It does if it earns more with residents than they do, or as much and then more with itself than they do with it:
-    otherwise residents are evolutionarily stable against it, or neutral (Maynard Smith, Evolution and the Theory of
-    Games, 1982, chapter 2).
-    """
-    payoffs = _scaled(payoffs)
-    first = growth_when_rare(payoffs)
-    second = np.diagonal(payoffs)[:, None] - payoffs.T
-    return (first > TOLERANCE) | ((np.abs(first) <= TOLERANCE) & (second > TOLERANCE))
-
-
 def _normalised(logs: Floats) -> Floats:
     """Shares from their logarithms, which may lack a common term."""
     weights = np.exp(logs - logs.max(axis=-1, keepdims=True))

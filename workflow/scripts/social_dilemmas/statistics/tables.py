@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from social_dilemmas.agents.agent import UNSEEDED, is_learner
+from social_dilemmas.agents.agent import LEARNERS, UNSEEDED, is_learner
 from social_dilemmas.agents.scripted.player import scripted_player_names
 from social_dilemmas.statistics.intervals import Run, Sample, intervals
 from social_dilemmas.statistics.quantities import (
@@ -43,7 +43,6 @@ EVERYONE = "everyone"
 SETTINGS, DIFFERING, MATCHED = "settings", "differ by algorithm", "matched"
 """The column that says whether all algorithms were trained with the same settings in a game, and its values."""
 
-LEARNERS = ("first", "second")
 """Values of the column `learner` where two learn at once; `metrics.csv` has 1 and 2."""
 
 VERSUS = "-vs-"

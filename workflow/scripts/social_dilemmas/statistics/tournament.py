@@ -100,7 +100,7 @@ def _scores(played: pd.DataFrame, source: Source) -> pd.DataFrame:
 
 
 def _ranks(payoffs: pd.Series, ends: pd.Series) -> np.ndarray:
-    """The places that agents would have if they, but none of the others, got these ends; 1 is the best."""
+    """The places that agents would have if they, but none of the others, got these ends; 1 is the best, NaN unknown."""
     better = payoffs.to_numpy() > ends.to_numpy()[:, None]  # (agents, others)
     np.fill_diagonal(better, False)
-    return 1 + np.count_nonzero(better, axis=1)
+    return np.where(ends.isna(), np.nan, 1 + np.count_nonzero(better, axis=1))

@@ -82,6 +82,10 @@ class VllmServer(Connection):
         key = key or secrets.token_hex(16)
         super().__init__("the vLLM server", f", see {log}", key, settings.request_timeout)
         self.log = log
+        if rank > LORA_RANKS[-1]:
+            raise UserError(
+                f"vLLM takes adapters of rank {LORA_RANKS[-1]} at most, but lora_rank is {rank}: lower it"
+            )
         self.starts = 0
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None

@@ -36,7 +36,8 @@ class Evaluation(Section):
     batch: Count = 256
     """matches that are played at once; limits memory"""
     merge_adapter: bool = True
-    """compute with adapters merged into the weights, which is faster for small models"""
+    """compute with adapters merged into the weights, which is faster for small models; models in half precision never
+    do"""
     sampler: Literal["trainer", "vllm"] = "trainer"
     """what samples for agents that are language models, here and wherever replies are sampled as here: `trainer`, the
     model itself as in training, or `vllm`, a server"""

@@ -121,8 +121,8 @@ class Training(Section):
     group_size: Annotated[int, Field(ge=2)] = 8
     """matches that share all chance events"""
     baseline: Literal["group", "batch", "critic"] = "group"
-    """what a return is compared with: the mean of the others in its `group`, that of the others in the whole `batch`,
-    or the value of a learned `critic` (generalised advantage estimation)"""
+    """what a return is compared with: the mean of the others in its `group`, that of the others of the whole `batch`
+    in the same seat, or the value of a learned `critic` (generalised advantage estimation)"""
     critic: Critic = Critic()
     """the critic, used with `baseline: critic` only"""
     discount: Share

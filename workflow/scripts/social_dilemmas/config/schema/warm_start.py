@@ -28,7 +28,8 @@ class WarmStart(Section):
     learning_rate: Positive = 0.003
     """peak learning rate of AdamW; linear warm-up, then linear decay at the end"""
     method: Literal["full", "lora"] = "full"
-    """`full`: train all weights; `lora`: train a LoRA adapter and merge it into the model"""
+    """`full`: train all weights; `lora`: train a LoRA adapter and merge it into the model, which rounds it if its
+    weights are in half precision"""
     lora_rank: Count = 8
     """rank of that adapter (`lora` only)"""
     lora_alpha: Positive = 16.0

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
+from social_dilemmas.games import named_game
 from social_dilemmas.report.figures import style
 from social_dilemmas.report.names import game_title
 from social_dilemmas.statistics.tables import ALL_SEEDS
@@ -105,9 +107,15 @@ def draw_seeds(
     axis.plot(*(sides if horizontal else sides[::-1]), **small, **look)
 
 
+def of_kind(table: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """The rows about games of a kind, whatever their names."""
+    return table.loc[[named_game(game).kind == kind for game in table["game"]]]
+
+
 def runs_of(rows: pd.DataFrame) -> list[list[float]]:
-    """The means of single runs in each row (from the column `by_seed`)."""
-    return [[*map(float, text.split())] for text in rows["by_seed"].fillna("").astype(str)]
+    """The means of single runs in each row (from the column `by_seed`), where there was something to measure."""
+    texts = rows["by_seed"].fillna("").astype(str)
+    return [[value for value in map(float, text.split()) if not isnan(value)] for text in texts]
 
 
 def draw_runs(

@@ -9,12 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from seaborn import heatmap
 
+from social_dilemmas.agents.agent import CLONE_PREFIX, WARM_START
 from social_dilemmas.report.figures import style
 from social_dilemmas.report.figures.panels import blocks, panels, title
 from social_dilemmas.report.names import game_title, in_order, readable
 from social_dilemmas.statistics.invasion import STEPS, TIME, from_equal_shares
 from social_dilemmas.statistics.population import Floats, rest_points
 from social_dilemmas.statistics.quantities import GROWTH, PAYOFF
+from social_dilemmas.statistics.tables import is_scripted
 
 CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])  # (3, x and y)
 SHARE, MEAN = "share", "mean"
@@ -31,7 +33,7 @@ def table(population: pd.DataFrame) -> pd.DataFrame:
     parts = [population[population["quantity"].isin([PAYOFF, GROWTH])]]
     for game, model, rows in blocks(population):
         payoffs = payoffs_by_seed(rows)
-        agents = _agents(rows)
+        agents = agents_of(rows)
         paths = np.stack([from_equal_shares(each) for each in payoffs])
         for seed, path in [*enumerate(paths), (MEAN, paths.mean(axis=0))]:
             wide = pd.DataFrame(path, columns=agents).assign(time=np.linspace(0, TIME, STEPS + 1))
@@ -43,7 +45,7 @@ def table(population: pd.DataFrame) -> pd.DataFrame:
 
 def payoffs_by_seed(rows: pd.DataFrame, agents: list[str] | None = None) -> list[Floats]:
     """The payoffs (agents, agents) of each seed, from a table of `statistics.invasion.population` of one game."""
-    rows, agents = rows[rows["quantity"] == PAYOFF], agents or _agents(rows)
+    rows, agents = rows[rows["quantity"] == PAYOFF], agents or agents_of(rows)
     values = rows["by_seed"].astype(str).str.split(expand=True).astype(float).ffill(axis=1)
     index = [rows["agent"], rows["opponent"]]
     return [
@@ -52,11 +54,11 @@ def payoffs_by_seed(rows: pd.DataFrame, agents: list[str] | None = None) -> list
     ]
 
 
-def _agents(rows: pd.DataFrame) -> list[str]:
-    """Who there is: trained agents first, the warm start and scripted players last."""
-    names = in_order(rows["agent"])
-    trained = [name for name in names if name in style.COLOURS and name != "warm_start"]
-    return trained + [name for name in names if name not in trained]
+def agents_of(rows: pd.DataFrame) -> list[str]:
+    """Who there is: agents trained by self-play first; the warm start, clones and scripted players last."""
+    names, scripted = in_order(rows["agent"]), set(rows.loc[is_scripted(rows, "agent"), "agent"])
+    others = {*scripted, WARM_START, *(name for name in names if name.startswith(CLONE_PREFIX))}
+    return sorted(names, key=lambda name: name in others)
 
 
 @style.in_style
@@ -76,7 +78,7 @@ def draw(table: pd.DataFrame) -> Figure:
 def _draw_simplex(axis: Axes, rows: pd.DataFrame) -> None:
     """The flow among the first three agents, its rest points, and each seed's way from equal shares."""
     axis.set_axis_off()
-    agents = _agents(rows)[:3]
+    agents = agents_of(rows)[:3]
     if len(agents) < len(CORNERS):
         return
     seeds = payoffs_by_seed(rows, agents)
@@ -127,7 +129,7 @@ def _draw_shares(axis: Axes, shares: pd.DataFrame) -> None:
 
 def _draw_invasion(axis: Axes, rows: pd.DataFrame) -> None:
     """Growth of a rare agent (down) among others (across), and in how many seeds it grows; in the lines' colours."""
-    names = _agents(rows)
+    names = agents_of(rows)
     colours = style.colours(names)
     rows = rows[rows["agent"] != rows["opponent"]]
     digits = 2 if rows["mean"].abs().max() < 10 else 1

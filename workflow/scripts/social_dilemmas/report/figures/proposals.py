@@ -4,11 +4,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from social_dilemmas.report.figures import style
-from social_dilemmas.report.figures.panels import blocks, draw_points, panels, title
+from social_dilemmas.report.figures.panels import blocks, draw_points, of_kind, panels, title
 from social_dilemmas.report.names import in_order
 from social_dilemmas.statistics.tables import EVERYONE, as_reported, is_scripted
 
-GAME, COINS = "trust_and_split", 10
+KIND, COINS = "trust_and_split", 10
 BY_HAND = {"coins_upper_hand": "upper hand", "coins_lower_hand": "lower hand"}
 BY_TREATMENT = {
     "coins_lower_at_start": "before any\ntreatment",
@@ -23,7 +23,7 @@ PANELS = {
 
 def table(fingerprints: pd.DataFrame) -> pd.DataFrame:
     """Coins asked for, by hand in self-play, by treatment with all opponents together."""
-    rows = as_reported(fingerprints[fingerprints["game"] == GAME])
+    rows = as_reported(of_kind(fingerprints, KIND))
     by_hand = (rows["agent"] == rows["opponent"]) & rows["quantity"].isin(BY_HAND)
     by_treatment = (rows["opponent"] == EVERYONE) & rows["quantity"].isin(BY_TREATMENT)
     shown = (by_hand | by_treatment) & ~is_scripted(rows, "agent")

@@ -10,7 +10,7 @@ from social_dilemmas.report.names import in_order, readable
 from social_dilemmas.statistics.tables import EVERYONE, ITSELF, as_reported, is_scripted
 
 QUANTITY, LABEL = "truthfulness", "Share of true messages"
-GAME, CHANCE = "trust_and_split", 1 / 3
+KIND, CHANCE = "trust_and_split", 1 / 3
 CROSS_PLAY = "cross-play"
 
 
@@ -18,7 +18,7 @@ def table(curves: pd.DataFrame, fingerprints: pd.DataFrame) -> pd.DataFrame:
     """Columns as from `curves.summarise`, and, with the line "cross-play", of each trained agent after training:
     opponent (scripted, "everyone", or "itself" in self-play), value, low, high.
     """
-    curves, fingerprints = (each[each["game"] == GAME] for each in (curves, fingerprints))
+    curves, fingerprints = (shared.of_kind(each, KIND) for each in (curves, fingerprints))
     rows = as_reported(fingerprints[fingerprints["quantity"] == QUANTITY])
     itself = rows["opponent"] == rows["agent"]
     others = is_scripted(rows, "opponent") | (rows["opponent"] == EVERYONE)

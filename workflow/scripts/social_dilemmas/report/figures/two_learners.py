@@ -7,12 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from social_dilemmas.agents.agent import LEARNERS
 from social_dilemmas.report.figures import style
 from social_dilemmas.report.figures.curves import REFERENCE, draw_curves, summarise
 from social_dilemmas.report.figures.panels import blocks, draw_reference, panels
 from social_dilemmas.report.names import game_title, in_order, readable
 from social_dilemmas.statistics.references import OPTIMAL, references
-from social_dilemmas.statistics.tables import LEARNERS, VERSUS
+from social_dilemmas.statistics.tables import VERSUS
 
 DASHES: dict[str, Any] = dict(zip(LEARNERS, ("-", style.DASHES), strict=True))
 

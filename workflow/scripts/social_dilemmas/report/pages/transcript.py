@@ -8,7 +8,7 @@ from os.path import commonprefix
 from statistics import fmean
 from typing import Any
 
-from social_dilemmas.report.names import readable
+from social_dilemmas.report.names import game_title, readable
 
 
 def transcript_page(transcripts: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def summarise(transcripts: Mapping[str, Any]) -> dict[str, Any]:
     shares = [m["welfare_share"] for m in matches if m["welfare_share"] is not None]
     return {
         "title": f"{first} with {'a copy of itself' if copied else second}",
-        "game": transcripts["title"],
+        "game": game_title(transcripts["game"]),
         "agents": agents,
         "payoffs": [fmean(match["payoffs"][agent] for match in matches) for agent in (0, 1)],
         "welfare_share": fmean(shares) if shares else None,

@@ -10,7 +10,7 @@ import yaml
 from huggingface_hub import ModelCardData
 from safetensors import safe_open
 
-from social_dilemmas.games import game_of
+from social_dilemmas.report.names import game_title
 from social_dilemmas.report.pages.page import write_page
 from social_dilemmas.report.publishing.agents import Origin
 
@@ -65,7 +65,7 @@ def write_agent_card(
         base,
         {"library_name": "peft", **on_hub, "tags": [*TAGS, game["name"]]},
         agent=agent,
-        title=game_of(game).title,
+        title=game_title(game["name"]),
         rounds=game["rounds"] if isinstance(game["rounds"], int) else _inline(game["rounds"]),
         rules=_inline(game["rules"]) if game.get("rules") else "the default ones",
         run=run,

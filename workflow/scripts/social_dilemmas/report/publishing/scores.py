@@ -10,15 +10,15 @@ from social_dilemmas.config.trainings import Trained
 from social_dilemmas.report.claims_text import bound, measured, opponents, seeds
 from social_dilemmas.report.names import readable
 from social_dilemmas.report.numbers import NONE, number, with_interval
-from social_dilemmas.report.printed import LAST, texts
+from social_dilemmas.report.printed import first_of_last, texts
 from social_dilemmas.statistics.quantities import OUTCOMES, quantity_words
 from social_dilemmas.statistics.tables import ALL_SEEDS, ITSELF, RELATION
 
 
 def scores_of(agent: Trained, metrics: Path, tables: Path) -> dict[str, Any]:
     """The scores that `agent_card.md.jinja` shows; tables of further experiments may be missing."""
-    curve = pd.read_csv(metrics)["payoff"]
-    last = curve.tail(max(1, round(len(curve) * LAST)))
+    curve = pd.read_csv(metrics).set_index("iteration")["payoff"]
+    last = curve[curve.index >= first_of_last(curve.index.max())]
     every, payoffs = tables / "all_claims.csv", tables / f"{agent.table}.csv"
     claims = _rows_of(agent, every if every.is_file() else tables / "claims.csv")
     claims = claims[claims["value"].notna()]
