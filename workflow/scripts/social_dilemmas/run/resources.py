@@ -90,13 +90,15 @@ class Workload:
             widest = max(widest, 2 * tokens * queries * shape.bytes_each)
         return tokens * shape.cache_bytes * CACHE_GROWTH + widest
 
-    def backward_bytes(self, rows: float, *, checkpointing: bool) -> float:
+    def backward_bytes(self, rows: float, *, merged: bool, checkpointing: bool) -> float:
         """Activations kept for a backward pass, with the logits of chosen tokens."""
         shape, hidden, forward = self.shape, self.shape.hidden_size, self.shape.intermediate_size
         keys = shape.num_key_value_heads * shape.head_dim
         # Of the hidden size: inputs and outputs of both norms, also in float32 (6), queries before and after rotation,
         # attention's output, both residual sums (6). Keys and values twice; gate, its activation, up, their product.
         layer = (12 * hidden + 4 * keys + 4 * forward) * shape.bytes_each
+        if not merged:  # an adapter keeps every input once more
+            layer += (6 * hidden + forward) * shape.bytes_each
         kept = shape.num_hidden_layers * layer
         if checkpointing:  # the inputs of all layers, and one layer with its gradients
             kept = shape.num_hidden_layers * hidden * shape.bytes_each + 2 * layer
@@ -222,7 +224,7 @@ class Estimates:
             trained = shape.parameters if full else shape.adapter_parameters(chosen.lora_rank)
             further = 0 if full and shape.bytes_each == ADAPTER else ADAPTER
             learning = trained * (LEARNING + further)
-            learning += work.backward_bytes(rows, checkpointing=False)
+            learning += work.backward_bytes(rows, merged=full, checkpointing=False)
         # A backward pass costs two forward passes, or one where nothing but an adapter is trained.
         step = work.forward_seconds(rows) * (3 if full else 2) + rows * work.talk.turns * TOKEN
         return work.needs(
@@ -255,7 +257,7 @@ class Estimates:
         learning = matches * (1 if one else 2)  # one seat learns, or both
         rows = min(learning, max(1.0, chosen.micro_batch_tokens / work.talk.tokens))
         merged = work.merged_bytes(chosen.merge_adapter)
-        update = work.backward_bytes(rows, checkpointing=checkpointing)
+        update = work.backward_bytes(rows, merged=bool(merged), checkpointing=checkpointing)
         update += 2 * merged  # with their gradient
         sampling = work.sampling_bytes(sampled) + (2 if past or frozen else learners) * merged
         device = work.stages(update, sampling)
@@ -296,7 +298,7 @@ class Estimates:
         rows = sum(agent.on_model for agent in seated) * chosen.matches / batches
         in_batch = min(adapters, rows / chosen.matches) + 1
         sampling = work.sampling_bytes(rows) + in_batch * work.merged_bytes(chosen.merge_adapter)
-        scores = work.backward_bytes(1, checkpointing=True) if read else 0.0
+        scores = work.backward_bytes(1, merged=False, checkpointing=True) if read else 0.0
         device = work.stages(sampling, scores)
         device += adapters * self._adapter_bytes(game, work.shape)
         switching = work.talk.passes * work.shape.num_hidden_layers * in_batch * LAYER
