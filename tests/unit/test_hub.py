@@ -319,7 +319,7 @@ def test_a_full_disk_while_writing(stand_in: Hub, tmp_path: Path) -> None:
 
 
 DOWNLOAD = "huggingface_hub.file_download.http_get"
-WRITE = "social_dilemmas.policy.model.LanguageModel.save"
+WRITE = "transformers.PreTrainedModel.save_pretrained"
 
 
 @pytest.mark.parametrize(

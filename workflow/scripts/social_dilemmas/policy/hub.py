@@ -3,7 +3,6 @@
 Whatever fails is reported in one sentence that says what to change.
 """
 
-import errno
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from huggingface_hub.errors import (
 )
 
 from social_dilemmas.errors import UserError
+from social_dilemmas.run.shortage import disk_full
 
 FILES = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"]  # no pickled weights, no code
 OTHER_FORMATS = ["*/*", "consolidated*"]  # the same weights once more
@@ -74,7 +74,7 @@ def _reason(error: Exception, source: str, revision: str | None) -> str:
     by_hand = f"hf download {source}" + (f" --revision {revision}" if revision else "")
     elsewhere = f"or run `{by_hand}` where there is one, and copy {cache} from there"
     match error:
-        case _ if disk_is_full(error):
+        case _ if disk_full(error):
             return f"no space is left on the disk of {cache}: free some, or set HF_HOME to a folder on another disk"
         case HfHubHTTPError() if "Invalid credentials" in str(error):
             return f"{hub} doesn't know the token in the environment variable HF_TOKEN: correct it"
@@ -100,11 +100,3 @@ def _reason(error: Exception, source: str, revision: str | None) -> str:
         case LocalEntryNotFoundError() | TransportError():
             return f"{source} can't be downloaded, as {hub} can't be reached: connect to the network, {elsewhere}"
     return f"{source} can't be downloaded from the hub ({first_line(error)})"
-
-
-def disk_is_full(error: BaseException | None) -> bool:
-    """Whether a full disk is what caused an error; the library that writes weights only says so in words."""
-    if error is None:
-        return False
-    full = getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error)
-    return full or disk_is_full(error.__cause__)

@@ -25,7 +25,6 @@ from social_dilemmas.games.game import Game
 from social_dilemmas.policy.chat import ChatFormat
 from social_dilemmas.policy.gguf_file import gguf_path
 from social_dilemmas.policy.hub import (
-    disk_is_full,
     first_line,
     published_directory,
     unfit_checkpoint,
@@ -35,6 +34,7 @@ from social_dilemmas.policy.played import conversation_logits
 from social_dilemmas.policy.template import FIRST, REPLY, SECOND, append_only, why_unfit
 from social_dilemmas.policy.tokenizer import train_tokenizer
 from social_dilemmas.policy.tree_attention import TREE
+from social_dilemmas.run.shortage import disk_full
 
 AS_STORED = "auto"  # transformers' word for the dtype that a model directory's config.json names
 TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
@@ -63,8 +63,16 @@ class LanguageModel:
         return TokenMasks(game.grammars(), self.chat, model.config.vocab_size, model.device)
 
     def save(self, output: Path) -> None:
-        self.model.save_pretrained(output)
-        self.tokenizer.save_pretrained(output)
+        """Write an ordinary model directory; UserError if the disk is full."""
+        try:
+            self.model.save_pretrained(output)
+            self.tokenizer.save_pretrained(output)
+        except (OSError, SafetensorError) as error:
+            if not disk_full(error):
+                raise
+            raise UserError(
+                f"no space is left on the disk of {output}: free some, or work on another disk"
+            ) from error
 
 
 def build_embedded_model(
@@ -108,12 +116,8 @@ def write_base_model(
     expected = _conversation_logits(model, entry)
     try:
         model.save(output)
-    except (OSError, SafetensorError) as error:
-        if not disk_is_full(error):
-            raise
-        raise UserError(
-            f"models[{entry.name}]: no space is left on the disk of {output}: free some, or work on another disk"
-        ) from error
+    except UserError as error:
+        raise UserError(f"models[{entry.name}]: {error}") from error
     del model  # two would take twice the memory
     if not torch.equal(_conversation_logits(load_model(output, "cpu"), entry), expected):
         raise UserError(

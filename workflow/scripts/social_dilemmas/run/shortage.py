@@ -1,6 +1,7 @@
 """What runs out in a training run, disk or memory, said in one sentence."""
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +25,7 @@ def shortage_reported(output: Path, advice: str) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError) as error:
-        if not _disk_full(error):
+        if not disk_full(error):
             raise
         raise UserError(
             f"{output}: the disk is full, or your quota of it; make room and run it again: "
@@ -37,7 +38,10 @@ def shortage_reported(output: Path, advice: str) -> Iterator[None]:
         ) from error
 
 
-def _disk_full(error: Exception) -> bool:
-    if isinstance(error, OSError):
-        return error.errno in DISK_FULL
-    return any(f"os error {number}" in str(error) for number in DISK_FULL)  # safetensors' own words
+def disk_full(error: BaseException | None) -> bool:
+    """Whether a full disk, or quota of it, is what caused an error; libraries that write only say so in words."""
+    if error is None:
+        return False
+    words = [f"os error {number}" for number in DISK_FULL] + [*map(os.strerror, DISK_FULL)]
+    said = getattr(error, "errno", None) in DISK_FULL or any(each in str(error) for each in words)
+    return said or disk_full(error.__cause__)
