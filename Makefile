@@ -1,6 +1,5 @@
 # make help says what can be asked for. Options, given as make results NAME=value:
 #   SCALE        the config: laptop (default) or the name of another file in config/, such as smoke
-#   GPUS         most GPUs that jobs use at the same time, where they use any; default: 1
 #   PYTHON       the interpreter (3.11 to 3.13) for .venv; default: the first suitable on the path
 #   TORCH_INDEX  an additional package index for torch; default auto: PyTorch's CPU builds, on Linux
 #                without an NVIDIA GPU and if that index answers; empty: the ordinary index only
@@ -13,7 +12,6 @@
 #   PYTEST_OPTIONS  for make test, such as -k split or --numprocesses 0
 
 SCALE ?= laptop
-GPUS ?= 1
 scales := laptop $(filter-out config,$(basename $(notdir $(wildcard config/*.yaml))))
 ifeq ($(filter $(SCALE),$(scales)),)
 $(error SCALE=$(SCALE) is unknown; choose one of: $(scales))
@@ -21,7 +19,7 @@ endif
 
 snakemake := .venv/bin/snakemake --cores all
 ifneq ($(SCALE),laptop)
-snakemake += --resources gpu=$(GPUS) --configfile config/$(SCALE).yaml
+snakemake += --configfile config/$(SCALE).yaml
 endif
 # A run that was killed leaves its lock, and what Snakemake says of that names an option of its own.
 or_say_why = || { code=$$?; [ -z "$$(ls .snakemake/locks 2>/dev/null)" ] || echo "If it is locked, another run is at \
@@ -65,7 +63,7 @@ unlock: .venv/.ready  ## after a run that was killed: release its lock, if no ot
 
 vllm: .venv-vllm/.ready  ## install vLLM into .venv-vllm, for sampler: vllm in training or evaluation
 
-serve: .venv/.ready  ## start a vLLM server that jobs of the evaluation share (GAME=split MODEL=qwen25_05b)
+serve: .venv/.ready  ## start a vLLM server that jobs of the evaluation share (with SCALE, GAME and MODEL)
 	@PYTHONPATH=workflow/scripts .venv/bin/python tools/serve.py --scale '$(SCALE)' \
 		--game '$(GAME)' --model '$(MODEL)' $(ADDRESS)
 
@@ -90,7 +88,7 @@ help:  ## say what can be asked for
 	@sed -n -e 's/^##@ \(.*\)/|\1/p' -e 's/^\([a-z-]*\):.*## /make \1|/p' $(MAKEFILE_LIST) | \
 		while IFS='|' read -r call what; do \
 			if [ "$$call" ]; then printf '%-25s %s\n' "$$call" "$$what"; else printf '\n%s\n' "$$what"; fi; done
-	@echo; echo "Options such as SCALE, GPUS, PYTHON and PORT are explained at the top of the Makefile."
+	@echo; echo "Options such as SCALE, PYTHON and PORT are explained at the top of the Makefile."
 
 ##@ Test
 

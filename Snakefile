@@ -45,7 +45,7 @@ include: "workflow/rules/figures.smk"
 include: "workflow/rules/transcripts.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/start.smk"
-include: "workflow/rules/memory.smk"
+include: "workflow/rules/machine.smk"
 
 
 rule everything:

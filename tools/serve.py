@@ -1,4 +1,4 @@
-"""Start a vLLM server that jobs of the evaluation share: `make serve GAME=split MODEL=qwen25_05b`."""
+"""Start a vLLM server that jobs of the evaluation share: `make serve SCALE=workstation GAME=split MODEL=qwen25_05b`."""
 
 import argparse
 import os

@@ -368,7 +368,7 @@ def test_index_for_torch(
         (["results"], ".venv/bin/snakemake --cores all"),
         (
             ["results", "SCALE=smoke"],
-            ".venv/bin/snakemake --cores all --resources gpu=1 --configfile config/smoke.yaml",
+            ".venv/bin/snakemake --cores all --configfile config/smoke.yaml",
         ),
         (
             ["play", "GAME=split", "AGAINST=naive/seed-0"],

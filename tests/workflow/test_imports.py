@@ -37,20 +37,25 @@ ROOMS = (
 def modules() -> dict[str, list[str]]:
     """All modules of the library, and the modules that each imports."""
     library = SCRIPTS / "social_dilemmas"
-    names = {
-        ".".join(path.relative_to(library).with_suffix("").parts): path
-        for path in library.rglob("*.py")
-        if path.name != "__init__.py"
-    }
+    names = {}
+    for path in library.rglob("*.py"):
+        *folders, last = path.relative_to(library).with_suffix("").parts
+        if last != "__init__":
+            names[".".join([*folders, last])] = path
+        elif len(ast.parse(path.read_text()).body) > 1:  # more than a description
+            names[".".join(folders)] = path
     found: dict[str, list[str]] = {}
     for name, path in names.items():
         said = set()
         for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                whole = [alias.name.removeprefix("social_dilemmas.") for alias in node.names]
+                assert not set(whole) & set(names), "modules of the library are imported by from"
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("social_dil"):
                 whole = str(node.module).removeprefix("social_dilemmas").strip(".")
                 said.add(whole)
                 said.update(f"{whole}.{alias.name}".strip(".") for alias in node.names)
-        found[name] = sorted(said & set(names))
+        found[name] = sorted(said & set(names) - {name})
     return found
 
 

@@ -10,7 +10,7 @@ rule build_base_model:
     resources:
         **needs("base"),
     params:
-        model=lambda wildcards: CONFIG.model(wildcards.model).plain(without="shape"),
+        model=lambda wildcards: CONFIG.model(wildcards.model).made_from(),
         games=lambda wildcards: wordings([game.entry for game in games_told_to(wildcards)]),
         code=lambda wildcards: fingerprint(
             "build_base_model.py", *modules_of([game.name for game in games_told_to(wildcards)])

@@ -246,8 +246,8 @@ def inputs_of_table(name):
     files = {argument: FILES[kind] for argument, kind in table.inputs.items()}
     if table.tables:
         known = TABLES if name in TABLES else TABLES + FURTHER_TABLES
-        made = [name for name in table.tables if name in known]
-        files["tables"] = {name: f"tables/{name}.csv" for name in made}
+        there = [table for table in table.tables if table in known]
+        files["tables"] = {table: f"tables/{table}.csv" for table in there}
     results = {
         argument: {key: f"<results>/{path}" for key, path in found.items()}
         for argument, found in files.items()

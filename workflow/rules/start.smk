@@ -1,4 +1,5 @@
-# What happens before the first job: checks of what a cluster would refuse, and a word for those who watch; no rules.
+# What happens before the first job and after the last: checks of what a cluster would refuse, a word for those who watch,
+# and the claims; no rules.
 
 
 onstart:
@@ -11,3 +12,7 @@ onstart:
     scale = "config" if CONFIG.scale == "laptop" else CONFIG.scale
     if not imported and (ROOT / "config" / f"{scale}.yaml").is_file():
         print(f"To watch it in a browser: make watch SCALE={CONFIG.scale}", file=sys.stderr)
+
+
+onsuccess:
+    closing_words(workflow)

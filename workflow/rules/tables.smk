@@ -35,7 +35,3 @@ for table in [outputs.FIRST, *TABLES, *FURTHER_TABLES]:
             f"Table: {in_words(table).lower()}"
         script:
             "../scripts/make_table.py"
-
-
-onsuccess:
-    closing_words(workflow)

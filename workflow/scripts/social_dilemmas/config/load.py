@@ -62,6 +62,11 @@ def _typed(
         if not any(converted):
             refuse(mistakes[0][0])
     config = Config.model_validate(given)
+    for file, content in zip(files[1:], said[1:], strict=True):
+        scale = content.get("scale", said[0].get("scale"))
+        if file.resolve().parent == REPOSITORY / "config" and config.scale == scale != file.stem:
+            sentence = f"scale must be {file.stem}, as the file is called, but is {scale}"
+            raise UserError(f"{relpath(file)}: {sentence}, whose results would be overwritten")
     default = said[0] if said else {}
     games, algorithms = _strays(config, default)
     for section, kept in KEPT.items():

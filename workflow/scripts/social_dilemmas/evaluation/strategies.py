@@ -9,11 +9,11 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import axelrod
 import numpy as np
 import pandas as pd
 
 from social_dilemmas.agents.axelrod.kinds import kind_of_strategy
+from social_dilemmas.agents.axelrod.library import axelrod
 from social_dilemmas.agents.axelrod.player import library_game, prepare, strategy_class
 from social_dilemmas.games import game_of
 from social_dilemmas.games.prisoners_dilemma import PrisonersDilemma

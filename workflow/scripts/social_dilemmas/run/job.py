@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import declare
+from social_dilemmas.run.gpus import reserved
 from social_dilemmas.run.progress import duration
 from social_dilemmas.run.tracking import tracked
 
@@ -39,8 +40,8 @@ def job() -> Iterator[Any]:
     # The interpreter tells which environment Snakemake runs the job in.
     print(f"Python {platform.python_version()} in {sys.prefix}", file=sys.stderr, flush=True)
     try:
-        _announce(snakemake)
-        with tracked(snakemake):
+        with tracked(snakemake), reserved(getattr(snakemake.resources, "gpu", 0) or 0):
+            _announce(snakemake)
             yield snakemake
     except UserError as error:
         logger.error("%s", error)

@@ -69,10 +69,11 @@ def read_criteria(path: Path) -> list[Criterion]:
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise UserError(f"claims: {path} can't be read: {error.strerror}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it isn't UTF-8"
+        raise UserError(f"claims: {path} can't be read: {reason}") from None
     numbered = [(number, line) for number, line in enumerate(lines, 1) if line and line[0] != "#"]
-    header, *rows = csv.reader(line for _, line in numbered) if numbered else [[]]
+    header, *rows = [next(csv.reader([line])) for _, line in numbered] or [[]]
     if tuple(header) != FIELDS:
         raise UserError(f"{path}: the first line must be {','.join(FIELDS)}")
     says: dict[str, str] = {}

@@ -6,9 +6,8 @@ Research Software 4, 2016.
 
 from collections.abc import Sequence
 
-import axelrod
-
 from social_dilemmas.agents.agent import Agent
+from social_dilemmas.agents.axelrod.library import axelrod
 from social_dilemmas.agents.axelrod.names import STRATEGIES, unknown_strategy
 from social_dilemmas.errors import UserError
 from social_dilemmas.games.game import Game, Match, Turn

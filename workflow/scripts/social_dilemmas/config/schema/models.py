@@ -1,7 +1,7 @@
 """Sections about base models."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -38,6 +38,10 @@ class EmbeddedModel(Section):
     """width of the feed-forward part of a layer"""
     merges: Size
     """number of BPE merges that the tokenizer learns from the games' text"""
+
+    def made_from(self) -> dict[str, Any]:
+        """What the base model depends on, beside the games: the entry."""
+        return self.plain()
 
 
 class Shape(Section):
@@ -84,6 +88,12 @@ class HubModel(Section):
         """The folder that `source` names, if it names one."""
         return Path(self.source).expanduser()
 
+    def made_from(self) -> dict[str, Any]:
+        """What the base model depends on: the entry but for its shape, and the files of a folder."""
+        there = self.folder.glob("*") if self.folder.is_dir() else ()
+        files = sorted((path.name, path.stat().st_size, path.stat().st_mtime) for path in there)
+        return {**self.plain(without="shape"), "files": [[*each] for each in files]}
+
 
 class GgufModel(Section):
     """A model in one file of the format GGUF: from an installed package, a folder or the Hugging Face hub."""
@@ -113,6 +123,10 @@ class GgufModel(Section):
     def folder(self) -> Path | None:
         """The folder that `source` names, if it names one."""
         return Path(self.source).expanduser() if self.source else None
+
+    def made_from(self) -> dict[str, Any]:
+        """What the base model depends on: the file, which its checksum tells from others, wherever it is from."""
+        return self.model_dump(mode="json", include={"name", "kind", "file", "sha256", "dtype"})
 
 
 PublishedModel = HubModel | GgufModel
