@@ -1,12 +1,16 @@
 # What jobs on this machine may use together, memory and GPUs, and what is said where one was killed; no rules.
 
-from social_dilemmas.run.gpus import listed
+import os
+
+from social_dilemmas.run.gpus import SHARED, listed
 from social_dilemmas.run.memory import memory_mb
 
 # Not on a cluster, whose nodes have resources of their own; a limit that is given wins: --resources mem_mb=...
 if workflow.is_main_process and workflow.nodes is None:
+    gpus = listed()
+    os.environ[SHARED] = ",".join(gpus)  # jobs inherit it
     largest = max((agent.settings.world_size for agent in AGENTS), default=1)
-    for name, there in (("mem_mb", round(0.9 * memory_mb())), ("gpu", max(largest, len(listed())))):
+    for name, there in (("mem_mb", round(0.9 * memory_mb())), ("gpu", max(largest, len(gpus)))):
         if workflow.global_resources.get(name).value is None:
             workflow.register_resource(name, there)
 

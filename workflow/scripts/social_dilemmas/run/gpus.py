@@ -1,4 +1,8 @@
-"""GPUs of this machine for jobs that run at the same time: each takes some that no other job has."""
+"""GPUs of a machine for jobs that run there at the same time: each takes some that no other job has.
+
+Snakemake's main process says which there are, in an environment variable that its jobs inherit. On a cluster it says
+none, as each job gets GPUs of its own there.
+"""
 
 import fcntl
 import os
@@ -10,12 +14,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-VISIBLE = "CUDA_VISIBLE_DEVICES"
+SHARED, VISIBLE = "SOCIAL_DILEMMAS_GPUS", "CUDA_VISIBLE_DEVICES"
 EVERY = 1.0  # seconds from one look for free GPUs to the next
 
 
 def listed() -> list[str]:
-    """The identifiers of this machine's NVIDIA GPUs; those that are visible to this process, where that is said."""
+    """The identifiers of this machine's NVIDIA GPUs, or of those that processes are told to see."""
     if VISIBLE in os.environ:
         return [each for each in os.environ[VISIBLE].split(",") if each]
     if not shutil.which("nvidia-smi"):
@@ -27,11 +31,11 @@ def listed() -> list[str]:
 
 @contextmanager
 def reserved(count: int) -> Iterator[None]:
-    """Let libraries that are imported later see so many GPUs that no other job of this user has; wait until there are.
+    """Let libraries that are imported later see so many shared GPUs that no other job has; wait until there are.
 
-    On a machine that has fewer, nothing is reserved, and the job sees what there is.
+    Where fewer are shared, or none, nothing is reserved, and the job sees what there is.
     """
-    gpus = listed() if count else []
+    gpus = [each for each in os.environ.get(SHARED, "").split(",") if each]
     if not 0 < count <= len(gpus):
         yield
         return
