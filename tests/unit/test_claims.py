@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -25,7 +26,7 @@ def table(rows: Sequence[Row], model: str = "embedded") -> pd.DataFrame:
     """Each row holds game, agent, opponent, seed relation, quantity, and the seeds' values; intervals are 0.2 wide."""
     names = ["game", "agent", "opponent", "seed_relation", "quantity", "by_seed"]
     frame = pd.DataFrame(rows, columns=names)
-    mean = frame["by_seed"].map(lambda values: pd.Series(values).mean())  # of those that are known
+    mean = frame["by_seed"].map(np.nanmean)
     frame = frame.assign(model=model, mean=mean, low=mean - 0.1, high=mean + 0.1)
     return frame.assign(by_seed=[" ".join(map(str, values)) for values in frame["by_seed"]])
 

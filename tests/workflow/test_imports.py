@@ -49,8 +49,8 @@ def modules() -> dict[str, list[str]]:
         said = set()
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
-                whole = [alias.name.removeprefix("social_dilemmas.") for alias in node.names]
-                assert not set(whole) & set(names), "modules of the library are imported by from"
+                imported = {alias.name.removeprefix("social_dilemmas.") for alias in node.names}
+                assert not imported & set(names), "modules of the library are imported by from"
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("social_dil"):
                 whole = str(node.module).removeprefix("social_dilemmas").strip(".")
                 said.add(whole)
