@@ -40,8 +40,6 @@ for table in TABLES + FURTHER_TABLES:
 
 
 rule describe_run:
-    input:
-        "<results>/tables/claims.csv",  # made again with results, so that versions are those that made them
     output:
         page=report(
             "<results>/run.html",
