@@ -40,7 +40,7 @@ def job() -> Iterator[Any]:
     # The interpreter tells which environment Snakemake runs the job in.
     print(f"Python {platform.python_version()} in {sys.prefix}", file=sys.stderr, flush=True)
     try:
-        with tracked(snakemake), reserved(getattr(snakemake.resources, "gpu", 0) or 0):
+        with tracked(snakemake), reserved(_gpus(snakemake)):
             _announce(snakemake)
             yield snakemake
     except UserError as error:
@@ -50,6 +50,11 @@ def job() -> Iterator[Any]:
         traceback.print_exc()
         logger.error("%s: %s (see %s)", type(error).__name__, error, log)
         sys.exit(1)
+
+
+def _gpus(snakemake: Any) -> int:
+    """How many GPUs the job asks for."""
+    return getattr(getattr(snakemake, "resources", None), "gpu", 0) or 0
 
 
 def _announce(snakemake: Any) -> None:
