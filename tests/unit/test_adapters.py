@@ -141,20 +141,29 @@ def several(base_model: Path, tmp_path: Path) -> tuple[Policy, str]:
     return policy, policy.name_of(frozen)
 
 
-@pytest.mark.parametrize("merge", [True, False])
-def test_rows_are_those_of_peft(several: tuple[Policy, str], merge: bool) -> None:
+@torch.no_grad()
+def rows_by_both(several: tuple[Policy, str], merge: bool) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """The logits of rows under several adapters by PEFT and by `adapted_layers`, and those of pairs under each one."""
     policy, frozen = several
     names = (LEARNER, frozen, NO_ADAPTER, "past", LEARNER, NO_ADAPTER)
-    expected = logits(policy.model, *names)
+    expected, alone = logits(policy.model, *names), []
     tokens = TOKENS.expand(len(names), -1)
-    with torch.no_grad(), adapted_layers(policy.model, merge, {*names}) as assigned:
+    with adapted_layers(policy.model, merge, {*names}) as assigned:
         assigned.assign(names, tokens.device)
         found = policy.model(tokens).logits
-        torch.testing.assert_close(found, expected, atol=1e-9, rtol=0)
-        for name, row in zip(names, expected, strict=True):  # and in batches of one kind
+        for name in names:  # and in batches of one kind
             assigned.assign([name, name], tokens.device)
-            alone = policy.model(tokens[:2]).logits
-            torch.testing.assert_close(alone, torch.stack([row, row]), atol=1e-9, rtol=0)
+            alone.append(policy.model(tokens[:2]).logits)
+    assert torch.equal(logits(policy.model, *names), expected)  # the model is as it was
+    return expected, found, alone
+
+
+@pytest.mark.parametrize("merge", [True, False])
+def test_rows_are_those_of_peft(several: tuple[Policy, str], merge: bool) -> None:
+    expected, found, alone = rows_by_both(several, merge)
+    torch.testing.assert_close(found, expected, atol=1e-9, rtol=0)
+    for pair, row in zip(alone, expected, strict=True):
+        torch.testing.assert_close(pair, torch.stack([row, row]), atol=1e-9, rtol=0)
     distances = [(expected[i] - expected[j]).abs().max() for i in range(4) for j in range(i)]
     assert min(distances) > 0.05
 
@@ -211,20 +220,12 @@ def half(several: tuple[Policy, str]) -> tuple[Policy, str]:
 
 @pytest.mark.parametrize("merge", [True, False])
 def test_rows_in_half_precision_are_those_of_peft(half: tuple[Policy, str], merge: bool) -> None:
-    policy, frozen = half
-    names = (LEARNER, frozen, NO_ADAPTER, "past", LEARNER, NO_ADAPTER)
-    expected = logits(policy.model, *names)
-    tokens = TOKENS.expand(len(names), -1)
-    with torch.no_grad(), adapted_layers(policy.model, merge, {*names}) as assigned:
-        assigned.assign(names, tokens.device)
-        found = policy.model(tokens).logits
-        for name, row in zip(names, expected, strict=True):  # and in batches of one kind
-            assigned.assign([name, name], tokens.device)
-            assert all(apart(alone, row) < 0.05 for alone in policy.model(tokens[:2]).logits)
+    expected, found, alone = rows_by_both(half, merge)
+    for pair, row in zip(alone, expected, strict=True):
+        assert all(apart(each, row) < 0.05 for each in pair)
     assert found.dtype == torch.bfloat16
     assert all(apart(*rows) < 0.05 for rows in zip(found, expected, strict=True))
     assert min(apart(expected[i], expected[j]) for i in range(4) for j in range(i)) > 1
-    assert torch.equal(logits(policy.model, *names), expected)  # the model is as it was
 
 
 def test_gradients_in_half_precision_are_those_of_peft(half: tuple[Policy, str]) -> None:

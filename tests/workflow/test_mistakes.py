@@ -29,9 +29,7 @@ from tests.workflow.edits import (
 )
 
 from social_dilemmas.config import outputs
-from social_dilemmas.config.settings import (
-    merge,
-)
+from social_dilemmas.config.settings import merge
 from social_dilemmas.errors import UserError
 from social_dilemmas.games.matrix_game import COORDINATION
 from social_dilemmas.run.resources import Estimates

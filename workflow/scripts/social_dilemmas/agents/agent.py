@@ -65,7 +65,7 @@ def clone_name(player: str) -> str:
 
 
 LEARNERS = ("first", "second")
-"""What two that learn against each other are called."""
+"""What two that learn against each other are called, also in tables (`learner`); `metrics.csv` has 1 and 2."""
 
 
 def learner_name(algorithm: str) -> str:

@@ -19,7 +19,7 @@ from social_dilemmas.config.schema.game import Game
 from social_dilemmas.config.schema.models import GgufModel, HubModel
 from social_dilemmas.config.schema.players import ApiPlayer
 from social_dilemmas.config.schema.section import Section
-from social_dilemmas.config.schema.training import Training
+from social_dilemmas.config.schema.training import LORA_RANKS, Training
 from social_dilemmas.config.schema.warm_start import WarmStart
 from social_dilemmas.config.settings import (
     disturbance_settings,
@@ -40,7 +40,6 @@ from social_dilemmas.games import game_names, game_of, kind_of
 from social_dilemmas.games.game import Game as Rules
 from social_dilemmas.games.matrix_game import MatrixGame
 
-VLLM_RANK = 512  # the largest rank of adapters that vLLM takes
 SECTIONS: dict[str, type[Section]] = {
     "warm_start": WarmStart,
     "training": Training,
@@ -218,10 +217,10 @@ def _training(
             place,
             f"{where}.world_size must be no more than matches, but is {settings.world_size}, and matches is {matches}",
         )
-    if settings.sampler == "vllm" and settings.lora_rank > VLLM_RANK:
+    if settings.sampler == "vllm" and settings.lora_rank > LORA_RANKS[-1]:
         yield Mistake(
             place,
-            f"{where}.lora_rank must be no more than {VLLM_RANK} with sampler vllm, but is {settings.lora_rank}",
+            f"{where}.lora_rank must be no more than {LORA_RANKS[-1]} with sampler vllm, but is {settings.lora_rank}",
         )
     if settings.baseline == "batch" and group_size == matches:
         yield Mistake(

@@ -80,9 +80,8 @@ def judge(tables: Iterable[pd.DataFrame], criteria: Sequence[Criterion]) -> pd.D
         Columns `COLUMNS`: opponent (of several in a role the one with which the number is worst for the claim),
         quantity in words, bound such as "<= 0.1", share_of_seeds (in which it must hold; NaN if it must for the mean),
         seeds and seeds_holding (how many there are, and in how many it holds; not where what it is about never came
-        up), holds (for as many seeds as it must, or
-        for the mean or the whole interval), interval_holds (for the whole interval). What was not measured has the
-        value NaN and doesn't hold.
+        up), holds (for as many seeds as it must, or for the mean or the whole interval), interval_holds (for the whole
+        interval). What was not measured has the value NaN and doesn't hold.
     """
     found = _measured(tables)
     games = list(dict.fromkeys((model, game) for model, game, *_ in found))

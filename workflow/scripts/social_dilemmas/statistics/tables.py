@@ -43,8 +43,6 @@ EVERYONE = "everyone"
 SETTINGS, DIFFERING, MATCHED = "settings", "differ by algorithm", "matched"
 """The column that says whether all algorithms were trained with the same settings in a game, and its values."""
 
-"""Values of the column `learner` where two learn at once; `metrics.csv` has 1 and 2."""
-
 VERSUS = "-vs-"
 """Stands between the algorithms of two learners in the column `pair`."""
 

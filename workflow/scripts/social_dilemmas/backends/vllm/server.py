@@ -20,7 +20,7 @@ import httpx
 
 from social_dilemmas.backends.vllm import launch as vllm_launch
 from social_dilemmas.backends.vllm.client import BASE, Connection
-from social_dilemmas.config.schema.training import Vllm
+from social_dilemmas.config.schema.training import LORA_RANKS, Vllm
 from social_dilemmas.errors import UserError
 from social_dilemmas.run.launch import free_port
 from social_dilemmas.run.progress import duration
@@ -32,7 +32,6 @@ logger = logging.getLogger(__name__)
 SCRIPTS = Path(__file__).resolve().parents[3]
 OWN_ENVIRONMENT = SCRIPTS.parents[1] / ".venv-vllm" / "bin" / "python"  # made by `make vllm`
 PROCESSOR = "social_dilemmas.backends.vllm.masks:ReplyMasks"
-LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # values that vLLM takes for --max-lora-rank
 FAREWELL = 20.0  # seconds that a server may take to end
 NEWS = 15.0  # seconds from one line about the start to the next
 ENVIRONMENT = {

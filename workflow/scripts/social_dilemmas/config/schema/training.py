@@ -65,6 +65,9 @@ class Vllm(Section):
     """seconds that a reply may take; after that it is requested again, then the server is restarted"""
 
 
+LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # values that vLLM takes for --max-lora-rank
+
+
 class Buffer(Section):
     """Past agents as opponents."""
 
