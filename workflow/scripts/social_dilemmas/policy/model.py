@@ -34,6 +34,7 @@ from social_dilemmas.policy.played import conversation_logits
 from social_dilemmas.policy.template import FIRST, REPLY, SECOND, append_only, why_unfit
 from social_dilemmas.policy.tokenizer import train_tokenizer
 from social_dilemmas.policy.tree_attention import TREE
+from social_dilemmas.run.processor import dtype_here
 from social_dilemmas.run.shortage import disk_full
 
 AS_STORED = "auto"  # transformers' word for the dtype that a model directory's config.json names
@@ -140,16 +141,16 @@ def _conversation_logits(model: LanguageModel, entry: Any) -> Tensor:
 
 def _published_model(entry: Any) -> LanguageModel:
     """A published model, in the dtype and with the chat format to use."""
-    name = f"models[{entry.name}]"
+    name, dtype = f"models[{entry.name}]", dtype_here(entry.dtype) or AS_STORED
     if entry.kind == "gguf":
         published = gguf_path(entry)
-        source, (model, tokenizer) = entry.file, _load_gguf(name, published, entry.dtype)
+        source, (model, tokenizer) = entry.file, _load_gguf(name, published, dtype)
     else:
         source, published = entry.source, published_directory(entry)
         if reason := unfit_checkpoint(published):
             raise UserError(f"{name}: {source} {reason}")
         try:
-            model, tokenizer = _load(published, entry.dtype or AS_STORED)
+            model, tokenizer = _load(published, dtype)
         except UserError as error:
             raise UserError(f"{name}: {error}: correct source") from error
     if not tokenizer.chat_template:

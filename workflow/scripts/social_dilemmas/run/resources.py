@@ -113,7 +113,8 @@ class Workload:
     def forward_seconds(self, rows: float) -> float:
         """A forward pass over whole conversations, with the logits of chosen tokens."""
         gpu, tokens = self.machine.gpu, self.talk.tokens
-        speed = gpu.teraflops * 1e3 * gpu.share_in_training if gpu else self.machine.cpu_gigaflops
+        of_cpu: float = getattr(self.machine.cpu_gigaflops, self.shape.dtype)
+        speed = gpu.teraflops * 1e3 * gpu.share_in_training if gpu else of_cpu
         actions = rows * self.talk.actions
         return self.shape.forward_operations(rows * tokens, tokens / 2, actions) / (speed * 1e9)
 

@@ -2,12 +2,19 @@
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
-from social_dilemmas.config.schema.models import EmbeddedModel, HubModel, PublishedModel, Shape
+from social_dilemmas.config.schema.models import (
+    Dtype,
+    EmbeddedModel,
+    HubModel,
+    PublishedModel,
+    Shape,
+)
 from social_dilemmas.errors import UserError
+from social_dilemmas.run.processor import dtype_here
 
 EMBEDDED_TOKENS = 256 + 105  # beside merges: bytes; control tokens and segments of the games' text
 
@@ -16,7 +23,7 @@ class ModelShape(Shape):
     """A model's shape, the type of its weights and activations, and whether the workflow builds the model itself."""
 
     head_dim: int
-    dtype: Literal["float32", "bfloat16"] = "bfloat16"
+    dtype: Dtype = "bfloat16"
     embedded: bool = False
 
     @property
@@ -78,7 +85,7 @@ def shape_of(model: EmbeddedModel | PublishedModel) -> ModelShape:
         return ModelShape(**said, dtype="float32", embedded=True)
     found = published_shape(model.folder) if isinstance(model, HubModel) else {}
     said = {**found, **_stated(model)}
-    said |= {"dtype": model.dtype} if model.dtype else {}
+    said |= {"dtype": dtype_here(model.dtype)} if model.dtype else {}
     try:
         return ModelShape(**said)
     except ValidationError as error:

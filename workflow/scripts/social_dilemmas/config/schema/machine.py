@@ -18,10 +18,19 @@ class Gpu(Section):
     """share of `bandwidth_gb` that is reached in sampling"""
 
 
+class CpuGigaflops(Section):
+    """What a CPU core reaches in a type of numbers."""
+
+    float32: Positive = 25.0
+    """in models of this `dtype`"""
+    bfloat16: Positive = 25.0
+    """in models of this `dtype`; far less than in float32 where the CPU has no instructions for it"""
+
+
 class Machine(Section):
     """What jobs run on, for estimates; no result depends on it."""
 
-    cpu_gigaflops: Positive = 25.0
-    """10⁹ floating-point operations a second that one CPU core reaches"""
+    cpu_gigaflops: CpuGigaflops = CpuGigaflops()
+    """10⁹ floating-point operations a second that one CPU core reaches, see below"""
     gpu: Gpu | None = None
     """the GPUs that jobs with a language model run on; `null`: none, and jobs ask for none"""

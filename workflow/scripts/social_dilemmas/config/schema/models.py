@@ -7,6 +7,8 @@ from pydantic import Field
 
 from social_dilemmas.config.schema.section import Count, Name, Section, Size, Text, like
 
+Dtype = Literal["float32", "bfloat16"]
+
 RENAMED_SHAPE = {
     "layers": "num_hidden_layers",
     "heads": "num_attention_heads",
@@ -77,8 +79,9 @@ class HubModel(Section):
     """name on the hub, or a folder"""
     revision: Text | None = None
     """branch, tag or commit on the hub; only a commit never changes"""
-    dtype: Literal["float32", "bfloat16"] | None = None
-    """type of the numbers that the model is stored and computed in; `null`: as it is published"""
+    dtype: Literal[Dtype, "fastest"] | None = None
+    """type of the numbers that the model is stored and computed in; `fastest`: as for GGUF files;
+    `null`: as it is published"""
     shape: Shape | None = None
     """the model's shape, from which memory and time are estimated before it is downloaded; `null`: as the folder's
     `config.json` says"""
@@ -114,8 +117,9 @@ class GgufModel(Section):
     """its SHA-256; a file with another one is refused"""
     licence: Text
     """licence of the weights, as model cards name it (`Apache-2.0`)"""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """type of the numbers that the model is stored and computed in, once its weights are no longer quantised"""
+    dtype: Literal[Dtype, "fastest"] = "float32"
+    """type of the numbers that the model is stored and computed in, once its weights are no longer quantised;
+    `fastest`: bfloat16 if the CPU that builds the base model has instructions for it, else float32"""
     shape: Shape
     """the model's shape, from which memory and time are estimated before there is a file"""
 

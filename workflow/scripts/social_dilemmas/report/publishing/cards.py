@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from huggingface_hub import ModelCardData
@@ -15,7 +15,15 @@ from social_dilemmas.report.pages.page import write_page
 from social_dilemmas.report.publishing.agents import Origin
 
 CARD = "README.md"
+DTYPES = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}  # as safetensors call them
 TAGS = ["lora", "reinforcement-learning", "social-dilemmas"]
+
+
+class Weights(NamedTuple):
+    """How many weights a model has, and of which types."""
+
+    parameters: int
+    dtype: str
 
 
 @dataclass(frozen=True)
@@ -28,7 +36,7 @@ class BaseModel:
 
     name: str
     fingerprint: str
-    parameters: int
+    weights: Weights
     revision: str | None = None
     origin: Origin | None = None
 
@@ -74,14 +82,16 @@ def write_agent_card(
     )
 
 
-def parameter_count(model: Path) -> int:
-    """Number of parameters in a model directory, from the headers of its weights files."""
-    count = 0
+def weights_of(model: Path) -> Weights:
+    """The weights in a model directory, from the headers of its files."""
+    count, dtypes = 0, set()
     for path in model.glob("*.safetensors"):
         with safe_open(path, "numpy") as weights:
-            names = weights.keys()
-            count += sum(prod(weights.get_slice(name).get_shape()) for name in names)
-    return count
+            for name in weights.keys():  # noqa: SIM118 (not a dictionary)
+                weight = weights.get_slice(name)
+                count += prod(weight.get_shape())
+                dtypes.add(DTYPES[weight.get_dtype()])
+    return Weights(count, " and ".join(sorted(dtypes)))
 
 
 def _inline(values: Mapping[str, Any]) -> str:

@@ -24,7 +24,7 @@ from social_dilemmas.report.publishing.cards import (
     CARD,
     TAGS,
     BaseModel,
-    parameter_count,
+    weights_of,
     write_agent_card,
     write_card,
 )
@@ -109,7 +109,7 @@ def _base(config: Config, results: Path, agent: Trained) -> BaseModel:
         place = agent.base.parent if agent.base.name == "model" else agent.base
         name, revision = Path("models", place).as_posix(), None
     origin = origin_of(config, agent.model)
-    return BaseModel(name, model_fingerprint(model), parameter_count(model), revision, origin)
+    return BaseModel(name, model_fingerprint(model), weights_of(model), revision, origin)
 
 
 def _publish_agent(agent: Trained, base: BaseModel, results: Path, output: Path) -> None:
