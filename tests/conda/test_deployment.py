@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -154,3 +154,43 @@ def test_pinning_without_conda_is_one_sentence(clone: Clone, tmp_path: Path) -> 
     run = subprocess.run(["sh", copied / "pin.sh"], env=environment, capture_output=True, text=True)
     assert run.returncode == 1
     assert run.stderr == "make pin needs conda on the path; environment.yml installs one\n"
+
+
+@pytest.fixture
+def edited(smoke: Clone) -> Iterator[Callable[[str, str, str], None]]:
+    """Replaces text in a file of the clone, once; the files are as before when the test ends."""
+    before: dict[Path, str] = {}
+
+    def edit(name: str, old: str, new: str) -> None:
+        path = smoke.folder / name
+        text = before.setdefault(path, path.read_text())
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+
+    yield edit
+    for path, text in before.items():
+        path.write_text(text)
+
+
+def test_vllm_in_one_game_changes_no_other_game_s_environment(
+    smoke: Clone, edited: Callable[[str, str, str], None]
+) -> None:
+    of_split = "      opponents: [greedy, welfare_maximising]\n"
+    edited("config/smoke.yaml", of_split, f"{of_split}      sampler: vllm\n")
+    said = smoke.run(*SMOKE, "--dry-run", "--", "everything")
+    assert set(re.findall(r"Cross-play.* in (\w+),", said)) == {"split"}
+    assert not re.search(r"(Training|Matches|Learners) ", said)
+
+
+def test_a_tracker_is_added_to_the_environment(
+    smoke: Clone, edited: Callable[[str, str, str], None]
+) -> None:
+    """As docs/running.md says; the trainings then run again, as in any other new environment."""
+    version = pip_pins((ROOT / "requirements-trackers.txt").read_text())["tensorboard"]
+    last = "  - transformers="
+    edited("envs/train.yaml", last, f"  - pip\n  - pip: [tensorboard=={version}]\n{last}")
+    run = Path("training/split/embedded/advantage_alignment/seed-0")
+    tracker = ("--config", "tracker=tensorboard")
+    smoke.run(*SMOKE, *tracker, "--", Path("results/smoke", run, "adapter"))
+    tracked = smoke.folder / "results/smoke/tracking/tensorboard" / run
+    assert list(tracked.rglob("events.out.tfevents.*"))

@@ -6,7 +6,7 @@ rule build_base_model:
     benchmark:
         f"<benchmarks>/{paths.BASE}.tsv"
     conda:
-        "../../envs/train.yaml" if not PACKAGED else "../../envs/pretrained.yaml"
+        environment_of_base
     resources:
         **needs("base"),
     params:

@@ -18,7 +18,6 @@ from social_dilemmas.config.load import load_config
 from social_dilemmas.config.settings import (
     clone_settings,
     completed,
-    evaluation_settings,
     merge,
     pair_settings,
     prior_settings,
@@ -72,9 +71,6 @@ MODELS = contents.models(CONFIG)
 ALGORITHMS = contents.algorithms(CONFIG)
 AGENTS = list(trainings.trainings(CONFIG))
 FILES = outputs.files(CONFIG)
-SERVING = any(agent.settings.sampler == "vllm" for agent in AGENTS)  # trainings run where vLLM is
-EVALUATED_ON_VLLM = any(evaluation_settings(CONFIG, game).sampler == "vllm" for game in GAMES)
-PACKAGED = any(model.kind == "gguf" for model in CONFIG.models)  # base models may lie in packages
 TRANSCRIPTS = outputs.transcript_paths(CONFIG)
 
 # What `snakemake` makes, and what only `snakemake everything` adds.
@@ -106,6 +102,18 @@ wildcard_constraints:
 def made(kind):
     """All files of a kind; see `outputs.files`."""
     return [f"<results>/{path}" for path in FILES[kind].values()]
+
+
+def environment_of_base(wildcards, params):
+    """The conda environment that reads a base model; files of the format GGUF may lie in packages."""
+    packaged = params.model["kind"] == "gguf"
+    return "../../envs/pretrained.yaml" if packaged else "../../envs/train.yaml"
+
+
+def environment_of_sampler(wildcards, params):
+    """The conda environment of a training or of matches: where vLLM is if it draws the tokens."""
+    served = params.settings["sampler"] == "vllm"
+    return "../../envs/vllm.yaml" if served else "../../envs/train.yaml"
 
 
 def start_of_variant(wildcards):

@@ -10,7 +10,7 @@ rule play_cross_play:
         f"<benchmarks>/{paths.CROSS_PLAY}.tsv"
     priority: longer_first(200)
     conda:
-        "../../envs/train.yaml" if not EVALUATED_ON_VLLM else "../../envs/vllm.yaml"
+        environment_of_sampler
     threads: 1
     resources:
         **needs("cross_play"),

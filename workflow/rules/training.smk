@@ -11,7 +11,7 @@ rule train:
         f"<benchmarks>/{paths.TRAINING}.tsv"
     priority: longer_first(0)
     conda:
-        "../../envs/train.yaml" if not SERVING else "../../envs/vllm.yaml"
+        environment_of_sampler
     threads: lambda wildcards: estimate("training", wildcards).world_size
     resources:
         **needs("training"),

@@ -12,7 +12,7 @@ rule play_transcripts:
     benchmark:
         f"<benchmarks>/{paths.TRANSCRIPT}.tsv"
     conda:
-        "../../envs/train.yaml" if not EVALUATED_ON_VLLM else "../../envs/vllm.yaml"
+        environment_of_sampler
     threads: 1
     resources:
         **needs("transcripts"),
