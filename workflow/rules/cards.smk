@@ -17,6 +17,8 @@ for further in (False, True):
             f"<logs>/{'further_' if further else ''}cards.log",
         benchmark:
             f"<benchmarks>/{'further_' if further else ''}cards.tsv"
+        group:
+            SMALL_JOBS
         conda:
             "../../envs/train.yaml"  # it has huggingface_hub
         resources:

@@ -21,6 +21,8 @@ for figure in [outputs.FIRST, *FIGURES, *FURTHER_FIGURES]:
             f"<logs>/figures/{figure}.log",
         benchmark:
             f"<benchmarks>/figures/{figure}.tsv"
+        group:
+            SMALL_JOBS
         conda:
             "../../envs/plot.yaml"
         resources:

@@ -25,6 +25,8 @@ for table in TABLES + FURTHER_TABLES:
             f"<logs>/tables/{table}.page.log",
         benchmark:
             f"<benchmarks>/tables/{table}.page.tsv"
+        group:
+            SMALL_JOBS
         conda:
             "../../envs/plot.yaml"
         resources:
@@ -63,6 +65,8 @@ rule describe_run:
         "<logs>/describe_run.log",
     benchmark:
         "<benchmarks>/describe_run.tsv"
+    group:
+        SMALL_JOBS
     conda:
         "../../envs/plot.yaml"
     resources:

@@ -20,6 +20,8 @@ for table in [outputs.FIRST, *TABLES, *FURTHER_TABLES]:
             f"<logs>/tables/{table}.log",
         benchmark:
             f"<benchmarks>/tables/{table}.tsv"
+        group:
+            SMALL_JOBS
         conda:
             "../../envs/plot.yaml"
         resources:

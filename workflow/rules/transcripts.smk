@@ -44,6 +44,8 @@ rule show_transcript:
         f"<logs>/{paths.TRANSCRIPT}.page.log",
     benchmark:
         f"<benchmarks>/{paths.TRANSCRIPT}.page.tsv"
+    group:
+        SMALL_JOBS
     conda:
         "../../envs/plot.yaml"
     resources:
@@ -67,6 +69,8 @@ rule list_transcripts:
         "<logs>/transcripts/index.log",
     benchmark:
         "<benchmarks>/transcripts/index.tsv"
+    group:
+        SMALL_JOBS
     conda:
         "../../envs/plot.yaml"
     resources:
