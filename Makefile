@@ -47,7 +47,7 @@ play: .venv/.ready  ## play a game yourself (GAME=split AGAINST=greedy, or a tra
 	@PYTHONPATH=workflow/scripts .venv/bin/python tools/play.py --scale '$(SCALE)' \
 		$(if $(GAME),--game '$(GAME)') $(if $(AGAINST),--against '$(AGAINST)')
 
-results: .venv/.ready $(packaged)  ## train, evaluate and draw everything (SCALE=smoke: a quick trial run)
+results: .venv/.ready $(packaged)  ## train, evaluate and draw all games and algorithms (SCALE=smoke: a quick trial run)
 	@$(snakemake) $(or_say_why)
 
 ##@ Run
@@ -74,7 +74,7 @@ trackers: .venv/.trackers  ## install TensorBoard and trackio, for the key track
 watch: .venv/.ready  ## show a run while it is at work, in a browser on this machine (SCALE as above)
 	@PYTHONPATH=workflow/scripts .venv/bin/python tools/watch.py --scale '$(SCALE)' $(if $(PORT),--port '$(PORT)')
 
-report: everything  ## show all of it in results/<scale>/report.html, and the same as report.zip
+report: everything  ## make everything, and show it in results/<scale>/report.html and report.zip
 	for kind in zip html; do $(snakemake) --report results/$(SCALE)/report.$$kind \
 		--report-stylesheet workflow/report/report.css -- everything || exit 1; done
 
