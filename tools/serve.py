@@ -50,7 +50,7 @@ def serve(config: Config, options: argparse.Namespace) -> None:
     results = Path(paths.results(config.scale))
     start = results / paths.WARM_STARTED.format(game=game, model=model)
     key = os.environ.get(KEY) or secrets.token_hex(16)
-    ranks = ranks_of_agents(config, game, model)
+    ranks = trainings.ranks(config)[game, model]
     with serving(
         load_model(Path(options.folder or start), "cpu"),
         entries(config, game),
@@ -75,17 +75,6 @@ def entries(config: Config, game: str) -> list[dict[str, Any]]:
     """How a game is played, as it is trained and under its variations."""
     varied = [variation_entry(config, game, each.name) for each in variations(config, game)]
     return [config.game(game).entry, *varied]
-
-
-def ranks_of_agents(config: Config, game: str, model: str) -> list[int]:
-    """The ranks of the adapters of all agents of a game and a model."""
-    clone = config.game(game).clone
-    trained = [
-        training.settings.lora_rank
-        for training in trainings.trainings(config)
-        if (training.game, training.model) == (game, model)
-    ]
-    return [*trained, *([clone.lora_rank] if clone else [])]
 
 
 if __name__ == "__main__":

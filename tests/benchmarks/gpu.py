@@ -135,7 +135,7 @@ def synchronized(device: str) -> float:
 
 def update(learner: Learner, rollout: Rollout, settings: TrainingSettings, iteration: int) -> None:
     """The update of an iteration, as in training."""
-    own, other = advantages(rollout, learner, settings, ALONE)
+    own, other = advantages(rollout, learner, ALONE)
     credit = CREDITS[settings.credit](own, other, beta=settings.beta, discount=settings.discount)
     learner.zero_grad()
     total = rollout.action_tokens
@@ -160,7 +160,7 @@ def measure(
     rows: list[tuple[float, ...]] = []
     with (
         tempfile.TemporaryDirectory() as folder,
-        Rollouts(learner, game, settings, seed=0, folder=Path(folder), ranks=ALONE) as rollouts,
+        Rollouts(learner, game, seed=0, folder=Path(folder), ranks=ALONE) as rollouts,
     ):
         for iteration in range(iterations + 1):
             if iteration == 1:

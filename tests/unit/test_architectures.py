@@ -30,11 +30,11 @@ hy_v3 hyperclovax jais2 jetmoe laguna lfm2 llama mellum minimax_m2 ministral min
 mixtral olmo olmo2 olmo3 olmoe opt persimmon phi phi3 phimoe qwen2 qwen3 qwen3_moe seed_oss
 smollm3 solar_open starcoder2
 """
-# Logits that are scaled or capped, attention of another kind, or both ways; then those without `sdpa`.
-REFUSED = """
-bert cohere cohere2 deepseek_v32 doge gemma2 jamba marian moshi nanochat nemotron olmo_hybrid
-recurrent_gemma stablelm vaultgemma bloom codegen gpt_oss gptj mpt xglm
-"""
+# Logits that are scaled or capped, attention of another kind, or both ways.
+DIFFER = "bert cohere cohere2 doge gemma2 nanochat vaultgemma"
+# Other caches or masks than this project's: they fail where it plays them.
+FAIL = "deepseek_v32 jamba marian moshi nemotron olmo_hybrid recurrent_gemma stablelm"
+WITHOUT_SDPA = "bloom codegen gpt_oss gptj mpt xglm"
 
 
 def model_of(kind: str) -> PreTrainedModel:
@@ -66,8 +66,22 @@ def test_turn_by_turn_it_computes_what_it_reads(kind: str) -> None:
             torch.testing.assert_close(logits[row, width - 1], read, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", REFUSED.split())
+@pytest.mark.parametrize("kind", DIFFER.split())
 def test_what_computes_something_else_is_refused(kind: str) -> None:
-    """`write_base_model` turns whatever is raised into one sentence."""
-    with pytest.raises(Exception, match=r"\S"):
-        conversation_logits(model_of(kind), TEXT)
+    model = model_of(kind)
+    with pytest.raises(ValueError, match=r"trained turn by turn, its logits are off by \d"):
+        conversation_logits(model, TEXT)
+
+
+@pytest.mark.parametrize("kind", FAIL.split())
+def test_what_cannot_be_played_is_refused(kind: str) -> None:
+    """Each fails in a way of its own; `write_base_model` turns whatever is raised into one sentence."""
+    model = model_of(kind)
+    with pytest.raises((RuntimeError, ValueError, IndexError)):
+        conversation_logits(model, TEXT)
+
+
+@pytest.mark.parametrize("kind", WITHOUT_SDPA.split())
+def test_what_lacks_pytorch_s_attention_is_refused(kind: str) -> None:
+    with pytest.raises(ValueError, match="does not support an attention implementation"):
+        model_of(kind)

@@ -261,6 +261,11 @@ def test_terminal_text_is_narrow_and_says_what_failed_and_in_how_many_seeds(tmp_
 def test_terminal_text_of_claims_that_name_no_share_of_seeds() -> None:
     text = format_claims(judge([of_naive(0.1, 0.3)], [criterion(seeds=None)]))
     assert "1 of 1 bounds hold" in text
+    whole = format_claims(judge([of_naive(0.1, 0.3)], [criterion(seeds=None, kind="whole")]))
+    assert "(whole" in whole
+    aim = format_claims(judge([of_naive(0.1, 0.3)], [criterion(seeds=None, kind="aim")]))
+    assert "(aim)" in aim
+    assert "0 of 0 bounds hold" in aim
 
 
 LINE = "C1,split,naive,itself,,normalised_welfare,,<=,0.1,0.9,,Greedy play"
@@ -278,6 +283,7 @@ LINE = "C1,split,naive,itself,,normalised_welfare,,<=,0.1,0.9,,Greedy play"
         ("0.1", "little", "line 3: bound must be a number, but is 'little'"),
         ("0.1", "nan", "line 3: bound must be a number, but is 'nan'"),
         ("0.9", "9", "line 3: seeds must be a share from 0 to 1, but is 9"),
+        ("0.9,,", "0.9,whole,", "line 3: seeds must be empty where the whole interval must be"),
         ("<=", "<", "line 3: side must be <= or >=, but is '<'"),
         (",,Greedy", ",wish,Greedy", "line 3: kind must be aim or whole, but is 'wish'"),
         (",,<=", ",than greedy,<=", "line 3: compared_to must be share of AGENT or more than"),

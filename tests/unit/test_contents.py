@@ -78,6 +78,9 @@ def test_a_scale_may_have_further_experiments_in_its_main_job() -> None:
         assert {*further(config)} == {*further(SMOKE)} - moved
         assert main(config).count("exploitability") == 1
     assert outputs.tables(config)[-1] == "claims"
+    generalising = changed(main_experiments=["generalisation"])
+    disturbed = [pairings.disturbances(each, "split", "embedded") for each in (SMOKE, generalising)]
+    assert disturbed[0].agents == disturbed[1].agents  # they aren't in the main job
     learners = [each for each in trainings.trainings(config) if each.stage == "exploitability"]
     assert learners
     assert not any(each.further for each in learners)
@@ -139,6 +142,7 @@ def test_a_prior_is_audited_once_for_games_that_differ_by_names_only() -> None:
         (changed(ablations=Ablations()), "ablations"),
         (changed(rivals=Rivals()), "rivals"),
         (changed(prior_sweep=PriorSweep()), "prior_sweep"),
+        (changed(prior_sweep=PriorSweep(games=["split"], shares=[])), "prior_sweep"),
         (changed(tournament=Tournament(strategies=[])), "tournament"),
         (changed(two_learners=TwoLearners(games=["split"])), "two_learners"),
         (changed(games=SMOKE.games[1:], **NO_SWEEPS), NO_DILEMMA),
@@ -149,8 +153,8 @@ def test_a_prior_is_audited_once_for_games_that_differ_by_names_only() -> None:
         (changed(algorithms=SMOKE.algorithms[1:]), "naive learning_against_alignment"),
     ],
     ids=[
-        *("all", "seeds", "ablations", "rivals", "priors", "strategies", "pairs", "dilemma"),
-        *("learners-and-trust", "naive"),
+        *("all", "seeds", "ablations", "rivals", "priors", "shares", "strategies", "pairs"),
+        *("dilemma", "learners-and-trust", "naive"),
     ],
 )
 def test_only_tables_and_figures_of_what_is_asked_for(config: Config, without: str) -> None:

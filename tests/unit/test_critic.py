@@ -186,18 +186,18 @@ def test_in_training_it_begins_with_returns_and_learns_their_means(
     settings = training_settings(baseline="critic", critic=CRITIC, group_size=2)
     game = {**GAME, "rounds": {"least": 1, "most": 4}}
     learner = Learner(Policy(load_model(base_model, "cpu"), game_of(game)), settings, seed=0)
-    found = Rollouts(learner, game, settings, seed=0, folder=tmp_path, ranks=ALONE).sample(0)
+    found = Rollouts(learner, game, seed=0, folder=tmp_path, ranks=ALONE).sample(0)
     lengths = torch.tensor([len(result.rewards) for result in found.results])
     past_the_end = torch.arange(found.rewards.shape[1]) >= lengths[:, None]  # (rows, rounds)
     assert past_the_end.any()
-    first, first_of_other = advantages(found, learner, settings, ALONE)
+    first, first_of_other = advantages(found, learner, ALONE)
     decay = DISCOUNT * settings.critic.gae_lambda
     torch.testing.assert_close(first, discounted_returns(found.rewards / 5, decay))
     torch.testing.assert_close(
         first_of_other, discounted_returns(found.rewards_opponent / 5, decay)
     )
     for _ in range(60):
-        last, _ = advantages(found, learner, settings, ALONE)
+        last, _ = advantages(found, learner, ALONE)
         assert not last[past_the_end].any()
     means = (first * ~past_the_end).sum(0) / (~past_the_end).sum(0)  # (rounds,)
     around_means = (

@@ -331,6 +331,22 @@ def test_the_mean_and_the_range_are_those_of_the_seeds() -> None:
     assert found.to_dict() == seeds | {MEAN: 3, "lowest seed": 1, "highest seed": 6}
 
 
+@pytest.mark.parametrize("values", [{}, {(0, 0): 2.0, (1, 1): 3.0}])
+def test_learning_curves_of_little_that_was_observed(values: dict[tuple[int, int], float]) -> None:
+    """As where agents hardly ever meet themselves: runs without a common iteration have no mean."""
+    rows = [
+        ("m", "split", "naive", seed, iteration, "payoff", values.get((seed, iteration), np.nan))
+        for seed, iteration in product(range(2), range(2))
+    ]
+    columns = ["model", "game", "algorithm", "seed", "iteration", "quantity", "value"]
+    curves = module_of("learning_curves").table(pd.DataFrame(rows, columns=columns))
+    assert {*curves["line"]} == {REFERENCE, *(f"seed {seed}" for seed, _ in values)}
+    figure = draw("learning_curves", curves)
+    assert titles(figure) == [game_title("split")]
+    drawn = [line for line in figure.axes[0].lines if len(line.get_xdata())]
+    assert len(drawn) == 2 + len(values)  # with both references
+
+
 def test_learning_curves_are_drawn_through_the_numbers_of_the_table(shown: Tables) -> None:
     table = shown["learning_curves"]
     figure = draw("learning_curves", table)

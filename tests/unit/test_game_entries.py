@@ -126,6 +126,7 @@ def test_missing_rules_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ("split", {"value_draw": "range", "unit_values": [0.5, 3]}, "whole numbers.*0.5, 3"),
         ("trust_and_split", {"coins": -5}, "the rule coins must be at least 1, but is -5"),
         ("trust_and_split", {"message_limit": 0}, "the rule message_limit must be at least 1"),
+        ("trust_and_split", {"message_limit": 14}, "message_limit must be at least 15, so that"),
         ("trust_and_split", {"messages": 0}, "the rule messages must be at least 1, but is 0"),
         ("trust_and_split", {"upper_value": 1}, "upper_value > lower_value >= 0, but are 1 and 1"),
         ("trust_and_split", {"lower_value": -1}, "upper_value > lower_value >= 0"),

@@ -81,6 +81,17 @@ def test_the_buffer_keeps_copies_of_the_learner_and_drops_the_oldest(base_model:
     assert drawn == {Agent(past_agent(each), adapter=past_agent(each)) for each in (4, 6)}
 
 
+def test_weights_are_those_of_one_agent_whatever_others_are_called(base_model: Path) -> None:
+    policy = random_policy(base_model)
+    held = {name: random_weights(policy, seed=name) for name in (1, 10, 11)}
+    for iteration, weights in held.items():
+        policy.put(past_agent(iteration), weights)
+    for iteration, weights in held.items():
+        found = policy.weights(past_agent(iteration))
+        assert found.keys() == weights.keys()
+        assert all(torch.equal(found[key], weights[key]) for key in found)
+
+
 def test_the_agent_that_has_learned_nothing_can_be_among_them(base_model: Path) -> None:
     for from_start in (False, True):
         buffer = {"size": 2, "every": 2, "from_start": from_start}

@@ -86,14 +86,16 @@ def claim(**changes: object) -> dict[str, object]:
     row |= {"game": "split", "agent": "naive", "opponent": "itself", "role": "itself"}
     row |= {"condition": math.nan, "quantity": "normalised welfare", "compared_to": math.nan}
     row |= {"value": 0.058, "low": 0.04, "high": 0.07, "bound": "<= 0.1", "share_of_seeds": 0.9}
-    row |= {"seeds": 10, "seeds_holding": 9, "aim": False, "holds": True, "interval_holds": True}
+    row |= {"seeds": 10, "seeds_holding": 9, "kind": "", "holds": True, "interval_holds": True}
     return {**row, **changes}
 
 
 def test_claims() -> None:
     rows = [
         claim(),
-        claim(claim="C3", aim=True, share_of_seeds=math.nan, opponent="greedy_lying", role="pool"),
+        claim(
+            claim="C3", kind="aim", share_of_seeds=math.nan, opponent="greedy_lying", role="pool"
+        ),
         claim(claim="C3", holds=False, compared_to="share of sum_of_rewards", opponent="greedy"),
         claim(claim="C3", value=math.nan, holds=False),
         claim(claim="C6", condition="shuffled", seeds=0, bound=">= 1"),

@@ -41,10 +41,13 @@ LAYER = re.compile(
 FILES = {
     "figures/cross_play.pdf": "a figure",
     "tables/cross_play.csv": "game,model,agent,opponent,seed_relation,quantity,mean,low,high\n"
-    "split,embedded,naive,greedy,all,payoff,81.25,1.0,2.0\n",
+    "split,embedded,naive,greedy,all,payoff,81.25,1.0,2.0\n"
+    "split,embedded,naive,naive,same seed,payoff,52.5,1.0,2.0\n"
+    "split,embedded,naive,naive,other seed,payoff,27.5,1.0,2.0\n"
+    "split,embedded,naive,naive,all,payoff,40,1.0,2.0\n",
     "tables/claims.csv": "game,model,agent,opponent,role,condition,claim,quantity,compared_to,value,low,high,bound,"
-    "share_of_seeds,seeds,seeds_holding,aim,holds\n"
-    "split,embedded,naive,itself,itself,,C1,points a round,,82.5,1.0,2.0,<= 90,0.9,3,3,False,True\n",
+    "share_of_seeds,seeds,seeds_holding,kind,holds\n"
+    "split,embedded,naive,itself,itself,,C1,points a round,,82.5,1.0,2.0,<= 90,0.9,3,3,,True\n",
 }
 
 
@@ -215,6 +218,7 @@ def test_cards_hold_scores_and_the_front_page_names_all(agents: Agents, publishe
     cards = [(published / "adapters" / a.folder / "README.md").read_text() for a in agents]
     naive, other, *_, learner, variant = cards
     assert "| Greedy | 81.2 [1.00, 2.00] |" in naive
+    assert "| itself | 52.5 [1.00, 2.00] |" in naive  # a copy of the same seed
     assert "| C1 | a copy of itself | points a round | 82.5 [1.00, 2.00] | <= 90 in" in naive
     for card in cards:
         assert "In the last 1 of 2 iterations this adapter got 61.2 points a round." in card

@@ -126,7 +126,7 @@ def test_past_agents_play_with_their_own_weights(base_model: Path, tmp_path: Pat
     def opening_rewards(policy: Policy, weights: dict[int, dict[str, torch.Tensor]]) -> list[float]:
         learner = Learner(policy, settings, seed=0)
         learner.pool.restore(weights)
-        rollouts = Rollouts(learner, GAME, settings, seed=0, folder=tmp_path, ranks=ALONE)
+        rollouts = Rollouts(learner, GAME, seed=0, folder=tmp_path, ranks=ALONE)
         rewards = [result.rewards[0] for result in rollouts.sample(1).results]
         assert len(rewards) == settings.matches
         return rewards

@@ -94,7 +94,7 @@ def test_each_gradient_is_that_of_a_training_against_the_other_as_it_is(
         policy = Policy(load_model(base_model, "cpu"), game_of(GAME))
         learner = Learner(policy, settings, 0, opponent=other)
         policy.put(LEARNER, adapters(before)[number])
-        alone = Rollouts(learner, GAME, settings, seed=0, folder=tmp_path, ranks=ALONE)
+        alone = Rollouts(learner, GAME, seed=0, folder=tmp_path, ranks=ALONE)
         with gradients() as expected:
             learn(learner, alone.sample(1), 1, ALONE, 0.0)
         assert distance(in_pair[2 + number], expected[0]) < 1e-6
@@ -119,7 +119,7 @@ def test_each_sits_in_every_seat(base_model: Path, tmp_path: Path) -> None:
     policy = Policy(load_model(base_model, "cpu"), game_of(GAME))
     Learner(policy, settings, 1, name="second")
     learner = Learner(policy, settings, 0, opponent=Agent("second", adapter="second"))
-    rollouts = Rollouts(learner, GAME, settings, seed=0, folder=tmp_path, ranks=ALONE)
+    rollouts = Rollouts(learner, GAME, seed=0, folder=tmp_path, ranks=ALONE)
     first, second = rollouts.sample_for_both(0)
     assert first.groups.tolist() == [0] * 4 + [3] * 4  # twice the group, and the seat
     assert second.groups.tolist() == [1] * 4 + [2] * 4

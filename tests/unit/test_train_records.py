@@ -3,6 +3,7 @@
 import json
 import math
 from contextlib import nullcontext
+from dataclasses import replace
 from itertools import count, cycle
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from tests.unit.training_run import (
     interrupt_training,
     metrics,
     run_training,
+    sampled_iterations,
     training_settings,
 )
 
@@ -101,7 +103,11 @@ def test_learning_against_a_player_behind_a_server(base_model: Path, tmp_path: P
         asked = len(server.asked)
         assert asked == 3 * 4 * GAME["rounds"]
         interrupt_training(base_model, tmp_path / "broken", 1, **changes)
-        run_training(base_model, tmp_path / "broken", **changes)
+        patient = json.dumps(server.player(timeout=77.0, concurrency=2, prompt_price=1.0))
+        changes["opponent"] = replace(opponent, api=patient)  # how it is reached may change
+        with sampled_iterations() as iterations:
+            run_training(base_model, tmp_path / "broken", **changes)
+        assert iterations == [1, 2]
         assert len(server.asked) == asked
     usage, resumed = (
         json.loads((tmp_path / run / "usage.json").read_text()) for run in ("whole", "broken")

@@ -162,6 +162,8 @@ def test_a_server_that_does_not_start(
     trouble: str, timeout: float, message: str, make_server: MakeServer
 ) -> None:
     server = make_server(trouble, start_timeout=timeout)
+    server.log.parent.mkdir(parents=True, exist_ok=True)
+    server.log.write_text("KeyError: of a server that ended before\n")
     with pytest.raises(UserError, match=message):
         server.start()
     assert not server.running

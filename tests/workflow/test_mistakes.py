@@ -287,6 +287,7 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
     (variants({"name": "naive"}), ["ablations: 'naive' already is another variant's or agent's"]),
     (variants({"name": "greedy"}), ["ablations: 'greedy' already is another"]),
     (variants({"name": "warm_start"}), ["ablations: 'warm_start' already is another"]),
+    (variants({"name": "fast_learner"}), ["ablations: 'fast_learner' already is", "tables use"]),
     (variants({"name": "No Buffer"}), ["ablations.variants", "must consist of lower-case"]),
     (variants({"start": "base"}), ["the key ablations.variants[0].name is missing"]),
     (variants({"name": "a", "start": "nowhere"}), ["ablations.variants[a].start must be one of"]),
@@ -308,6 +309,10 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
         variants({"name": "a", "compared_with": "b"}, {"name": "b", "games": []}),
         ["unknown variant 'b' in the variant 'a' of the ablations, in split", "allowed: a"],
     ),
+    (
+        variants({"name": "a", "compared_with": "a"}),
+        ["the variant 'a' of the ablations is compared_with itself"],
+    ),
     # rivals
     (put("rivals", "algorithm", value="naif"), ["unknown algorithm 'naif' in rivals.algorithm"]),
     (
@@ -323,6 +328,10 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
         ["rivals.variants[a].training.normalise group_std needs a baseline"],
     ),
     (rival({"preferences": {"envy": -1}}), ["training.preferences.envy must be at least 0"]),
+    (
+        put("rivals", "variants", value=[{"name": "a", "compared_with": "naive"}]),
+        ["the variant 'a' of the rivals can't have compared_with"],
+    ),
     # clones
     (put(*SPLIT, "clone", value={"player": "tit_for_tat"}), ["unknown player 'tit_for_tat' in"]),
     (put(*SPLIT, "clone", value={"step": 3}), ["'step' in games[split].clone", "'steps'"]),
@@ -330,7 +339,15 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
         put("algorithms", 1, "name", value="cloned_reciprocator"),
         ["algorithms: 'cloned_reciprocator' already is another agent's name"],
     ),
+    (
+        put("algorithms", 1, "name", value="fast_learner"),
+        ["algorithms: 'fast_learner' already is another agent's name, or one that tables use"],
+    ),
     # sweep over priors
+    (
+        lambda config: config["games"][0]["warm_start"].update(steps=0),
+        ["prior_sweep.games: prisoners_dilemma has no warm start", "hence no prior to vary"],
+    ),
     (put("prior_sweep", "games", value=["spilt"]), ["unknown game 'spilt' in prior_sweep.games"]),
     (put("prior_sweep", "players", value=["grimm"]), ["unknown player 'grimm' in prior_sweep"]),
     (put("prior_sweep", "algorithms", value=["naif"]), ["'naif' in prior_sweep.algorithms"]),
@@ -366,6 +383,7 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
     (api_player(name="greedy"), ["api_players: 'greedy' already is another agent's name"]),
     (api_player(name="naive"), ["'naive' already is another agent's name"]),
     (api_player(name="warm_start"), ["'warm_start' already is another agent's name"]),
+    (api_player(name="everyone"), ["'everyone' already is another agent's name, or one that"]),
     (api_player({}, {}), ["api_players has two entries with the name 'remote'"]),
     (api_player(base_url="localhost:8000"), ["api_players[remote].base_url", "localhost:8000"]),
     (api_player(base_url="http://[::1"), ["api_players[remote].base_url must be an address"]),
@@ -426,6 +444,8 @@ def mutate(config: Raw, random: Random) -> str:
     """Change something somewhere; the words of which a refusal must hold one."""
     *parents, key = place = random.choice([*places(config)])
     around, before = inside(config, *parents), inside(config, *place)
+    entries = [inside(config, *place[:depth]) for depth in range(1, len(place) + 1)]
+    names = [entry.get("name") for entry in entries if isinstance(entry, dict)]
     match random.choice(("value", "copy", "removed", "renamed", "twice")):
         case "removed":
             del around[key]
@@ -437,8 +457,10 @@ def mutate(config: Raw, random: Random) -> str:
             around[key] = deepcopy(inside(config, *random.choice([*places(config)])))
         case _:
             around[key] = random.choice(VALUES)
-    name = before.get("name") if isinstance(before, dict) else before
-    return "|".join(re.escape(word) for word in (*place, name) if isinstance(word, str) and word)
+    # That it is about games, say, is no place; which of them is.
+    keys = [f"[{key}]" if isinstance(key, int) else key for key in place[1:] or place]
+    said = (*keys, *names, before)
+    return "|".join(re.escape(word) for word in said if isinstance(word, str) and word)
 
 
 @pytest.mark.parametrize("scale", ["config", "smoke", "pretrained", "workstation"])

@@ -9,7 +9,9 @@ from social_dilemmas.run.memory import memory_mb
 if workflow.is_main_process and workflow.nodes is None:
     gpus = listed()
     os.environ[SHARED] = ",".join(gpus)  # jobs inherit it
-    largest = max((agent.settings.world_size for agent in AGENTS), default=1)
+    trained = [agent.settings for agent in AGENTS]
+    trained += [pair_settings(CONFIG, game, pair)[0] for game, *pair in contents.paired(CONFIG)]
+    largest = max((settings.world_size for settings in trained), default=1)
     for name, there in (("mem_mb", round(0.9 * memory_mb())), ("gpu", max(largest, len(gpus)))):
         if workflow.global_resources.get(name).value is None:
             workflow.register_resource(name, there)

@@ -78,6 +78,16 @@ def is_learner(agent: str) -> bool:
     return agent.endswith(LEARNER_SUFFIX)
 
 
+ITSELF, EVERYONE, WORST_CASE, OTHER_SEEDS = "itself", "everyone", "worst_case", "other_seed"
+"""In tables, an agent's opponent that is the agent; all of its opponents together; the scripted player with which a run
+gets least; the agent's runs with other seeds."""
+
+
+def is_taken(name: str) -> bool:
+    """Whether no agent may have this name, since tables use it."""
+    return is_learner(name) or name in (ITSELF, EVERYONE, WORST_CASE, OTHER_SEEDS)
+
+
 def adapters_of(agents: Iterable[Agent]) -> list[str]:
     """Directories of the adapters that agents have, each once, in alphabetical order."""
     return sorted({agent.adapter for agent in agents if agent.adapter})

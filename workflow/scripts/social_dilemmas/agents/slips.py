@@ -28,11 +28,11 @@ def trembles(probability: float, names_of: Callable[[Turn], Sequence[object]]) -
     return slip
 
 
-def one_slip(round: int, player: Player, seat: int = 0) -> Slips:
-    """In one round (from 0) a seat acts as this player would, which keeps no memory."""
+def one_slip(round: int, player: Player) -> Slips:
+    """In one round (from 0) seat 0 acts as this player would, which keeps no memory."""
 
     def slip(turn: Turn) -> str | None:
-        slips = turn.is_action and turn.seat == seat and turn.round == round
+        slips = turn.is_action and turn.seat == 0 and turn.round == round
         return player.reply([turn])[0] if slips else None
 
     return slip

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 from urllib.parse import urlsplit
 
-from social_dilemmas.agents.agent import WARM_START, clone_name
+from social_dilemmas.agents.agent import WARM_START, clone_name, is_taken
 from social_dilemmas.agents.axelrod.names import ALL, STRATEGIES, unknown_strategy
 from social_dilemmas.agents.scripted.player import scripted_player_names
 from social_dilemmas.config import contents
@@ -118,8 +118,10 @@ def _api_player(
     for game in config.games:
         if kind_of(game.entry) in game_names():
             agents.update(scripted_player_names(kind_of(game.entry)))
-    if player.name in agents:
-        sentence = f"api_players: {player.name!r} already is another agent's name"
+    if player.name in agents or is_taken(player.name):
+        sentence = (
+            f"api_players: {player.name!r} already is another agent's name, or one that tables use"
+        )
         yield Mistake((*place, "name"), sentence)
     yield from _address((*place, "base_url"), player.base_url, "https://api.openai.com/v1", said)
     if (player.prompt_price is None) != (player.completion_price is None):
@@ -197,8 +199,11 @@ def _game(place: Place, game: Game, config: Config, said: Mapping[str, Any]) -> 
         sentence = f"{words(where, said)} must be at most {rounds}, as no match has more rounds, but is {slip_round}"
         yield Mistake(where, sentence)
     for name in algorithms:
-        if name in (*players, *map(clone_name, players), WARM_START):
-            yield Mistake(("algorithms",), f"algorithms: {name!r} already is another agent's name")
+        if name in (*players, *map(clone_name, players), WARM_START) or is_taken(name):
+            sentence = (
+                f"algorithms: {name!r} already is another agent's name, or one that tables use"
+            )
+            yield Mistake(("algorithms",), sentence)
 
 
 def _training(
@@ -325,14 +330,22 @@ def _variants(section: str, config: Config, said: Mapping[str, Any]) -> Iterator
     names = [variant.name for variant in chosen.variants]
     for index, variant in enumerate(chosen.variants):
         place: Place = (section, "variants", index)
-        if variant.name in names[:index] or variant.name in agents:
-            sentence = f"{section}: {variant.name!r} already is another variant's or agent's name"
+        if variant.name in (*names[:index], *agents) or is_taken(variant.name):
+            taken = "already is another variant's or agent's name, or one that tables use"
+            sentence = f"{section}: {variant.name!r} {taken}"
             yield Mistake((*place, "name"), sentence)
         where = f"the variant {variant.name!r} of the {section}"
         for game in (variant.games or ()) if chosen.games else ():  # without games, none is trained
             if game not in chosen.games:
                 yield unknown((*place, "games"), "game", game, chosen.games, where)
-        if control := variant.compared_with:
+        control = variant.compared_with
+        if control and section == "rivals":
+            sentence = f"{where} can't have compared_with: the table of rivals compares them with all algorithms"
+            yield Mistake((*place, "compared_with"), sentence)
+        elif control == variant.name:
+            sentence = f"{where} is compared_with itself: name another, or leave it out"
+            yield Mistake((*place, "compared_with"), sentence)
+        elif control:
             for game, name in chosen.trained:
                 if name == variant.name and (game, control) not in chosen.trained:
                     known = [each for each in names if (game, each) in chosen.trained]
@@ -358,6 +371,9 @@ def _prior_sweep(config: Config) -> Iterator[Mistake]:
                 place: Place = ("prior_sweep", key)
                 yield unknown(place, what, name, known, f"prior_sweep.{key}")
     for game in sweep.games:
+        if not warm_start_settings(config, game).steps:
+            sentence = f"prior_sweep.games: {game} has no warm start (its steps are 0), hence no prior to vary"
+            yield Mistake(("prior_sweep", "games"), sentence)
         population = warm_start_settings(config, game).population
         found = population.keys() & set(sweep.players)
         if not found or found == population.keys():

@@ -16,9 +16,10 @@ def algorithms(config: Config) -> list[str]:
 
 
 def first_algorithms(config: Config) -> list[str]:
-    """The first and the last algorithm, which the first steps compare: naive RL and Advantage Alignment."""
-    names = algorithms(config)
-    return list(dict.fromkeys((names[0], names[-1])))
+    """What the first steps compare: naive RL and Advantage Alignment; the first two if neither is there."""
+    named = {each.credit: each.name for each in reversed(config.algorithms)}
+    compared = [named[credit] for credit in ("naive", "advantage_alignment") if credit in named]
+    return compared or algorithms(config)[:2]
 
 
 def games(config: Config) -> list[str]:

@@ -158,7 +158,7 @@ def _further(config: Config) -> dict[str, Any]:
         "exploitability": contents.learner_games(config),
         "ablations": config.ablations.trained,
         "rivals": config.rivals.trained,
-        "prior_sweep": config.prior_sweep.games,
+        "prior_sweep": config.prior_sweep.games and config.prior_sweep.shares,
         "two_learners": contents.paired(config),
         "tournament": contents.tournament_games(config),
         "noise": contents.games(config),

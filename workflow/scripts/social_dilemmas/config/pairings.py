@@ -171,7 +171,7 @@ def disturbances(config: Config, game: str, model: str) -> Pairings:
 
     Of the ablations' agents, those take part that were trained with trembling hands, from the same warm start.
     """
-    own = all_trained(config, game, model)
+    own = _self_trained(config, game, model, [*config.seeds, *config.further_seeds])
     for place, variant in config.ablations.trained:
         settings = variant_settings(config, game, variant, "ablations")
         trembling = place == game and settings.tremble > 0

@@ -54,7 +54,10 @@ class DisturbanceSettings(Evaluation):
 
 def warm_start_settings(config: Config, game: str) -> WarmStart:
     """Settings of a game's warm start."""
-    return WarmStart(**merge(config.warm_start, config.game(game).warm_start))
+    settings = merge(config.warm_start, config.game(game).warm_start)
+    if settings.get("method") != "lora":  # then they have no effect
+        settings = {key: value for key, value in settings.items() if not key.startswith("lora_")}
+    return WarmStart(**settings)
 
 
 def clone_settings(config: Config, game: str) -> CloneSettings:

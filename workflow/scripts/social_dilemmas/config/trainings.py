@@ -81,6 +81,16 @@ def trainings(config: Config) -> Iterator[Trained]:
         yield _trained(paths.VARIANT, variant_start(config, *which), where, name, settings)
 
 
+def ranks(config: Config) -> dict[tuple[str, str], list[int]]:
+    """The ranks of the adapters of all agents, for each game and model."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for game, model in product(config.games, contents.models(config)):
+        found[game.name, model] = [game.clone.lora_rank] if game.clone else []
+    for each in trainings(config):
+        found[each.game, each.model].append(each.settings.lora_rank)
+    return found
+
+
 def _trained(
     path: str,
     base: str,

@@ -19,7 +19,6 @@ from social_dilemmas.games.game import (
     normalised_payoffs,
     welfare_share,
 )
-from social_dilemmas.policy.context import check_context
 from social_dilemmas.policy.sampler import NamesOf
 from social_dilemmas.randomness import derive_seed
 from social_dilemmas.run.progress import Progress
@@ -54,7 +53,6 @@ def play_pairs(
     rules = game_of(game)
     agents = [agent for pair in pairs for agent in pair]
     policy = load_policy(model, rules, agents, settings.sampler)
-    check_context(policy, settings.max_new_tokens)
     meetings = meet(rules, pairs, settings.matches)
     with sampling(policy, settings, game=game, agents=agents, output=output) as sampler_of:
         play_meetings(rules, meetings, settings, sampler_of)

@@ -12,6 +12,7 @@ from social_dilemmas.agents.play import Sampler
 from social_dilemmas.config.schema.evaluation import Evaluation
 from social_dilemmas.config.settings import TranscriptSettings
 from social_dilemmas.games.game import Game
+from social_dilemmas.policy.context import check_context
 from social_dilemmas.policy.model import load_model
 from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.sampler import NamesOf, PolicySampler
@@ -59,9 +60,10 @@ def sampling(
 ) -> Iterator[SamplerOf]:
     """Sampling by whatever the settings say; a server that this starts is ended, its log lies beside `output`.
 
-    `game` is the game's entry in the configuration. Raises UserError if the server can't be started or reached, isn't
-    the right one or is lost, and for adapters as `load_policy`.
+    `game` is the game's entry in the configuration. Raises UserError if a conversation may be too long for the model,
+    if the server can't be started or reached, isn't the right one or is lost, and for adapters as `load_policy`.
     """
+    check_context(policy, settings.max_new_tokens)
     if settings.sampler == "trainer":
         yield by_policy(policy, settings)
         return

@@ -39,10 +39,11 @@ def run_transcripts(
     """Play a pair of agents and write down everything; every two matches differ in their seats only.
 
     `model` is the directory of the warm-started model, `game` the game's entry in the configuration. `output` is a JSON
-    file: game, title, agents, and for every match its outcome, welfare_share, the seats and payoffs (points a round) of
-    both agents, and its rounds with rewards and replies. Agents stand in their own order, wherever they sit. A reply
-    has its step (the kind of decision), its prompt (all that the seat was told since its last reply), and the
-    log_probability (in nats) of its sampled tokens; null for players that aren't language models.
+    file: game, rounds (the most of a match), agents, and for every match its outcome, welfare_share, invalid (how many
+    replies of both agents were), the seats and payoffs (points a round) of both, and its rounds with rewards and
+    replies. Agents stand in their own order, wherever they sit. A reply has its step (the kind of decision), its prompt
+    (all that the seat was told since its last reply), and the log_probability (in nats) of its sampled tokens; null for
+    players that aren't language models.
 
     Raises:
         UserError: as `play_pairs`.

@@ -94,8 +94,14 @@ class TrustAndSplit(TalkingGame):
         messages: int = 1,
         message_limit: int = 500,
     ) -> None:
-        """Raises UserError if there is nothing to divide, or no dilemma."""
+        """Raises UserError if there is nothing to divide, no dilemma, or no room for a message that names a hand."""
         super().__init__(rounds, messages, message_limit)
+        longest = max(len(claim(hand)) for hand in HANDS)
+        if message_limit < longest:
+            raise UserError(
+                f"trust_and_split: the rule message_limit must be at least {longest}, so that a message can name a "
+                f"hand, but is {message_limit}"
+            )
         self.check_positive(coins=coins)
         if not upper_value > lower_value >= 0:
             raise UserError(

@@ -46,8 +46,8 @@ def summarise(game: Game, results: Sequence[SeatResult]) -> dict[str, float]:
     """Payoffs and behaviour of seats; quantities that were never observed are NaN.
 
     `payoff` and `payoff_opponent` are points a round, `welfare_share` is what both seats got of the largest possible
-    sum, `normalised_welfare` the same above both seats' security, `invalid_rate` the share of rounds that were
-    forfeited by an invalid reply, `invalid_rate_opponent` that of the other seat.
+    sum, `normalised_welfare` the same above both seats' security, `invalid_rate` how many replies a
+    round were invalid, hence forfeits, `invalid_rate_opponent` those of the other seat.
     """
     if not results:
         return dict.fromkeys((*OUTCOMES, *game.behaviours), float("nan"))

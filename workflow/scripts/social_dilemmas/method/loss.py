@@ -50,14 +50,15 @@ def loss_terms(
         clip_ratio: in place of weighted log-probabilities, the ratios themselves, which gain nothing by going further
             than this from 1 (PPO, Schulman et al. 2017, arXiv 1707.06347).
     """
-    ratio = torch.ones_like(log_probabilities)
+    ratio = torch.ones_like(log_probabilities)  # (actions,)
     if sampled is not None:
         ratio = (log_probabilities - sampled).exp()
-    gains = ratio.clamp(max=RATIO_CAP).detach() * credit * log_probabilities
-    if clip_ratio is not None:
+    weight = ratio.clamp(max=RATIO_CAP).detach()  # (actions,)
+    if clip_ratio is None:
+        gains = weight * credit * log_probabilities
+    else:
         clipped = ratio.clamp(1 - clip_ratio, 1 + clip_ratio)
         gains = torch.minimum(ratio * credit, clipped * credit)
-    ratio = ratio.clamp(max=RATIO_CAP).detach()
     kl = torch.zeros_like(log_probabilities)
     if reference is not None:
         difference = reference - log_probabilities  # (actions,)
@@ -67,7 +68,7 @@ def loss_terms(
             kl = difference.square() / 2
     return LossTerms(
         policy=-gains.sum(),
-        kl=(ratio * kl).sum(),
+        kl=(weight * kl).sum(),
         entropy=entropies.sum(),
     )
 

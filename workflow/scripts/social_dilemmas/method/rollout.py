@@ -13,7 +13,6 @@ from torch import Tensor
 from social_dilemmas.agents.agent import Agent
 from social_dilemmas.agents.play import Players, Sampler, Slips, play_batch
 from social_dilemmas.agents.slips import trembles
-from social_dilemmas.config.settings import TrainingSettings
 from social_dilemmas.games.game import SEATS, Game, Match, Turn
 from social_dilemmas.method.behaviour import SeatResult, seat_result
 from social_dilemmas.method.learner import Learner
@@ -52,7 +51,7 @@ class Rollout:
     rewards_opponent: Tensor  # (rows, rounds) of the other seat
     groups: Tensor  # (rows,) ids of rows that share chance events, seat and opponent
     results: list[SeatResult]
-    tokens: int  # in all conversations
+    tokens: int  # in the conversations that are learned from
     action_tokens: int  # those of them that were sampled
 
 
@@ -84,7 +83,6 @@ class Rollouts:
         self,
         learner: Learner,
         game: Mapping[str, Any],
-        settings: TrainingSettings,
         *,
         seed: int,
         folder: Path,
@@ -93,7 +91,7 @@ class Rollouts:
         """Prepare the sampling of a run; `folder` takes a vLLM server's files. UserError if vLLM isn't installed."""
         self._policy = learner.policy
         self._pool = learner.pool
-        self._settings = settings
+        self._settings = settings = learner.settings
         self._seed = seed
         self._ranks = ranks
         self._players = Players(learner.policy.game)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from social_dilemmas.agents.agent import Agent
+from social_dilemmas.config.schema.players import ApiPlayer
 from social_dilemmas.config.settings import ROUNDING_ONLY, TrainingSettings
 from social_dilemmas.games import game_of
 from social_dilemmas.method.behaviour import OUTCOMES, summarise
@@ -68,7 +69,7 @@ def train(
     start = run.resume(learner.restore)
     with (
         shortage_reported(output, TRAINING_ADVICE),
-        Rollouts(learner, game, settings, seed=seed, folder=output, ranks=ranks) as rollouts,
+        Rollouts(learner, game, seed=seed, folder=output, ranks=ranks) as rollouts,
         Progress(settings.iterations, run.label, done=start) as progress,
     ):
         for iteration in range(start, settings.iterations):
@@ -94,7 +95,7 @@ def learn(
     """The learner, whose adapter is the active one, learns from an iteration's matches; gives their metrics."""
     settings, begin = learner.settings, time.perf_counter()
     # 2. and 3. Returns G[t] = sum_{s>=t} gamma^(s-t) r[s] / c, and advantages A = G - baseline.
-    own, other = advantages(rollout, learner, settings, ranks)  # (rows, rounds) each
+    own, other = advantages(rollout, learner, ranks)  # (rows, rounds) each
     # 4. Credit: naive A_own, sum of rewards A_own + A_other, or Advantage Alignment.
     credit_of = CREDITS[settings.credit]
     credit = credit_of(own, other, beta=settings.beta, discount=settings.discount)  # (rows, rounds)
@@ -117,10 +118,9 @@ def learn(
     return metrics_row(learner, rollout, ranks.all_gather(sums), gradient_norm, seconds)
 
 
-def advantages(
-    rollout: Rollout, learner: Learner, settings: TrainingSettings, ranks: Ranks
-) -> tuple[Tensor, Tensor]:
+def advantages(rollout: Rollout, learner: Learner, ranks: Ranks) -> tuple[Tensor, Tensor]:
     """Advantages of the learner and of the other seat, (rows, rounds) each."""
+    settings = learner.settings
     rewards, rewards_opponent = scaled_utilities(rollout, settings)  # (rows, rounds) each
     if learner.critic is not None:
         with adapted_layers(learner.policy.model, settings.merge_adapter):
@@ -225,6 +225,7 @@ def open_run(
             name: {key: value for key, value in plain.items() if key not in ROUNDING_ONLY}
             for name, plain in learning.items()
         },
+        "opponent": _decisive(opponent) if opponent else None,
         "model": model_fingerprint(model),
         "adapter": checksum(Path(frozen) / WEIGHTS) if frozen else "",
         "code": code,
@@ -232,3 +233,11 @@ def open_run(
     credits = " against ".join(each.credit for each in settings.values())
     label = f"{game['name']}, {credits}{facing}, seed {seed}"
     return Run(output, record, label, depends_on, ranks)
+
+
+def _decisive(agent: Agent) -> dict[str, Any]:
+    """What an agent's play depends on, as data: of a player behind an API, not how its server is reached."""
+    plain = agent.plain()
+    if agent.api is not None:
+        plain["api"] = ApiPlayer.model_validate_json(agent.api).decisive()
+    return plain

@@ -66,7 +66,7 @@ def train_pair(
     start = run.resume(restore)
     with (
         shortage_reported(output, TRAINING_ADVICE),
-        Rollouts(first, game, first.settings, seed=seed, folder=output, ranks=ranks) as rollouts,
+        Rollouts(first, game, seed=seed, folder=output, ranks=ranks) as rollouts,
         Progress(first.settings.iterations, run.label, done=start) as progress,
     ):
         for iteration in range(start, first.settings.iterations):

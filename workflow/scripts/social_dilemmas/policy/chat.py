@@ -71,7 +71,9 @@ class ChatFormat:
         rest = whole.removeprefix(opening + REPLY)
         end = self._control.match(rest)
         if not end:
-            raise UserError(f"the chat template of {name} doesn't end a reply with a control token")
+            raise UserError(
+                f"the chat template of {name} doesn't end a reply with a control token: choose another model"
+            )
         self.end_token = self.control_tokens[end[0]]
         remember = lru_cache(maxsize=1 << 16)  # prompts and replies recur all the time
         self.encode_text = remember(self._encode_text)

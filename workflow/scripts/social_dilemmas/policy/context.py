@@ -15,7 +15,8 @@ def check_context(policy: Policy, max_new_tokens: int) -> None:
     if most is not None and longest > most:
         raise UserError(
             f"{policy.game.name}: a conversation may take {longest} tokens, but the model at "
-            f"{policy.language_model.path} has a context of {most}: lower rounds, or choose another model"
+            f"{policy.language_model.path} has a context of {most}: lower rounds (in games with messages "
+            "max_new_tokens or message_limit), or choose another model"
         )
 
 

@@ -155,16 +155,20 @@ def _published_model(entry: Any) -> LanguageModel:
             raise UserError(f"{name}: {error}: correct source") from error
     if not tokenizer.chat_template:
         raise UserError(f"{name}: {source} has no chat template: choose an instruction-tuned model")
-    if reason := why_unfit(tokenizer):
-        tokenizer.chat_template = append_only(tokenizer)
-        message = "%s: the chat template of %s %s; the model directory gets an append-only one"
-        logger.info(message, name, source, reason)
+    try:
+        if reason := why_unfit(tokenizer):
+            tokenizer.chat_template = append_only(tokenizer)
+            message = "%s: the chat template of %s %s; the model directory gets an append-only one"
+            logger.info(message, name, source, reason)
+        chat = ChatFormat(tokenizer)
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from error
     # Published defaults, which inference servers apply, would distort the model's own distribution.
     ids = {key: getattr(model.generation_config, key) for key in TOKEN_IDS}
     model.generation_config = GenerationConfig(
         do_sample=True, temperature=1.0, top_k=0, top_p=1.0, **ids
     )
-    return LanguageModel(model, ChatFormat(tokenizer), published)
+    return LanguageModel(model, chat, published)
 
 
 def load_model(path: Path | str, device: str = "auto") -> LanguageModel:

@@ -17,6 +17,8 @@ from social_dilemmas.policy.adapted_layers import adapted_layers
 from social_dilemmas.policy.adapters import LEARNER, NO_ADAPTER, WEIGHTS, check_adapter
 from social_dilemmas.policy.model import LanguageModel
 
+MATRICES = ("lora_A", "lora_B")
+
 
 class Policy:
     """A language model, its chat format and token masks for a game, and its adapters.
@@ -90,7 +92,9 @@ class Policy:
 
     def weights(self, name: str = LEARNER) -> dict[str, Tensor]:
         weights = get_peft_model_state_dict(self.model, adapter_name=name)
-        return {key: value.detach().clone() for key, value in weights.items()}
+        # PEFT also gives those of adapters in whose names this one stands, iteration-10 in iteration-100.
+        own = {key: value for key, value in weights.items() if key.split(".")[-2] in MATRICES}
+        return {key: value.detach().clone() for key, value in own.items()}
 
     def write(self, name: str, output: Path) -> None:
         """Write any adapter as an inference server reads it."""

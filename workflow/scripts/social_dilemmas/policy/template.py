@@ -62,7 +62,8 @@ def trims(tokenizer: PreTrainedTokenizerBase) -> bool:
     rendered = render(tokenizer, dialogue(padded))
     if rendered not in (bare, bare.replace(FIRST, padded)):
         raise UserError(
-            f"the chat template of {tokenizer.name_or_path} changes what users say, beyond stripping outer white space"
+            f"the chat template of {tokenizer.name_or_path} changes what users say, beyond stripping outer white space:"
+            " choose another model"
         )
     return rendered == bare
 
@@ -83,7 +84,9 @@ def append_only(tokenizer: PreTrainedTokenizerBase) -> str:
     ordered = (opening, asked), (between, reply_after), (last, after)
     if not all(text.startswith(start) for text, start in ordered):
         name = tokenizer.name_or_path
-        raise UserError(f"the chat template of {name} doesn't write turns one after the other")
+        raise UserError(
+            f"the chat template of {name} doesn't write turns one after the other: choose another model"
+        )
     reply_before = opening.removeprefix(asked)
     if _leaves_thought_open(reply_before):
         reply_before += f"\n{END_OF_THOUGHT}\n\n"

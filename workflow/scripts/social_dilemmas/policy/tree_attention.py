@@ -1,6 +1,6 @@
 """A model's forward pass over a tree of conversations: its attention goes along the paths of the tree."""
 
-from functools import cache
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -72,7 +72,7 @@ def block_mask(block: Block, window: int | None) -> Tensor:
     return _mask(block.queries.shape[1], block.keys.shape[1], window, block.keys.device)
 
 
-@cache
+@lru_cache(maxsize=256)  # on a GPU they take its memory
 def _mask(queries: int, keys: int, window: int | None, device: torch.device) -> Tensor:
     asked = torch.arange(keys, device=device)  # (keys,)
     asking = asked[-queries:, None]  # (queries, 1)

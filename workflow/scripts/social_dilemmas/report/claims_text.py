@@ -9,16 +9,17 @@ from typing import Any
 
 import pandas as pd
 
+from social_dilemmas.agents.agent import ITSELF, OTHER_SEEDS
 from social_dilemmas.report.names import game_title, readable, settings_note
 from social_dilemmas.report.numbers import with_interval
-from social_dilemmas.statistics.claims import OTHER
-from social_dilemmas.statistics.criteria import MORE_THAN, SHARE_OF
+from social_dilemmas.statistics.criteria import AIM, MORE_THAN, SHARE_OF, WHOLE
 from social_dilemmas.statistics.quantities import NORMALISED_WORDS
-from social_dilemmas.statistics.tables import ITSELF, differing_games
+from social_dilemmas.statistics.tables import differing_games
 
 Row = Mapping[Hashable, Any]
 WIDTHS = (4, 21, 27, 23, 9, 8)
 NO_BREAK = "\N{NO-BREAK SPACE}"
+KINDS = {AIM: ["(aim)"], WHOLE: ["(whole", "interval)"]}
 WORST = ("pool", "liar")  # roles that several players have
 
 
@@ -34,7 +35,7 @@ def measured(row: Row) -> str:
 def opponents(row: Row) -> str:
     """With whom, and under which condition."""
     words = "a copy of itself" if row["opponent"] == ITSELF else readable(row["opponent"]).lower()
-    if row["opponent"] == OTHER:
+    if row["opponent"] == OTHER_SEEDS:
         words = "its other seeds"
     if row["role"] in WORST:
         words += f" (worst {row['role']})" if row["opponent"] != row["role"] else ""
@@ -48,10 +49,10 @@ def seeds(row: Row) -> str:
 
 
 def bound(row: Row) -> str:
-    """The bound, and in which share of seeds it must hold."""
+    """The bound, and in which share of seeds or for what it must hold."""
     share: float = row["share_of_seeds"]
     words = [row["bound"]] if isnan(share) else [row["bound"], f"in{NO_BREAK}{share:.0%}"]
-    return " ".join([*words, *(["(aim)"] if row["aim"] else [])])
+    return " ".join([*words, *KINDS.get(row["kind"], ())])
 
 
 def format_claims(table: pd.DataFrame) -> str:
@@ -68,11 +69,13 @@ def format_claims(table: pd.DataFrame) -> str:
             for row in of_agent:
                 lines += _format_row(row)
             lines.append("")
-    bounds = known[~known["aim"].astype(bool)]
+    bounds = known[known["kind"] != AIM]
     lines.append(
-        f"{bounds['holds'].sum()} of {len(bounds)} bounds hold (for the mean, or in as many seeds as they"
+        f"{bounds['holds'].sum()} of {len(bounds)} bounds hold (for the mean, or for as many seeds or the whole"
     )
-    lines.append(f"ask for), {bounds['interval_holds'].sum()} for the whole 95 % interval.")
+    lines.append(
+        f"interval as they ask), {bounds['interval_holds'].sum()} for the whole 95 % interval."
+    )
     if missing := len(table) - len(known):
         lines.append(f"{missing} more are about what this run didn't measure.")
     return "\n".join(

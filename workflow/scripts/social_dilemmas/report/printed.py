@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from social_dilemmas.agents.agent import EVERYONE, ITSELF, WORST_CASE
 from social_dilemmas.agents.roles import COOPERATOR, DEFECTOR, GREEDY_PLAYERS
 from social_dilemmas.report import claims_text
 from social_dilemmas.report.catalogue import TABLES
 from social_dilemmas.report.names import game_title, in_order, readable, settings_note
 from social_dilemmas.report.numbers import NONE, number, with_interval
 from social_dilemmas.statistics import tables
+from social_dilemmas.statistics.criteria import AIM
 from social_dilemmas.statistics.disturbances import ROUND
 from social_dilemmas.statistics.quantities import (
     COOPERATION,
@@ -72,7 +74,7 @@ def claims(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
     columns |= {"value": "Value", "bound": "Bound", "in_seeds": "In seeds", "holds": "Holds"}
     for claim, rows in table.groupby("claim", sort=False):
         known = rows[rows["value"].notna()]
-        bounds = known[~known["aim"].astype(bool)]
+        bounds = known[known["kind"] != AIM]
         held = f"{int(bounds['holds'].sum())} of {len(bounds)} bounds hold"
         if missing := len(rows) - len(known):
             held += f", {missing} not measured"
@@ -97,7 +99,7 @@ def cross_play(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
 
 def fingerprints(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
     """A matrix for each game: behaviours that arose down, agents that aren't scripted across."""
-    rows = table[table["opponent"] == tables.EVERYONE]
+    rows = table[table["opponent"] == EVERYONE]
     arose = rows.groupby(["game", "quantity"])["mean"].transform("count") > 0
     rows = rows[arose].sort_values("mean", key=pd.isna, kind="stable")
     words = "what each agent does, with all opponents together"
@@ -161,8 +163,8 @@ def ablations(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
 
 def rivals(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
     """A row for each agent: welfare with copies of itself, and its payoff in the worst case."""
-    shown = {tables.ITSELF: "Welfare with itself", tables.WORST_CASE: "Payoff in the worst case"}
-    wanted = {tables.ITSELF: NORMALISED_WELFARE, tables.WORST_CASE: NORMALISED_PAYOFF}
+    shown = {ITSELF: "Welfare with itself", WORST_CASE: "Payoff in the worst case"}
+    wanted = {ITSELF: NORMALISED_WELFARE, WORST_CASE: NORMALISED_PAYOFF}
     kept = table[table["quantity"] == table["opponent"].map(wanted)]
     title = f"{title}; 0: what each could make sure of, 1: the optimum{INTERVAL}"
     columns = {key: WHO[key] for key in ("game", "agent")}
@@ -172,14 +174,14 @@ def rivals(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
 def disturbed(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
     """A table for each game: agents and what they get down, conditions across; without single rounds and seeds."""
     rows = table[(table["seed"] == tables.ALL_SEEDS) & ~table["quantity"].str.startswith(ROUND)]
-    twice = (rows["opponent"] == tables.ITSELF) & rows["quantity"].isin(OF_ONE_SIDE)
+    twice = (rows["opponent"] == ITSELF) & rows["quantity"].isin(OF_ONE_SIDE)
     rows = rows[rows["mean"].notna() & ~twice]
     rows = rows.sort_values(
         "agent", key=lambda names: names.map(in_order(names).index), kind="stable"
     )
     conditions = {name: name.replace("_", " ").capitalize() for name in rows["condition"].unique()}
     columns = {"agent": "Agent", "opponent": "With", "quantity": "What it gets or does"}
-    if (rows["opponent"] == tables.ITSELF).all():
+    if (rows["opponent"] == ITSELF).all():
         del columns["opponent"]
     for game, part in rows.groupby("game", sort=False):
         words = f"{game_title(str(game))}: {title[:1].lower()}{title[1:]}{INTERVAL}"
@@ -206,7 +208,7 @@ def prior_sweep(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
     """A row for each share, agent and opponent: itself or a greedy player."""
     shown = {PAYOFF: "Points a round", NORMALISED_WELFARE: "Normalised welfare"}
     shown[NORMALISED_PAYOFF] = "Normalised payoff"
-    met = table[table["opponent"].isin([tables.ITSELF, *GREEDY_PLAYERS])]
+    met = table[table["opponent"].isin([ITSELF, *GREEDY_PLAYERS])]
     met = met.sort_values(["game", "share", "agent", "opponent"], key=_itself_first)
     columns = {"game": "Game", "share": "Share of reciprocal players", "agent": "Agent"}
     columns |= {"opponent": "With", "seeds": "Seeds"}
@@ -216,7 +218,7 @@ def prior_sweep(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
 def generalisation(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
     """A table for each game: variations and agents down, what they do and get with each opponent across."""
     shown = {
-        (tables.ITSELF, COOPERATION): "Cooperates with itself",
+        (ITSELF, COOPERATION): "Cooperates with itself",
         (COOPERATOR, COOPERATION): "With a cooperator",
         (DEFECTOR, NORMALISED_PAYOFF): "Payoff against a defector, normalised",
     }
@@ -282,7 +284,7 @@ def _over_seeds(values: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 
 def _itself_first(column: "pd.Series[Any]") -> "pd.Series[Any]":
     """A key to sort by."""
-    return column.replace(tables.ITSELF, "")
+    return column.replace(ITSELF, "")
 
 
 def _wide(

@@ -8,7 +8,7 @@ Constants were measured with this project's versions of Python, torch, transform
 
 import math
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from itertools import product
 from typing import Any
 
@@ -323,11 +323,13 @@ class Estimates:
 
     def _adapter_bytes(self, game: str, shape: ModelShape) -> int:
         """Bytes of an adapter, of the largest where they differ."""
-        rank = max(
-            settings.training_settings(self._config, game, name).lora_rank
-            for name in contents.algorithms(self._config)
-        )
-        return shape.adapter_parameters(rank) * ADAPTER
+        return shape.adapter_parameters(self._ranks[game]) * ADAPTER
+
+    @cached_property
+    def _ranks(self) -> dict[str, int]:
+        """The largest rank of a game's adapters."""
+        found = trainings.ranks(self._config)
+        return {game: max(each) for (game, _), each in found.items()}
 
     def _perplexity(self, game: str, model: str) -> Needs:
         """A text of some paragraphs, read under every adapter."""

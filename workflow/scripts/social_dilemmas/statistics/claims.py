@@ -14,17 +14,15 @@ from typing import Any
 
 import pandas as pd
 
+from social_dilemmas.agents.agent import ITSELF, OTHER_SEEDS
 from social_dilemmas.agents.roles import players_in_role
 from social_dilemmas.statistics.criteria import MORE_THAN, SHARE_OF, Criterion, read_criteria
 from social_dilemmas.statistics.quantities import quantity_words
-from social_dilemmas.statistics.tables import ALL_SEEDS, ITSELF, OTHER_SEED, RELATION, as_reported
-
-OTHER = "other_seed"
-"""The opponent's name in play of an agent with its other seeds."""
+from social_dilemmas.statistics.tables import ALL_SEEDS, OTHER_SEED, RELATION, as_reported
 
 COLUMNS = ["model", "claim", "says", "game", "agent", "opponent", "role", "condition", "quantity"]
 COLUMNS += ["compared_to", "value", "low", "high", "bound", "share_of_seeds", "seeds"]
-COLUMNS += ["seeds_holding", "aim", "holds", "interval_holds"]
+COLUMNS += ["seeds_holding", "kind", "holds", "interval_holds"]
 KEYS = ["model", "game", "agent", "opponent", "condition", "quantity"]
 
 
@@ -80,8 +78,8 @@ def judge(tables: Iterable[pd.DataFrame], criteria: Sequence[Criterion]) -> pd.D
         Columns `COLUMNS`: opponent (of several in a role the one with which the number is worst for the claim),
         quantity in words, bound such as "<= 0.1", share_of_seeds (in which it must hold; NaN if it must for the mean),
         seeds and seeds_holding (how many there are, and in how many it holds; not where what it is about never came
-        up), holds (for as many seeds as it must, or for the mean or the whole interval), interval_holds (for the whole
-        interval). What was not measured has the value NaN and doesn't hold.
+        up), kind (as the criterion's), holds (for as many seeds as it must, or for the mean or the whole interval),
+        interval_holds (for the whole interval). What was not measured has the value NaN and doesn't hold.
     """
     found = _measured(tables)
     games = list(dict.fromkeys((model, game) for model, game, *_ in found))
@@ -112,7 +110,7 @@ def _judged(found: Found, model: str, game: str, criterion: Criterion) -> dict[s
     return {
         **{
             name: getattr(criterion, name)
-            for name in ("claim", "says", "agent", "condition", "compared_to")
+            for name in ("claim", "says", "agent", "condition", "compared_to", "kind")
         },
         "model": model,
         "game": game,
@@ -126,7 +124,6 @@ def _judged(found: Found, model: str, game: str, criterion: Criterion) -> dict[s
         "share_of_seeds": nan if criterion.seeds is None else criterion.seeds,
         "seeds": len(measure.by_seed),
         "seeds_holding": holding,
-        "aim": criterion.kind == "aim",
         "holds": holds,
         "interval_holds": whole,
     }
@@ -173,7 +170,7 @@ def _measured(tables: Iterable[pd.DataFrame]) -> Found:
         table = table.assign(condition=table.get("condition", ""))
         if RELATION in table:
             itself = table["opponent"] == table["agent"]
-            others = table[itself & (table[RELATION] == OTHER_SEED)].assign(opponent=OTHER)
+            others = table[itself & (table[RELATION] == OTHER_SEED)].assign(opponent=OTHER_SEEDS)
             own = as_reported(table)
             own = own.assign(opponent=own["opponent"].mask(own["opponent"] == own["agent"], ITSELF))
             table = pd.concat([own, others])

@@ -15,7 +15,8 @@ from social_dilemmas.statistics.quantities import WORDS
 ANY = "any"
 SIDES = ("<=", ">=")
 SHARE_OF, MORE_THAN = "share of ", "more than "
-KINDS = ("", "aim", "whole")
+AIM, WHOLE = "aim", "whole"
+KINDS = ("", AIM, WHOLE)
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,8 @@ def _criterion(row: list[str], says: dict[str, str]) -> Criterion:
     share = _number("seeds", seeds) if seeds else None
     if share is not None and not 0 < share <= 1:
         raise ValueError(f"seeds must be a share from 0 to 1, but is {seeds}")
+    if share is not None and given["kind"] == WHOLE:
+        raise ValueError("seeds must be empty where the whole interval must be within the bound")
     if not says.setdefault(given["claim"], given.pop("says")):
         raise ValueError(
             f"the first line of {given['claim']} must say in its last column what it claims"

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from social_dilemmas.agents.agent import UNSEEDED
@@ -17,12 +16,12 @@ from social_dilemmas.statistics.quantities import (
 )
 from social_dilemmas.statistics.tables import (
     ALL_SEEDS,
-    ITSELF,
     PAIR,
     RELATION,
     Source,
     is_scripted,
     summary,
+    with_itself,
 )
 
 ROUND = "payoff_round_"
@@ -105,10 +104,7 @@ def _by_condition(
     for condition, rows in frame.groupby("condition", sort=False):
         trained = rows[rows["agent_seed"] != UNSEEDED].groupby("agent_seed")
         for seed, part in [(ALL_SEEDS, rows), *trained]:
-            table = summary(source, part, quantities)
-            table = table[table[RELATION] == ALL_SEEDS].drop(columns=RELATION)
-            itself = table["agent"] == table["opponent"]
-            table["opponent"] = np.where(itself, ITSELF, table["opponent"])
+            table = with_itself(summary(source, part, quantities)).drop(columns=RELATION)
             keys = {"condition": condition, "slip_round": slip_round, "seed": str(seed)}
             for place, (name, value) in enumerate(keys.items(), start=4):
                 table.insert(place, name, value)

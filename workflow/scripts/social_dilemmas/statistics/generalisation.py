@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from social_dilemmas.agents.roles import EXTREMES
 from social_dilemmas.statistics.quantities import COOPERATION, PAYOFFS
-from social_dilemmas.statistics.tables import ALL_SEEDS, COUNT, ITSELF, RELATION, summary
+from social_dilemmas.statistics.tables import COUNT, RELATION, summary, with_itself
 
 FIRST = "choice_A"
 """What matrix games without a word for it call the choice of the table's first action, which cooperates."""
@@ -26,10 +25,8 @@ def generalisation(matches: Mapping[tuple[str, str, str], Path]) -> pd.DataFrame
     for (game, model, variation), path in matches.items():
         frame = pd.read_parquet(path).rename(columns=names)
         own = frame[~frame["agent"].isin(EXTREMES)]
-        table = summary((game, model), own, [COOPERATION, *PAYOFFS])
-        table = table[table[RELATION] == ALL_SEEDS].drop(columns=RELATION)
-        itself = table["agent"] == table["opponent"]
-        table["opponent"] = np.where(itself, ITSELF, table["opponent"].replace(EXTREMES))
+        table = with_itself(summary((game, model), own, [COOPERATION, *PAYOFFS]))
+        table = table.drop(columns=RELATION).replace({"opponent": EXTREMES})
         table.insert(2, "variation", variation)
         parts.append(table)
     return pd.concat(parts, ignore_index=True)

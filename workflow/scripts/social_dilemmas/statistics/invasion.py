@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from social_dilemmas.agents.agent import UNSEEDED
+from social_dilemmas.agents.agent import EVERYONE, UNSEEDED
 from social_dilemmas.agents.roles import greedy_player_name
 from social_dilemmas.randomness import derive_seed
 from social_dilemmas.statistics.intervals import t_quantile
 from social_dilemmas.statistics.population import Floats, growth_when_rare, replicator
 from social_dilemmas.statistics.quantities import FINAL_SHARE, GROWTH, MEAN_FINAL_SHARE, PAYOFF
-from social_dilemmas.statistics.tables import EVERYONE, Source, is_scripted
+from social_dilemmas.statistics.tables import Source, is_scripted
 
 TIME, STEPS = 100.0, 200
 """How long a population is followed; in time 1 the odds of two types change by a factor of e at most."""

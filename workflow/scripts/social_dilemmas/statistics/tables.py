@@ -14,7 +14,14 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from social_dilemmas.agents.agent import LEARNERS, UNSEEDED, is_learner
+from social_dilemmas.agents.agent import (
+    EVERYONE,
+    ITSELF,
+    LEARNERS,
+    UNSEEDED,
+    WORST_CASE,
+    is_learner,
+)
 from social_dilemmas.agents.scripted.player import scripted_player_names
 from social_dilemmas.statistics.intervals import Run, Sample, intervals
 from social_dilemmas.statistics.quantities import (
@@ -30,15 +37,6 @@ RELATION = "seed_relation"
 SAME_SEED, OTHER_SEED, ALL_SEEDS = "same seed", "other seed", "all"
 """Values of the column `RELATION`: of an agent's seed to its opponent's. An agent with itself and
 the same seed is self-play."""
-
-ITSELF = "itself"
-"""The opponent's name in self-play, in tables that hold no other matches of an agent with itself."""
-
-WORST_CASE = "worst_case"
-"""The opponent's name where it is the scripted player with which a run gets least."""
-
-EVERYONE = "everyone"
-"""The opponent's name where the matches against all opponents are pooled."""
 
 SETTINGS, DIFFERING, MATCHED = "settings", "differ by algorithm", "matched"
 """The column that says whether all algorithms were trained with the same settings in a game, and its values."""
@@ -220,6 +218,14 @@ def as_reported(table: pd.DataFrame) -> pd.DataFrame:
     return table[table[RELATION] == np.where(itself, SAME_SEED, ALL_SEEDS)]
 
 
+def with_itself(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of all seeds; an agent's opponent that is the agent is called `ITSELF`."""
+    table = table[table[RELATION] == ALL_SEEDS]
+    return table.assign(
+        opponent=table["opponent"].mask(table["opponent"] == table["agent"], ITSELF)
+    )
+
+
 def is_scripted(table: pd.DataFrame, column: str) -> "pd.Series[bool]":
     """Whether the column names a scripted player of the row's game; the warm start isn't one."""
     scripted = {str(game): scripted_player_names(str(game)) for game in table["game"].unique()}
@@ -239,9 +245,7 @@ def headline(
         for _, run in scripted.groupby("agent_seed"):
             worst = run.groupby("opponent")[NORMALISED_PAYOFF].mean().idxmin()
             parts.append(run[run["opponent"] == worst].assign(opponent=WORST_CASE))
-    table = summary((game, model), pd.concat(parts), PAYOFFS)
-    table = table[table[RELATION] == ALL_SEEDS]
-    return table.assign(opponent=table["opponent"].where(table["opponent"] != agent, ITSELF))
+    return with_itself(summary((game, model), pd.concat(parts), PAYOFFS))
 
 
 def summary(

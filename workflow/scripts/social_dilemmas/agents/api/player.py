@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from social_dilemmas.agents.agent import Agent
 from social_dilemmas.agents.api.cache import ResponseCache, cache_key
-from social_dilemmas.agents.api.server import REFUSED, ChatServer, Response, ServerError
+from social_dilemmas.agents.api.server import REFUSED, ChatServer, Response, ServerError, sampling
 from social_dilemmas.agents.human.form import form_in_words, printable
 from social_dilemmas.config.schema.players import ApiPlayer as ApiSettings
 from social_dilemmas.games.game import Game, Match, Turn
@@ -125,7 +125,7 @@ class ApiPlayer:
     async def _respond(self, conversation: list[dict[str, str]], place: Sequence[int]) -> Response:
         """The response to a conversation, from the cache or from the server."""
         usage, settings = self._usage, self._settings
-        key = cache_key(settings.base_url, settings.sampling, conversation, place)
+        key = cache_key(settings.base_url, sampling(settings), conversation, place)
         cached = self._cache.get(key)
         response = cached or await self._server.complete(conversation)
         if cached is None:

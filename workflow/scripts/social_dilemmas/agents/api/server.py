@@ -91,7 +91,7 @@ class ChatServer:
 
     async def complete(self, messages: Sequence[Mapping[str, str]]) -> Response:
         """The server's reply to a conversation, which may be that it refuses it; for jobs of `run`."""
-        body = {"messages": messages, **self._settings.sampling}
+        body = {"messages": messages, **sampling(self._settings)}
         async with self._free:
             try:
                 post = self._client.post("/chat/completions", cast_to=httpx.Response, body=body)
@@ -214,6 +214,13 @@ def text_of(content: Any) -> str:
     text: str = "" if content is None else content.encode(errors="replace").decode()
     thoughts, end, answer = text.partition("</think>")
     return answer if end else thoughts
+
+
+def sampling(settings: ApiSettings) -> dict[str, Any]:
+    """All fields of a request except the conversation."""
+    limits = {"temperature": settings.temperature, "max_tokens": settings.max_new_tokens}
+    given = {key: value for key, value in limits.items() if value is not None}
+    return {"model": settings.model, **given, **settings.extra}
 
 
 def read_key(settings: ApiSettings) -> str | None:

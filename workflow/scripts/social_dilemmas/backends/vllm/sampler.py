@@ -16,12 +16,8 @@ from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.sampler import NamesOf
 
 logger = logging.getLogger(__name__)
-NOTHING_LOST = "what was finished is saved, and another run goes on from there"
+FROM_HERE = "run it again: it goes on from its last checkpoint"
 T = TypeVar("T")
-
-
-class NoServerError(UserError):
-    """A server can't be started, or was lost twice in the same iteration."""
 
 
 class VllmSampler(ServedSampler):
@@ -46,7 +42,7 @@ class VllmSampler(ServedSampler):
             folder / "server.log",
             device=str(model.device),
             dtype=str(model.dtype).removeprefix("torch."),
-            adapters=len(policy.adapters) + settings.buffer.size,  # past agents come later
+            adapters=2 + settings.buffer.size,  # the learner, a frozen opponent, past agents
             rank=max(config.r for config in model.peft_config.values()),
             reply_masks={self._masks: dict(game)},
         )
@@ -54,7 +50,7 @@ class VllmSampler(ServedSampler):
     def repeat_if_lost(self, iteration: int, play: Callable[[], T]) -> T:
         """Call `play`, and once more if it loses the server: seeds depend on nothing else, so it samples the same.
 
-        Raises NoServerError if the server is lost again, or can't be started.
+        Raises UserError if the server is lost again, or can't be started.
         """
         log = self.server.log
         try:
@@ -67,7 +63,7 @@ class VllmSampler(ServedSampler):
             return play()
         except ServerLostError as error:
             problem = f"the vLLM server {error}, for the second time in iteration {iteration}"
-            raise NoServerError(f"{problem}, see its log {log}; {NOTHING_LOST}") from error
+            raise UserError(f"{problem}, see its log {log}; {FROM_HERE}") from error
 
     def at(self, iteration: int, names_of: NamesOf) -> Self:
         """Turns to an iteration, with a name for the random stream of every conversation."""
@@ -75,7 +71,7 @@ class VllmSampler(ServedSampler):
         return self.named(names_of)
 
     def _serve(self, adapters: Iterable[str]) -> dict[str, str]:
-        """Have these adapters served; gives the names under which all are. Raises NoServerError.
+        """Have these adapters served; gives the names under which all are. Raises UserError.
 
         Adapters of earlier learners, and of past agents that the model has no longer, are unloaded first, so that
         there are never more than the server has room for.
@@ -87,7 +83,7 @@ class VllmSampler(ServedSampler):
             try:
                 self.server.start()
             except UserError as error:
-                raise NoServerError(f"{error}; {NOTHING_LOST}") from error
+                raise UserError(f"{error}; {FROM_HERE}") from error
         # Each start of a server has its own directory, as each name has.
         folder = self._folder / "adapters" / f"{self.server.starts}"
         for name in sorted(self._served - set(names.values())):

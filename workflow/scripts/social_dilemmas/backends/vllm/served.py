@@ -2,7 +2,7 @@
 
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -14,6 +14,7 @@ from social_dilemmas.backends.vllm.protocol import masks_fingerprint
 from social_dilemmas.config.schema.evaluation import Evaluation
 from social_dilemmas.config.schema.training import Training
 from social_dilemmas.config.settings import TranscriptSettings
+from social_dilemmas.games.game import Turn
 from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.sampler import NamesOf
 from social_dilemmas.randomness import derive_seed
@@ -60,12 +61,19 @@ class ServedSampler(ABC):
         policy = self._policy
         named = {place: policy.name_of(adapter) for place, adapter in adapters.items()}
         served = self._serve({*named.values()})
-        names_of = self._names_of
+        names: dict[Place, Sequence[object]] = {}  # of the seats' random streams
+
+        def seed_of(turn: Turn, replies: int) -> int:
+            place = turn.match, turn.seat
+            if place not in names:
+                names[place] = self._names_of(turn)
+            return derive_seed(*names[place], replies)
+
         yield VllmPlayer(
             self.server,
             policy,
             masks=self._masks,
-            seed_of=lambda turn, replies: derive_seed(*names_of(turn), replies),
+            seed_of=seed_of,
             model_of=lambda turn: served[named[turn.match, turn.seat]],
             temperature=self._settings.temperature,
             max_new_tokens=self._settings.max_new_tokens,

@@ -128,6 +128,7 @@ class VllmServer(Connection):
         host, port = self._address or ("127.0.0.1", free_port())
         self.client.base_url = f"http://{host}:{port}"
         with self.log.open("ab") as output:
+            self._begins = output.tell()
             self._process = subprocess.Popen(
                 [*self._command, "--host", host, "--port", str(port)],
                 env=os.environ | self._environment,
@@ -159,7 +160,7 @@ class VllmServer(Connection):
         while not self._ready():
             problem, waited = "", time.monotonic() - begin
             if not self.running:
-                problem = f"ended while it was starting{last_error(self.log)},"
+                problem = f"ended while it was starting{last_error(self.log, self._begins)},"
             elif waited > timeout:
                 raised = "raise vllm.start_timeout"
                 problem = f"wasn't ready after {timeout:g} seconds; {raised}, or"
@@ -205,7 +206,8 @@ def visible_device(device: str) -> str:
     return ours[index] if index < len(ours) else str(index)
 
 
-def last_error(log: Path) -> str:
-    """The last line of a log that names an error, in brackets; empty if there is none."""
-    errors: list[str] = re.findall(r"\b\w*Error: .+", log.read_text(errors="replace"))
+def last_error(log: Path, begins: int) -> str:
+    """The last line of a log, from this byte on, that names an error, in brackets; empty if there is none."""
+    text = log.read_bytes()[begins:].decode(errors="replace")
+    errors: list[str] = re.findall(r"\b\w*Error: .+", text)
     return f" ({shorten(errors[-1], 200)})" if errors else ""

@@ -48,9 +48,7 @@ class ApiPlayer(Section):
     extra: FreeForm = {}
     """further fields of every request, as the server knows them"""
 
-    @property
-    def sampling(self) -> dict[str, Any]:
-        """All fields of a request except the conversation."""
-        limits = {"temperature": self.temperature, "max_tokens": self.max_new_tokens}
-        given = {key: value for key, value in limits.items() if value is not None}
-        return {"model": self.model, **given, **self.extra}
+    def decisive(self) -> dict[str, Any]:
+        """The keys that replies depend on; the others are about how they are got, and what they cost."""
+        keys = {"name", "model", "base_url", "temperature", "max_new_tokens", "attempts", "extra"}
+        return self.model_dump(mode="json", include=keys)

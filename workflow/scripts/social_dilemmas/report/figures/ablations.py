@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from social_dilemmas.agents.agent import ITSELF
 from social_dilemmas.agents.roles import COOPERATORS, GREEDY_PLAYERS
 from social_dilemmas.report.figures import style
 from social_dilemmas.report.figures.panels import (
@@ -17,7 +18,6 @@ from social_dilemmas.report.figures.panels import (
     panels,
 )
 from social_dilemmas.report.names import game_title, in_order, readable
-from social_dilemmas.statistics.tables import ITSELF
 
 QUANTITY = {"payoff": "Payoff", "payoff_opponent": "What it leaves"}
 LEGEND = (

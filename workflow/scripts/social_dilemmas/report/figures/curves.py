@@ -45,15 +45,16 @@ def table(curves: pd.DataFrame, quantity: str = "payoff", naive: bool = False) -
     """Columns as from `summarise`. Payoffs also have references: their line is "reference", they have no iteration, and
     their name is the algorithm. For naive RL there is no column algorithm, and the name is the model.
     """
-    shown = summarise(curves[curves["algorithm"] == NAIVE] if naive else curves, quantity)
+    curves = curves[curves["algorithm"] == NAIVE] if naive else curves
+    shown = summarise(curves, quantity)
     if quantity != "payoff":
         return shown
     names = {"reference": "model" if naive else "algorithm", "payoff": "value"}
-    lines = references(shown["game"].unique()).rename(columns=names).assign(line=REFERENCE)
+    lines = references(curves["game"].unique()).rename(columns=names).assign(line=REFERENCE)
     if naive:
         shown = shown.drop(columns="algorithm")[["game", "model", "line", "iteration", "value"]]
     else:
-        lines = shown[["model", "game"]].drop_duplicates().merge(lines)
+        lines = curves[["model", "game"]].drop_duplicates().merge(lines)
     return pd.concat([shown, lines], ignore_index=True)
 
 
@@ -98,6 +99,8 @@ def draw_curves(
         if lines.empty:
             continue
         colour = colours[algorithm]
+        # Runs that observed the quantity at different times have no mean.
+        lines = lines.reindex(columns=lines.columns.union([MEAN, LOWEST, HIGHEST]))
         band = lines[[LOWEST, HIGHEST]].dropna()
         axis.fill_between(band.index, *band.to_numpy().T, color=colour, alpha=0.15, linewidth=0)
         for seed in lines.columns.difference([MEAN, LOWEST, HIGHEST]):

@@ -7,11 +7,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from social_dilemmas.agents.agent import EVERYONE
 from social_dilemmas.games import named_game
 from social_dilemmas.report.figures import style
 from social_dilemmas.report.figures.panels import draw_points, grid
 from social_dilemmas.report.names import in_order
-from social_dilemmas.statistics.tables import EVERYONE, is_scripted
+from social_dilemmas.statistics.tables import is_scripted
 
 WIDTH = 9.0  # inches; the words beside the panels need room
 ROW = 0.4  # inches that a behaviour needs at least

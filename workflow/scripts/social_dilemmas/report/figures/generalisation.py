@@ -6,12 +6,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from social_dilemmas.agents.agent import ITSELF
 from social_dilemmas.agents.roles import COOPERATOR, DEFECTOR
 from social_dilemmas.report.figures import style
 from social_dilemmas.report.figures.panels import blocks, draw_points, panels, title
 from social_dilemmas.report.names import game_title, in_order, readable
 from social_dilemmas.statistics.quantities import COOPERATION, NORMALISED_PAYOFF
-from social_dilemmas.statistics.tables import ITSELF
 
 PANELS = {
     ITSELF: (COOPERATION, "Cooperation with itself"),

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from social_dilemmas.agents.agent import ITSELF
 from social_dilemmas.agents.conditions import Condition
 from social_dilemmas.report.figures import style
 from social_dilemmas.report.figures.panels import (
@@ -22,7 +23,7 @@ from social_dilemmas.report.figures.panels import (
 from social_dilemmas.report.names import game_title, in_order, readable
 from social_dilemmas.statistics.disturbances import ROUND
 from social_dilemmas.statistics.quantities import PAYOFF
-from social_dilemmas.statistics.tables import ALL_SEEDS, ITSELF, is_scripted
+from social_dilemmas.statistics.tables import ALL_SEEDS, is_scripted
 
 REFERENCES = ("tit_for_tat", "win_stay_lose_shift", "grim", "reciprocator")
 """Scripted players that answer a slip; the curves of others don't change after its round."""

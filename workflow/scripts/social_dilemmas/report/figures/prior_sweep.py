@@ -7,12 +7,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from social_dilemmas.agents.agent import ITSELF
 from social_dilemmas.agents.roles import GREEDY_PLAYERS
 from social_dilemmas.report.figures import style
 from social_dilemmas.report.figures.panels import draw_runs, errorbars, panel_keys, panels, title
 from social_dilemmas.report.names import game_title, in_order
 from social_dilemmas.statistics.quantities import NORMALISED_PAYOFF, NORMALISED_WELFARE
-from social_dilemmas.statistics.tables import ITSELF
 
 ROWS = {
     NORMALISED_WELFARE: "Normalised welfare in self-play",

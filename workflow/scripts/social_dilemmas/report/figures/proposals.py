@@ -3,10 +3,11 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
+from social_dilemmas.agents.agent import EVERYONE
 from social_dilemmas.report.figures import style
 from social_dilemmas.report.figures.panels import blocks, draw_points, of_kind, panels, title
 from social_dilemmas.report.names import in_order
-from social_dilemmas.statistics.tables import EVERYONE, as_reported, is_scripted
+from social_dilemmas.statistics.tables import as_reported, is_scripted
 
 KIND, COINS = "trust_and_split", 10
 BY_HAND = {"coins_upper_hand": "upper hand", "coins_lower_hand": "lower hand"}

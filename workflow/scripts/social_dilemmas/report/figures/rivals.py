@@ -6,11 +6,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from social_dilemmas.agents.agent import ITSELF, WORST_CASE
 from social_dilemmas.report.figures import style
 from social_dilemmas.report.figures.panels import grid, limits, runs_of
 from social_dilemmas.report.names import in_order
 from social_dilemmas.statistics.quantities import NORMALISED_PAYOFF, NORMALISED_WELFARE
-from social_dilemmas.statistics.tables import ITSELF, WORST_CASE
 
 SIDES = {ITSELF: NORMALISED_WELFARE, WORST_CASE: NORMALISED_PAYOFF}
 """What is shown across and up."""

@@ -126,5 +126,7 @@ def legend(
         label = readable(name) + doing
         handles.append(Line2D([], [], color=colour[name], markersize=size, label=label, **look))
     handles += others
+    if not handles:
+        return
     columns = min(columns or len(handles), len(handles))
     figure.legend(handles=handles, loc="outside lower center", ncols=columns)

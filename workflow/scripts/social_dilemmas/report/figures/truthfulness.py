@@ -3,11 +3,12 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
+from social_dilemmas.agents.agent import EVERYONE, ITSELF
 from social_dilemmas.report.figures import panels as shared
 from social_dilemmas.report.figures import style
 from social_dilemmas.report.figures.curves import draw_curves, summarise
 from social_dilemmas.report.names import in_order, readable
-from social_dilemmas.statistics.tables import EVERYONE, ITSELF, as_reported, is_scripted
+from social_dilemmas.statistics.tables import as_reported, is_scripted
 
 QUANTITY, LABEL = "truthfulness", "Share of true messages"
 KIND, CHANCE = "trust_and_split", 1 / 3

@@ -10,6 +10,7 @@ import yaml
 from huggingface_hub import ModelCardData
 from safetensors import safe_open
 
+from social_dilemmas.config.schema.training import LORA_RANKS
 from social_dilemmas.report.names import game_title
 from social_dilemmas.report.pages.page import write_page
 from social_dilemmas.report.publishing.agents import Origin
@@ -65,7 +66,7 @@ def write_agent_card(
 
     `agent` is the agent's name in the tables, `run` what its `config.yaml` says, `scores` what `scores_of` found.
     """
-    game = run["game"]
+    game, rank = run["game"], run["settings"]["lora_rank"]
     on_hub = {"base_model": base.name} if base.revision else {}  # the hub refuses paths here
     write_card(
         "agent_card.md.jinja",
@@ -78,6 +79,7 @@ def write_agent_card(
         rules=_inline(game["rules"]) if game.get("rules") else "the default ones",
         run=run,
         adapter=adapter,
+        vllm_rank=next((each for each in LORA_RANKS if each >= rank), rank),
         scores=scores,
     )
 

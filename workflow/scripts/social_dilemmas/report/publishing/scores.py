@@ -6,13 +6,14 @@ from typing import Any
 
 import pandas as pd
 
+from social_dilemmas.agents.agent import ITSELF
 from social_dilemmas.config.trainings import Trained
 from social_dilemmas.report.claims_text import bound, measured, opponents, seeds
 from social_dilemmas.report.names import readable
 from social_dilemmas.report.numbers import NONE, number, with_interval
 from social_dilemmas.report.printed import first_of_last, texts
 from social_dilemmas.statistics.quantities import OUTCOMES, quantity_words
-from social_dilemmas.statistics.tables import ALL_SEEDS, ITSELF, RELATION
+from social_dilemmas.statistics.tables import as_reported
 
 
 def scores_of(agent: Trained, metrics: Path, tables: Path) -> dict[str, Any]:
@@ -56,7 +57,7 @@ def _rows_of(agent: Trained, table: Path) -> pd.DataFrame:
 def _payoffs(agent: Trained, table: Path) -> pd.DataFrame:
     """Texts, with a row for each opponent and a column for each quantity."""
     rows = _rows_of(agent, table)
-    rows = rows[(rows[RELATION] == ALL_SEEDS) & rows["quantity"].isin(OUTCOMES)]
+    rows = as_reported(rows[rows["quantity"].isin(OUTCOMES)])
     cells = rows.assign(text=texts(rows, "mean")).pivot(
         index="opponent", columns="quantity", values="text"
     )
