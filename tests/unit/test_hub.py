@@ -21,7 +21,7 @@ from huggingface_hub import constants
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tests.unit.conftest import BaseOf, Published
-from tests.unit.test_gguf import FILE, entry_of, write_file
+from tests.unit.gguf_files import FILE, entry_of, write_file
 
 from social_dilemmas.config.schema.models import HubModel
 from social_dilemmas.errors import UserError
