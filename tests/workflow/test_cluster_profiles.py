@@ -1,6 +1,8 @@
 """The profiles for clusters name the rules that there are, and take settings as users write them."""
 
-import re
+import json
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -38,15 +40,28 @@ def rules(repository: Workflow) -> set[str]:
     return {name for names in listed for name in names}
 
 
-def test_small_jobs_are_grouped_and_only_they() -> None:
-    """Which rules are small is what estimates say of them; on one machine nothing is grouped."""
-    rules = "".join(path.read_text() for path in (REPOSITORY / "workflow/rules").glob("*.smk"))
-    found = [
-        ("SMALL_JOBS" in body, '("table")' in body or '("figure")' in body)
-        for body in re.findall(r"^ *rule\b.*?^ *script:", rules, re.M | re.S)
-    ]
-    assert found.count((True, True)) == 7
-    assert all(grouped == small for grouped, small in found)
+GROUPS = """
+import json, sys
+from pathlib import Path
+from snakemake.api import SnakemakeApi
+from snakemake.settings.types import ResourceSettings
+with SnakemakeApi() as api:
+    call = api.workflow(ResourceSettings(cores=1, nodes=int(sys.argv[1]) or None), snakefile=Path("Snakefile"))
+    call.dag()
+    print(json.dumps({rule.name: rule._group for rule in call._workflow.rules}))
+"""
+"""Prints the groups of all rules, as Snakemake reads them with so many jobs of a cluster, or with none."""
+
+
+def test_small_jobs_are_grouped_on_a_cluster_and_only_they() -> None:
+    found = []
+    for nodes in ("5", "0"):
+        call = [sys.executable, "-c", GROUPS, nodes]
+        said = subprocess.run(call, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+        groups = json.loads(said.stdout.splitlines()[-1])
+        found.append({name for name, group in groups.items() if group == "report"})
+    small = ("table_", "fig_", "print_", "show_", "list_", "describe_", "write_")
+    assert found == [{name for name in groups if name.startswith(small)}, set()]
 
 
 def test_what_needs_a_model_goes_where_the_gpus_are(rules: set[str], tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ FILES = outputs.files(CONFIG)
 TRANSCRIPTS = outputs.transcript_paths(CONFIG)
 
 # Tables, figures, pages and cards take seconds each: on a cluster all that can be made together are one job.
-SMALL_JOBS = "report" if workflow.non_local_exec else None
+SMALL_JOBS = "report" if workflow.nodes is not None else None
 
 # What `snakemake` makes, and what only `snakemake everything` adds.
 TABLES, FURTHER_TABLES = outputs.tables(CONFIG), outputs.further_tables(CONFIG)

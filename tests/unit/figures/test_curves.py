@@ -95,12 +95,12 @@ def test_both_learners_of_a_pair_are_drawn_through_the_numbers_of_the_table(show
     assert words(figure).count("both greedy") == len(GAMES) * len(PAIRS)
 
 
-def test_invalid_replies_are_shares_of_rounds(shown: Tables) -> None:
+def test_invalid_replies_are_counted_by_round(shown: Tables) -> None:
     table = shown["invalid_replies"]
     assert set(table["algorithm"]) == {*ALGORITHMS}
     assert table.loc[(table["iteration"] == 0) & (table["line"] == MEAN), "value"].min() > 0.2
     figure = draw("invalid_replies", table)
-    assert "Share of rounds" in words(figure)
+    assert "Invalid replies a round" in words(figure)
     assert all(axis.get_ylim()[1] >= table["value"].max() for axis in figure.axes)
     none = draw("invalid_replies", table.assign(value=0.0))  # as with masks: no reply is invalid
     assert none.axes[0].get_ylim()[1] == pytest.approx(0.1)

@@ -16,10 +16,10 @@ def algorithms(config: Config) -> list[str]:
 
 
 def first_algorithms(config: Config) -> list[str]:
-    """What the first steps compare: naive RL and Advantage Alignment; the first two if neither is there."""
+    """What the first steps compare: naive RL and Advantage Alignment; where one isn't there, another algorithm."""
     named = {each.credit: each.name for each in reversed(config.algorithms)}
     compared = [named[credit] for credit in ("naive", "advantage_alignment") if credit in named]
-    return compared or algorithms(config)[:2]
+    return list(dict.fromkeys([*compared, *algorithms(config)]))[:2]
 
 
 def games(config: Config) -> list[str]:

@@ -62,7 +62,7 @@ def table(curves: pd.DataFrame, quantity: str = "payoff", naive: bool = False) -
 def draw(table: pd.DataFrame) -> Figure:
     """One panel per game, and by algorithm a row of panels per model; a single base model looks like naive RL."""
     is_reference = table["line"] == REFERENCE
-    label = "Payoff per round (points)" if is_reference.any() else "Share of rounds"
+    label = "Payoff per round (points)" if is_reference.any() else "Invalid replies a round"
     row = 2.1 if is_reference.any() else 1.8
     if "algorithm" in table:
         algorithms = in_order(table.loc[~is_reference, "algorithm"])

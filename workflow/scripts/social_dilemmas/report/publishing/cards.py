@@ -92,7 +92,7 @@ def weights_of(model: Path) -> Weights:
             for name in weights.keys():  # noqa: SIM118 (not a dictionary)
                 weight = weights.get_slice(name)
                 count += prod(weight.get_shape())
-                dtypes.add(DTYPES[weight.get_dtype()])
+                dtypes.add(DTYPES.get(weight.get_dtype(), weight.get_dtype()))
     return Weights(count, " and ".join(sorted(dtypes)))
 
 
