@@ -26,7 +26,7 @@ def test_a_workflow_on_vllm(vllm: Vllm, tmp_path: Path) -> None:
     config["models"][0] |= SHAPE
     config |= {"games": [game], "algorithms": config["algorithms"][:1]}
     config |= {"seeds": [0], "further_seeds": []}
-    none = {"games": [], "variants": []}
+    none: dict[str, list[str]] = {"games": [], "variants": []}
     config |= {"ablations": none, "rivals": none, "prior_sweep": {"games": []}}
     config |= {"two_learners": {"games": [], "pairs": []}, "tournament": {"strategies": []}}
     workflow.configure(config)

@@ -36,7 +36,7 @@ def test_learning_curves_of_little_that_was_observed(values: dict[tuple[int, int
     assert {*curves["line"]} == {REFERENCE, *(f"seed {seed}" for seed, _ in values)}
     figure = draw("learning_curves", curves)
     assert titles(figure) == [game_title("split")]
-    drawn = [line for line in figure.axes[0].lines if len(line.get_xdata())]
+    drawn = [line for line in figure.axes[0].lines if np.size(line.get_xdata())]
     assert len(drawn) == 2 + len(values)  # with both references
 
 
