@@ -12,7 +12,7 @@ from snakemake.iocontainers import Namedlist
 from social_dilemmas.errors import UserError
 from social_dilemmas.run import tracking
 from social_dilemmas.run.metrics import MetricsFile
-from social_dilemmas.run.tracking import tracked
+from social_dilemmas.run.tracking import check_tracker, tracked
 
 NAME = "training/split/embedded/naive/seed-0"
 
@@ -112,3 +112,10 @@ def test_a_tracker_that_fails_is_a_warning(
     with caplog.at_level(logging.WARNING):
         train(job("tensorboard"), 3)
     assert "goes on without it (OSError: no space left)" in caplog.text
+
+
+def test_a_tracker_that_isnt_there_is_told() -> None:
+    check_tracker("none")
+    check_tracker("tensorboard")
+    with pytest.raises(UserError, match="tracker is wandb, but there is no package wandb: install"):
+        check_tracker("wandb")

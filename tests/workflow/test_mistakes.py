@@ -365,10 +365,6 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
         put("two_learners", "training", value={"sampler": "vllm"}),
         ["two_learners.training.sampler must be trainer, but is vllm"],
     ),
-    (
-        put("tracker", value="wandb"),
-        ["tracker is wandb, but there is no package wandb: install it"],
-    ),
     (put("tracker", value="mine"), ["tracker must be"]),
     # players behind a server
     (api_player(modle="m"), ["unknown key 'modle' in api_players[remote]", "'model'"]),

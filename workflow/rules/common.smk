@@ -5,6 +5,7 @@ from itertools import product
 from pathlib import Path
 
 import yaml
+from snakemake.settings.types import DeploymentMethod
 
 # The project's folder, wherever the Snakefile is that was called.
 ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
@@ -36,6 +37,7 @@ from social_dilemmas.run.environment import clean_environment
 from social_dilemmas.run.fingerprint import combined, fingerprint
 from social_dilemmas.run.resources import Estimates
 from social_dilemmas.run.slurm import check_submission
+from social_dilemmas.run.tracking import check_tracker
 from social_dilemmas.statistics.criteria import read_criteria
 
 clean_environment(ROOT / "workflow" / "foreign_variables.txt")  # jobs inherit it
@@ -59,6 +61,8 @@ try:
     if imported:  # a module's prefix is put before relative paths
         CLAIMS = CLAIMS.absolute()
     read_criteria(CLAIMS)
+    if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
+        check_tracker(CONFIG.tracker)  # else it is in the environment of trainings
 except UserError as error:
     sys.exit(str(error))
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from importlib.util import find_spec
 from itertools import chain
 from typing import Any
 from urllib.parse import urlsplit
@@ -95,10 +94,6 @@ def mistakes_between(config: Config, said: Mapping[str, Any]) -> Iterator[Mistak
         if name not in (ALL, *STRATEGIES):
             sentence = f"tournament.strategies: {unknown_strategy(name)}"
             yield Mistake(("tournament", "strategies"), sentence)
-    if (tracker := config.tracker) != "none" and find_spec(tracker) is None:
-        how = "call make trackers" if tracker in ("tensorboard", "trackio") else "install it"
-        missing = f"there is no package {tracker}: {how}, or set it to none"
-        yield Mistake(("tracker",), f"tracker is {tracker}, but {missing}")
 
 
 def _repeated_names(config: Config) -> Iterator[Mistake]:

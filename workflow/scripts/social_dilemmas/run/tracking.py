@@ -11,11 +11,13 @@ import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
 from social_dilemmas.config import paths
+from social_dilemmas.errors import UserError
 from social_dilemmas.run.fingerprint import combined
 from social_dilemmas.run.rows import by_iteration, rows_so_far
 
@@ -24,6 +26,15 @@ EVERY = 5.0  # seconds from one look at the metrics to the next
 PATIENCE = 60.0  # seconds in which a tracker must have taken what is left when the job is done
 PLACES = {"trackio": ("TRACKIO_DIR", "{}"), "mlflow": ("MLFLOW_TRACKING_URI", "sqlite:///{}.db")}
 """Where trackers write that learn it from a variable, unless the user has set it."""
+
+
+def check_tracker(kind: str) -> None:
+    """Raise UserError if jobs that run in this environment lack the package of the tracker."""
+    if kind != "none" and find_spec(kind) is None:
+        how = "call make trackers" if kind in ("tensorboard", "trackio") else "install it"
+        raise UserError(
+            f"tracker is {kind}, but there is no package {kind}: {how}, or set it to none"
+        )
 
 
 @dataclass
