@@ -19,7 +19,7 @@ from social_dilemmas.statistics.tables import differing_games
 Row = Mapping[Hashable, Any]
 WIDTHS = (4, 21, 27, 23, 9, 8)
 NO_BREAK = "\N{NO-BREAK SPACE}"
-KINDS = {AIM: ["(aim)"], WHOLE: ["(whole", "interval)"]}
+KINDS = {AIM: "(aim)", WHOLE: "(whole interval)"}
 WORST = ("pool", "liar")  # roles that several players have
 
 
@@ -51,8 +51,8 @@ def seeds(row: Row) -> str:
 def bound(row: Row) -> str:
     """The bound, and in which share of seeds or for what it must hold."""
     share: float = row["share_of_seeds"]
-    words = [row["bound"]] if isnan(share) else [row["bound"], f"in{NO_BREAK}{share:.0%}"]
-    return " ".join([*words, *KINDS.get(row["kind"], ())])
+    in_share = "" if isnan(share) else f"in{NO_BREAK}{share:.0%}"
+    return " ".join(filter(None, [row["bound"], in_share, KINDS.get(row["kind"])]))
 
 
 def format_claims(table: pd.DataFrame) -> str:
