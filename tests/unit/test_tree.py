@@ -13,6 +13,7 @@ from tests.unit.conftest import PUBLISHED, BaseOf
 from tests.unit.mixed_adapters import random_weights
 from tests.unit.training_run import training_settings
 from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
 
 from social_dilemmas.agents.agent import Agent
 from social_dilemmas.agents.play import Players, play_batch
@@ -27,7 +28,7 @@ from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.sampler import PolicySampler, in_order
 from social_dilemmas.policy.trajectory import Trajectory
 from social_dilemmas.policy.tree import prefix_tree
-from social_dilemmas.policy.tree_attention import block_mask, hidden_states
+from social_dilemmas.policy.tree_attention import block_mask, by_products, hidden_states
 
 CONVERSATIONS = st.lists(
     st.lists(st.integers(0, 2), min_size=1, max_size=12), min_size=1, max_size=12
@@ -77,6 +78,36 @@ def test_every_node_sees_its_own_path(conversations: list[list[int]], window: in
     }
     for node, place in enumerate(tree.order.tolist()):
         assert seen[place] == path_of[node][-window if window else 0 :]
+
+
+@pytest.mark.parametrize("heads", [2, 6])
+@pytest.mark.parametrize("window", [None, 3])
+@pytest.mark.parametrize("scaling", [None, 0.3])
+def test_products_of_matrices_are_attention(
+    heads: int, window: int | None, scaling: float | None
+) -> None:
+    tree = prefix_tree([[0, 1, 2, 1, 0], [0, 1, 2, 2, 2], [0, 1, 1, 1, 1]])
+    (block,) = tree.blocks
+    mask = block_mask(block, window)
+    generator = torch.Generator().manual_seed(0)
+
+    def states(of: int) -> Tensor:
+        size = (3, of, mask.shape[-1], 4)
+        return torch.randn(size, generator=generator, dtype=torch.double, requires_grad=True)
+
+    query, key, value = states(heads), states(2), states(2)
+    expected = scaled_dot_product_attention(
+        query, key, value, attn_mask=mask, scale=scaling, enable_gqa=heads > 2
+    )
+    found = by_products(query, key, value, mask, scaling)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    direction = torch.randn(expected.shape, generator=generator, dtype=torch.double)
+    gradients = [
+        torch.autograd.grad((each * direction).sum(), (query, key, value))
+        for each in (found, expected)
+    ]
+    for own, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(own, other, rtol=0, atol=1e-12)
 
 
 def test_conversations_that_are_the_same_cost_nothing() -> None:
