@@ -260,6 +260,17 @@ def test_another_base_model_is_refused(saved: Path, base_model: Path, tmp_path: 
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["tokenizer.json", "chat_template.jinja"])
+def test_a_base_model_that_reads_otherwise_is_another(
+    saved: Path, base_model: Path, tmp_path: Path, name: str
+) -> None:
+    """The weights are the same, and what they are told isn't."""
+    other = shutil.copytree(base_model, tmp_path / "other")
+    (other / name).write_text(f"{(other / name).read_text()} ")
+    with pytest.raises(UserError, match="trained for another base model than"):
+        check_adapter(saved, other)
+
+
 @pytest.mark.parametrize("missing", [*FILES, BASE_RECORD])
 def test_a_missing_file_is_named(saved: Path, base_model: Path, missing: str) -> None:
     (saved / missing).unlink()

@@ -156,6 +156,22 @@ def test_numbers_are_compared_with_another_agent_s() -> None:
     assert math.isnan(float(str(alone["value"])))
 
 
+@pytest.mark.parametrize("of_others", [0.0, -1.0])
+def test_no_bound_on_a_share_of_nothing_or_less_holds(of_others: float) -> None:
+    """Neither with that opponent alone, nor where the share with another one is within the bound."""
+    frame = pd.concat(
+        [
+            in_trust(OTHERS, greedy=[2.0], greedy_lying=[0.1]),
+            in_trust(OTHERS, "sum_of_rewards", greedy=[of_others], greedy_lying=[1.0]),
+        ]
+    )
+    about = {"agent": ALIGNMENT, "game": "trust_and_split", "quantity": OTHERS, "bound": 0.35}
+    for opponent in ("greedy", "liar", "pool"):
+        found = verdict(frame, **about, opponent=opponent, compared_to="share of sum_of_rewards")
+        assert bool(found["holds"]) == (opponent == "liar")
+        assert math.isnan(float(str(found["value"]))) == (opponent != "liar")
+
+
 def test_the_share_of_numbers_without_an_interval_has_none() -> None:
     """Rounding makes what should be no spread less than that: 0.1 as a share of 0.3."""
     exact, other = (Measure(value, value, value) for value in (0.1, 0.3))

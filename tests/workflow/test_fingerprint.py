@@ -111,6 +111,10 @@ def test_comments_docstrings_and_layout_do_not_count(library: Path) -> None:
     before = fingerprint(library)
     path.write_text(f'"""Words."""\n\n{path.read_text()}\n\n# words\n')
     assert fingerprint(library) == before
+    path.write_text(f'{path.read_text()}\nBOUND = 1\n"""Words."""\n')
+    documented = fingerprint(library)
+    path.write_text(path.read_text().replace("Words", "Others"))
+    assert fingerprint(library) == documented != before
 
 
 def test_what_a_job_finds_by_name() -> None:

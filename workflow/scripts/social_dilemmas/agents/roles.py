@@ -1,6 +1,10 @@
 """Which scripted players stand for what: for greed, cooperation, reciprocity or lies."""
 
-from social_dilemmas.agents.scripted.player import scripted_player_names
+from social_dilemmas.agents.scripted.player import (
+    ScriptedPlayer,
+    scripted_player,
+    scripted_player_names,
+)
 
 GREEDY_PLAYERS = ("always_defect", "greedy")
 """They show what greed alone yields in a game."""
@@ -24,6 +28,11 @@ def greedy_player_name(game_name: str) -> str | None:
     """The name of a game's greedy player, if it has one."""
     known = scripted_player_names(game_name)
     return next((name for name in GREEDY_PLAYERS if name in known), None)
+
+
+def reference_player(game_name: str) -> ScriptedPlayer:
+    """A game's greedy player; where it has none, the one that plays at random."""
+    return scripted_player(game_name, greedy_player_name(game_name) or "random")
 
 
 def players_in_role(game_name: str, role: str) -> list[str]:

@@ -14,8 +14,7 @@ import pandas as pd
 
 from social_dilemmas.agents.conditions import NOISE, Condition, conditions_in
 from social_dilemmas.agents.play import Slips
-from social_dilemmas.agents.roles import greedy_player_name
-from social_dilemmas.agents.scripted.player import scripted_player
+from social_dilemmas.agents.roles import reference_player
 from social_dilemmas.agents.slips import one_slip, trembles
 from social_dilemmas.config.settings import DisturbanceSettings
 from social_dilemmas.evaluation.cross_play import (
@@ -92,8 +91,7 @@ def slips_of(
     if condition == Condition.TREMBLES:
         return trembles(settings.tremble, stream_names(meetings))
     if condition == Condition.ONE_SLIP:
-        greedy = scripted_player(game.kind, greedy_player_name(game.kind) or "random")
-        return one_slip(settings.slip_round - 1, greedy)
+        return one_slip(settings.slip_round - 1, reference_player(game.kind))
     return None
 
 

@@ -8,8 +8,7 @@ makes; how unevenly they get it is what chance alone does.
 from enum import StrEnum
 
 from social_dilemmas.agents.play import play
-from social_dilemmas.agents.roles import greedy_player_name
-from social_dilemmas.agents.scripted.player import scripted_player
+from social_dilemmas.agents.roles import reference_player
 from social_dilemmas.games.game import SEATS, Game, Match
 
 UNEVEN = 0.15  # of what a seat can win or lose in a match; less is no exploitation
@@ -27,8 +26,7 @@ class Outcome(StrEnum):
 
 def greedy_payoffs(game: Game, seed: int) -> list[float]:
     """Points of both seats over a match with this seed, if both play greedily."""
-    name = greedy_player_name(game.kind) or "random"
-    match, player = game.start(seed), scripted_player(game.kind, name)
+    match, player = game.start(seed), reference_player(game.kind)
     play([match], [(player, player)])
     return [sum(match.rewards(seat)) for seat in SEATS]
 

@@ -194,7 +194,7 @@ CREDITS: dict[str, Credit] = {
     "advantage_alignment_current": partial(advantage_alignment, include_current=True),
     "advantage_alignment_past": advantage_alignment_past,
 }
-"""Credit by the name that the config gives it; a new algorithm is one more entry."""
+"""Credit by the name that the config gives it: one of `Credit` in `config/schema/training.py`."""
 
 
 def _decayed_sums(values: Tensor, decay: float) -> Tensor:

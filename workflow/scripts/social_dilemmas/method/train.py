@@ -216,6 +216,8 @@ def open_run(
         "game": dict(game),
         **learning,
         "opponent": opponent.plain() if opponent else None,
+        "code": code,
+        "base": model_fingerprint(model),
     }
     facing = f" against {opponent.name}" if opponent else ""
     frozen = opponent.adapter if opponent else None
@@ -226,9 +228,8 @@ def open_run(
             for name, plain in learning.items()
         },
         "opponent": _decisive(opponent) if opponent else None,
-        "model": model_fingerprint(model),
+        "model": "",  # wherever it is
         "adapter": checksum(Path(frozen) / WEIGHTS) if frozen else "",
-        "code": code,
     }
     credits = " against ".join(each.credit for each in settings.values())
     label = f"{game['name']}, {credits}{facing}, seed {seed}"

@@ -1,14 +1,14 @@
 """Whether a game's conversations fit into a model's context."""
 
-from social_dilemmas.agents.scripted.player import scripted_player
 from social_dilemmas.errors import UserError
 from social_dilemmas.games.game import SEATS
-from social_dilemmas.games.grammar import Text
+from social_dilemmas.games.grammar import Choice, Grammar, Literal, Text
+from social_dilemmas.policy.chat import ChatFormat
 from social_dilemmas.policy.policy import Policy
 
 
 def check_context(policy: Policy, max_new_tokens: int) -> None:
-    """Raise UserError if a match of the most rounds takes more tokens than the model's `max_position_embeddings`."""
+    """Raise UserError if a match takes more tokens (see `longest_conversation`) than `max_position_embeddings`."""
     config = policy.language_model.model.config.get_text_config()
     most = getattr(config, "max_position_embeddings", None)
     longest = longest_conversation(policy, max_new_tokens)
@@ -21,13 +21,16 @@ def check_context(policy: Policy, max_new_tokens: int) -> None:
 
 
 def longest_conversation(policy: Policy, max_new_tokens: int) -> int:
-    """Tokens of a seat's conversation over the most rounds, with messages of `max_new_tokens` each."""
+    """Tokens of a seat's conversation over the most rounds, with messages of `max_new_tokens` and the longest choices.
+
+    It is that of one match: what chance draws in others may be said in a few tokens more or less.
+    """
     chat, game = policy.chat, policy.game
-    match, player = game.start(0), scripted_player(game.kind, "random")
+    match = game.start(0)
     match.rounds = game.rounds
     tokens = [0 for _ in SEATS]
     while turns := match.turns():
-        replies = dict(zip((turn.seat for turn in turns), player.reply(turns), strict=True))
+        replies = {turn.seat: longest_reply(turn.grammar, chat) for turn in turns}
         for turn in turns:
             framed = chat.following(turn.prompt) if tokens[turn.seat] else chat.opening(turn.prompt)
             reply = policy.masks.encode(turn.grammar, replies[turn.seat])
@@ -38,3 +41,18 @@ def longest_conversation(policy: Policy, max_new_tokens: int) -> int:
                     tokens = [count + longest for count in tokens]
         match.take(replies)
     return max(tokens)
+
+
+def longest_reply(grammar: Grammar, chat: ChatFormat) -> str:
+    """The reply whose choices take the most tokens; free text is one letter."""
+
+    def length(option: str) -> int:
+        return len(chat.tokenizer.encode(option, add_special_tokens=False))
+
+    return grammar.write(
+        {
+            part.name: max(part.options, key=length) if isinstance(part, Choice) else "x"
+            for part in grammar.parts
+            if not isinstance(part, Literal)
+        }
+    )

@@ -39,6 +39,7 @@ from social_dilemmas.run.shortage import disk_full
 
 AS_STORED = "auto"  # transformers' word for the dtype that a model directory's config.json names
 TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
+TEXT_FILES = ("tokenizer.json", "chat_template.jinja")  # how text becomes tokens
 SHAPE = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
 
 logger = logging.getLogger(__name__)
@@ -238,8 +239,12 @@ def _load_language_model(path: Path | str, dtype: str, **file: str) -> PreTraine
 
 
 def model_fingerprint(path: Path) -> str:
-    """A hash that tells models apart: over the configuration and both ends of every weights file."""
+    """A hash that tells models apart: over configuration, tokenizer, chat template, both ends of every weights file."""
     digest = hashlib.blake2b((path / "config.json").read_bytes(), digest_size=16)
+    for name in TEXT_FILES:
+        if (path / name).exists():
+            digest.update(name.encode())
+            digest.update((path / name).read_bytes())
     for weights in sorted(path.glob("*.safetensors")):
         with weights.open("rb") as file:
             digest.update(f"{weights.name} {weights.stat().st_size}".encode())

@@ -76,11 +76,18 @@ def _content(path: Path) -> str:
     tree = _tree(path)
     documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
     for node in ast.walk(tree):
-        if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:]
+        if isinstance(node, documented):  # also what is said of constants and fields
+            node.body = [each for each in node.body if not _is_text(each)]
         if isinstance(node, ast.JoinedStr):  # Python 3.12 has empty texts in some of them
             node.values = [each for each in node.values if getattr(each, "value", None) != ""]
     return "".join(_written(tree))
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    """Whether a statement is a text and nothing else."""
+    if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Constant):
+        return False
+    return isinstance(statement.value.value, str)
 
 
 def _written(value: object) -> Iterator[str]:

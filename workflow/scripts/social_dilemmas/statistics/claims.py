@@ -44,9 +44,9 @@ class Measure:
 
     def share_of(self, other: "Measure") -> "Measure":
         """The ratio, with Fieller's interval (Journal of the Royal Statistical Society B 16, 1954), which exists where
-        the other's own interval is on one side of zero.
+        the other's own interval is on one side of zero. Of nothing, or of less, there is no share.
         """
-        if not other.value:
+        if not other.value > 0:
             return Measure()
         product, others = self.value * other.value, other.low * other.high
         spread = product**2 - self.low * self.high * others  # below zero by rounding alone
@@ -136,8 +136,11 @@ def _worst(found: Found, model: str, game: str, criterion: Criterion) -> tuple[s
     measures = {}
     for opponent in players_in_role(game, criterion.opponent) or [criterion.opponent]:
         measure = _number(found, model, game, opponent, criterion)
-        if not isnan(measure.value):
-            measures[opponent] = measure
+        if measure is None:
+            continue
+        if isnan(measure.value):  # a share of nothing: with this opponent the bound can't hold
+            return opponent, Measure()
+        measures[opponent] = measure
     if not measures:
         return criterion.opponent, Measure()
     worst = max if criterion.side == "<=" else min
@@ -149,14 +152,18 @@ def _worst(found: Found, model: str, game: str, criterion: Criterion) -> tuple[s
     )
 
 
-def _number(found: Found, model: str, game: str, opponent: str, criterion: Criterion) -> Measure:
-    """What was measured with an opponent, as the criterion wants it."""
+def _number(
+    found: Found, model: str, game: str, opponent: str, criterion: Criterion
+) -> Measure | None:
+    """What was measured with an opponent, as the criterion wants it; None if the agent wasn't measured with it."""
 
     def of(agent: str) -> Measure:
         key = (model, game, agent, opponent, criterion.condition, criterion.quantity)
         return found.get(key, Measure())
 
     own = of(criterion.agent)
+    if isnan(own.value):
+        return None
     for words, compared in ((SHARE_OF, own.share_of), (MORE_THAN, own.more_than)):
         if criterion.compared_to.startswith(words):
             return compared(of(criterion.compared_to.removeprefix(words)))

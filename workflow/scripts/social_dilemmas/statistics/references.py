@@ -5,8 +5,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from social_dilemmas.agents.play import play
-from social_dilemmas.agents.roles import greedy_player_name
-from social_dilemmas.agents.scripted.player import scripted_player
+from social_dilemmas.agents.roles import greedy_player_name, reference_player
 from social_dilemmas.games import named_game
 from social_dilemmas.games.game import SEATS
 
@@ -22,12 +21,11 @@ def references(games: Iterable[str]) -> pd.DataFrame:
     rows = []
     for name in games:
         game = named_game(name)
-        greedy = greedy_player_name(game.kind)
-        player = scripted_player(game.kind, greedy or "random")
+        player = reference_player(game.kind)
         matches = [game.start(seed) for seed in range(MATCHES)]
         play(matches, [(player, player)] * MATCHES)
         seat_rounds = sum(len(match.history) for match in matches) * len(SEATS)
-        if greedy:
+        if greedy_player_name(game.kind):
             points = sum(sum(match.rewards(seat)) for match in matches for seat in SEATS)
             rows.append({"game": name, "reference": GREEDY, "payoff": points / seat_rounds})
         best = sum(game.welfare_optimum(match) for match in matches)

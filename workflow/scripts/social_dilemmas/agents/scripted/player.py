@@ -57,7 +57,8 @@ class RulePlayer(ScriptedPlayer):
 
 class RandomPlayer(ScriptedPlayer):
     """Every option with the same probability, whatever happened; `RANDOM` of Axelrod's tournaments
-    (The Evolution of Cooperation, 1984), for any game. Where free text is wanted it says hello.
+    (The Evolution of Cooperation, 1984), for any game. Where free text is wanted it says
+    hello; in games with hands it is played under `Truthful`, which names the true one.
     """
 
     name = "random"

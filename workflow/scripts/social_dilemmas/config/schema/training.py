@@ -56,13 +56,14 @@ class Vllm(Section):
     python: Text | None = None
     """interpreter of an environment with vLLM; `null`: the job's own, as with `--use-conda`, or that of `make vllm`"""
     memory_share: PositiveShare = 0.5
-    """share of the GPU's memory that the server takes; training has the rest"""
+    """share of the GPU's memory that the server takes; the rest is for the job itself"""
     context: Count | None = None
     """most tokens of a conversation on the server; `null`: the model's own limit"""
     start_timeout: Positive = 900.0
     """seconds in which the server must be ready"""
     request_timeout: Positive = 600.0
-    """seconds that a reply may take; after that it is requested again, then the server is restarted"""
+    """seconds that a reply may take; after that it is requested once more, then the server counts as lost: a training
+    restarts it, other jobs end"""
 
 
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # values that vLLM takes for --max-lora-rank
