@@ -34,7 +34,7 @@ from social_dilemmas.games import build_game, game_of
 from social_dilemmas.games.game import SEATS
 from social_dilemmas.method import train as train_module
 from social_dilemmas.policy.context import longest_conversation
-from social_dilemmas.policy.model import load_model
+from social_dilemmas.policy.model import load_model, model_fingerprint
 from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.sampler import PolicySampler, in_order
 from social_dilemmas.report.printed import printed
@@ -75,6 +75,8 @@ def test_a_finished_run_leaves_its_record_and_no_checkpoints(
             "game": GAME,
             "settings": training_settings(iterations=2).plain(),
             "opponent": opponent.plain() if opponent else None,
+            "code": "",
+            "base": model_fingerprint(base_model),
         }
 
 
