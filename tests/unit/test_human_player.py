@@ -322,7 +322,7 @@ def test_the_same_seed_deals_the_same(run: Run, tmp_path: Path) -> None:
         (["--against", "naive"], "there are no trained agents of this game in results/laptop"),
         (
             ["--scale", "huge"],
-            "unknown scale 'huge'; known scales: laptop, paper, pretrained, smoke, workstation",
+            "unknown scale 'huge'; known scales: laptop, paper, pretrained, pretrained_games, smoke, workstation",
         ),
     ],
 )

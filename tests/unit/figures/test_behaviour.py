@@ -3,6 +3,7 @@
 from itertools import product
 
 import numpy as np
+import pandas as pd
 import pytest
 from tests.unit.figures.drawn import chosen, draw, module_of, one_game, words
 from tests.unit.figures.experiment import ALGORITHMS, GAMES, SCRIPTED, Tables, declared
@@ -73,6 +74,21 @@ def test_truthfulness_in_training_and_after_it(made: Tables, shown: Tables) -> N
     keys = {"quantity": "truthfulness", "seed_relation": "same seed"}
     own = chosen(made["fingerprints"], **keys, agent="advantage_alignment")["mean"]
     assert [after["advantage_alignment", "itself"]] == list(own)
+
+
+def test_truthfulness_in_two_games_says_which(shown: Tables) -> None:
+    """Only in Trust-and-Split is it known how often chance tells the truth."""
+    table = shown["truthfulness"]
+    axes = draw("truthfulness", pd.concat([table, table.assign(game="deal_or_no_deal")])).axes
+    titles = [axis.get_title(loc="left") for axis in axes]
+    games = ("Trust-and-Split", "Deal-or-No-Deal")
+    assert titles == [
+        f"{words}, {game}"
+        for game in games
+        for words in ("In training", "After training, by opponent")
+    ]
+    dashed = [[line.get_linestyle() for line in axis.lines].count("--") for axis in axes]
+    assert dashed == [1, 1, 0, 0]
 
 
 def test_distributions_show_every_match_and_the_mean_of_every_seed(shown: Tables) -> None:

@@ -52,6 +52,15 @@ def talking_games(config: Config) -> list[str]:
     ]
 
 
+def truthful_games(config: Config) -> list[str]:
+    """Games in which it is observed whether messages are true."""
+    return [
+        game.name
+        for game in config.games
+        if "truthfulness" in getattr(game_class(kind_of(game.entry)), "behaviours", ())
+    ]
+
+
 def learners(config: Config, game: str) -> list[tuple[str, str, int]]:
     """Algorithm, opponent and seed of every training against an opponent that doesn't learn."""
     chosen = exploitability_settings(config, game).learners

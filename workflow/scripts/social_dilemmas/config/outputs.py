@@ -202,7 +202,7 @@ def figures(config: Config) -> list[str]:
         "invalid_replies": True,
         "naive_learning_curves": "naive" in contents.algorithms(config),
         "proposals": trust,
-        "truthfulness": trust,
+        "truthfulness": contents.truthful_games(config),
     }
     names = [figure for figure, asked_for in wanted.items() if asked_for]
     return [*names, *_in_main_job(config, _all_further_figures(config))]

@@ -14,8 +14,14 @@ Messages = tuple[tuple[str, ...], tuple[str, ...]]
 
 
 class TalkingGame(Game):
-    """Each player sends `messages` messages a round, of at most `message_limit` characters each."""
+    """Each player sends `messages` messages a round, of at most `message_limit` characters each.
 
+    Attributes:
+        true_by_chance: the share of true messages among those of a player that says something at random, if there is
+            one; a game may observe a behaviour `truthfulness`.
+    """
+
+    true_by_chance: ClassVar[float | None] = None
     proposal_grammar: Grammar
     worded_by: ClassVar[tuple[str, ...]] = ("messages",)
 

@@ -4,6 +4,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from social_dilemmas.errors import UserError
 from social_dilemmas.games.dividing import asks_little, claim_grammar, share, write_claims
@@ -75,6 +76,7 @@ class TrustAndSplit(TalkingGame):
     kind = "trust_and_split"
     title = "Trust-and-Split"
     axis = ("Coins asked for", 10.0)
+    true_by_chance: ClassVar[float | None] = 1 / len(HANDS)
     behaviours: Mapping[str, str] = {
         "coins_upper_hand": "coins asked with the upper hand",
         "coins_lower_hand": "coins asked with the lower hand",

@@ -88,7 +88,9 @@ class ApiPlayer:
         player = f"api_players[{settings.name}]"
         told = f"{forfeits} of {replies} replies are invalid, hence forfeits (the last: {self._last_forfeit})"
         if replies >= FEWEST_REPLIES and forfeits > settings.most_forfeits * replies:
-            raise ServerError(f"{player}: {told}; most_forfeits allows {settings.most_forfeits:g}")
+            allowed = f"most_forfeits allows {settings.most_forfeits:g}"
+            kept = f"these replies, and refusals, are kept in {self._cache.path}"
+            raise ServerError(f"{player}: {told}; {allowed}; {kept}")
         if forfeits >= 2 * self._told or (forfeits and not self._told):
             self._told = forfeits
             logger.warning("%s: %s", player, told)

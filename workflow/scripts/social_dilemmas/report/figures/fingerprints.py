@@ -16,7 +16,7 @@ from social_dilemmas.statistics.tables import is_scripted
 
 WIDTH = 9.0  # inches; the words beside the panels need room
 ROW = 0.4  # inches that a behaviour needs at least
-ELSEWHERE = "truthfulness"  # in other units; in Trust-and-Split it has a figure of its own
+ELSEWHERE = "truthfulness"  # in other units; it has a figure of its own
 
 
 def table(fingerprints: pd.DataFrame) -> pd.DataFrame:
