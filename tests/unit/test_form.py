@@ -3,7 +3,7 @@
 import pytest
 
 from social_dilemmas.agents.api.player import ask_again
-from social_dilemmas.agents.human.form import form_in_words
+from social_dilemmas.agents.form import form_in_words
 from social_dilemmas.games.grammar import Choice, Grammar, Literal, Text
 
 NUMBERS = tuple(map(str, range(11)))

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from social_dilemmas.agents.agent import UNSEEDED
-from social_dilemmas.statistics.invasion import population
-from social_dilemmas.statistics.population import (
+from social_dilemmas.statistics.population import population
+from social_dilemmas.statistics.replicator import (
     Floats,
     RestPoint,
     growth_when_rare,

@@ -245,7 +245,7 @@ def agents_of_transcript(wildcards):
 def code_of_transcript(wildcards):
     """The fingerprint of what plays a pair, that of its sampler included."""
     sampler = transcript_settings(CONFIG, wildcards.game).sampler
-    return fingerprint("transcripts.py", *modules_of([wildcards.game], sampler=sampler))
+    return fingerprint("play_transcripts.py", *modules_of([wildcards.game], sampler=sampler))
 
 
 def labels_of_transcript(wildcards):

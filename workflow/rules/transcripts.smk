@@ -26,7 +26,7 @@ rule play_transcripts:
     message:
         "Transcripts of {wildcards.pair} in {wildcards.game}, {wildcards.model}"
     script:
-        "../scripts/transcripts.py"
+        "../scripts/play_transcripts.py"
 
 
 rule show_transcript:

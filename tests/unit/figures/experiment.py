@@ -12,7 +12,7 @@ from social_dilemmas.agents.conditions import Condition, conditions_in
 from social_dilemmas.games import named_game
 from social_dilemmas.statistics import disturbances, tables
 from social_dilemmas.statistics.generalisation import generalisation
-from social_dilemmas.statistics.invasion import population
+from social_dilemmas.statistics.population import population
 from social_dilemmas.statistics.prior_sweep import prior_sweep
 from social_dilemmas.statistics.quantities import NORMALISED
 

@@ -80,7 +80,7 @@ TABLES = {
         printer="distributions",
     ),
     "population": Table(
-        "statistics.invasion:population",
+        "statistics.population:population",
         "Who spreads in a population, and who takes over",
         {"matches": "cross_play_matches"},
         printer="population",

@@ -1,101 +1,103 @@
-"""Populations in which agents that earn more become more frequent: replicator dynamics and invasion analysis.
+"""The cross-play as payoffs of a population: which agents spread among which others, and which take over.
 
-`payoffs[i, j]` always is what an agent of type i gets with one of type j, (types, types), in any unit.
+Agents of one seed, with those of which there is only one, are a population; where an agent meets its own kind, it meets
+a copy of itself. So every seed has payoffs and a fate of its own, and intervals are over seeds.
 """
 
-from dataclasses import dataclass
-from itertools import combinations
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 
-Floats = NDArray[np.float64]
+from social_dilemmas.agents.agent import EVERYONE, UNSEEDED
+from social_dilemmas.agents.roles import greedy_player_name
+from social_dilemmas.randomness import derive_seed
+from social_dilemmas.statistics.intervals import t_quantile
+from social_dilemmas.statistics.quantities import FINAL_SHARE, GROWTH, MEAN_FINAL_SHARE, PAYOFF
+from social_dilemmas.statistics.replicator import Floats, growth_when_rare, replicator
+from social_dilemmas.statistics.tables import Source, is_scripted
 
-TOLERANCE = 1e-9  # of payoffs that span 1: what is closer counts as equal
+TIME, STEPS = 100.0, 200
+"""How long a population is followed; in time 1 the odds of two types change by a factor of e at most."""
+
+STARTS = 500  # shares to begin with, uniform among all
 
 
-@dataclass(frozen=True)
-class RestPoint:
-    """Shares (types,) at which nothing changes.
+def population(matches: Mapping[Source, Path]) -> pd.DataFrame:
+    """Payoffs, growth when rare, and shares in the end, from the cross-play of each (game, model).
 
-    `stable`: small disturbances die out, those by types that aren't there included. Where they neither die out nor
-    grow, as around the rest point of rock, paper and scissors, it is not stable.
+    A population has all agents that aren't scripted, and the game's greedy player if it took part.
+
+    Returns:
+        Columns model, game, agent, opponent (`EVERYONE` for shares), quantity (`PAYOFF`; `GROWTH` of the agent among
+        opponents; `FINAL_SHARE`, `MEAN_FINAL_SHARE`), mean, low, high (Student's t over seeds), seeds, seeds_above_zero
+        (in which the quantity is), by_seed (its values). Where neither agent has seeds, there is one value.
     """
-
-    shares: Floats
-    stable: bool
-
-
-def replicator(payoffs: Floats, start: Floats, *, time: float, steps: int) -> Floats:
-    """Shares in the course of time, (steps + 1, ..., types), from the shares `start`, (..., types).
-
-    A share grows at the rate by which its type's payoff exceeds the population's mean, dx_i/dt = x_i (f_i - mean) with
-    f = payoffs @ x (Taylor and Jonker, Evolutionarily stable strategies and game dynamics, Mathematical Biosciences 40,
-    1978), integrated by the classical Runge-Kutta method. Logarithms of shares grow at f_i up to a common term, so in
-    logarithms no share can leave [0, 1], and what is 0 stays 0.
-    """
-
-    def rates(logs: Floats) -> Floats:
-        return _normalised(logs) @ payoffs.T
-
-    step = time / steps
-    with np.errstate(divide="ignore"):
-        logs = np.log(np.asarray(start, float))
-    path = [_normalised(logs)]
-    for _ in range(steps):
-        first = rates(logs)
-        second = rates(logs + step / 2 * first)
-        third = rates(logs + step / 2 * second)
-        fourth = rates(logs + step * third)
-        logs = logs + step / 6 * (first + 2 * second + 2 * third + fourth)
-        path.append(_normalised(logs))
-    return np.stack(path)
+    rows = []
+    for (game, model), path in matches.items():
+        frame = pd.read_parquet(path)
+        fixed = set(frame.loc[frame["agent_seed"] == UNSEEDED, "agent"])
+        found = [list(_quantities(payoffs)) for payoffs in _by_seed(frame)]
+        for same in zip(*found, strict=True):
+            (agent, opponent, quantity), values = same[0][:3], np.array([each[3] for each in same])
+            if {agent, opponent} <= fixed:
+                values = values[:1]
+            keys = {"model": model, "game": game, "agent": agent, "opponent": opponent}
+            rows.append({**keys, "quantity": quantity, **_over_seeds(values)})
+    return pd.DataFrame(rows)
 
 
-def rest_points(payoffs: Floats) -> list[RestPoint]:
-    """All isolated rest points of `replicator`, those with the fewest types first.
-
-    The types of a rest point earn the same; each set of types has one such point or none, or a continuum of them, which
-    is left out. The eigenvalues of the linearised dynamics tell whether it is stable.
-    """
-    payoffs = _scaled(payoffs)
-    points = []
-    for size in range(1, len(payoffs) + 1):
-        for types in map(list, combinations(range(len(payoffs)), size)):
-            # payoffs @ shares - common payoff = 0, and sum of shares = 1
-            among, ones = payoffs[np.ix_(types, types)], np.ones((size, 1))
-            system = np.block([[among, -ones], [ones.T, np.zeros((1, 1))]])
-            if np.linalg.cond(system) * TOLERANCE > 1:
-                continue
-            found = np.linalg.solve(system, np.eye(size + 1)[size])[:size]
-            if (found > TOLERANCE).all():
-                shares = np.zeros(len(payoffs))
-                shares[types] = found
-                points.append(RestPoint(shares, _growth_nearby(payoffs, shares) < -TOLERANCE))
-    return points
+def from_equal_shares(payoffs: Floats) -> Floats:
+    """(STEPS + 1, types): shares in the course of time."""
+    return _followed(payoffs, np.ones(len(payoffs)))
 
 
-def growth_when_rare(payoffs: Floats) -> Floats:
-    """(mutants, residents): by how much a rare mutant earns more than the residents that it meets nearly always."""
-    return payoffs - np.diagonal(payoffs)
+def _followed(payoffs: Floats, start: Floats) -> Floats:
+    """`replicator` with payoffs that span 1, so that time means the same in every game."""
+    return replicator(payoffs / (np.ptp(payoffs) or 1.0), start, time=TIME, steps=STEPS)
 
 
-def _normalised(logs: Floats) -> Floats:
-    """Shares from their logarithms, which may lack a common term."""
-    weights = np.exp(logs - logs.max(axis=-1, keepdims=True))
-    return weights / weights.sum(axis=-1, keepdims=True)
+def _by_seed(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """The payoffs of each seed's agents (rows) with opponents (columns)."""
+    greedy = greedy_player_name(str(frame["game"].iloc[0]))
+    kept = ~is_scripted(frame, "agent") | (frame["agent"] == greedy)
+    names = frame.loc[kept, "agent"].unique()
+    for seed in sorted(set(frame["agent_seed"]) - {UNSEEDED}):
+        seeds = [seed, UNSEEDED]
+        own = frame["agent_seed"].isin(seeds) & frame["opponent_seed"].isin(seeds)
+        yield frame[own].pivot_table(PAYOFF, "agent", "opponent").loc[names, names]
 
 
-def _scaled(payoffs: Floats) -> Floats:
-    """The same game with payoffs that span 1."""
-    return payoffs / (np.ptp(payoffs) or 1.0)
+def _quantities(payoffs: pd.DataFrame) -> Iterator[tuple[str, str, str, float]]:
+    """Agent, opponent, quantity and value of everything that there is to say of one population."""
+    names, matrix = list(map(str, payoffs)), payoffs.to_numpy(float)
+    random = np.random.default_rng(derive_seed("population"))
+    anywhere = random.dirichlet(np.ones(len(names)), STARTS)
+    pairs = {PAYOFF: matrix, GROWTH: growth_when_rare(matrix)}
+    shares = {
+        FINAL_SHARE: from_equal_shares(matrix)[-1],
+        MEAN_FINAL_SHARE: _followed(matrix, anywhere)[-1].mean(axis=0),
+    }
+    for quantity, values in pairs.items():
+        for (i, j), value in np.ndenumerate(values):
+            yield names[i], names[j], quantity, float(value)
+    for quantity, values in shares.items():
+        for name, value in zip(names, values, strict=True):
+            yield name, EVERYONE, quantity, float(value)
 
 
-def _growth_nearby(payoffs: Floats, shares: Floats) -> float:
-    """The largest rate at which a small disturbance of a rest point grows; negative: all die out."""
-    types, rates = len(shares), payoffs @ shares
-    # (types, types): of each type's excess, along each share
-    along = payoffs - rates - payoffs.T @ shares
-    jacobian = np.diag(rates - shares @ rates) + shares[:, None] * along
-    inside = np.linalg.svd(np.ones((1, types)))[2][1:]  # directions that keep the sum of shares
-    return max(np.linalg.eigvals(inside @ jacobian @ inside.T).real, default=-np.inf)
+def _over_seeds(values: Floats) -> dict[str, float | int | str]:
+    """Mean and interval of one number a seed; with a single seed there is no interval."""
+    seeds, reach = len(values), float("nan")
+    if seeds > 1:
+        reach = t_quantile(seeds - 1) * float(values.std(ddof=1)) / np.sqrt(seeds)
+    mean = float(values.mean())
+    return {
+        "mean": mean,
+        "low": mean - reach,
+        "high": mean + reach,
+        "seeds": seeds,
+        "seeds_above_zero": int((values > 0).sum()),
+        "by_seed": " ".join(f"{value:.6g}" for value in values),
+    }

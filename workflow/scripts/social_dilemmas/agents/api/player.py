@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 from social_dilemmas.agents.agent import Agent
 from social_dilemmas.agents.api.cache import ResponseCache, cache_key
 from social_dilemmas.agents.api.server import REFUSED, ChatServer, Response, ServerError, sampling
-from social_dilemmas.agents.human.form import form_in_words, printable
+from social_dilemmas.agents.form import form_in_words, printable
 from social_dilemmas.config.schema.players import ApiPlayer as ApiSettings
 from social_dilemmas.games.game import Game, Match, Turn
 from social_dilemmas.games.grammar import Grammar

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import openai
 
-from social_dilemmas.agents.human.form import printable
+from social_dilemmas.agents.form import printable
 from social_dilemmas.config.schema.players import ApiPlayer as ApiSettings
 from social_dilemmas.errors import UserError
 

@@ -7,8 +7,8 @@ import rich
 from rich.console import RenderableType
 
 from social_dilemmas.agents.agent import Agent, Kind
+from social_dilemmas.agents.form import options_in_words
 from social_dilemmas.agents.human import scoreboard
-from social_dilemmas.agents.human.form import options_in_words
 from social_dilemmas.agents.human.scoreboard import heading, prose
 from social_dilemmas.agents.play import Player, Players, Sampler, play_batch
 from social_dilemmas.games.game import Match, Turn

@@ -17,7 +17,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from social_dilemmas.agents.human.form import number_range, printable
+from social_dilemmas.agents.form import number_range, printable
 from social_dilemmas.games.game import Match, in_figures
 from social_dilemmas.games.grammar import Choice, Grammar, Literal
 

@@ -13,9 +13,9 @@ from social_dilemmas.agents.agent import CLONE_PREFIX, WARM_START
 from social_dilemmas.report.figures import style
 from social_dilemmas.report.figures.panels import blocks, panels, title
 from social_dilemmas.report.names import game_title, in_order, readable
-from social_dilemmas.statistics.invasion import STEPS, TIME, from_equal_shares
-from social_dilemmas.statistics.population import Floats, rest_points
+from social_dilemmas.statistics.population import STEPS, TIME, from_equal_shares
 from social_dilemmas.statistics.quantities import GROWTH, PAYOFF
+from social_dilemmas.statistics.replicator import Floats, rest_points
 from social_dilemmas.statistics.tables import is_scripted
 
 CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])  # (3, x and y)
@@ -27,7 +27,7 @@ HEIGHT = 2.75  # inches, of each game and model
 def table(population: pd.DataFrame) -> pd.DataFrame:
     """Payoffs and growth when rare as they are, and shares from equal ones on.
 
-    Columns of `statistics.invasion.population`, and of the quantity "share" also time and seed (the place of the
+    Columns of `statistics.population.population`, and of the quantity "share" also time and seed (the place of the
     seed, or "mean" over all).
     """
     parts = [population[population["quantity"].isin([PAYOFF, GROWTH])]]
@@ -44,7 +44,7 @@ def table(population: pd.DataFrame) -> pd.DataFrame:
 
 
 def payoffs_by_seed(rows: pd.DataFrame, agents: list[str] | None = None) -> list[Floats]:
-    """The payoffs (agents, agents) of each seed, from a table of `statistics.invasion.population` of one game."""
+    """The payoffs (agents, agents) of each seed, from a table of `statistics.population.population` of one game."""
     rows, agents = rows[rows["quantity"] == PAYOFF], agents or agents_of(rows)
     values = rows["by_seed"].astype(str).str.split(expand=True).astype(float).ffill(axis=1)
     index = [rows["agent"], rows["opponent"]]
