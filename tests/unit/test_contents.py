@@ -121,6 +121,22 @@ def test_files_of_tables_are_those_that_trainings_and_matches_write() -> None:
     ]
 
 
+def test_further_games_have_the_model_and_the_settings_of_the_pretrained_dilemma() -> None:
+    """Two matrix games all settings; Split those that aren't its own."""
+    dilemma, further = load_scale("pretrained"), load_scale("pretrained_games")
+    assert further.models == dilemma.models
+    found = {
+        game.name: settings.training_settings(further, game.name, "advantage_alignment").plain()
+        for game in further.games
+    }
+    own = settings.training_settings(dilemma, "prisoners_dilemma", "advantage_alignment").plain()
+    differing = {
+        name: {key for key in own if each[key] != own[key]} for name, each in found.items()
+    }
+    of_split = {"matches", "iterations", "reward_scale", "beta", "buffer"}
+    assert differing == {"stag_hunt": set(), "chicken": set(), "split": of_split}
+
+
 def test_a_prior_is_audited_once_for_games_that_differ_by_names_only() -> None:
     config = load_scale("pretrained")
     assert contents.audited_games(config) == ["prisoners_dilemma"]
