@@ -13,7 +13,7 @@
 
 SCALE ?= laptop
 scales := laptop $(filter-out config,$(basename $(notdir $(wildcard config/*.yaml))))
-ifeq ($(filter $(SCALE),$(scales)),)
+ifneq ($(filter $(SCALE),$(scales)),$(SCALE))
 $(error SCALE=$(SCALE) is unknown; choose one of: $(scales))
 endif
 

@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -10,9 +11,12 @@ from typing import Any
 import pandas as pd
 import yaml
 from snakemake.api import SnakemakeApi
+from snakemake.exceptions import RuleException, WorkflowError
 from snakemake.settings.enums import Quietness, RerunTrigger
 from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
 
+from social_dilemmas.config.load import load_scale
+from social_dilemmas.errors import UserError
 from social_dilemmas.run.progress import duration
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -101,7 +105,11 @@ def main() -> None:
     parser.add_argument("--scale", default="laptop", help="which config; default: %(default)s")
     parser.add_argument("--target", default="everything", help="which rule; default: %(default)s")
     options = parser.parse_args()
-    jobs, chain = plan(options.scale, options.target)
+    try:
+        load_scale(options.scale)
+        jobs, chain = plan(options.scale, options.target)
+    except (UserError, RuleException, WorkflowError) as error:
+        sys.exit(" ".join(str(error).split()))
     print(
         f"{options.scale}: estimates, nothing is run; time is of what is to do, disk of everything\n"
     )

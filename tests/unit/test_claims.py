@@ -326,6 +326,16 @@ def test_a_file_that_is_none_gets_one_sentence(tmp_path: Path) -> None:
         read_criteria(tmp_path / "empty.csv")
 
 
+def test_a_file_that_a_spreadsheet_saved_is_read(tmp_path: Path) -> None:
+    """Such programs begin with a mark of UTF-8, and fill lines that are empty with commas or blanks."""
+    file = tmp_path / "claims.csv"
+    lines = f"{','.join(FIELDS)}\n{LINE}\n"
+    file.write_text(lines)
+    expected = read_criteria(file)
+    file.write_text(f"{lines}{',' * (len(FIELDS) - 1)}\n  \n", encoding="utf-8-sig")
+    assert read_criteria(file) == expected
+
+
 def test_a_quantity_of_any_game_must_be_one_of_every_game(tmp_path: Path) -> None:
     file = tmp_path / "claims.csv"
     line = LINE.replace("split", "any").replace(WELFARE, "truthfulness")

@@ -105,6 +105,14 @@ def test_every_game_can_be_played(game: str, seat: int) -> None:
     assert re.findall(r"--- Round (\d)", session.seen) == ["1", "2", "3"]
 
 
+def test_options_that_differ_in_case_alone_are_told_apart() -> None:
+    session = typed("A", "a", "<A>")
+    match = build_game("prisoners_dilemma", 3, {"actions": ["a", "A"]}).start(3)
+    opponent = Agent("always_cooperate", Kind.SCRIPTED)
+    play_in_terminal(match, 0, opponent, None, ask=session.ask, show=session.show)
+    assert [finished.actions[0] for finished in match.history] == ["A", "a", "A"]
+
+
 def test_a_whole_session() -> None:
     session = typed("A", "b", "<B>")
     match = sit(session, "prisoners_dilemma", "grim", rounds=3)

@@ -312,3 +312,17 @@ def test_a_full_disk_is_one_sentence(
     assert said.endswith("No space left on device)")
     assert len(said) < len(str(results)) + 100
     assert not (results / "publish").exists()
+
+
+@pytest.mark.parametrize("name", ["README.md", ".git/HEAD"])
+def test_files_of_somebody_else_are_not_removed(config: Config, results: Path, name: str) -> None:
+    output = publish_results(config, results)
+    publish_results(config, results)  # its own files it replaces
+    (output / name).parent.mkdir(exist_ok=True)
+    (output / name).write_text("mine")
+    said = refused(config, results)
+    assert (
+        said
+        == f"{output} also holds what isn't from here, such as {name}: move the folder away first"
+    )
+    assert (output / name).read_text() == "mine"

@@ -19,6 +19,7 @@ FIRST = {"iteration": 0.0, "payoff": 1.5}
         ("iteration,payoff\n0,1.5\n1,2.", [FIRST]),  # the rest of the number is still to come
         ("iteration,payoff\n0,1.5\n1\n2,x\n", [FIRST]),
         ("\0\0\n\0,\0\n", []),
+        ("\n\n\n", []),
     ],
 )
 def test_only_whole_rows_are_read(text: str, rows: list[object], tmp_path: Path) -> None:
@@ -37,6 +38,11 @@ def test_damaged_bytes_are_no_rows(tmp_path: Path) -> None:
 def test_metrics_of_two_learners_stand_side_by_side() -> None:
     rows = [{"iteration": 3.0, "learner": float(n), "payoff": 10.0 * n} for n in (1, 2)]
     assert by_iteration(rows) == {3: {"learner_1/payoff": 10.0, "learner_2/payoff": 20.0}}
+
+
+@pytest.mark.parametrize("iteration", [float("nan"), float("inf")])
+def test_rows_of_no_iteration_are_left_out(iteration: float) -> None:
+    assert by_iteration([{"iteration": iteration, "payoff": 1.0}, FIRST]) == {0: {"payoff": 1.5}}
 
 
 def test_what_could_not_be_measured_is_left_out() -> None:

@@ -377,6 +377,17 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
     (api_player(base_url="localhost:8000"), ["api_players[remote].base_url", "localhost:8000"]),
     (api_player(base_url="http://[::1"), ["api_players[remote].base_url must be an address"]),
     (api_player(base_url="http://a:99999"), ["api_players[remote].base_url must be an address"]),
+    (api_player(base_url="http://host/v1\n"), ["base_url must hold no blanks or ends of lines"]),
+    (
+        api_player(base_url="http://host/v1/chat/completions"),
+        ["api_players[remote].base_url must end before /chat/completions"],
+    ),
+    (
+        api_player(key_variable="sk-proj-1"),
+        ["api_players[remote].key_variable must be the name of an environment variable or null"],
+    ),
+    (put("seeds", 0, value=2**63), ["seeds[0] must be less than"]),
+    (put("seeds", 0, value="7"), ["seeds[0] must be a whole number", "leave the quotes out"]),
     (api_player(base_url="https://me:secret@host/v1"), ["base_url must hold no user, password"]),
     (api_player(base_url="https://host/v1?key=secret"), ["base_url must hold no user, password"]),
     (
@@ -389,7 +400,7 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
     ),
     (served_at("http://me:secret@host"), ["vllm.base_urls must hold no user, password or query"]),
     (api_player(temperature="hot"), ["temperature must be a number or null", "'hot'"]),
-    (api_player(key_variable=""), ["key_variable must not be empty"]),
+    (api_player(key_variable=""), ["key_variable must be the name of an environment variable"]),
     (api_player(prompt_price=2), ["prompt_price and completion_price must both be given"]),
 ]
 

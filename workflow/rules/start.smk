@@ -8,7 +8,10 @@ onstart:
             check_submission(workflow)
         except UserError as error:
             sys.exit(str(error))
-    write_agenda(workflow, log[0], Path(paths.results(CONFIG.scale), AGENDA))
+    try:
+        write_agenda(workflow, log[0], Path(paths.results(CONFIG.scale), AGENDA))
+    except OSError as error:
+        sys.exit(f"{paths.results(CONFIG.scale)} can't be written: {error.strerror}")
     scale = "config" if CONFIG.scale == "laptop" else CONFIG.scale
     if not imported and (ROOT / "config" / f"{scale}.yaml").is_file():
         print(f"To watch it in a browser: make watch SCALE={CONFIG.scale}", file=sys.stderr)

@@ -5,15 +5,14 @@ from pathlib import Path
 from social_dilemmas.run.job import job
 
 with job() as snakemake:
-    import pandas as pd
-
     from social_dilemmas.report.catalogue import TABLES
     from social_dilemmas.report.latex import latex_table
     from social_dilemmas.report.pages.page import write_page
     from social_dilemmas.report.printed import printed
+    from social_dilemmas.statistics.files import read_rows
 
     name, most_rows = snakemake.params.table, 60  # what a page of a paper can hold
-    parts = printed(name, pd.read_csv(snakemake.input[0]))
+    parts = printed(name, read_rows(snakemake.input[0]))
     Path(snakemake.output.latex).write_text(
         "\n".join(
             latex_table(

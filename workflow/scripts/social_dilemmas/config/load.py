@@ -108,10 +108,25 @@ def load_scale(scale: str, repository: Path = REPOSITORY) -> Config:
     return _typed(merge(*said), said, files)
 
 
+class _EachKeyOnce(yaml.SafeLoader):
+    """YAML's safe loader, but a key that stands twice in a mapping is a mistake."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                continue
+            if key.value in seen and isinstance(key, yaml.ScalarNode):
+                raise ValueError(f"line {key.start_mark.line + 1}: {key.value} stands there twice")
+            if isinstance(key, yaml.ScalarNode):
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def _said(file: Path) -> dict[str, Any]:
     """What a file says; UserError if that isn't YAML with keys at its top level."""
     try:
-        said = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        said = yaml.load(file.read_text(encoding="utf-8"), _EachKeyOnce) or {}
     except (yaml.YAMLError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{relpath(file)} can't be read as YAML: {reason}") from error

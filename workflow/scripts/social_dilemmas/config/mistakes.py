@@ -6,6 +6,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
@@ -113,6 +114,8 @@ def _mistake(error: ErrorDetails, config: Mapping[str, Any]) -> Mistake:
         must = MUST[kind].format(**context)
     if kind.endswith(("_type", "_error")) and _may_be_null(error, place, config):
         must += ", null" if kind == "literal_error" else " or null"
+    if place and place[-1] == "key_variable":  # perhaps the key itself
+        return Mistake(place, f"{where} {must}")
     return Mistake(place, f"{where} {must}, but is {_shown(value)}")
 
 
@@ -142,7 +145,10 @@ def _may_be_null(error: ErrorDetails, place: Place, config: Mapping[str, Any]) -
 
 def _shown(value: Any) -> str:
     if isinstance(value, str) and _is_number(value):
-        return f"the text {value!r} (YAML takes 1.0e-3 for a number, but not 1e-3)"
+        hint = "YAML takes 1.0e-3 for a number, but not 1e-3, and 1.0e+3, but not 1.0e3"
+        if not isinstance(yaml.safe_load(value), str):
+            hint = "leave the quotes out"
+        return f"the text {value!r} ({hint})"
     return repr(value)
 
 

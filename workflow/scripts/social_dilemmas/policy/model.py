@@ -69,7 +69,7 @@ class LanguageModel:
         try:
             self.model.save_pretrained(output)
             self.tokenizer.save_pretrained(output)
-        except (OSError, SafetensorError) as error:
+        except Exception as error:  # tokenizers raises nothing more special
             if not disk_full(error):
                 raise
             raise UserError(
@@ -176,6 +176,8 @@ def load_model(path: Path | str, device: str = "auto") -> LanguageModel:
     """Load a model directory, in evaluation mode; raises UserError if there is no complete model."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    if not Path(path).is_dir():
+        raise UserError(f"{path} is not a complete model directory: there is no such folder")
     model, tokenizer = _load(path, AS_STORED)
     return LanguageModel(model.to(device).eval(), ChatFormat(tokenizer), Path(path))
 

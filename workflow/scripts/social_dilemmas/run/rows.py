@@ -16,7 +16,7 @@ def rows_so_far(path: Path) -> list[dict[str, float]]:
     columns = next(lines, [])
     rows = []
     for line in lines:
-        if len(line) == len(columns):
+        if line and len(line) == len(columns):
             with suppress(ValueError):
                 rows.append(dict(zip(columns, map(float, line), strict=True)))
     return rows
@@ -30,6 +30,8 @@ def by_iteration(rows: list[dict[str, float]]) -> dict[int, dict[str, float]]:
     found: dict[int, dict[str, float]] = {}
     for row in rows:
         (_, iteration), *metrics = row.items()
+        if not isfinite(iteration):
+            continue
         whose = f"learner_{row['learner']:g}/" if "learner" in row else ""
         own = {whose + name: value for name, value in metrics if name != "learner"}
         known = {name: value for name, value in own.items() if isfinite(value)}

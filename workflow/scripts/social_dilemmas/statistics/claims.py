@@ -17,6 +17,7 @@ import pandas as pd
 from social_dilemmas.agents.agent import ITSELF, OTHER_SEEDS
 from social_dilemmas.agents.roles import players_in_role
 from social_dilemmas.statistics.criteria import MORE_THAN, SHARE_OF, Criterion, read_criteria
+from social_dilemmas.statistics.files import read_rows
 from social_dilemmas.statistics.quantities import quantity_words
 from social_dilemmas.statistics.tables import ALL_SEEDS, OTHER_SEED, RELATION, as_reported
 
@@ -65,7 +66,7 @@ Found = Mapping[tuple[Any, ...], Measure]
 def claims(tables: Mapping[str, Path], criteria: Mapping[str, Path]) -> pd.DataFrame:
     """The criteria of the only file, by what these tables measure; see `judge`."""
     (path,) = criteria.values()
-    return judge([pd.read_csv(table) for table in tables.values()], read_criteria(path))
+    return judge([read_rows(table) for table in tables.values()], read_criteria(path))
 
 
 def judge(tables: Iterable[pd.DataFrame], criteria: Sequence[Criterion]) -> pd.DataFrame:

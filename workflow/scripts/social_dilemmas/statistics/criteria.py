@@ -69,11 +69,15 @@ def read_criteria(path: Path) -> list[Criterion]:
         UserError: one sentence with the line and what is wrong in it.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it isn't UTF-8"
         raise UserError(f"claims: {path} can't be read: {reason}") from None
-    numbered = [(number, line) for number, line in enumerate(lines, 1) if line and line[0] != "#"]
+    numbered = [
+        (number, line)
+        for number, line in enumerate(lines, 1)
+        if line.strip(" ,") and line[0] != "#"
+    ]
     header, *rows = [next(csv.reader([line])) for _, line in numbered] or [[]]
     if tuple(header) != FIELDS:
         raise UserError(f"{path}: the first line must be {','.join(FIELDS)}")

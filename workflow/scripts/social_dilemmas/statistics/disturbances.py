@@ -8,6 +8,7 @@ import pandas as pd
 from social_dilemmas.agents.agent import UNSEEDED
 from social_dilemmas.agents.conditions import NOISE, Condition
 from social_dilemmas.games import named_game
+from social_dilemmas.statistics.files import read_rows
 from social_dilemmas.statistics.quantities import (
     PAYOFF_AFTER,
     PAYOFF_BEFORE,
@@ -47,7 +48,7 @@ def noise(matches: Mapping[Source, Path]) -> pd.DataFrame:
     """
     parts: list[pd.DataFrame] = []
     for source, path in matches.items():
-        frame = pd.read_parquet(path)
+        frame = read_rows(path)
         frame = frame[frame["condition"].isin(NOISE)].reset_index(drop=True)
         rounds, slip_round = _rounds(frame), int(frame["slip_round"].iloc[0])
         frame = frame.join(rounds).assign(
@@ -70,7 +71,7 @@ def messages(matches: Mapping[Source, Path]) -> pd.DataFrame:
     """
     parts: list[pd.DataFrame] = []
     for source, path in matches.items():
-        frame = pd.read_parquet(path)
+        frame = read_rows(path)
         frame = frame[(frame["agent"] == frame["opponent"]) & frame["condition"].isin(READ)]
         parts += _by_condition(source, frame, [*PAYOFFS, *named_game(source[0]).behaviours])
     table = pd.concat(parts, ignore_index=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from social_dilemmas.agents.roles import EXTREMES
+from social_dilemmas.statistics.files import read_rows
 from social_dilemmas.statistics.quantities import COOPERATION, PAYOFFS
 from social_dilemmas.statistics.tables import COUNT, RELATION, summary, with_itself
 
@@ -23,7 +24,7 @@ def generalisation(matches: Mapping[tuple[str, str, str], Path]) -> pd.DataFrame
     parts = []
     names = {FIRST: COOPERATION, f"{FIRST}{COUNT}": f"{COOPERATION}{COUNT}"}
     for (game, model, variation), path in matches.items():
-        frame = pd.read_parquet(path).rename(columns=names)
+        frame = read_rows(path).rename(columns=names)
         own = frame[~frame["agent"].isin(EXTREMES)]
         table = with_itself(summary((game, model), own, [COOPERATION, *PAYOFFS]))
         table = table.drop(columns=RELATION).replace({"opponent": EXTREMES})

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from social_dilemmas.agents.agent import WARM_START
+from social_dilemmas.statistics.files import read_rows
 from social_dilemmas.statistics.tables import Source
 
 
@@ -28,7 +29,7 @@ def perplexity(measured: Mapping[Source, Path]) -> pd.DataFrame:
 def _together(measured: Mapping[Source, Path]) -> pd.DataFrame:
     parts = []
     for (game, model), path in measured.items():
-        frame = pd.read_csv(path)
+        frame = read_rows(path)
         frame.insert(0, "model", model)
         frame.insert(1, "game", game)
         parts.append(frame)

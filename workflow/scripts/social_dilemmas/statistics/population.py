@@ -13,6 +13,7 @@ import pandas as pd
 from social_dilemmas.agents.agent import EVERYONE, UNSEEDED
 from social_dilemmas.agents.roles import greedy_player_name
 from social_dilemmas.randomness import derive_seed
+from social_dilemmas.statistics.files import read_rows
 from social_dilemmas.statistics.intervals import t_quantile
 from social_dilemmas.statistics.quantities import FINAL_SHARE, GROWTH, MEAN_FINAL_SHARE, PAYOFF
 from social_dilemmas.statistics.replicator import Floats, growth_when_rare, replicator
@@ -36,7 +37,7 @@ def population(matches: Mapping[Source, Path]) -> pd.DataFrame:
     """
     rows = []
     for (game, model), path in matches.items():
-        frame = pd.read_parquet(path)
+        frame = read_rows(path)
         fixed = set(frame.loc[frame["agent_seed"] == UNSEEDED, "agent"])
         found = [list(_quantities(payoffs)) for payoffs in _by_seed(frame)]
         for same in zip(*found, strict=True):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from social_dilemmas.statistics.files import read_rows
 from social_dilemmas.statistics.tables import headline, is_scripted
 
 
@@ -17,7 +18,7 @@ def prior_sweep(matches: Mapping[tuple[str, str, str], Path]) -> pd.DataFrame:
     """
     parts = []
     for (game, model, share), path in matches.items():
-        frame = pd.read_parquet(path)
+        frame = read_rows(path)
         agents = frame.loc[~is_scripted(frame, "agent"), "agent"].unique()
         parts += [
             headline(game, model, str(agent), frame).assign(share=float(share)) for agent in agents

@@ -23,6 +23,7 @@ from social_dilemmas.agents.agent import (
     is_learner,
 )
 from social_dilemmas.agents.scripted.player import scripted_player_names
+from social_dilemmas.statistics.files import read_rows
 from social_dilemmas.statistics.intervals import Run, Sample, intervals
 from social_dilemmas.statistics.quantities import (
     NORMALISED_PAYOFF,
@@ -65,7 +66,7 @@ def learning_curves(metrics: Mapping[tuple[Any, ...], Path]) -> pd.DataFrame:
     for (game, model, algorithm, *opponents, seed), path in metrics.items():
         keys = {"model": model, "game": game, "algorithm": algorithm}
         keys |= zip(["opponent"], opponents, strict=False)
-        parts.append(_tidy({**keys, "seed": seed}, pd.read_csv(path)))
+        parts.append(_tidy({**keys, "seed": seed}, read_rows(path)))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -77,7 +78,7 @@ def two_learners(metrics: Mapping[tuple[str, str, str, str, int], Path]) -> pd.D
     parts = []
     for (game, model, *algorithms, seed), path in metrics.items():
         keys = {"model": model, "game": game, "pair": VERSUS.join(algorithms)}
-        both = pd.read_csv(path)
+        both = read_rows(path)
         for number, (learner, algorithm) in enumerate(zip(LEARNERS, algorithms, strict=True), 1):
             own = both[both["learner"] == number].drop(columns="learner")
             whose = {**keys, "learner": learner, "algorithm": algorithm, "seed": seed}
@@ -122,7 +123,7 @@ def distributions(matches: Mapping[Source, Path]) -> pd.DataFrame:
     """
     parts = []
     for (game, model, *_), path in matches.items():
-        frame = pd.read_parquet(path)
+        frame = read_rows(path)
         itself = frame["agent"] == frame["opponent"]
         itself &= frame["agent_seed"] == frame["opponent_seed"]
         own = frame[itself & (frame["agent_seed"] != UNSEEDED) & (frame["seat"] == 0)]
@@ -163,10 +164,10 @@ def ablations(
     Columns of `fingerprints` for `PAYOFFS`, and compared_with, change, change_low, change_high (the variant's mean
     minus that of the agent that it is compared with), matters (whether this interval excludes zero).
     """
-    means = pd.concat([headline(*key, pd.read_parquet(path)) for key, path in standard.items()])
+    means = pd.concat([headline(*key, read_rows(path)) for key, path in standard.items()])
     changed = pd.concat(
         [
-            headline(game, model, agent, pd.read_parquet(path)).assign(compared_with=control)
+            headline(game, model, agent, read_rows(path)).assign(compared_with=control)
             for (game, model, agent, control), path in variants.items()
         ]
     )
@@ -191,7 +192,7 @@ def rivals(
     Files are by (game, model, agent). Columns as `fingerprints`, for `PAYOFFS`.
     """
     parts = [
-        headline(game, model, agent, pd.read_parquet(path), worst_case=True)
+        headline(game, model, agent, read_rows(path), worst_case=True)
         for (game, model, agent), path in {**standard, **rivals}.items()
     ]
     return pd.concat(parts, ignore_index=True)
@@ -287,7 +288,7 @@ def matches_by_source(matches: Mapping[Key, Path]) -> dict[Source, pd.DataFrame]
     """All matches of each (game, model), which the files' keys open with; what several files hold is there once."""
     frames: dict[Source, list[pd.DataFrame]] = defaultdict(list)
     for (game, model, *_), path in matches.items():
-        frames[game, model].append(pd.read_parquet(path))
+        frames[game, model].append(read_rows(path))
     keys = [*PAIR, "match", "seat"]
     return {
         source: pd.concat(parts, ignore_index=True).drop_duplicates(keys)

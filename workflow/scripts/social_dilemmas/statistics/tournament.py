@@ -15,6 +15,7 @@ import pandas as pd
 
 from social_dilemmas.agents.agent import UNSEEDED
 from social_dilemmas.agents.axelrod.kinds import EVERY_STRATEGY
+from social_dilemmas.statistics.files import read_rows
 from social_dilemmas.statistics.tables import PAIR, Source, summary
 
 SCORES = ("payoff", "cooperation")
@@ -38,10 +39,8 @@ def ranking(
     """
     parts = []
     for (game, model), path in matches.items():
-        fixed = pd.read_parquet(strategies[game]).assign(
-            agent_seed=UNSEEDED, opponent_seed=UNSEEDED
-        )
-        played = pd.concat([pd.read_parquet(path), fixed], ignore_index=True)
+        fixed = read_rows(strategies[game]).assign(agent_seed=UNSEEDED, opponent_seed=UNSEEDED)
+        played = pd.concat([read_rows(path), fixed], ignore_index=True)
         table = _scores(played, (game, model))
         places = {name: _ranks(table["payoff"], table[column]) for name, column in RANKS.items()}
         kind = table["agent"].map(_kinds(kinds[game])).fillna("")
@@ -58,7 +57,7 @@ def by_opponent(matches: Mapping[Source, Path], kinds: Mapping[str, Path]) -> pd
     parts = []
     for (game, model), path in matches.items():
         kind = _kinds(kinds[game])
-        table = with_opponents_cooperation(pd.read_parquet(path))[[*PAIR, "match", *MEASURES]]
+        table = with_opponents_cooperation(read_rows(path))[[*PAIR, "match", *MEASURES]]
         table = table[table["opponent"].isin(kind.index) & ~table["agent"].isin(kind.index)]
         strategies = table["opponent"]
         for group in (strategies, strategies.map(kind), EVERY_STRATEGY):
@@ -79,7 +78,7 @@ def with_opponents_cooperation(table: pd.DataFrame) -> pd.DataFrame:
 
 def _kinds(path: Path) -> pd.Series:
     """The kind of each strategy."""
-    return pd.read_csv(path).set_index("strategy")["kind"]
+    return read_rows(path).set_index("strategy")["kind"]
 
 
 def _scores(played: pd.DataFrame, source: Source) -> pd.DataFrame:

@@ -92,9 +92,11 @@ def understood(part: Choice | Text, following: Part | None, line: str) -> str:
     if not line:
         raise ValueError(f"Please type {wanted}.")
     if isinstance(part, Choice):
-        bare = line.strip("<> ").casefold()
+        bare = line.strip("<> ")
+        if bare in part.options:  # two options may differ in nothing but case
+            return bare
         for option, spelling in zip(part.options, part.spellings(), strict=True):
-            if bare in (option.casefold(), spelling.strip("<> ").casefold()):
+            if bare.casefold() in (option.casefold(), spelling.strip("<> ").casefold()):
                 return option
     if line.casefold() in QUIT:
         raise LeftError

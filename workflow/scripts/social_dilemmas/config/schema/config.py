@@ -15,7 +15,7 @@ from social_dilemmas.config.schema.game import Game, PartialExploitability, Part
 from social_dilemmas.config.schema.machine import Machine
 from social_dilemmas.config.schema.models import EmbeddedModel, Model, PublishedModel
 from social_dilemmas.config.schema.players import ApiPlayer
-from social_dilemmas.config.schema.section import Count, Name, Section, Size, Text, named, unique
+from social_dilemmas.config.schema.section import Count, Name, Section, Seed, Text, named, unique
 from social_dilemmas.config.schema.training import Algorithm, PartialTraining
 from social_dilemmas.config.schema.warm_start import PartialWarmStart
 
@@ -25,9 +25,9 @@ class Config(Section):
 
     scale: Name
     """name of the folder below `results/` that takes everything"""
-    seeds: Annotated[list[Size], Field(min_length=1), AfterValidator(unique)]
+    seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(unique)]
     """every algorithm is trained once with each of these seeds (whole numbers from 0)"""
-    further_seeds: Annotated[list[Size], AfterValidator(unique)] = []
+    further_seeds: Annotated[list[Seed], AfterValidator(unique)] = []
     """more seeds of the same trainings, for the further experiments: their tables and figures `all_...` show all seeds
     together"""
     experiment_seeds: Count | None = None

@@ -4,6 +4,7 @@ from typing import Any
 
 from social_dilemmas.config.schema.section import (
     Count,
+    EnvironmentVariable,
     FreeForm,
     Name,
     NonNegative,
@@ -24,7 +25,7 @@ class ApiPlayer(Section):
     """name of the model on the server"""
     base_url: str = "https://api.openai.com/v1"
     """address of the server, up to where `/chat/completions` follows"""
-    key_variable: Text | None = "OPENAI_API_KEY"
+    key_variable: EnvironmentVariable | None = "OPENAI_API_KEY"
     """environment variable that holds the key; `null` for a server without one"""
     temperature: NonNegative | None = 1.0
     """of sampling; `null` leaves it to the server"""

@@ -97,7 +97,9 @@ def like(pattern: str, must: str) -> AfterValidator:
 
 Name = Annotated[str, StringConstraints(pattern="^[a-z0-9][a-z0-9_-]*$")]
 Text = Annotated[str, Field(min_length=1)]
+EnvironmentVariable = Annotated[str, like(r"[A-Za-z_]\w*", "the name of an environment variable")]
 Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Size = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]

@@ -54,6 +54,10 @@ def publish(config: Config, results: Path, licence: Path, output: Path) -> list[
         files = sorted(path for path in partial.rglob("*") if path.is_file())
         sums = [f"{checksum(path, 'sha256')}  {path.relative_to(partial)}\n" for path in files]
         (partial / "SHA256SUMS").write_text("".join(sums))  # as `sha256sum --check` reads it
+        if strangers := _strangers(output):
+            raise UserError(
+                f"{output} also holds what isn't from here, such as {min(strangers)}: move the folder away first"
+            )
         shutil.rmtree(output, ignore_errors=True)
         partial.rename(output)
     except OSError as error:
@@ -61,6 +65,24 @@ def publish(config: Config, results: Path, licence: Path, output: Path) -> list[
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return [Path("adapters", agent.folder) for agent in agents]
+
+
+def _strangers(folder: Path) -> list[str]:
+    """Files of a published folder that were put there, or changed, by somebody else."""
+    if not folder.exists():
+        return []
+    try:
+        lines = (folder / "SHA256SUMS").read_text().splitlines()
+    except OSError:
+        lines = []
+    known = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+    return [
+        name
+        for path in folder.rglob("*")
+        if path.is_file()
+        and (name := str(path.relative_to(folder))) != "SHA256SUMS"
+        and known.get(name) != checksum(path, "sha256")
+    ]
 
 
 def _fill(folder: Path, config: Config, results: Path, agents: Sequence[Trained]) -> None:
@@ -137,4 +159,6 @@ def _publish_agent(agent: Trained, base: BaseModel, results: Path, output: Path)
 
 def _reason(error: OSError) -> str:
     """The first thing that went wrong; copying a folder collects them."""
-    return str(error.args[0][0][2]) if isinstance(error, shutil.Error) else str(error.strerror)
+    if isinstance(error, shutil.Error):
+        return str(error.args[0][0][2])
+    return f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)

@@ -12,13 +12,14 @@ from social_dilemmas.report.claims_text import bound, measured, opponents, seeds
 from social_dilemmas.report.names import readable
 from social_dilemmas.report.numbers import NONE, number, with_interval
 from social_dilemmas.report.printed import first_of_last, texts
+from social_dilemmas.statistics.files import read_rows
 from social_dilemmas.statistics.quantities import OUTCOMES, quantity_words
 from social_dilemmas.statistics.tables import as_reported
 
 
 def scores_of(agent: Trained, metrics: Path, tables: Path) -> dict[str, Any]:
     """The scores that `agent_card.md.jinja` shows; tables of further experiments may be missing."""
-    curve = pd.read_csv(metrics).set_index("iteration")["payoff"]
+    curve = read_rows(metrics).set_index("iteration")["payoff"]
     last = curve[curve.index >= first_of_last(curve.index.max())]
     every, payoffs = tables / "all_claims.csv", tables / f"{agent.table}.csv"
     claims = _rows_of(agent, every if every.is_file() else tables / "claims.csv")
@@ -47,7 +48,7 @@ def _in_words(claim: Mapping[Hashable, Any]) -> dict[str, Any]:
 
 
 def _rows_of(agent: Trained, table: Path) -> pd.DataFrame:
-    rows = pd.read_csv(table)
+    rows = read_rows(table)
     facts = {"model": agent.model, "game": agent.game, "agent": agent.name}
     if agent.opponent is not None:
         facts["opponent"] = agent.opponent
