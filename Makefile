@@ -13,7 +13,7 @@
 
 SCALE ?= laptop
 scales := laptop $(filter-out config,$(basename $(notdir $(wildcard config/*.yaml))))
-ifneq ($(filter $(SCALE),$(scales)),$(SCALE))
+ifneq ($(words $(SCALE)) $(filter $(SCALE),$(scales)),1 $(SCALE))
 $(error SCALE=$(SCALE) is unknown; choose one of: $(scales))
 endif
 

@@ -170,6 +170,10 @@ def test_no_bound_on_a_share_of_nothing_or_less_holds(of_others: float) -> None:
         found = verdict(frame, **about, opponent=opponent, compared_to="share of sum_of_rewards")
         assert bool(found["holds"]) == (opponent == "liar")
         assert math.isnan(float(str(found["value"]))) == (opponent != "liar")
+        assert (found["opponent"], found["seeds"]) == (
+            "greedy_lying" if opponent == "liar" else "greedy",
+            1,
+        )
 
 
 def test_the_share_of_numbers_without_an_interval_has_none() -> None:

@@ -40,3 +40,18 @@ def test_a_damaged_file_is_named(path: Path, kept: float) -> None:
     assert said.startswith(f"{path} is damaged (")
     assert said.endswith(": remove it, and call again, which makes it anew")
     assert "\n" not in said
+
+
+def test_damage_inside_a_file_is_told_too(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    pd.DataFrame({"agent": ["naive", "greedy"] * 500}).to_parquet(path, index=False)
+    damaged = bytearray(path.read_bytes())
+    damaged[8:24] = bytes(16)
+    path.write_bytes(damaged)
+    with pytest.raises(UserError, match="is damaged"):
+        read_rows(path)
+
+
+def test_what_can_t_be_read_at_all_isn_t_called_damaged(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        read_rows(tmp_path / "nothing.csv")

@@ -91,11 +91,11 @@ def test_products_of_matrices_are_attention(
     mask = block_mask(block, window)
     generator = torch.Generator().manual_seed(0)
 
-    def states(of: int) -> Tensor:
-        size = (3, of, mask.shape[-1], 4)
+    def states(of: int, width: int = 4) -> Tensor:
+        size = (3, of, mask.shape[-1], width)
         return torch.randn(size, generator=generator, dtype=torch.double, requires_grad=True)
 
-    query, key, value = states(heads), states(2), states(2)
+    query, key, value = states(heads), states(2), states(2, 5)
     expected = scaled_dot_product_attention(
         query, key, value, attn_mask=mask, scale=scaling, enable_gqa=heads > 2
     )

@@ -18,7 +18,7 @@ from tests.workflow.edits import (
     variants,
 )
 
-from social_dilemmas.config.load import load_config, load_scale
+from social_dilemmas.config.load import _said, load_config, load_scale
 from social_dilemmas.config.schema.training import Buffer, Credit, Pool
 from social_dilemmas.config.settings import (
     clone_settings,
@@ -139,6 +139,9 @@ def test_what_yaml_can_t_read_on_the_command_line_is_a_mistake_like_others() -> 
         ("- a list", "must hold keys and values"),
         ("a: [", "can't be read as YAML"),
         ("a: 2024-13-45", "can't be read as YAML"),
+        ("a: {{ x }}", "can't be read as YAML"),
+        ("a: 1\nb: 2\na: 3", "can't be read as YAML: line 3: a stands there twice"),
+        ("a:\n  b: {c: 1, c: 2}", "can't be read as YAML: line 2: c stands there twice"),
     ],
 )
 def test_a_file_that_is_no_configuration(text: str, sentence: str, tmp_path: Path) -> None:
@@ -147,6 +150,15 @@ def test_a_file_that_is_no_configuration(text: str, sentence: str, tmp_path: Pat
         (tmp_path / "config" / f"{name}.yaml").write_text(content)
     with pytest.raises(UserError, match=sentence):
         load_scale("mine", tmp_path)
+
+
+def test_a_merged_key_may_be_said_anew(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "further:\n  first: &b {x: 1}\n  second: &a {<<: *b, x: 2}\ntop: {<<: *a, y: 1}\n1: a\n'1': b\n"
+    )
+    said = _said(path)
+    assert (said["further"]["second"], said["top"]) == ({"x": 2}, {"x": 2, "y": 1})
 
 
 def test_a_model_s_folder_may_begin_at_home(

@@ -382,6 +382,7 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
         api_player(base_url="http://host/v1/chat/completions"),
         ["api_players[remote].base_url must end before /chat/completions"],
     ),
+    (api_player(base_url="http://me:secret@host/v1 "), ["must hold no user, password or query"]),
     (
         api_player(key_variable="sk-proj-1"),
         ["api_players[remote].key_variable must be the name of an environment variable or null"],

@@ -49,7 +49,8 @@ def test_a_run_that_was_killed_is_told_from_one_that_failed(equipped: Folder, ta
     assert (equipped.path / "calls").read_text().splitlines()[-1] == "--cores all --unlock"
 
 
-def test_unknown_scale(equipped: Folder) -> None:
-    result = equipped.make("results", "SCALE=smok")
+@pytest.mark.parametrize("scale", ["smok", "", "laptop smoke"])
+def test_unknown_scale(equipped: Folder, scale: str) -> None:
+    result = equipped.make("results", f"SCALE={scale}")
     assert result.returncode != 0
-    assert "SCALE=smok is unknown; choose one of: laptop smoke" in result.stderr
+    assert f"SCALE={scale} is unknown; choose one of: laptop smoke" in result.stderr

@@ -135,13 +135,13 @@ def _address(place: Place, given: str, example: str, said: Mapping[str, Any]) ->
         complete = False
     if not complete:
         yield Mistake(place, f"{where} must be an address such as {example}, but is {given!r}")
+    elif "@" in address.netloc or address.query or address.fragment:
+        must = "must hold no user, password or query: a key belongs into the environment"
+        yield Mistake(place, f"{where} {must}")
     elif re.search(r"[\s\x00-\x1f]", given):
         yield Mistake(place, f"{where} must hold no blanks or ends of lines, but is {given!r}")
     elif address.path.rstrip("/").endswith("/chat/completions"):
         yield Mistake(place, f"{where} must end before /chat/completions, but is {given!r}")
-    elif "@" in address.netloc or address.query or address.fragment:
-        must = "must hold no user, password or query: a key belongs into the environment"
-        yield Mistake(place, f"{where} {must}")
 
 
 def _missing_settings(

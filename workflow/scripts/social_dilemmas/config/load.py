@@ -111,16 +111,16 @@ def load_scale(scale: str, repository: Path = REPOSITORY) -> Config:
 class _EachKeyOnce(yaml.SafeLoader):
     """YAML's safe loader, but a key that stands twice in a mapping is a mistake."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
         seen = set()
         for key, _ in node.value:
-            if key.tag == "tag:yaml.org,2002:merge":
+            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
                 continue
-            if key.value in seen and isinstance(key, yaml.ScalarNode):
+            if (key.tag, key.value) in seen:
                 raise ValueError(f"line {key.start_mark.line + 1}: {key.value} stands there twice")
-            if isinstance(key, yaml.ScalarNode):
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
+            seen.add((key.tag, key.value))
+        return node
 
 
 def _said(file: Path) -> dict[str, Any]:

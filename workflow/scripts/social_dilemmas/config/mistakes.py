@@ -146,7 +146,7 @@ def _may_be_null(error: ErrorDetails, place: Place, config: Mapping[str, Any]) -
 def _shown(value: Any) -> str:
     if isinstance(value, str) and _is_number(value):
         hint = "YAML takes 1.0e-3 for a number, but not 1e-3, and 1.0e+3, but not 1.0e3"
-        if not isinstance(yaml.safe_load(value), str):
+        if not isinstance(yaml.safe_load(value.strip()), str):
             hint = "leave the quotes out"
         return f"the text {value!r} ({hint})"
     return repr(value)

@@ -92,7 +92,7 @@ def by_products(
     scores = scores.view(*query.shape[:-1], -1)  # (paths, heads, queries, keys)
     weights = scores.masked_fill(~mask, -torch.inf).softmax(-1)
     answers = weights.view(*grouped[:-1], weights.shape[-1]) @ value
-    return answers.view(query.shape)
+    return answers.view(*query.shape[:-1], value.shape[-1])
 
 
 def block_mask(block: Block, window: int | None) -> Tensor:

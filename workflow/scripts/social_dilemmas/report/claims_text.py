@@ -58,7 +58,7 @@ def bound(row: Row) -> str:
 def format_claims(table: pd.DataFrame) -> str:
     """The table of `statistics.claims.judge` for a terminal of 100 columns."""
     lines = []
-    known = table[table["value"].notna()]
+    known = table[table["value"].notna() | (table["seeds"] > 0)]  # or a share of nothing
     rows = known.to_dict("records")
     for (model, claim), of_claim in groupby(rows, itemgetter("model", "claim")):
         first, *others = of_claim

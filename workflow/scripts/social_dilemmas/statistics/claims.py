@@ -48,7 +48,7 @@ class Measure:
         the other's own interval is on one side of zero. Of nothing, or of less, there is no share.
         """
         if not other.value > 0:
-            return Measure()
+            return Measure(by_seed=(nan,) * len(self.by_seed))
         product, others = self.value * other.value, other.low * other.high
         spread = product**2 - self.low * self.high * others  # below zero by rounding alone
         reach = sqrt(max(spread, 0.0)) if others > 0 else nan
@@ -80,7 +80,8 @@ def judge(tables: Iterable[pd.DataFrame], criteria: Sequence[Criterion]) -> pd.D
         quantity in words, bound such as "<= 0.1", share_of_seeds (in which it must hold; NaN if it must for the mean),
         seeds and seeds_holding (how many there are, and in how many it holds; not where what it is about never came
         up), kind (as the criterion's), holds (for as many seeds as it must, or for the mean or the whole interval),
-        interval_holds (for the whole interval). What was not measured has the value NaN and doesn't hold.
+        interval_holds (for the whole interval). What was not measured, and a share of nothing, has the
+        value NaN and doesn't hold; of the latter the seeds are counted.
     """
     found = _measured(tables)
     games = list(dict.fromkeys((model, game) for model, game, *_ in found))
@@ -140,7 +141,7 @@ def _worst(found: Found, model: str, game: str, criterion: Criterion) -> tuple[s
         if measure is None:
             continue
         if isnan(measure.value):  # a share of nothing: with this opponent the bound can't hold
-            return opponent, Measure()
+            return opponent, measure
         measures[opponent] = measure
     if not measures:
         return criterion.opponent, Measure()
@@ -156,7 +157,7 @@ def _worst(found: Found, model: str, game: str, criterion: Criterion) -> tuple[s
 def _number(
     found: Found, model: str, game: str, opponent: str, criterion: Criterion
 ) -> Measure | None:
-    """What was measured with an opponent, as the criterion wants it; None if the agent wasn't measured with it."""
+    """What was measured with an opponent, as the criterion wants it; None if that wasn't measured."""
 
     def of(agent: str) -> Measure:
         key = (model, game, agent, opponent, criterion.condition, criterion.quantity)
@@ -167,7 +168,8 @@ def _number(
         return None
     for words, compared in ((SHARE_OF, own.share_of), (MORE_THAN, own.more_than)):
         if criterion.compared_to.startswith(words):
-            return compared(of(criterion.compared_to.removeprefix(words)))
+            other = of(criterion.compared_to.removeprefix(words))
+            return None if isnan(other.value) else compared(other)
     return own
 
 

@@ -16,7 +16,12 @@ def read_rows(path: Path | str) -> pd.DataFrame:
         if not path.read_bytes().endswith(b"\n"):
             raise ValueError("its last line isn't whole")
         return pd.read_csv(path)
-    except ValueError as error:  # also those of pandas and pyarrow
+    except (
+        ValueError,
+        OSError,
+    ) as error:  # pyarrow's of damage inside a file are OSErrors without a number
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         reason = " ".join(str(error).split())
         raise UserError(
             f"{path} is damaged ({reason}): remove it, and call again, which makes it anew"

@@ -49,15 +49,15 @@ def publish(config: Config, results: Path, licence: Path, output: Path) -> list[
     partial = output.with_name(f"{output.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
+        if strangers := _strangers(output):
+            raise UserError(
+                f"{output} also holds what isn't from here, such as {min(strangers)}: move the folder away first"
+            )
         _fill(partial, config, results, agents)
         shutil.copyfile(licence, partial / "LICENSE")
         files = sorted(path for path in partial.rglob("*") if path.is_file())
         sums = [f"{checksum(path, 'sha256')}  {path.relative_to(partial)}\n" for path in files]
         (partial / "SHA256SUMS").write_text("".join(sums))  # as `sha256sum --check` reads it
-        if strangers := _strangers(output):
-            raise UserError(
-                f"{output} also holds what isn't from here, such as {min(strangers)}: move the folder away first"
-            )
         shutil.rmtree(output, ignore_errors=True)
         partial.rename(output)
     except OSError as error:
@@ -72,10 +72,10 @@ def _strangers(folder: Path) -> list[str]:
     if not folder.exists():
         return []
     try:
-        lines = (folder / "SHA256SUMS").read_text().splitlines()
+        lines = (folder / "SHA256SUMS").read_text(errors="replace").splitlines()
     except OSError:
         lines = []
-    known = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+    known = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     return [
         name
         for path in folder.rglob("*")
