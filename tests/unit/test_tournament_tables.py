@@ -52,7 +52,8 @@ def sources(tmp_path: Path) -> dict[str, Any]:
     fixed = pd.DataFrame(rows(nice, mean, (0, 5), (1, 0)))
     fixed = with_opponents_cooperation(fixed).drop(columns=["agent_seed", "opponent_seed", "seat"])
     kinds = pd.DataFrame({"strategy": ["Nice", "Mean"], "kind": ["cooperators", "defectors"]})
-    paths = {name: tmp_path / name for name in ("matches", "strategies", "kinds")}
+    names = ("matches.parquet", "strategies.parquet", "kinds.csv")
+    paths = {name.partition(".")[0]: tmp_path / name for name in names}
     pd.DataFrame(played).to_parquet(paths["matches"])
     fixed.to_parquet(paths["strategies"])
     kinds.to_csv(paths["kinds"], index=False)

@@ -8,10 +8,10 @@ from social_dilemmas.errors import UserError
 
 
 def read_rows(path: Path | str) -> pd.DataFrame:
-    """The rows of a CSV or parquet file; raises UserError, which names it, where it is damaged or not whole."""
+    """The rows of a CSV or parquet file; raises UserError, which names the file, if it is damaged or not whole."""
     path = Path(path)
     try:
-        if path.suffix == ".parquet":
+        if path.suffix != ".csv":
             return pd.read_parquet(path)
         if not path.read_bytes().endswith(b"\n"):
             raise ValueError("its last line isn't whole")
