@@ -1,5 +1,6 @@
 """Reading what earlier jobs have written."""
 
+from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
@@ -13,13 +14,12 @@ def read_rows(path: Path | str) -> pd.DataFrame:
     try:
         if path.suffix != ".csv":
             return pd.read_parquet(path)
-        if not path.read_bytes().endswith(b"\n"):
+        content = path.read_bytes()
+        if not content.endswith(b"\n"):
             raise ValueError("its last line isn't whole")
-        return pd.read_csv(path)
-    except (
-        ValueError,
-        OSError,
-    ) as error:  # pyarrow's of damage inside a file are OSErrors without a number
+        return pd.read_csv(BytesIO(content))
+    except (ValueError, OSError) as error:
+        # Damage inside a parquet file is an OSError without a number; one with a number is no damage.
         if isinstance(error, OSError) and error.errno is not None:
             raise
         reason = " ".join(str(error).split())
