@@ -213,6 +213,16 @@ def test_matches_on_a_server() -> None:
         assert on_cpu.memory_mb > 2 * 15_231
 
 
+def test_smaller_passes_of_a_warm_start_take_less_memory() -> None:
+    few, many = (
+        Estimates(smoke(LARGE, method="lora", split={"warm_start": {"micro_batch_tokens": most}}))
+        for most in (1000, 65536)
+    )
+    needed = [each.needs("warm_start", "split", "large") for each in (few, many)]
+    assert 1.5 * needed[0].memory_mb < needed[1].memory_mb
+    assert needed[0].seconds == needed[1].seconds
+
+
 def test_no_warm_start_leaves_nothing_on_the_disk() -> None:
     estimates = Estimates(smoke(LARGE, split={"warm_start": {"population": {}, "steps": 0}}))
     without, trained = (

@@ -129,6 +129,21 @@ def test_the_same_settings_give_the_same_bytes(base_model: Path, tmp_path: Path)
     assert (first / "metrics.csv").read_bytes() != (other / "metrics.csv").read_bytes()
 
 
+@pytest.mark.parametrize("changes", [{}, LORA], ids=["full", "lora"])
+def test_passes_of_any_size_teach_the_same(
+    base_model: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    changes = {**changes, "steps": 4, "noise": 0.2}
+    one, many = (
+        losses(run(base_model, tmp_path / str(most), micro_batch_tokens=most, **changes))
+        for most in (10_000, 150)
+    )
+    for name in ("loss", "held_out_loss"):
+        found = one[name].tolist()
+        assert many[name].tolist() == pytest.approx(found, rel=1e-3, nan_ok=True)
+    assert one["loss"].iloc[-1] < 0.9 * one["loss"].iloc[0]
+
+
 def test_an_unknown_player_is_refused(base_model: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="unknown player 'nobody'; known players: always_cooperate"):
         run(base_model, tmp_path, population={"nobody": 1.0})

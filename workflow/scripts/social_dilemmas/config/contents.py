@@ -7,7 +7,7 @@ from social_dilemmas.config.schema.config import Config
 from social_dilemmas.config.settings import exploitability_settings, variations
 from social_dilemmas.games import game_class, game_of, kind_of
 from social_dilemmas.games.matrix_game import MatrixGame
-from social_dilemmas.games.talk import TalkingGame
+from social_dilemmas.games.talk import TRUTHFULNESS, TalkingGame
 
 
 def algorithms(config: Config) -> list[str]:
@@ -57,7 +57,7 @@ def truthful_games(config: Config) -> list[str]:
     return [
         game.name
         for game in config.games
-        if "truthfulness" in getattr(game_class(kind_of(game.entry)), "behaviours", ())
+        if TRUTHFULNESS in getattr(game_class(kind_of(game.entry)), "behaviours", ())
     ]
 
 

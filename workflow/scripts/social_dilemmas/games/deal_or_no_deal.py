@@ -24,7 +24,7 @@ from social_dilemmas.games.dividing import (
 )
 from social_dilemmas.games.game import LARGEST, Match
 from social_dilemmas.games.horizon import Rounds
-from social_dilemmas.games.talk import TalkingGame, TalkingMatch
+from social_dilemmas.games.talk import TRUTHFULNESS, TalkingGame, TalkingMatch
 from social_dilemmas.randomness import stream
 
 Counts = tuple[int, ...]  # items of each kind
@@ -117,7 +117,7 @@ class DealOrNoDeal(TalkingGame):
         "share_claimed_at_start": "... in the first round",
         "share_claimed_after_deal": "... after a deal",
         "share_claimed_after_no_deal": "... after no deal",
-        "truthfulness": "tells its true values, where it tells any",
+        TRUTHFULNESS: "tells its true values, where it tells any",
     }
 
     def __init__(
@@ -198,7 +198,7 @@ class DealOrNoDeal(TalkingGame):
             for message in finished.messages[seat]:
                 stated = stated_values(self.kinds, message)
                 if stated is not None:
-                    yield "truthfulness", float(stated == values)
+                    yield TRUTHFULNESS, float(stated == values)
             before = "after_deal" if finished.deal else "after_no_deal"
 
     def rules(self) -> str:

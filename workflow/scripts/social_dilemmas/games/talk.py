@@ -13,12 +13,16 @@ Messages = tuple[tuple[str, ...], tuple[str, ...]]
 """A round's messages, those of the seat that speaks first, then the other's."""
 
 
+TRUTHFULNESS = "truthfulness"
+"""The behaviour of a game in which messages are true or not: the share of true ones."""
+
+
 class TalkingGame(Game):
     """Each player sends `messages` messages a round, of at most `message_limit` characters each.
 
     Attributes:
         true_by_chance: the share of true messages among those of a player that says something at random, if there is
-            one; a game may observe a behaviour `truthfulness`.
+            one; a game may observe `TRUTHFULNESS`.
     """
 
     true_by_chance: ClassVar[float | None] = None

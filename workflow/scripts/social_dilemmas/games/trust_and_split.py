@@ -10,7 +10,7 @@ from social_dilemmas.errors import UserError
 from social_dilemmas.games.dividing import asks_little, claim_grammar, share, write_claims
 from social_dilemmas.games.game import SEATS, Match, in_figures
 from social_dilemmas.games.horizon import Rounds
-from social_dilemmas.games.talk import TalkingGame, TalkingMatch
+from social_dilemmas.games.talk import TRUTHFULNESS, TalkingGame, TalkingMatch
 from social_dilemmas.randomness import stream
 
 HANDS = ("rock", "paper", "scissors")
@@ -83,7 +83,7 @@ class TrustAndSplit(TalkingGame):
         "coins_lower_at_start": "... before it was ever treated in any way",
         "coins_lower_after_fair": "... after the other, with the lower hand, left it the coins",
         "coins_lower_after_grab": "... after the other, with the lower hand, grabbed them",
-        "truthfulness": "names its true hand, where it names one",
+        TRUTHFULNESS: "names its true hand, where it names one",
     }
     varying = tuple(sentence(hand) for hand in HANDS for sentence in (dealt, claim))
 
@@ -150,7 +150,7 @@ class TrustAndSplit(TalkingGame):
             for message in finished.messages[seat]:
                 named = named_hand(message)
                 if named is not None:
-                    yield "truthfulness", float(named == finished.hands[seat])
+                    yield TRUTHFULNESS, float(named == finished.hands[seat])
             if finished.upper == seat:
                 yield "coins_upper_hand", proposal
                 fair = asks_little([finished.proposals[1 - seat]], self.coins)

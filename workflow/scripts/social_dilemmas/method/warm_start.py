@@ -15,7 +15,6 @@ from typing import Any
 import pandas as pd
 import torch
 from peft import PeftModel
-from torch import Tensor
 from torch.nn import Module
 
 from social_dilemmas.agents.agent import WARM_START, Agent
@@ -26,6 +25,7 @@ from social_dilemmas.config.schema.warm_start import WarmStart
 from social_dilemmas.games import game_of
 from social_dilemmas.games.game import SEATS, Match, Turn
 from social_dilemmas.method.behaviour import seat_result, summarise
+from social_dilemmas.method.loss import micro_batches
 from social_dilemmas.method.step import finite_step
 from social_dilemmas.policy.adapted_layers import adapted_layers
 from social_dilemmas.policy.context import check_context
@@ -167,13 +167,22 @@ def imitate(
     parameters = [each for each in policy.model.parameters() if each.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=0.01)
 
-    def negative_log_likelihood(trajectories: Sequence[Trajectory]) -> Tensor:
-        batch = collate(trajectories, device)
-        with (
-            torch.autocast(device.type, dtype if half else None, enabled=half),
-            adapted_layers(policy.model, merge=False),
-        ):
-            return -action_log_probabilities(policy.model, batch, policy.masks.allowed)[0].mean()
+    def mean_loss(trajectories: Sequence[Trajectory], *, learn: bool) -> float:
+        """The negative log-likelihood of a choice; its gradient is added to the parameters' if they learn."""
+        choices, total = sum(len(each.positions) for each in trajectories), 0.0
+        for rows in micro_batches(trajectories, settings.micro_batch_tokens):
+            batch = collate([trajectories[row] for row in sorted(rows)], device)
+            with (
+                torch.set_grad_enabled(learn),
+                torch.autocast(device.type, dtype if half else None, enabled=half),
+                adapted_layers(policy.model, merge=False),
+            ):
+                found, _ = action_log_probabilities(policy.model, batch, policy.masks.allowed)
+                loss = -found.mean() * (batch.size / choices)
+            if learn:
+                loss.backward()
+            total += loss.item()
+        return total
 
     held_out = demonstrate(policy, settings, settings.matches, "held out")
     rows = MetricsFile(metrics)
@@ -183,16 +192,14 @@ def imitate(
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate * schedule(step, steps)
             batch = demonstrate(policy, settings, settings.matches, "step", step)
-            loss = negative_log_likelihood(batch)
             optimizer.zero_grad()
-            loss.backward()
+            loss = mean_loss(batch, learn=True)
             finite_step(optimizer, parameters, 1.0, f"{policy.game.name}, {label}, step {step}")
             held_out_loss = float("nan")
             if (step + 1) % EVALUATED_EVERY == 0 or step + 1 == steps:
-                with torch.no_grad():
-                    held_out_loss = negative_log_likelihood(held_out).item()
-            rows.append({"step": step, "loss": loss.item(), "held_out_loss": held_out_loss})
-            progress.advance(f"loss {loss.item():.3f}")
+                held_out_loss = mean_loss(held_out, learn=False)
+            rows.append({"step": step, "loss": loss, "held_out_loss": held_out_loss})
+            progress.advance(f"loss {loss:.3f}")
     if half:
         store_weights(policy.model, dtype)
 

@@ -217,7 +217,7 @@ class Estimates:
         return Workload(self._config.machine, shape, talk)
 
     def _warm_start(self, game: str, model: str, chosen: WarmStart) -> Needs:
-        """Learning from scripted players' matches, all in one pass, and play that shows the result."""
+        """Learning from scripted players' matches, and play that shows the result."""
         work = self._workload(game, model, chosen.max_new_tokens)
         shape, full, shown = work.shape, chosen.method == "full", chosen.evaluation_matches
         learning, rows = 0.0, 2 * chosen.matches
@@ -225,7 +225,8 @@ class Estimates:
             trained = shape.parameters if full else shape.adapter_parameters(chosen.lora_rank)
             further = 0 if full and shape.bytes_each == ADAPTER else ADAPTER
             learning = trained * (LEARNING + further)
-            learning += work.backward_bytes(rows, merged=full, checkpointing=False)
+            at_once = min(rows, max(1.0, chosen.micro_batch_tokens / work.talk.tokens))
+            learning += work.backward_bytes(at_once, merged=full, checkpointing=False)
         # A backward pass costs two forward passes, or one where nothing but an adapter is trained.
         step = work.forward_seconds(rows) * (3 if full else 2) + rows * work.talk.turns * TOKEN
         return work.needs(

@@ -36,6 +36,9 @@ class WarmStart(Section):
     """that adapter is scaled by `lora_alpha` / `lora_rank` (`lora` only)"""
     max_new_tokens: Count = 12
     """most tokens of a reply when the behaviour is measured"""
+    micro_batch_tokens: Count = 65536
+    """most tokens that a forward and backward pass computes, what its conversations have in common once; limits
+    memory"""
     evaluation_matches: Count = 128
     """matches on which the resulting behaviour is measured"""
 

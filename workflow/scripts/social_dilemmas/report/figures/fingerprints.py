@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from social_dilemmas.agents.agent import EVERYONE
 from social_dilemmas.games import named_game
+from social_dilemmas.games.talk import TRUTHFULNESS
 from social_dilemmas.report.figures import style
 from social_dilemmas.report.figures.panels import draw_points, grid
 from social_dilemmas.report.names import in_order
@@ -16,12 +17,12 @@ from social_dilemmas.statistics.tables import is_scripted
 
 WIDTH = 9.0  # inches; the words beside the panels need room
 ROW = 0.4  # inches that a behaviour needs at least
-ELSEWHERE = "truthfulness"  # in other units; it has a figure of its own
 
 
 def table(fingerprints: pd.DataFrame) -> pd.DataFrame:
     """What trained agents and their warm start do, with all opponents together."""
-    shown = (fingerprints["opponent"] == EVERYONE) & (fingerprints["quantity"] != ELSEWHERE)
+    # Truthfulness is in other units; it has a figure of its own.
+    shown = (fingerprints["opponent"] == EVERYONE) & (fingerprints["quantity"] != TRUTHFULNESS)
     return fingerprints[shown & ~is_scripted(fingerprints, "agent")].reset_index(drop=True)
 
 

@@ -5,13 +5,14 @@ from matplotlib.figure import Figure
 
 from social_dilemmas.agents.agent import EVERYONE, ITSELF
 from social_dilemmas.games import named_game
+from social_dilemmas.games.talk import TRUTHFULNESS
 from social_dilemmas.report.figures import panels as shared
 from social_dilemmas.report.figures import style
 from social_dilemmas.report.figures.curves import draw_curves, summarise
 from social_dilemmas.report.names import game_title, in_order, readable
 from social_dilemmas.statistics.tables import as_reported, is_scripted
 
-QUANTITY, LABEL = "truthfulness", "Share of true messages"
+LABEL = "Share of true messages"
 CROSS_PLAY = "cross-play"
 
 
@@ -19,14 +20,14 @@ def table(curves: pd.DataFrame, fingerprints: pd.DataFrame) -> pd.DataFrame:
     """Columns as from `curves.summarise`, and, with the line "cross-play", of each trained agent after training:
     opponent (scripted, "everyone", or "itself" in self-play), value, low, high.
     """
-    rows = as_reported(fingerprints[fingerprints["quantity"] == QUANTITY])
+    rows = as_reported(fingerprints[fingerprints["quantity"] == TRUTHFULNESS])
     itself = rows["opponent"] == rows["agent"]
     others = is_scripted(rows, "opponent") | (rows["opponent"] == EVERYONE)
     rows = rows.assign(opponent=rows["opponent"].mask(itself, ITSELF), line=CROSS_PLAY)
     rows = rows[~is_scripted(rows, "agent") & (itself | others)]
     rows = rows.rename(columns={"agent": "algorithm", "mean": "value"})
     columns = ["model", "game", "algorithm", "line", "opponent", "value", "low", "high"]
-    return pd.concat([summarise(curves, QUANTITY), rows[columns]], ignore_index=True)
+    return pd.concat([summarise(curves, TRUTHFULNESS), rows[columns]], ignore_index=True)
 
 
 @style.in_style
