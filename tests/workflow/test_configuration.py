@@ -46,9 +46,22 @@ def test_a_dilemma_in_which_taking_turns_is_best_is_told(caplog: pytest.LogCaptu
     assert "games[prisoners_dilemma].rules: taking turns at temptation (10)" in caplog.text
 
 
+def test_settings_that_every_game_overrides_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    config = load("smoke")
+    config["training"] = {"iterations": 3, "buffer": {"size": 2, "every": 2}}
+    for game in config["games"]:
+        game["training"]["buffer"] = {"size": 1}
+    del config["games"][0]["training"]["iterations"]
+    typed(config)
+    assert [each.split(": ", 1)[1] for each in caplog.messages] == [
+        "training.buffer.size has no effect, as every game says it for itself"
+    ]
+
+
 @pytest.mark.parametrize("scale", SCALES)
-def test_the_scales_are_right(scale: str) -> None:
+def test_the_scales_are_right(scale: str, caplog: pytest.LogCaptureFixture) -> None:
     assert load_scale("laptop" if scale == "config" else scale).scale
+    assert not caplog.records
 
 
 def test_nothing_of_the_laptop_scale_shows_through() -> None:

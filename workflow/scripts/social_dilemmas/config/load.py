@@ -1,7 +1,7 @@
 """Reading the configuration: merge the files and the command line, check, and give it as types."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from os.path import relpath
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,10 @@ from typing import Any
 import yaml
 
 from social_dilemmas.config.check import mistakes_between
-from social_dilemmas.config.mistakes import Mistake, Place, holds, mistakes_in
+from social_dilemmas.config.mistakes import Mistake, Place, holds, mistakes_in, words
 from social_dilemmas.config.schema.config import Config
 from social_dilemmas.config.schema.experiments import Ablations, PriorSweep, TwoLearners
+from social_dilemmas.config.schema.game import Game
 from social_dilemmas.config.settings import merge
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import declare, named_game
@@ -80,6 +81,9 @@ def _typed(
                 config = config.model_copy(update={key: unset})
     for mistake in mistakes_between(config, given):
         refuse(mistake)
+    for place in _without_effect(given):
+        where = f"{_origin(place, given, said, files)}: {words(place, given)}"
+        logger.warning("%s has no effect, as every game says it for itself", where)
     declare([game.declared for game in config.games])
     for game in config.games:
         if remark := named_game(game.name).remark:
@@ -179,6 +183,24 @@ def _strays(config: Config, default: Mapping[str, Any]) -> tuple[set[str], set[s
         for section, kept in (("games", config.games), ("algorithms", config.algorithms))
     )
     return games, algorithms
+
+
+def _without_effect(given: Mapping[str, Any]) -> Iterator[Place]:
+    """Settings for all games of which every game has its own."""
+
+    def own(general: Mapping[str, Any], games: Sequence[Any], place: Place) -> Iterator[Place]:
+        for key, value in general.items():
+            if not all(holds(game, key) for game in games):
+                continue
+            if isinstance(value, Mapping) and value:
+                yield from own(value, [game[key] for game in games], (*place, key))
+            else:
+                yield (*place, key)
+
+    for section, general in given.items():
+        if section in Config.model_fields and section in Game.model_fields:
+            games = [game.get(section) for game in given["games"]]
+            yield from own(general, games, (section,))
 
 
 def _origin(place: Place, config: Any, said: Sequence[Any], files: Sequence[Path]) -> str:
