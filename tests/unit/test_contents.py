@@ -122,7 +122,7 @@ def test_files_of_tables_are_those_that_trainings_and_matches_write() -> None:
 
 
 def test_further_games_have_the_model_and_the_settings_of_the_pretrained_dilemma() -> None:
-    """Two matrix games all settings; Split those that aren't its own."""
+    """Matrix games all settings; the others those that aren't their own."""
     dilemma, further = load_scale("pretrained"), load_scale("pretrained_games")
     assert further.models == dilemma.models
     found = {
@@ -133,8 +133,12 @@ def test_further_games_have_the_model_and_the_settings_of_the_pretrained_dilemma
     differing = {
         name: {key for key in own if each[key] != own[key]} for name, each in found.items()
     }
-    of_split = {"matches", "iterations", "reward_scale", "beta", "buffer"}
-    assert differing == {"stag_hunt": set(), "chicken": set(), "split": of_split}
+    of_split = {"matches", "iterations", "learning_rate", "reward_scale", "beta", "buffer"}
+    of_split.add("micro_batch_tokens")
+    assert differing == {
+        **{"stag_hunt": set(), "chicken": set(), "split": of_split},
+        "trust_and_split": of_split | {"discount", "max_new_tokens"},
+    }
 
 
 def test_a_prior_is_audited_once_for_games_that_differ_by_names_only() -> None:

@@ -223,6 +223,18 @@ def test_smaller_passes_of_a_warm_start_take_less_memory() -> None:
     assert needed[0].seconds == needed[1].seconds
 
 
+def test_a_primer_takes_time_by_the_length_of_its_matches() -> None:
+    def seconds(**primer: Any) -> float:
+        primer = {"population": {"greedy": 1}, "steps": 3, **primer}
+        chosen = smoke(LARGE, split={"warm_start": {"primer": primer}})
+        return Estimates(chosen).needs("warm_start", "split", "large").seconds
+
+    plain = Estimates(smoke(LARGE)).needs("warm_start", "split", "large").seconds
+    short, long = (seconds(rounds=rounds, matches=8) - plain for rounds in (1, 3))
+    assert short > 0
+    assert long == pytest.approx(3 * short, rel=0.1)
+
+
 def test_no_warm_start_leaves_nothing_on_the_disk() -> None:
     estimates = Estimates(smoke(LARGE, split={"warm_start": {"population": {}, "steps": 0}}))
     without, trained = (

@@ -144,6 +144,21 @@ def test_passes_of_any_size_teach_the_same(
     assert one["loss"].iloc[-1] < 0.9 * one["loss"].iloc[0]
 
 
+def test_a_primer_is_learned_before(base_model: Path, tmp_path: Path) -> None:
+    """With its own players, rounds and steps; what follows is the game at its own length."""
+    primer = {"population": {"always_cooperate": 1.0}, "rounds": 1, "steps": 12, "matches": 4}
+    plain, primed = (
+        run(base_model, tmp_path / name, steps=2, primer=chosen)
+        for name, chosen in (("plain", None), ("primed", primer))
+    )
+    rows = losses(primed)
+    assert rows["step"].tolist() == [*range(14)]
+    assert [*rows.index[rows["held_out_loss"].notna()]] == [11, 13]
+    assert rows["loss"].iloc[11] < 0.3 * rows["loss"].iloc[0]
+    assert rows["loss"].iloc[12] > 2 * losses(plain)["loss"].iloc[0]  # it has learned to cooperate
+    assert behaviour(primed)["cooperation"] > 2 * behaviour(plain)["cooperation"]
+
+
 def test_an_unknown_player_is_refused(base_model: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="unknown player 'nobody'; known players: always_cooperate"):
         run(base_model, tmp_path, population={"nobody": 1.0})

@@ -49,6 +49,14 @@ def api_player(*entries: Raw, **more: Any) -> Callable[[Raw], None]:
     return put("api_players", value=[{**entry, **more} for entry in listed])
 
 
+def primer(**changes: Any) -> Callable[[Raw], None]:
+    """An edit: something that the warm start of Split learns before."""
+    return put(
+        *("games", 1, "warm_start", "primer"),
+        value={"population": {"greedy": 1}, "steps": 1, **changes},
+    )
+
+
 def served_at(address: str) -> Callable[[Raw], None]:
     """An edit: matches of Split on a server at this address."""
     served = {"sampler": "vllm", "vllm": {"base_urls": [address]}}

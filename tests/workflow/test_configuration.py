@@ -319,9 +319,13 @@ def test_a_share_of_the_population() -> None:
 
 
 def test_settings_of_a_clone_are_those_of_the_warm_start_but_for_its_own() -> None:
-    config = load_scale("smoke")
+    raw = load("smoke")
+    raw["warm_start"]["primer"] = {"population": {"random": 1}, "steps": 2}
+    config = typed(raw)
     found = clone_settings(config, "trust_and_split")
+    assert found.primer is None
     started = warm_start_settings(config, "trust_and_split")
+    assert started.primer is not None
     assert (found.player, found.steps, found.method) == ("reciprocator", 2, "lora")
     assert (found.population, found.noise) == (started.population, started.noise)
 

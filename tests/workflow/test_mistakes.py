@@ -15,6 +15,7 @@ from tests.workflow.edits import (
     load,
     matrix_game,
     pairs,
+    primer,
     put,
     remove,
     rival,
@@ -56,6 +57,10 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
         ["unknown player 'greedi' in games[split].evaluation.opponents", "'greedy'"],
     ),
     (put(*SPLIT, "warm_start", "population", value={"grim": 1}), ["unknown player 'grim'"]),
+    (primer(population={"grim": 1}), ["unknown player 'grim' in games[split].warm_start.primer"]),
+    (primer(population={}), ["games[split].warm_start.primer.population must not be empty"]),
+    (primer(rounds=4), ["primer.rounds must be at most 3, as no match has more", "is 4"]),
+    (primer(pace=1), ["unknown key 'pace' in games[split].warm_start.primer"]),
     (
         put("games", 0, "evaluation", "opponents", value=["always_b"]),
         [

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 import yaml
 from tests.unit.hostile import assert_harmless
@@ -34,6 +35,26 @@ def test_it_learns_against_itself_and_the_untrained_model(trained: Workflow) -> 
     assert len(metrics) == 3
     log = (trained.folder / "results/pretrained/logs/base" / f"{MODEL}.log").read_text()
     assert "shape" not in log  # it is the one that the configuration says
+
+
+def test_it_imitates_scripted_players_before_it_talks(trained: Workflow) -> None:
+    """One step of an adapter that is merged into the model, in the scale of further games."""
+    config = trained.config("config/pretrained_games.yaml")
+    (game,) = (each for each in config["games"] if each["name"] == "trust_and_split")
+    game["warm_start"] |= {"steps": 1, "matches": 1, "evaluation_matches": 1}
+    config["games"] = [{**game, "rounds": 1}]
+    (trained.folder / "config" / "pretrained_games.yaml").write_text(yaml.safe_dump(config))
+    results = "results/pretrained_games"
+    started = f"{results}/warm_start/trust_and_split/{MODEL}"
+    options = "--cores", "1", "--configfile", "config/pretrained_games.yaml"
+    trained.run(*options, "--", f"{started}/model")
+    behaviour = pd.read_csv(trained.folder / started / "behaviour.csv", index_col="quantity")
+    assert behaviour["value"]["coins_upper_hand"] >= 0
+    before, after = (
+        trained.folder / folder / "model.safetensors"
+        for folder in (f"{results}/base/{MODEL}", f"{started}/model")
+    )
+    assert before.read_bytes() != after.read_bytes()
 
 
 def test_no_message_of_very_many_holds_a_control_token(trained: Workflow) -> None:

@@ -173,6 +173,9 @@ def _game(place: Place, game: Game, config: Config, said: Mapping[str, Any]) -> 
     if (warm_start.steps or game.clone) and not warm_start.population:
         where = (*place, "warm_start", "population")
         yield Mistake(where, f"{words(where, said)} must not be empty, but is {{}}")
+    if (primer := warm_start.primer) and not primer.population:
+        where = (*place, "warm_start", "primer")
+        yield Mistake(where, f"{words(where, said)}.population must not be empty, but is {{}}")
     agents = [WARM_START, *algorithms, *players]
     cloned = [game.clone.player] if game.clone else []
     pairs = transcript_settings(config, game.name).pairs
@@ -182,6 +185,7 @@ def _game(place: Place, game: Game, config: Config, said: Mapping[str, Any]) -> 
         yield from _address(inside_vllm, address, "http://127.0.0.1:8000", said)
     for inside, names, what, known in (
         (("warm_start", "population"), warm_start.population, "player", players),
+        (("warm_start", "primer"), primer.population if primer else (), "player", players),
         (("clone", "player"), cloned, "player", players),
         (("evaluation", "opponents"), evaluation.opponents, "player", players),
         (("training_by_algorithm",), game.training_by_algorithm, "algorithm", algorithms),
@@ -191,12 +195,15 @@ def _game(place: Place, game: Game, config: Config, said: Mapping[str, Any]) -> 
             if name not in known:
                 where = (*place, *inside)
                 yield unknown(where, what, name, known, words(where, said))
-    slip_round = disturbance_settings(config, game.name).slip_round
     rounds = game_of(game.entry).rounds
-    if slip_round > rounds:
-        where = (*place, "disturbances", "slip_round")
-        sentence = f"{words(where, said)} must be at most {rounds}, as no match has more rounds, but is {slip_round}"
-        yield Mistake(where, sentence)
+    for keys, number in (
+        (("disturbances", "slip_round"), disturbance_settings(config, game.name).slip_round),
+        (("warm_start", "primer", "rounds"), primer.rounds if primer else 1),
+    ):
+        if number > rounds:
+            where = (*place, *keys)
+            sentence = f"{words(where, said)} must be at most {rounds}, as no match has more rounds, but is {number}"
+            yield Mistake(where, sentence)
     for name in algorithms:
         if name in (*players, *map(clone_name, players), WARM_START) or is_taken(name):
             sentence = (

@@ -64,7 +64,7 @@ def clone_settings(config: Config, game: str) -> CloneSettings:
     """Settings of a game's clone, which there must be."""
     clone = config.game(game).clone
     assert clone is not None
-    own = {**clone.model_dump(), "method": "lora"}
+    own = {**clone.model_dump(), "method": "lora", "primer": None}
     return CloneSettings(**merge(warm_start_settings(config, game), own))
 
 

@@ -26,7 +26,9 @@ def run_clone(
         UserError: the model isn't there, or the game has no such player.
     """
     policy = Policy(load_model(model), game_of(game))
-    imitate(policy, settings, metrics, f"clone of {settings.player}", replies_of_player)
+    imitate(
+        policy, [(policy.game, settings)], metrics, f"clone of {settings.player}", replies_of_player
+    )
     save_adapter(policy.model, model, output)
 
 

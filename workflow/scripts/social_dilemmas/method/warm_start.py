@@ -23,7 +23,7 @@ from social_dilemmas.agents.scripted.noise import Noisy
 from social_dilemmas.agents.scripted.player import scripted_player, scripted_player_names
 from social_dilemmas.config.schema.warm_start import WarmStart
 from social_dilemmas.games import game_of
-from social_dilemmas.games.game import SEATS, Match, Turn
+from social_dilemmas.games.game import SEATS, Game, Match, Turn
 from social_dilemmas.method.behaviour import seat_result, summarise
 from social_dilemmas.method.loss import micro_batches
 from social_dilemmas.method.step import finite_step
@@ -42,6 +42,9 @@ EVALUATED_EVERY = 25  # steps
 
 Demonstrations = Callable[..., list[Trajectory]]
 """Called as `demonstrations`."""
+
+Lesson = tuple[Game, WarmStart]
+"""What is demonstrated, and how it is learned."""
 
 
 def demonstrations(
@@ -106,7 +109,7 @@ def run_warm_start(
     policy = Policy(language_model, game_of(game))
     check_context(policy, settings.max_new_tokens)
     if settings.steps > 0:
-        imitate(policy, settings, metrics, "warm start")
+        imitate(policy, lessons(game, settings), metrics, "warm start")
         if isinstance(policy.model, PeftModel):
             policy.model = policy.model.merge_and_unload()
         LanguageModel(policy.model, language_model.chat, output).save(output)
@@ -117,6 +120,15 @@ def run_warm_start(
         metrics.write_text("step,loss,held_out_loss\n")
     summary = self_play(policy, settings)
     pd.DataFrame(summary.items(), columns=["quantity", "value"]).to_csv(behaviour, index=False)
+
+
+def lessons(game: Mapping[str, Any], settings: WarmStart) -> list[Lesson]:
+    """The primer, if there is one, and the matches of the population."""
+    main = game_of(game), settings
+    if (primer := settings.primer) is None:
+        return [main]
+    first = settings.model_copy(update=primer.model_dump(exclude={"rounds"}))
+    return [(game_of({**game, "rounds": primer.rounds}), first), main]
 
 
 def self_play(policy: Policy, settings: WarmStart) -> dict[str, float]:
@@ -143,17 +155,19 @@ def link_weights(source: str, target: str) -> None:
 
 def imitate(
     policy: Policy,
-    settings: WarmStart,
+    lessons: Sequence[Lesson],
     metrics: Path,
     label: str,
     demonstrate: Demonstrations = demonstrations,
 ) -> None:
     """Train the policy's model, or an adapter of it, on demonstrated trajectories, new ones at every step.
 
-    `metrics` takes the losses; `label` says in the log what is learned. All weights of a model in half precision are
-    trained as float32 master weights, and rounded at the end: most steps are less than half precision can tell
-    (Micikevicius et al., Mixed Precision Training, arXiv 1710.03740).
+    The policy is left with the game of the last lesson, whose settings also say what is trained. `metrics` takes the
+    losses; `label` says in the log what is learned. All weights of a model in half precision are trained as float32
+    master weights, and rounded at the end: most steps are less than half precision can tell (Micikevicius et al.,
+    Mixed Precision Training, arXiv 1710.03740).
     """
+    *_, (_, settings) = lessons
     dtype, device = policy.model.dtype, policy.model.device
     half = settings.method == "full" and dtype.itemsize < 4
     if half:
@@ -164,28 +178,28 @@ def imitate(
             alpha=settings.lora_alpha,
             seed=derive_seed("warm start adapter"),
         )
+    autocast = torch.autocast(device.type, dtype if half else None, enabled=half)
+    rows, done = MetricsFile(metrics), 0
+    for policy.game, lesson in lessons:
+        _learn(policy, lesson, rows, done, label, demonstrate, autocast)
+        done += lesson.steps
+    if half:
+        store_weights(policy.model, dtype)
+
+
+def _learn(
+    policy: Policy,
+    settings: WarmStart,
+    rows: MetricsFile,
+    done: int,
+    label: str,
+    demonstrate: Demonstrations,
+    autocast: torch.autocast,
+) -> None:
+    """The steps of a lesson, after so many of those before; `imitate` says the rest."""
     parameters = [each for each in policy.model.parameters() if each.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=0.01)
-
-    def mean_loss(trajectories: Sequence[Trajectory], *, learn: bool) -> float:
-        """The negative log-likelihood of a choice; its gradient is added to the parameters' if they learn."""
-        choices, total = sum(len(each.positions) for each in trajectories), 0.0
-        for rows in micro_batches(trajectories, settings.micro_batch_tokens):
-            batch = collate([trajectories[row] for row in sorted(rows)], device)
-            with (
-                torch.set_grad_enabled(learn),
-                torch.autocast(device.type, dtype if half else None, enabled=half),
-                adapted_layers(policy.model, merge=False),
-            ):
-                found, _ = action_log_probabilities(policy.model, batch, policy.masks.allowed)
-                loss = -found.mean() * (batch.size / choices)
-            if learn:
-                loss.backward()
-            total += loss.item()
-        return total
-
     held_out = demonstrate(policy, settings, settings.matches, "held out")
-    rows = MetricsFile(metrics)
     steps = settings.steps
     with Progress(steps, f"{policy.game.name}, {label}") as progress:
         for step in range(steps):
@@ -193,15 +207,38 @@ def imitate(
                 group["lr"] = settings.learning_rate * schedule(step, steps)
             batch = demonstrate(policy, settings, settings.matches, "step", step)
             optimizer.zero_grad()
-            loss = mean_loss(batch, learn=True)
+            loss = mean_loss(policy, settings, batch, autocast, learn=True)
             finite_step(optimizer, parameters, 1.0, f"{policy.game.name}, {label}, step {step}")
             held_out_loss = float("nan")
             if (step + 1) % EVALUATED_EVERY == 0 or step + 1 == steps:
-                held_out_loss = mean_loss(held_out, learn=False)
-            rows.append({"step": step, "loss": loss, "held_out_loss": held_out_loss})
+                held_out_loss = mean_loss(policy, settings, held_out, autocast, learn=False)
+            rows.append({"step": done + step, "loss": loss, "held_out_loss": held_out_loss})
             progress.advance(f"loss {loss:.3f}")
-    if half:
-        store_weights(policy.model, dtype)
+
+
+def mean_loss(
+    policy: Policy,
+    settings: WarmStart,
+    trajectories: Sequence[Trajectory],
+    autocast: torch.autocast,
+    *,
+    learn: bool,
+) -> float:
+    """The mean negative log-likelihood of a choice; its gradient is added to the parameters' if they learn."""
+    choices, total = sum(len(each.positions) for each in trajectories), 0.0
+    for rows in micro_batches(trajectories, settings.micro_batch_tokens):
+        batch = collate([trajectories[row] for row in sorted(rows)], policy.model.device)
+        with (
+            torch.set_grad_enabled(learn),
+            autocast,
+            adapted_layers(policy.model, merge=False),
+        ):
+            found, _ = action_log_probabilities(policy.model, batch, policy.masks.allowed)
+            loss = -found.mean() * (batch.size / choices)
+        if learn:
+            loss.backward()
+        total += loss.item()
+    return total
 
 
 def store_weights(model: Module, dtype: torch.dtype) -> None:

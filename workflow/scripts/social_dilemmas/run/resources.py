@@ -20,6 +20,7 @@ from social_dilemmas.config.schema.evaluation import Evaluation
 from social_dilemmas.config.schema.machine import Machine
 from social_dilemmas.config.schema.warm_start import WarmStart
 from social_dilemmas.errors import UserError
+from social_dilemmas.games import game_of
 from social_dilemmas.run.conversation import Conversation, conversation_of
 from social_dilemmas.run.shape import ModelShape, shape_of
 
@@ -220,19 +221,29 @@ class Estimates:
         """Learning from scripted players' matches, and play that shows the result."""
         work = self._workload(game, model, chosen.max_new_tokens)
         shape, full, shown = work.shape, chosen.method == "full", chosen.evaluation_matches
-        learning, rows = 0.0, 2 * chosen.matches
+        # Steps, and how many conversations of the game's own length are learned from at each.
+        lessons: list[tuple[int, float]] = [(chosen.steps, 2 * chosen.matches)]
+        if (primer := chosen.primer) and chosen.steps:
+            rounds = game_of(self._config.game(game).entry).rounds
+            lessons.append((primer.steps, 2 * primer.matches * primer.rounds / rounds))
+        learning = 0.0
         if chosen.steps:
             trained = shape.parameters if full else shape.adapter_parameters(chosen.lora_rank)
             further = 0 if full and shape.bytes_each == ADAPTER else ADAPTER
             learning = trained * (LEARNING + further)
-            at_once = min(rows, max(1.0, chosen.micro_batch_tokens / work.talk.tokens))
+            most = max(rows for _, rows in lessons)
+            at_once = min(most, max(1.0, chosen.micro_batch_tokens / work.talk.tokens))
             learning += work.backward_bytes(at_once, merged=full, checkpointing=False)
         # A backward pass costs two forward passes, or one where nothing but an adapter is trained.
-        step = work.forward_seconds(rows) * (3 if full else 2) + rows * work.talk.turns * TOKEN
+        seconds = sum(
+            steps
+            * (work.forward_seconds(rows) * (3 if full else 2) + rows * work.talk.turns * TOKEN)
+            for steps, rows in lessons
+        )
         return work.needs(
             work.stages(learning, work.sampling_bytes(2 * shown)),
             work.objects(shown, chosen.steps * chosen.matches) + FRAMES_MB * MB,
-            chosen.steps * step + work.sampling_seconds(2 * shown),
+            seconds + work.sampling_seconds(2 * shown),
             shape.weight_bytes if chosen.steps else 0,
         )
 

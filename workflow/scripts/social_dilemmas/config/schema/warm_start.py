@@ -13,6 +13,25 @@ from social_dilemmas.config.schema.section import (
 )
 
 
+class Primer(Section):
+    """Supervised learning before the rest of a warm start.
+
+    From short matches of players that all do the same a model learns to read a game's numbers, which it doesn't from
+    those of a population in the same time.
+    """
+
+    population: dict[str, Positive]
+    """whose play is imitated, as in the `warm_start`"""
+    noise: Share = 0.0
+    """probability that a choice of these players is replaced by a random one"""
+    rounds: Count = 1
+    """rounds of these matches"""
+    steps: Count
+    """optimiser steps, with a schedule of their own"""
+    matches: Count = 32
+    """new matches at each step"""
+
+
 class WarmStart(Section):
     """Supervised learning on matches of a population of scripted players."""
 
@@ -27,6 +46,8 @@ class WarmStart(Section):
     """new matches at each step"""
     learning_rate: Positive = 0.003
     """peak learning rate of AdamW; linear warm-up, then linear decay at the end"""
+    primer: Primer | None = None
+    """what is learned before; `null`: nothing"""
     method: Literal["full", "lora"] = "full"
     """`full`: train all weights; `lora`: train a LoRA adapter and merge it into the model, which rounds it if its
     weights are in half precision"""
