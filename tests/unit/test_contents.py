@@ -133,8 +133,7 @@ def test_further_games_have_the_model_and_the_settings_of_the_pretrained_dilemma
     differing = {
         name: {key for key in own if each[key] != own[key]} for name, each in found.items()
     }
-    of_split = {"matches", "iterations", "learning_rate", "reward_scale", "beta", "buffer"}
-    of_split.add("micro_batch_tokens")
+    of_split = {"matches", "iterations", "reward_scale", "beta", "buffer", "micro_batch_tokens"}
     assert differing == {
         **{"stag_hunt": set(), "chicken": set(), "split": of_split},
         "trust_and_split": of_split | {"discount", "max_new_tokens"},
