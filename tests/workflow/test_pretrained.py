@@ -38,10 +38,12 @@ def test_it_learns_against_itself_and_the_untrained_model(trained: Workflow) -> 
 
 
 def test_it_imitates_scripted_players_before_it_talks(trained: Workflow) -> None:
-    """One step of an adapter that is merged into the model, in the scale of further games."""
+    """Two steps of an adapter that is merged into the model, in the scale of further games."""
     config = trained.config("config/pretrained_games.yaml")
     (game,) = (each for each in config["games"] if each["name"] == "trust_and_split")
-    game["warm_start"] |= {"steps": 1, "matches": 1, "evaluation_matches": 1}
+    once = {"steps": 1, "matches": 1}
+    game["warm_start"] |= {**once, "evaluation_matches": 1}
+    game["warm_start"]["primer"] |= once
     config["games"] = [{**game, "rounds": 1}]
     (trained.folder / "config" / "pretrained_games.yaml").write_text(yaml.safe_dump(config))
     results = "results/pretrained_games"
@@ -49,7 +51,7 @@ def test_it_imitates_scripted_players_before_it_talks(trained: Workflow) -> None
     options = "--cores", "1", "--configfile", "config/pretrained_games.yaml"
     trained.run(*options, "--", f"{started}/model")
     behaviour = pd.read_csv(trained.folder / started / "behaviour.csv", index_col="quantity")
-    assert behaviour["value"]["coins_upper_hand"] >= 0
+    assert 0 <= behaviour["value"]["coins_upper_hand"] <= 10
     before, after = (
         trained.folder / folder / "model.safetensors"
         for folder in (f"{results}/base/{MODEL}", f"{started}/model")
