@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 from tests.unit.watched_run import ENDED, ITERATIONS, watched_run, write_metrics, write_transcript
@@ -19,6 +20,7 @@ from social_dilemmas.report.watch import server as server_module
 from social_dilemmas.report.watch.jobs import progress, states_in
 from social_dilemmas.report.watch.runs import POINTS, Curves, transcripts
 from social_dilemmas.report.watch.server import server
+from social_dilemmas.run.agenda import iterations
 
 LOG = """\
 [Thu Nov 26 10:00:00 2026]
@@ -34,6 +36,20 @@ Trying to restart job 4.
 [Thu Nov 26 10:00:30 2026]
 Job 4: A job of a group
 """
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({"iterations": 5, "primer": None}, 5),
+        ({"steps": 3, "primer": None}, 3),
+        ({"steps": 3, "primer": {"steps": 4}}, 7),
+        ({"steps": 0, "primer": {"steps": 4}}, 0),  # no warm start
+        ({}, None),
+    ],
+)
+def test_a_primer_is_a_part_of_what_is_to_do(settings: dict[str, Any], found: int | None) -> None:
+    assert iterations(settings) == found
 
 
 def test_states_of_jobs_in_a_log() -> None:

@@ -173,9 +173,8 @@ def _game(place: Place, game: Game, config: Config, said: Mapping[str, Any]) -> 
     if (warm_start.steps or game.clone) and not warm_start.population:
         where = (*place, "warm_start", "population")
         yield Mistake(where, f"{words(where, said)} must not be empty, but is {{}}")
-    if (primer := warm_start.primer) and not primer.population:
-        where = (*place, "warm_start", "primer")
-        yield Mistake(where, f"{words(where, said)}.population must not be empty, but is {{}}")
+    primer = warm_start.primer
+    learned_before = primer.population if primer else {}
     agents = [WARM_START, *algorithms, *players]
     cloned = [game.clone.player] if game.clone else []
     pairs = transcript_settings(config, game.name).pairs
@@ -185,7 +184,7 @@ def _game(place: Place, game: Game, config: Config, said: Mapping[str, Any]) -> 
         yield from _address(inside_vllm, address, "http://127.0.0.1:8000", said)
     for inside, names, what, known in (
         (("warm_start", "population"), warm_start.population, "player", players),
-        (("warm_start", "primer"), primer.population if primer else (), "player", players),
+        (("warm_start", "primer", "population"), learned_before, "player", players),
         (("clone", "player"), cloned, "player", players),
         (("evaluation", "opponents"), evaluation.opponents, "player", players),
         (("training_by_algorithm",), game.training_by_algorithm, "algorithm", algorithms),

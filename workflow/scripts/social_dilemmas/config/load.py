@@ -12,7 +12,6 @@ from social_dilemmas.config.check import mistakes_between
 from social_dilemmas.config.mistakes import Mistake, Place, holds, mistakes_in, words
 from social_dilemmas.config.schema.config import Config
 from social_dilemmas.config.schema.experiments import Ablations, PriorSweep, TwoLearners
-from social_dilemmas.config.schema.game import Game
 from social_dilemmas.config.settings import merge
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import declare, named_game
@@ -81,7 +80,7 @@ def _typed(
                 config = config.model_copy(update={key: unset})
     for mistake in mistakes_between(config, given):
         refuse(mistake)
-    for place in _without_effect(given):
+    for place in _without_effect(given, given["games"]):
         where = f"{_origin(place, given, said, files)}: {words(place, given)}"
         logger.warning("%s has no effect, as every game says it for itself", where)
     declare([game.declared for game in config.games])
@@ -185,22 +184,17 @@ def _strays(config: Config, default: Mapping[str, Any]) -> tuple[set[str], set[s
     return games, algorithms
 
 
-def _without_effect(given: Mapping[str, Any]) -> Iterator[Place]:
+def _without_effect(
+    general: Mapping[str, Any], games: Sequence[Any], place: Place = ()
+) -> Iterator[Place]:
     """Settings for all games of which every game has its own."""
-
-    def own(general: Mapping[str, Any], games: Sequence[Any], place: Place) -> Iterator[Place]:
-        for key, value in general.items():
-            if not all(holds(game, key) for game in games):
-                continue
-            if isinstance(value, Mapping) and value:
-                yield from own(value, [game[key] for game in games], (*place, key))
-            else:
-                yield (*place, key)
-
-    for section, general in given.items():
-        if section in Config.model_fields and section in Game.model_fields:
-            games = [game.get(section) for game in given["games"]]
-            yield from own(general, games, (section,))
+    for key, value in general.items():
+        if not all(holds(game, key) for game in games):
+            continue
+        if isinstance(value, Mapping):
+            yield from _without_effect(value, [game[key] for game in games], (*place, key))
+        else:
+            yield (*place, key)
 
 
 def _origin(place: Place, config: Any, said: Sequence[Any], files: Sequence[Path]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from social_dilemmas.agents.scripted.player import scripted_player
 from social_dilemmas.config.settings import CloneSettings
 from social_dilemmas.games import game_of
-from social_dilemmas.method.warm_start import drawn_pairs, imitate, recorded
+from social_dilemmas.method.warm_start import drawn_pairs, imitate, lessons, recorded
 from social_dilemmas.policy.adapters import save_adapter
 from social_dilemmas.policy.model import load_model
 from social_dilemmas.policy.policy import Policy
@@ -26,9 +26,8 @@ def run_clone(
         UserError: the model isn't there, or the game has no such player.
     """
     policy = Policy(load_model(model), game_of(game))
-    imitate(
-        policy, [(policy.game, settings)], metrics, f"clone of {settings.player}", replies_of_player
-    )
+    label = f"clone of {settings.player}"
+    imitate(policy, lessons(game, settings), metrics, label, replies_of_player)
     save_adapter(policy.model, model, output)
 
 

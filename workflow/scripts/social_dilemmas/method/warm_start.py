@@ -167,7 +167,7 @@ def imitate(
     master weights, and rounded at the end: most steps are less than half precision can tell (Micikevicius et al.,
     Mixed Precision Training, arXiv 1710.03740).
     """
-    *_, (_, settings) = lessons
+    settings = lessons[-1][1]
     dtype, device = policy.model.dtype, policy.model.device
     half = settings.method == "full" and dtype.itemsize < 4
     if half:
@@ -180,7 +180,8 @@ def imitate(
         )
     autocast = torch.autocast(device.type, dtype if half else None, enabled=half)
     rows, done = MetricsFile(metrics), 0
-    for policy.game, lesson in lessons:
+    for game, lesson in lessons:
+        policy.game = game
         _learn(policy, lesson, rows, done, label, demonstrate, autocast)
         done += lesson.steps
     if half:
@@ -208,7 +209,9 @@ def _learn(
             batch = demonstrate(policy, settings, settings.matches, "step", step)
             optimizer.zero_grad()
             loss = mean_loss(policy, settings, batch, autocast, learn=True)
-            finite_step(optimizer, parameters, 1.0, f"{policy.game.name}, {label}, step {step}")
+            finite_step(
+                optimizer, parameters, 1.0, f"{policy.game.name}, {label}, step {done + step}"
+            )
             held_out_loss = float("nan")
             if (step + 1) % EVALUATED_EVERY == 0 or step + 1 == steps:
                 held_out_loss = mean_loss(policy, settings, held_out, autocast, learn=False)

@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,5 +50,12 @@ def _entry(job: Any, after: Iterable[Any]) -> dict[str, Any]:
         "gpus": resources.get("gpu", 0),
         "log": job.log[0],
         "metrics": job.output.get("metrics"),
-        "iterations": settings.get("iterations") or settings.get("steps"),
+        "iterations": iterations(settings),
     }
+
+
+def iterations(settings: Mapping[str, Any]) -> int | None:
+    """How many rows a job's metrics will have; None if its settings don't say, as it doesn't train."""
+    steps: int | None = settings.get("iterations") or settings.get("steps")
+    primer = settings.get("primer")
+    return steps + primer["steps"] if steps and primer else steps

@@ -1,6 +1,8 @@
 """Sections about supervised learning."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from social_dilemmas.config.schema.section import (
     Count,
@@ -20,7 +22,7 @@ class Primer(Section):
     those of a population in the same time.
     """
 
-    population: dict[str, Positive]
+    population: Annotated[dict[str, Positive], Field(min_length=1)]
     """whose play is imitated, as in the `warm_start`"""
     noise: Share = 0.0
     """probability that a choice of these players is replaced by a random one"""
