@@ -6,6 +6,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
+from social_dilemmas.policy import tree_attention
 from social_dilemmas.policy.cache import RaggedCache
 from social_dilemmas.policy.played import conversation_logits
 from social_dilemmas.policy.tree_attention import TREE
@@ -45,9 +46,14 @@ def model_of(kind: str) -> PreTrainedModel:
     return model
 
 
+@pytest.mark.parametrize("products", [False, True], ids=["kernel", "products"])
 @pytest.mark.parametrize("kind", PLAYS.split())
 @torch.no_grad()
-def test_turn_by_turn_it_computes_what_it_reads(kind: str) -> None:
+def test_turn_by_turn_it_computes_what_it_reads(
+    kind: str, products: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With PyTorch's attention or, as in half precision on a CPU, with products of matrices."""
+    monkeypatch.setattr(tree_attention, "products_pay", lambda states: products)
     model = model_of(kind)
     conversation_logits(model, TEXT)
     cache, rows, lengths = RaggedCache(model.config), (TEXT, TEXT[::-1]), (0, 0)

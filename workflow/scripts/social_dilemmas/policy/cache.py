@@ -71,11 +71,11 @@ class RaggedCache(Cache):
 
     def _stored(self, store: Tensor, new: Tensor) -> Tensor:
         store = _grown(store, self._rows.stop, self._length)
-        rows = store[self._rows]
         if self._columns is None:
-            rows.scatter_(2, self._positions[:, None, :, None].expand_as(new), new)
+            rows = torch.arange(self._rows.start, self._rows.stop, device=new.device)[:, None]
+            store.transpose(1, 2)[rows, self._positions] = new.transpose(1, 2)
         else:  # many times faster
-            rows[:, :, self._columns] = new
+            store[self._rows, :, self._columns] = new
         return store
 
 
