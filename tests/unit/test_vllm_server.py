@@ -13,9 +13,11 @@ from typing import Any, Protocol
 import pytest
 from tests.unit.fake_vllm import fake_vllm
 
+from social_dilemmas.backends.vllm import interpreter
 from social_dilemmas.backends.vllm import server as vllm_server
 from social_dilemmas.backends.vllm.client import ServerLostError
-from social_dilemmas.backends.vllm.server import VllmServer, find_python, visible_device
+from social_dilemmas.backends.vllm.interpreter import find_python
+from social_dilemmas.backends.vllm.server import VllmServer, visible_device
 from social_dilemmas.config.schema.training import Vllm
 from social_dilemmas.errors import UserError
 
@@ -201,7 +203,7 @@ def test_it_never_outlives_the_job(how: signal.Signals, settings: Vllm, tmp_path
 
 
 def test_vllm_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vllm_server, "OWN_ENVIRONMENT", tmp_path / "nowhere")
+    monkeypatch.setattr(interpreter, "OWN_ENVIRONMENT", tmp_path / "nowhere")
     with pytest.raises(UserError, match=r"vLLM isn't installed: call `make vllm`") as raised:
         find_python(None)
     assert "\n" not in str(raised.value)
@@ -214,7 +216,7 @@ def test_the_environment_of_make_vllm_is_found(
     settings: Vllm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert settings.python
-    monkeypatch.setattr(vllm_server, "OWN_ENVIRONMENT", Path(settings.python))
+    monkeypatch.setattr(interpreter, "OWN_ENVIRONMENT", Path(settings.python))
     assert find_python(None) == settings.python
     assert find_python(settings.python) == settings.python
 

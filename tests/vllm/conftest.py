@@ -9,8 +9,9 @@ from tests.unit.conftest import FOREIGN
 from tests.unit.mixed_adapters import random_policy, random_weights
 
 from social_dilemmas.agents.scripted.corpus import game_texts
+from social_dilemmas.backends.vllm.interpreter import find_python
 from social_dilemmas.backends.vllm.protocol import masks_fingerprint
-from social_dilemmas.backends.vllm.server import VllmServer, find_python
+from social_dilemmas.backends.vllm.server import VllmServer
 from social_dilemmas.config.schema.models import EmbeddedModel
 from social_dilemmas.config.schema.training import Vllm
 from social_dilemmas.games import game_names, game_of

@@ -35,6 +35,7 @@ from social_dilemmas.report.publishing.agents import origin_of
 from social_dilemmas.run.agenda import AGENDA, write_agenda
 from social_dilemmas.run.environment import clean_environment
 from social_dilemmas.run.fingerprint import combined, fingerprint
+from social_dilemmas.run.readiness import check_keys, check_vllm
 from social_dilemmas.run.resources import Estimates
 from social_dilemmas.run.slurm import check_submission
 from social_dilemmas.run.tracking import check_tracker
@@ -61,7 +62,8 @@ try:
     if imported:  # a module's prefix is put before relative paths
         CLAIMS = CLAIMS.absolute()
     read_criteria(CLAIMS)
-    if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
+    USES_CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+    if not USES_CONDA:
         check_tracker(CONFIG.tracker)  # else it is in the environment of trainings
 except UserError as error:
     sys.exit(str(error))

@@ -3,11 +3,16 @@
 
 
 onstart:
-    if workflow.executor_plugin.name == "slurm":
-        try:
+    try:
+        if workflow.executor_plugin.name == "slurm":
             check_submission(workflow)
-        except UserError as error:
-            sys.exit(str(error))
+        if workflow.nodes is None:  # jobs run here
+            needs_of_jobs = [job.params for job in workflow.dag.needrun_jobs() if job.is_script]
+            check_keys(needs_of_jobs)
+            if not USES_CONDA:
+                check_vllm(needs_of_jobs)
+    except UserError as error:
+        sys.exit(str(error))
     try:
         write_agenda(workflow, log[0], Path(paths.results(CONFIG.scale), AGENDA))
     except OSError as error:

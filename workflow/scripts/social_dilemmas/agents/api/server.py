@@ -6,7 +6,6 @@ isn't taken at its word: an error that comes as a success is given the status th
 
 import asyncio
 import json
-import os
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 import httpx
 import openai
 
+from social_dilemmas.agents.api.key import read_key
 from social_dilemmas.agents.form import printable
 from social_dilemmas.config.schema.players import ApiPlayer as ApiSettings
 from social_dilemmas.errors import UserError
@@ -221,20 +221,6 @@ def sampling(settings: ApiSettings) -> dict[str, Any]:
     limits = {"temperature": settings.temperature, "max_tokens": settings.max_new_tokens}
     given = {key: value for key, value in limits.items() if value is not None}
     return {"model": settings.model, **given, **settings.extra}
-
-
-def read_key(settings: ApiSettings) -> str | None:
-    """The key from the environment; None if the server needs none, UserError if it isn't there."""
-    if settings.key_variable is None:
-        return None
-    key = os.environ.get(settings.key_variable, "").strip()
-    if not (key and key.isascii() and key.isprintable()):
-        problem = "holds characters that no key can have" if key else "isn't set"
-        raise UserError(
-            f"api_players[{settings.name}]: the environment variable {settings.key_variable} must hold "
-            f"the server's key, but it {problem} (a server without a key has key_variable: null)"
-        )
-    return key
 
 
 def _count(usage: object, kind: str) -> int:

@@ -7,11 +7,9 @@ import re
 import secrets
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
@@ -20,6 +18,7 @@ import httpx
 
 from social_dilemmas.backends.vllm import launch as vllm_launch
 from social_dilemmas.backends.vllm.client import BASE, Connection
+from social_dilemmas.backends.vllm.interpreter import find_python
 from social_dilemmas.config.schema.training import LORA_RANKS, Vllm
 from social_dilemmas.errors import UserError
 from social_dilemmas.run.launch import free_port
@@ -30,7 +29,6 @@ if TYPE_CHECKING:  # the server imports it by its name; the fingerprint of the c
 
 logger = logging.getLogger(__name__)
 SCRIPTS = Path(__file__).resolve().parents[3]
-OWN_ENVIRONMENT = SCRIPTS.parents[1] / ".venv-vllm" / "bin" / "python"  # made by `make vllm`
 PROCESSOR = "social_dilemmas.backends.vllm.masks:ReplyMasks"
 FAREWELL = 20.0  # seconds that a server may take to end
 NEWS = 15.0  # seconds from one line about the start to the next
@@ -177,26 +175,6 @@ class VllmServer(Connection):
         with suppress(httpx.HTTPError):
             return self.client.get("/health", timeout=5).is_success
         return False
-
-
-def find_python(chosen: str | None) -> str:
-    """The interpreter that runs the server: the one chosen, the job's own if it has vLLM, or that of `make vllm`.
-
-    Raises UserError if it isn't there, or has no vLLM.
-    """
-    if chosen is None and find_spec("vllm") is not None:
-        return sys.executable
-    python = Path(chosen).expanduser() if chosen else OWN_ENVIRONMENT
-    test = "import importlib.util, sys; sys.exit(importlib.util.find_spec('vllm') is None)"
-    with suppress(OSError):
-        if subprocess.run([python, "-c", test], check=False, capture_output=True).returncode == 0:
-            return str(python)
-    if chosen:
-        raise UserError(f"vllm.python: {chosen} is no interpreter with vLLM installed")
-    raise UserError(
-        "the sampler is vllm, but vLLM isn't installed: call `make vllm`, or start snakemake with --use-conda, "
-        "or name an interpreter that has it in vllm.python"
-    )
 
 
 def visible_device(device: str) -> str:
