@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from tests.workflow.edits import SCALES
 
 from social_dilemmas.agents.agent import is_learner
+from social_dilemmas.config import contents
 from social_dilemmas.config.load import REPOSITORY, load_scale
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import declare, game_names
 from social_dilemmas.report.claims_text import format_claims
 from social_dilemmas.statistics.claims import COLUMNS, Measure, claims, judge
-from social_dilemmas.statistics.criteria import FIELDS, Criterion, read_criteria
+from social_dilemmas.statistics.criteria import FIELDS, Criterion, read_criteria, warn_of_misspelt
 
 SHIPPED = REPOSITORY / "config" / "claims.csv"
 ALIGNMENT = "advantage_alignment"
@@ -346,3 +348,30 @@ def test_a_quantity_of_any_game_must_be_one_of_every_game(tmp_path: Path) -> Non
     file.write_text(f"{','.join(FIELDS)}\n{line}\n")
     with pytest.raises(UserError, match="'truthfulness' is no quantity of every game: payoff, "):
         read_criteria(file)
+
+
+def test_the_name_of_an_agent_that_is_misspelt_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "claims.csv"
+    lines = [
+        LINE,
+        LINE.replace("naive", "naiv"),
+        LINE.replace(",,<=", ",more than sum_of_reward,<="),
+    ]
+    file.write_text("\n".join((",".join(FIELDS), *lines)))
+    warn_of_misspelt(file, read_criteria(file), ["naive", "sum_of_rewards", "alignment"])
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{file}: C1: no agent is called 'naiv', did you mean 'naive'?",
+        f"{file}: C1: no agent is called 'sum_of_reward', did you mean 'sum_of_rewards'?",
+    ]
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_claims_of_a_scale_name_its_agents(
+    scale: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = load_scale("laptop" if scale == "config" else scale)
+    file = REPOSITORY / config.claims
+    warn_of_misspelt(file, read_criteria(file), contents.agents(config))
+    assert not caplog.records

@@ -39,7 +39,7 @@ from social_dilemmas.run.readiness import check_keys, check_vllm
 from social_dilemmas.run.resources import Estimates
 from social_dilemmas.run.slurm import check_submission
 from social_dilemmas.run.tracking import check_tracker
-from social_dilemmas.statistics.criteria import read_criteria
+from social_dilemmas.statistics.criteria import read_criteria, warn_of_misspelt
 
 clean_environment(ROOT / "workflow" / "foreign_variables.txt")  # jobs inherit it
 
@@ -61,7 +61,7 @@ try:
         CLAIMS = ROOT / CONFIG.claims
     if imported:  # a module's prefix is put before relative paths
         CLAIMS = CLAIMS.absolute()
-    read_criteria(CLAIMS)
+    warn_of_misspelt(CLAIMS, read_criteria(CLAIMS), contents.agents(CONFIG))
     USES_CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
     if not USES_CONDA:
         check_tracker(CONFIG.tracker)  # else it is in the environment of trainings

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from social_dilemmas.agents.agent import WARM_START, clone_name, learner_name
 from social_dilemmas.agents.axelrod.names import TOURNAMENT_KIND, chosen_strategies
+from social_dilemmas.agents.scripted.player import scripted_player_names
 from social_dilemmas.config.schema.config import Config
 from social_dilemmas.config.settings import exploitability_settings, variations
 from social_dilemmas.games import game_class, game_of, kind_of
@@ -13,6 +15,16 @@ from social_dilemmas.games.talk import TRUTHFULNESS, TalkingGame
 def algorithms(config: Config) -> list[str]:
     """Names of the algorithms."""
     return [algorithm.name for algorithm in config.algorithms]
+
+
+def agents(config: Config) -> list[str]:
+    """Names of all agents that tables may speak of, whether or not this configuration asks for them."""
+    players = {name for game in config.games for name in scripted_player_names(kind_of(game.entry))}
+    variants = [each.name for of in (config.ablations, config.rivals) for each in of.variants]
+    remote = [player.name for player in config.api_players]
+    trained = [*algorithms(config), *variants]
+    trained += map(learner_name, algorithms(config))
+    return [WARM_START, *trained, *remote, *sorted(players), *map(clone_name, sorted(players))]
 
 
 def first_algorithms(config: Config) -> list[str]:

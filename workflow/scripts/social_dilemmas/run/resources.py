@@ -36,6 +36,7 @@ CACHE_GROWTH = 1.25  # room in the key-value cache for a token; it grows in step
 LOGIT, LOGITS, SAMPLING_LOGIT = 24, 2**28, 20
 # Bytes in Python of a turn while its match is there, and of a turn's text; how many texts are remembered.
 TURN, TEXT, TEXTS = 900, 500, 2**16
+BLOCK = 64  # positions whose attention is computed together
 # Bytes of an adapter's or a master weight; of a weight's gradient and Adam's moments.
 ADAPTER, LEARNING = 4, 12
 ENGLISH_TOKENS, PARAGRAPH_TOKENS = 1100, 130  # of the text whose perplexity is measured
@@ -79,6 +80,11 @@ class Workload:
     shape: ModelShape
     talk: Conversation
 
+    @property
+    def attention_by_products(self) -> bool:
+        """Whether attention is computed as products of matrices: in half precision on a CPU."""
+        return self.shape.bytes_each < 4 and self.machine.gpu is None
+
     def sampling_bytes(self, rows: float) -> float:
         """All keys and values, and the widest forward pass, that of the first prompts."""
         shape, tokens = self.shape, rows * self.talk.tokens
@@ -86,7 +92,8 @@ class Workload:
         widest = rows * max(
             self.talk.opening * widths * shape.bytes_each, shape.vocab_size * SAMPLING_LOGIT
         )
-        if shape.num_key_value_heads < shape.num_attention_heads:  # written out under a mask
+        grouped = shape.num_key_value_heads < shape.num_attention_heads
+        if grouped and not self.attention_by_products:  # written out under a mask
             queries = shape.num_attention_heads * shape.head_dim
             widest = max(widest, 2 * tokens * queries * shape.bytes_each)
         return tokens * shape.cache_bytes * CACHE_GROWTH + widest
@@ -98,6 +105,9 @@ class Workload:
         # Of the hidden size: inputs and outputs of both norms, also in float32 (6), queries before and after rotation,
         # attention's output, both residual sums (6). Keys and values twice; gate, its activation, up, their product.
         layer = (12 * hidden + 4 * keys + 4 * forward) * shape.bytes_each
+        if self.attention_by_products:  # its weights, and keys and values for every block that asks
+            seen = (self.talk.tokens + BLOCK) / 2  # by a token, on average
+            layer += (shape.num_attention_heads + 2 * keys / BLOCK) * seen * shape.bytes_each
         if not merged:  # an adapter keeps every input once more
             layer += (6 * hidden + forward) * shape.bytes_each
         kept = shape.num_hidden_layers * layer

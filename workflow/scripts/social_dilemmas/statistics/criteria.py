@@ -4,19 +4,24 @@ Bounds on normalised quantities, and opponents by their roles, hold for any payo
 """
 
 import csv
+import logging
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import games_like, kind_named
 from social_dilemmas.statistics.quantities import WORDS
 
+logger = logging.getLogger(__name__)
 ANY = "any"
 SIDES = ("<=", ">=")
 SHARE_OF, MORE_THAN = "share of ", "more than "
 AIM, WHOLE = "aim", "whole"
 KINDS = ("", AIM, WHOLE)
+ALIKE = 0.85  # names that have as much in common are taken for the same, misspelt
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,17 @@ def read_criteria(path: Path) -> list[Criterion]:
         except (UserError, ValueError) as error:
             raise UserError(f"{path}, line {number}: {error}") from None
     return criteria
+
+
+def warn_of_misspelt(path: Path, criteria: Iterable[Criterion], agents: Sequence[str]) -> None:
+    """Say where the file has what looks like the name of one of these agents and isn't: it is measured nowhere."""
+    for criterion in criteria:
+        compared = criterion.compared_to.removeprefix(SHARE_OF).removeprefix(MORE_THAN)
+        for name in (criterion.agent, criterion.opponent, compared):
+            close = [] if name in agents else get_close_matches(name, agents, n=1, cutoff=ALIKE)
+            for meant in close:
+                mistake = f"no agent is called {name!r}, did you mean {meant!r}?"
+                logger.warning("%s: %s: %s", path, criterion.claim, mistake)
 
 
 def _criterion(row: list[str], says: dict[str, str]) -> Criterion:
