@@ -5,8 +5,9 @@ import json
 import pytest
 from tests.unit.replying_server import player_entry
 
+from social_dilemmas.agents.api.key import check_keys
+from social_dilemmas.backends.vllm.interpreter import check_vllm
 from social_dilemmas.errors import UserError
-from social_dilemmas.run.readiness import check_keys, check_vllm
 
 
 def test_the_key_of_whoever_plays_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,9 +23,8 @@ def test_the_key_of_whoever_plays_is_needed(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_vllm_is_needed_where_a_job_starts_a_server_of_its_own() -> None:
     starts = {"sampler": "vllm", "vllm": {"python": "no-such-file"}}
-    for job in ({"settings": starts}, {"settings": [{"sampler": "trainer"}, starts]}):
-        with pytest.raises(UserError, match="no-such-file is no interpreter with vLLM"):
-            check_vllm([{}, job])
+    with pytest.raises(UserError, match="no-such-file is no interpreter with vLLM"):
+        check_vllm([{}, {"settings": starts}])
     shared = {"sampler": "vllm", "vllm": {"base_urls": ["http://127.0.0.1:9"]}}
     for settings in (shared, {"sampler": "trainer", "vllm": starts["vllm"]}, {"steps": 3}):
-        check_vllm([{"settings": settings}])
+        check_vllm([{"settings": settings}, {"settings": [{"sampler": "trainer"}]}])

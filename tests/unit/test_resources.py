@@ -17,11 +17,14 @@ from social_dilemmas.config.settings import merge, training_settings
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game, game_names
 from social_dilemmas.method.warm_start import demonstrations
+from social_dilemmas.policy import tree
 from social_dilemmas.policy.model import LanguageModel, load_model, write_base_model
 from social_dilemmas.policy.policy import Policy
+from social_dilemmas.run import workload
 from social_dilemmas.run.conversation import conversation_of
-from social_dilemmas.run.resources import Estimates, Needs
+from social_dilemmas.run.resources import Estimates
 from social_dilemmas.run.shape import differences, published_shape, shape_of
+from social_dilemmas.run.workload import Needs
 
 SCRIPTS = REPOSITORY / "workflow" / "scripts"
 SMOKE = load_scale("smoke")
@@ -100,6 +103,10 @@ def test_weights_of_an_adapter_are_counted(base_model: Path, rank: int) -> None:
     policy.add_learner(rank=rank, alpha=4, seed=0)
     trained = sum(p.numel() for p in policy.model.parameters() if p.requires_grad)
     assert shape_of(TINY).adapter_parameters(rank) == trained
+
+
+def test_attention_goes_by_blocks_of_that_size() -> None:
+    assert workload.BLOCK == tree.BLOCK
 
 
 def test_known_numbers_of_parameters() -> None:

@@ -26,7 +26,7 @@ ROOMS = (
     ("config.settings", "run"),
     ("agents",),
     ("policy", "config"),
-    ("run.conversation", "run.resources", "backends"),
+    ("run.conversation", "run.workload", "run.resources", "backends"),
     ("method",),
     ("evaluation", "statistics"),
     ("report", "pettingzoo_view"),

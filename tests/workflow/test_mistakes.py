@@ -219,7 +219,7 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
     ),
     (
         put(*SPLIT, "training_by_algorithm", value={"naive": {"baseline": "batch", "matches": 2}}),
-        ["games[split].training.baseline batch", "group_size and matches both are 2"],
+        ["games[split].training_by_algorithm.naive.baseline batch", "both are 2"],
     ),
     # hands that slip
     (
@@ -227,6 +227,10 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
         ["games[split].disturbances.slip_round must be at most 3", "no match has more", "is 4"],
     ),
     (put("training", "tremble", value=1.0), ["training.tremble must be less than 1"]),
+    (
+        lambda config: config["training"].update(baseline="critic", tremble=0.1),
+        ["my.yaml: training.tremble must be 0 with the baseline critic"],
+    ),
     (
         variants({"name": "a", "training": {"baseline": "critic", "tremble": 0.1}}),
         ["ablations.variants[a].training.tremble must be 0 with the baseline critic", "is 0.1"],

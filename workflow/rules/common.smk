@@ -13,7 +13,9 @@ ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from social_dilemmas.agents.agent import adapters_of
+from social_dilemmas.agents.api.key import check_keys
 from social_dilemmas.agents.modules import modules_of
+from social_dilemmas.backends.vllm.interpreter import check_vllm
 from social_dilemmas.config import contents, pairings, outputs, paths, trainings
 from social_dilemmas.config.load import load_config
 from social_dilemmas.config.settings import (
@@ -35,7 +37,6 @@ from social_dilemmas.report.publishing.agents import origin_of
 from social_dilemmas.run.agenda import AGENDA, write_agenda
 from social_dilemmas.run.environment import clean_environment
 from social_dilemmas.run.fingerprint import combined, fingerprint
-from social_dilemmas.run.readiness import check_keys, check_vllm
 from social_dilemmas.run.resources import Estimates
 from social_dilemmas.run.slurm import check_submission
 from social_dilemmas.run.tracking import check_tracker

@@ -9,7 +9,15 @@ from typing import Any
 import yaml
 
 from social_dilemmas.config.check import mistakes_between
-from social_dilemmas.config.mistakes import Mistake, Place, holds, mistakes_in, words
+from social_dilemmas.config.mistakes import (
+    MISSING,
+    Mistake,
+    Place,
+    holds,
+    mistakes_in,
+    value_at,
+    words,
+)
 from social_dilemmas.config.schema.config import Config
 from social_dilemmas.config.schema.experiments import Ablations, PriorSweep, TwoLearners
 from social_dilemmas.config.settings import merge
@@ -199,27 +207,15 @@ def _without_effect(
 
 def _origin(place: Place, config: Any, said: Sequence[Any], files: Sequence[Path]) -> str:
     """The file that says what stands at a place, or the command line; of a default, what says the section around it."""
-    while (value := _at(place, config)) is MISSING:
+    while (value := value_at(place, config)) is MISSING:
         place = place[:-1]
     for content, file in zip(reversed(said), reversed(files), strict=True):
-        found = _at(place, content)
+        found = value_at(place, content)
         if found is not MISSING and (
             isinstance(found, Mapping) or found == value or repr(found) == repr(value)
         ):
             return relpath(file)
     return "--config"
-
-
-MISSING = object()
-
-
-def _at(place: Place, config: Any) -> Any:
-    """The value at a place; `MISSING` if there is none."""
-    for step in place:
-        if not holds(config, step):
-            return MISSING
-        config = config[step]
-    return config
 
 
 def _convert(config: Any, place: Place) -> bool:

@@ -65,6 +65,18 @@ def unknown(place: Place, what: str, name: str, known: Iterable[str], where: str
     return Mistake(place, f"unknown {what} {name!r} in {where}{guess} allowed: {', '.join(known)}")
 
 
+MISSING = object()
+
+
+def value_at(place: Place, config: Any) -> Any:
+    """The value at a place; `MISSING` if there is none."""
+    for step in place:
+        if not holds(config, step):
+            return MISSING
+        config = config[step]
+    return config
+
+
 def words(place: Place, config: Any) -> str:
     """A place as a reader would write it: `games[split].training.beta`."""
     written = ""

@@ -1,6 +1,8 @@
 """The key of a server, which stands in no file."""
 
 import os
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from social_dilemmas.config.schema.players import ApiPlayer
 from social_dilemmas.errors import UserError
@@ -18,3 +20,13 @@ def read_key(settings: ApiPlayer) -> str | None:
             f"the server's key, but it {problem} (a server without a key has key_variable: null)"
         )
     return key
+
+
+def check_keys(jobs: Iterable[Mapping[str, Any]]) -> None:
+    """Raise UserError if jobs with these parameters let a player play whose key isn't in the environment."""
+    players: set[str] = set()
+    for job in jobs:
+        playing = [*(job.get("agents") or []), *filter(None, [job.get("opponent")])]
+        players.update(agent["api"] for agent in playing if "api" in agent)
+    for player in sorted(players):
+        read_key(ApiPlayer.model_validate_json(player))

@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from social_dilemmas.errors import UserError
 
@@ -30,3 +32,14 @@ def find_python(chosen: str | None) -> str:
         "the sampler is vllm, but vLLM isn't installed: call `make vllm`, or start snakemake with --use-conda, "
         "or name an interpreter that has it in vllm.python"
     )
+
+
+def check_vllm(jobs: Iterable[Mapping[str, Any]]) -> None:
+    """Raise UserError if a job with these parameters is to start a server, and vLLM isn't where its settings say."""
+    chosen = [job.get("settings") for job in jobs]
+    samplers = [
+        each for each in chosen if isinstance(each, Mapping) and each.get("sampler") == "vllm"
+    ]
+    own = [each["vllm"] for each in samplers if not each["vllm"].get("base_urls")]
+    for python in {each.get("python") for each in own}:
+        find_python(python)
