@@ -48,6 +48,7 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
     (put("training", "buffer", "sise", value=1), ["'sise' in training.buffer", "'size'"]),
     # names of nothing
     (put(*SPLIT, "name", value="chess"), ["unknown game 'chess'", "trust_and_split"]),
+    (put("algorithms", 0, "name", value="a-vs-b"), ["algorithms[a-vs-b].name must not hold -vs-"]),
     (put("algorithms", 0, "credit", value="greedy"), ["algorithms[naive].credit", "naive, sum_of"]),
     (put("models", 0, "kind", value="magic"), ["models[embedded].kind", "embedded, hub, gguf"]),
     (put("models", 0, value=GGUF), ["either models[tiny].package or source must be given"]),

@@ -95,7 +95,14 @@ def like(pattern: str, must: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-Name = Annotated[str, StringConstraints(pattern="^[a-z0-9][a-z0-9_-]*$")]
+def _single(name: str) -> str:
+    """The same name; ValueError where it holds what stands between two of them."""
+    if "-vs-" in name:
+        raise ValueError("must not hold -vs-, which stands between the names of a pair")
+    return name
+
+
+Name = Annotated[str, StringConstraints(pattern="^[a-z0-9][a-z0-9_-]*$"), AfterValidator(_single)]
 Text = Annotated[str, Field(min_length=1)]
 EnvironmentVariable = Annotated[str, like(r"[A-Za-z_]\w*", "the name of an environment variable")]
 Count = Annotated[int, Field(ge=1)]
