@@ -18,7 +18,7 @@ def test_the_key_of_whoever_plays_is_needed(monkeypatch: pytest.MonkeyPatch) -> 
             check_keys([{}, job])
         monkeypatch.setenv("KEY", "0123456789")
         check_keys([{}, job])
-    check_keys([{"opponent": None}, {"agents": [{"name": "greedy"}]}])
+    check_keys([{"opponent": None}, {"agents": [{"name": "greedy"}, ("api", 0)]}])
 
 
 def test_vllm_is_needed_where_a_job_starts_a_server_of_its_own() -> None:

@@ -24,9 +24,7 @@ def read_key(settings: ApiPlayer) -> str | None:
 
 def check_keys(jobs: Iterable[Mapping[str, Any]]) -> None:
     """Raise UserError if jobs with these parameters let a player play whose key isn't in the environment."""
-    players: set[str] = set()
-    for job in jobs:
-        playing = [*(job.get("agents") or []), *filter(None, [job.get("opponent")])]
-        players.update(agent["api"] for agent in playing if "api" in agent)
-    for player in sorted(players):
+    playing = [each for job in jobs for each in (*(job.get("agents") or ()), job.get("opponent"))]
+    agents = [each for each in playing if isinstance(each, Mapping)]  # of cards there are names
+    for player in sorted({agent["api"] for agent in agents if "api" in agent}):
         read_key(ApiPlayer.model_validate_json(player))
