@@ -63,8 +63,8 @@ rule everything:
 
 STAGES = {  # target: its files, and what it says when they are there
     "first": (
-        f"<results>/figures/{outputs.FIRST}.png",
-        f"Look at {paths.results(CONFIG.scale)}/figures/{outputs.FIRST}.png",
+        f"<results>/figures/{catalogue.FIRST}.png",
+        f"Look at {paths.results(CONFIG.scale)}/figures/{catalogue.FIRST}.png",
     ),
     "base": (expand(f"<results>/{paths.BASE}", model=MODELS), "The base models are there"),
     "warm_start": (

@@ -24,8 +24,8 @@ from social_dilemmas.config.schema.experiments import (
 )
 from social_dilemmas.config.schema.game import Exploitability
 from social_dilemmas.config.schema.players import ApiPlayer
-from social_dilemmas.report import printed
-from social_dilemmas.report.catalogue import FIGURES, TABLES
+from social_dilemmas.report import printed, shown
+from social_dilemmas.report.catalogue import FIGURES, FIRST, TABLES
 from social_dilemmas.report.pages.page import TEMPLATES
 
 LIBRARY = Path(printed.__file__).parents[1]
@@ -71,13 +71,13 @@ def test_a_scale_may_have_further_experiments_in_its_main_job() -> None:
     config = changed(main_experiments=["exploitability"])
     moved = {"learning_against_fixed", "exploitability", "learning_against_alignment"}
     for main, further in (
-        (outputs.tables, outputs.further_tables),
-        (outputs.figures, outputs.further_figures),
+        (shown.tables, shown.further_tables),
+        (shown.figures, shown.further_figures),
     ):
         assert {*main(config)} - {*main(SMOKE)} == {*further(SMOKE)} & moved
         assert {*further(config)} == {*further(SMOKE)} - moved
         assert main(config).count("exploitability") == 1
-    assert outputs.tables(config)[-1] == "claims"
+    assert shown.tables(config)[-1] == "claims"
     generalising = changed(main_experiments=["generalisation"])
     disturbed = [pairings.disturbances(each, "split", "embedded") for each in (SMOKE, generalising)]
     assert disturbed[0].agents == disturbed[1].agents  # they aren't in the main job
@@ -177,14 +177,14 @@ def test_a_prior_is_audited_once_for_games_that_differ_by_names_only() -> None:
     ],
 )
 def test_only_tables_and_figures_of_what_is_asked_for(config: Config, without: str) -> None:
-    shown = (
-        (TABLES, outputs.tables(config) + outputs.further_tables(config)),
-        (FIGURES, outputs.figures(config) + outputs.further_figures(config)),
+    made = (
+        (TABLES, shown.tables(config) + shown.further_tables(config)),
+        (FIGURES, shown.figures(config) + shown.further_figures(config)),
     )
-    for known, names in shown:
+    for known, names in made:
         left_out = (*without.split(), "perplexity")  # which needs a model that knows English
         missing = {name for name in known if name.startswith(left_out)}
-        assert set(names) == known.keys() - missing - {outputs.FIRST}
+        assert set(names) == known.keys() - missing - {FIRST}
         assert len(names) == len(set(names))
     asked_for = "tournament" not in without.split()
     files = outputs.files(config)

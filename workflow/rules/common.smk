@@ -31,7 +31,7 @@ from social_dilemmas.config.settings import (
 )
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import kind_of, wordings
-from social_dilemmas.report import catalogue as shown
+from social_dilemmas.report import catalogue, shown
 from social_dilemmas.report.names import game_title, readable, settings_note
 from social_dilemmas.report.publishing.agents import origin_of
 from social_dilemmas.run.agenda import AGENDA, write_agenda
@@ -84,8 +84,8 @@ TRANSCRIPTS = outputs.transcript_paths(CONFIG)
 SMALL_JOBS = "report" if workflow.nodes is not None else None
 
 # What `snakemake` makes, and what only `snakemake everything` adds.
-TABLES, FURTHER_TABLES = outputs.tables(CONFIG), outputs.further_tables(CONFIG)
-FIGURES, FURTHER_FIGURES = outputs.figures(CONFIG), outputs.further_figures(CONFIG)
+TABLES, FURTHER_TABLES = shown.tables(CONFIG), shown.further_tables(CONFIG)
+FIGURES, FURTHER_FIGURES = shown.figures(CONFIG), shown.further_figures(CONFIG)
 
 
 pathvars:
@@ -260,7 +260,7 @@ def labels_of_transcript(wildcards):
 
 def inputs_of_table(name):
     """The files that a table is made from, by argument and key."""
-    table = shown.TABLES[name]
+    table = catalogue.TABLES[name]
     files = {argument: FILES[kind] for argument, kind in table.inputs.items()}
     if table.tables:
         known = TABLES if name in TABLES else TABLES + FURTHER_TABLES

@@ -1,13 +1,13 @@
 # Every figure has a rule of its own name: `snakemake fig_cross_play`, or `snakemake -f fig_cross_play` to redraw it.
 
 
-for figure in [outputs.FIRST, *FIGURES, *FURTHER_FIGURES]:
+for figure in [catalogue.FIRST, *FIGURES, *FURTHER_FIGURES]:
 
     rule:
         name:
             f"fig_{figure}"
         input:
-            expand("<results>/tables/{table}.csv", table=shown.FIGURES[figure].tables),
+            expand("<results>/tables/{table}.csv", table=catalogue.FIGURES[figure].tables),
         output:
             report(
                 f"<results>/figures/{figure}.png",
@@ -28,11 +28,11 @@ for figure in [outputs.FIRST, *FIGURES, *FURTHER_FIGURES]:
         resources:
             **needs("figure"),
         params:
-            figure=shown.FIGURES[figure].module,
-            arguments=shown.FIGURES[figure].arguments,
+            figure=catalogue.FIGURES[figure].module,
+            arguments=catalogue.FIGURES[figure].arguments,
             note=settings_note(DIFFERING),
             titles=TITLES,
-            code=fingerprint("draw_figure.py", *shown.FIGURES[figure].modules, *modules_of(GAMES)),
+            code=fingerprint("draw_figure.py", *catalogue.FIGURES[figure].modules, *modules_of(GAMES)),
         message:
             f"Figure: {in_words(figure).lower()}"
         script:

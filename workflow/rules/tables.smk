@@ -1,7 +1,7 @@
 # Every table has a rule of its own name: `snakemake table_cross_play`.
 
 
-for table in [outputs.FIRST, *TABLES, *FURTHER_TABLES]:
+for table in [catalogue.FIRST, *TABLES, *FURTHER_TABLES]:
 
     rule:
         name:
@@ -9,7 +9,7 @@ for table in [outputs.FIRST, *TABLES, *FURTHER_TABLES]:
         input:
             **{argument: list(files.values()) for argument, files in inputs_of_table(table).items()},
         output:
-            **({"text": f"<results>/tables/{table}.txt"} if shown.TABLES[table].text else {}),
+            **({"text": f"<results>/tables/{table}.txt"} if catalogue.TABLES[table].text else {}),
             table=report(
                 f"<results>/tables/{table}.csv",
                 caption=caption(f"table_{table}"),
@@ -27,12 +27,12 @@ for table in [outputs.FIRST, *TABLES, *FURTHER_TABLES]:
         resources:
             **needs("table"),
         params:
-            function=shown.TABLES[table].function,
-            text=shown.TABLES[table].text,
+            function=catalogue.TABLES[table].function,
+            text=catalogue.TABLES[table].text,
             differing=DIFFERING,
-            titles=TITLES if shown.TABLES[table].text else {},
+            titles=TITLES if catalogue.TABLES[table].text else {},
             inputs={argument: list(files) for argument, files in inputs_of_table(table).items()},
-            code=fingerprint("make_table.py", *shown.TABLES[table].modules, *modules_of(GAMES)),
+            code=fingerprint("make_table.py", *catalogue.TABLES[table].modules, *modules_of(GAMES)),
         message:
             f"Table: {in_words(table).lower()}"
         script:

@@ -27,6 +27,11 @@ def agents(config: Config) -> list[str]:
     return [WARM_START, *trained, *remote, *sorted(players), *map(clone_name, sorted(players))]
 
 
+def naive_algorithms(config: Config) -> list[str]:
+    """Naive RL, if it is among the algorithms."""
+    return [name for name in algorithms(config) if name == "naive"]
+
+
 def first_algorithms(config: Config) -> list[str]:
     """What the first steps compare: naive RL and Advantage Alignment; where one isn't there, another algorithm."""
     named = {each.credit: each.name for each in reversed(config.algorithms)}
@@ -64,6 +69,11 @@ def talking_games(config: Config) -> list[str]:
     ]
 
 
+def trust_games(config: Config) -> list[str]:
+    """Games of the kind Trust-and-Split."""
+    return [game.name for game in config.games if kind_of(game.entry) == "trust_and_split"]
+
+
 def truthful_games(config: Config) -> list[str]:
     """Games in which it is observed whether messages are true."""
     return [
@@ -82,6 +92,12 @@ def learners(config: Config, game: str) -> list[tuple[str, str, int]]:
         for opponent in chosen.get(algorithm, [])
         for seed in config.seeds
     ]
+
+
+def learners_against_alignment(config: Config) -> list[tuple[str, str, int]]:
+    """Those of all games that learn against Advantage Alignment."""
+    found = [learner for game in games(config) for learner in learners(config, game)]
+    return [learner for learner in found if learner[1] == "advantage_alignment"]
 
 
 def learner_games(config: Config) -> list[str]:

@@ -1,4 +1,4 @@
-"""The files that a configuration asks for: those of jobs, and the tables, figures and transcripts made from them."""
+"""The files that a configuration asks for: those that jobs write, and transcripts."""
 
 import re
 from collections.abc import Iterable
@@ -9,23 +9,13 @@ from typing import Any
 from social_dilemmas.config import contents, paths
 from social_dilemmas.config.pairings import transcripts
 from social_dilemmas.config.schema.config import Config
-from social_dilemmas.games import kind_of
-
-EXPERIMENTS = {
-    "exploitability": (
-        "learning_against_fixed",
-        "exploitability",
-        "learning_against_alignment",
-    ),
-    "generalisation": ("generalisation", "perplexity"),
-}
-"""The tables and figures of the experiments that may be a part of the main job."""
-FIRST = "first_learning_curves"
-"""The table and the figure of the first steps: a part of the main job, and asked for by nothing else."""
 
 
 def files(config: Config) -> dict[str, dict[Any, str]]:
-    """The files that tables are made from, by their kinds and keys, as paths below the results."""
+    """The files that tables are made from, by their kinds and keys, as paths below the results.
+
+    Where a configuration doesn't ask for a kind, there are none; without further seeds, none of all seeds together.
+    """
     places = list(product(contents.games(config), contents.models(config)))
     learned = list(product(contents.learner_games(config), contents.models(config)))
     priors = product(config.prior_sweep.games, contents.models(config), contents.shares(config))
@@ -97,9 +87,9 @@ def _files_by_seeds(config: Config) -> dict[str, dict[Any, str]]:
     return {
         "first_metrics": _filled(f"{paths.TRAINING}/metrics.csv", first_runs),
         "training_metrics": metrics,
-        "all_training_metrics": metrics | further_metrics,
+        "all_training_metrics": metrics | further_metrics if further_metrics else {},
         "cross_play_matches": matches,
-        "all_cross_play_matches": matches | further_matches,
+        "all_cross_play_matches": matches | further_matches if further_matches else {},
     }
 
 
@@ -139,86 +129,3 @@ def transcript_paths(config: Config) -> list[str]:
         for game, model in product(contents.games(config), contents.models(config))
         for pair in transcripts(config, game)
     ]
-
-
-def tables(config: Config) -> list[str]:
-    """Tables of the main job."""
-    names = ["learning_curves", "cross_play", "fingerprints", "distributions", "population"]
-    audit = ["prior_audit"] if contents.audited_games(config) else []
-    return [*names, *audit, *_in_main_job(config, _all_further_tables(config)), "claims"]
-
-
-def _further(config: Config) -> dict[str, Any]:
-    """What is both a table and a figure of the further experiments, and for what it is asked for, if there is any."""
-    return {
-        "all_learning_curves": config.further_seeds,
-        "all_cross_play": config.further_seeds,
-        "all_distributions": config.further_seeds,
-        "learning_against_fixed": contents.learner_games(config),
-        "exploitability": contents.learner_games(config),
-        "ablations": config.ablations.trained,
-        "rivals": config.rivals.trained,
-        "prior_sweep": config.prior_sweep.games and config.prior_sweep.shares,
-        "two_learners": contents.paired(config),
-        "tournament": contents.tournament_games(config),
-        "noise": contents.games(config),
-        "messages": contents.talking_games(config),
-        "generalisation": contents.varied_games(config),
-    }
-
-
-def further_tables(config: Config) -> list[str]:
-    """Tables of the further experiments that aren't in the main job."""
-    found = _all_further_tables(config)
-    return [table for table in found if table not in _in_main_job(config, found)]
-
-
-def _in_main_job(config: Config, found: list[str]) -> list[str]:
-    """Those of these tables or figures that this scale's main job makes."""
-    chosen = {name for each in config.main_experiments for name in EXPERIMENTS[each]}
-    return [name for name in found if name in chosen]
-
-
-def _all_further_tables(config: Config) -> list[str]:
-    wanted = {
-        **_further(config),
-        "all_fingerprints": config.further_seeds,
-        "tournament_by_opponent": contents.tournament_games(config),
-        "perplexity": contents.published_models(config),
-        "all_claims": contents.games(config),
-    }
-    return [table for table, asked_for in wanted.items() if asked_for]
-
-
-def figures(config: Config) -> list[str]:
-    """Figures of the main job."""
-    trust = "trust_and_split" in {kind_of(game.entry) for game in config.games}
-    wanted = {
-        "learning_curves": True,
-        "cross_play": True,
-        "fingerprints": True,
-        "distributions": True,
-        "population": True,
-        "invalid_replies": True,
-        "naive_learning_curves": "naive" in contents.algorithms(config),
-        "proposals": trust,
-        "truthfulness": contents.truthful_games(config),
-    }
-    names = [figure for figure, asked_for in wanted.items() if asked_for]
-    return [*names, *_in_main_job(config, _all_further_figures(config))]
-
-
-def further_figures(config: Config) -> list[str]:
-    """Figures of the further experiments that aren't in the main job."""
-    found = _all_further_figures(config)
-    return [figure for figure in found if figure not in _in_main_job(config, found)]
-
-
-def _all_further_figures(config: Config) -> list[str]:
-    against = {
-        opponent
-        for game in contents.games(config)
-        for _, opponent, _ in contents.learners(config, game)
-    }
-    wanted = {**_further(config), "learning_against_alignment": "advantage_alignment" in against}
-    return [figure for figure, asked_for in wanted.items() if asked_for]
