@@ -76,7 +76,9 @@ def mistakes_between(config: Config, said: Mapping[str, Any]) -> Iterator[Mistak
             settings = training_settings(config, game.name, algorithm)
             yield from training(levels_of_game(index, algorithm), game, settings, said)
         yield from experiments.learners((*place, "exploitability"), game, config, said)
-        yield from experiments.varied((*place, "generalisation", "variations"), game, config, said)
+        yield from experiments.generalisation(
+            (*place, "generalisation", "variations"), game, config, said
+        )
     yield from experiments.variants("ablations", config, said)
     yield from experiments.variants("rivals", config, said)
     yield from experiments.prior_sweep(config)

@@ -60,7 +60,9 @@ def learners(
             yield from training(levels, game, settings, said)
 
 
-def varied(place: Place, game: Game, config: Config, said: Mapping[str, Any]) -> Iterator[Mistake]:
+def generalisation(
+    place: Place, game: Game, config: Config, said: Mapping[str, Any]
+) -> Iterator[Mistake]:
     """Variations of one name, of games that aren't matrix games, or in words that an embedded model can't read."""
     where, chosen = words(place, said), variations(config, game.name)
     names = [variation.name for variation in chosen]
