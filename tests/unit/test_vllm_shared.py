@@ -18,7 +18,7 @@ from tests.unit.mixed_adapters import foreign_model, saved_adapter
 from tests.unit.served_agents import DILEMMA, shared_server
 
 from social_dilemmas.backends.vllm import client as vllm_client
-from social_dilemmas.backends.vllm import server as vllm_server
+from social_dilemmas.backends.vllm import interpreter
 from social_dilemmas.backends.vllm.agents import AgentsSampler
 from social_dilemmas.backends.vllm.client import NEUTRAL
 from social_dilemmas.backends.vllm.player import VllmPlayer
@@ -121,7 +121,7 @@ def test_the_command_serves_until_it_is_interrupted(
     fake, port, sleep = fake_vllm(tmp_path).python, free_port(), time.sleep
     assert fake
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(vllm_server, "OWN_ENVIRONMENT", Path(fake))
+    monkeypatch.setattr(interpreter, "OWN_ENVIRONMENT", Path(fake))
     monkeypatch.setattr(signal, "signal", lambda *_: None)
 
     def interrupted(seconds: float) -> None:
