@@ -32,7 +32,9 @@ for figure in [catalogue.FIRST, *FIGURES, *FURTHER_FIGURES]:
             arguments=catalogue.FIGURES[figure].arguments,
             note=settings_note(DIFFERING),
             titles=TITLES,
-            code=fingerprint("draw_figure.py", *catalogue.FIGURES[figure].modules, *modules_of(GAMES)),
+            code=fingerprint(
+                "draw_figure.py", *catalogue.FIGURES[figure].modules, *modules_of(GAMES)
+            ),
         message:
             f"Figure: {in_words(figure).lower()}"
         script:
