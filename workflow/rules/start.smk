@@ -1,5 +1,5 @@
-# What happens before the first job and after the last: checks of what a cluster would refuse, a word for those who watch,
-# and the claims; no rules.
+# What happens before the first job and after the last: checks of what a cluster would refuse and of what jobs here need from
+# outside, a word for those who watch, and the claims; no rules.
 
 
 onstart:
@@ -7,10 +7,10 @@ onstart:
         if workflow.executor_plugin.name == "slurm":
             check_submission(workflow)
         if workflow.nodes is None:  # jobs run here
-            needs_of_jobs = [job.params for job in workflow.dag.needrun_jobs() if job.is_script]
-            check_keys(needs_of_jobs)
+            parameters = [job.params for job in workflow.dag.needrun_jobs() if job.is_script]
+            check_keys(parameters)
             if not USES_CONDA:
-                check_vllm(needs_of_jobs)
+                check_vllm(parameters)
     except UserError as error:
         sys.exit(str(error))
     try:
