@@ -61,7 +61,6 @@ TABLES = {
         "First learning curves: one game, two algorithms, two seeds",
         {"metrics": "first_metrics"},
         printer="learning_curves",
-        experiment=FIRST,
     ),
     "learning_curves": Table(
         "statistics.tables:learning_curves",

@@ -74,7 +74,7 @@ def mistakes_between(config: Config, said: Mapping[str, Any]) -> Iterator[Mistak
         yield from _game(place, game, config, said)
         for algorithm in contents.algorithms(config):
             settings = training_settings(config, game.name, algorithm)
-            yield from training(levels_of_game(index, algorithm), game, settings, said)
+            yield from training(levels_of_game(config, game.name, algorithm), game, settings, said)
         yield from experiments.learners((*place, "exploitability"), game, config, said)
         yield from experiments.generalisation(
             (*place, "generalisation", "variations"), game, config, said

@@ -49,13 +49,12 @@ def learners(
         for name in chosen:
             if name not in opponents:
                 yield unknown(place, "opponent", name, opponents, where_learners)
-            general: Place = ("exploitability",)
             levels = [
                 level
-                for section in (place, general)
+                for section in (place, place[2:])  # the game's, and that of all games
                 for level in ((*section, "training_by_opponent", name), (*section, "training"))
             ]
-            levels += levels_of_game(contents.games(config).index(game.name), algorithm)
+            levels += levels_of_game(config, game.name, algorithm)
             settings = learner_settings(config, game.name, algorithm, name)
             yield from training(levels, game, settings, said)
 
@@ -138,7 +137,7 @@ def variants(section: str, config: Config, said: Mapping[str, Any]) -> Iterator[
                     yield unknown(at, "variant", control, known, f"{where}, in {game}")
     for game, name in chosen.trained:
         place = (section, "variants", names.index(name), "training")
-        levels = [place, *levels_of_game(games.index(game), chosen.algorithm)]
+        levels = [place, *levels_of_game(config, game, chosen.algorithm)]
         settings = variant_settings(config, game, name, section)
         yield from training(levels, config.game(game), settings, said)
 
@@ -179,7 +178,7 @@ def two_learners(config: Config, said: Mapping[str, Any]) -> Iterator[Mistake]:
                 yield unknown(("two_learners", key), what, name, known, f"two_learners.{key}")
     place: Place = ("two_learners", "training")
     for game, *pair in contents.paired(config):
-        levels = [place, *levels_of_game(contents.games(config).index(game))]
+        levels = [place, *levels_of_game(config, game)]
         settings = pair_settings(config, game, pair)[0]
         yield from training(levels, config.game(game), settings, said)
         if settings.sampler != "trainer":

@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from social_dilemmas.agents.scripted.player import scripted_player_names
+from social_dilemmas.config import contents
 from social_dilemmas.config.mistakes import Mistake, Place, holds, unknown, value_at, words
+from social_dilemmas.config.schema.config import Config
 from social_dilemmas.config.schema.game import Game
 from social_dilemmas.config.schema.training import LORA_RANKS, Training
 from social_dilemmas.games import kind_of
@@ -13,9 +15,9 @@ Levels = Sequence[Place]
 """Places that say settings of a training, those that win first."""
 
 
-def levels_of_game(index: int, *algorithms: str) -> list[Place]:
-    """Where settings of trainings in a game are said, by its position."""
-    game: Place = ("games", index)
+def levels_of_game(config: Config, name: str, *algorithms: str) -> list[Place]:
+    """Where settings of trainings in a game are said."""
+    game: Place = ("games", contents.games(config).index(name))
     own = [(*game, "training_by_algorithm", algorithm) for algorithm in algorithms]
     return [*own, (*game, "training"), ("training",)]
 
