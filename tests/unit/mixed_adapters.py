@@ -25,6 +25,11 @@ def random_weights(policy: Policy, seed: int = 0, scale: float = 0.3) -> dict[st
     }
 
 
+def copied_weights(policy: Policy) -> dict[str, Tensor]:
+    """The learner's, as they are now."""
+    return {key: value.clone() for key, value in policy.weights().items()}
+
+
 def random_policy(
     base: Path, game: Game = DILEMMA, *, rank: int = 2, seed: int = 0, scale: float = 0.3
 ) -> Policy:

@@ -12,6 +12,7 @@ from peft.tuners.lora import Linear as LoraLinear
 from peft.utils import load_peft_weights
 from tests.unit.mixed_adapters import (
     DILEMMA,
+    copied_weights,
     foreign_model,
     random_policy,
     random_weights,
@@ -91,7 +92,7 @@ def test_plain_peft_loads_what_was_saved(
 
 
 def test_a_put_adapter_is_frozen_and_leaves_the_learner_alone(policy: Policy) -> None:
-    before, learner = logits(policy.model), policy.weights()
+    before, learner = logits(policy.model), copied_weights(policy)
     for seed in (1, 2):  # the second time, weights are replaced
         weights = random_weights(policy, seed=seed)
         policy.put("past", weights)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.unit.mixed_adapters import DILEMMA, random_policy, random_weights
+from tests.unit.mixed_adapters import DILEMMA, copied_weights, random_policy, random_weights
 from tests.unit.training_run import RANDOM, training_settings
 
 from social_dilemmas.agents.agent import WARM_START, Agent, Kind
@@ -59,7 +59,7 @@ def test_a_fixed_opponent_is_always_there_and_no_past_agents_are(
     pool = opponent_pool(policy, fixed=opponent, buffer=buffer, pool=scripted)
     pool.keep(1)
     assert {pool.draw(i, i, i) for i in range(5)} == {opponent}
-    assert (pool.both_seats_learn, pool.has_buffer, pool.weights) == (False, False, {})
+    assert (pool.both_seats_learn, pool.has_buffer, pool.past) == (False, False, [])
 
 
 def test_the_buffer_keeps_copies_of_the_learner_and_drops_the_oldest(base_model: Path) -> None:
@@ -68,12 +68,12 @@ def test_the_buffer_keeps_copies_of_the_learner_and_drops_the_oldest(base_model:
     learners = {}
     for iteration in range(1, 8):
         policy.put(LEARNER, random_weights(policy, seed=iteration))
-        learners[iteration] = policy.weights()
+        learners[iteration] = copied_weights(policy)
         pool.keep(iteration)
-    assert [*pool.weights] == [4, 6]
+    assert pool.past == [4, 6]
     assert {*policy.adapters} == {LEARNER, past_agent(4), past_agent(6)}
     for iteration in (4, 6):
-        for held in (policy.weights(past_agent(iteration)), pool.weights[iteration]):
+        for held in (policy.weights(past_agent(iteration)), pool.weights()[iteration]):
             assert all(torch.equal(held[key], learners[iteration][key]) for key in held)
     trained = {name for name, each in policy.model.named_parameters() if each.requires_grad}
     assert trained == {n for n, _ in policy.model.named_parameters() if f".{LEARNER}." in n}
@@ -97,14 +97,14 @@ def test_the_agent_that_has_learned_nothing_can_be_among_them(base_model: Path) 
         buffer = {"size": 2, "every": 2, "from_start": from_start}
         policy = Policy(load_model(base_model, "cpu"), DILEMMA)
         learner = Learner(policy, training_settings(buffer=buffer), seed=0)
-        assert [*learner.pool.weights] == [0] * from_start
+        assert learner.pool.past == [0] * from_start
         learner.pool.restore({2: policy.weights(), 4: policy.weights()})
-        assert [*learner.pool.weights] == [2, 4]
+        assert learner.pool.past == [2, 4]
     untrained = Learner(
         Policy(load_model(base_model, "cpu"), DILEMMA),
         training_settings(buffer={"size": 2, "from_start": True}),
         seed=0,
-    ).pool.weights[0]
+    ).pool.weights()[0]
     assert not any(weight.any() for key, weight in untrained.items() if "lora_B" in key)
 
 
@@ -190,7 +190,7 @@ def test_past_agents_are_met_as_often_among_the_groups_without_scripted_players(
     mixed = opponent_pool(
         policy, buffer={"size": 28}, pool={"scripted": ["random"], "probability": 0.5}
     )
-    mixed.restore(plain.weights)
+    mixed.restore(plain.weights())
     draws = [(plain.draw(i, g, 0), mixed.draw(i, g, 0)) for i in range(50) for g in range(8)]
     scripted = [after == RANDOM for _, after in draws]
     assert 0.4 < sum(scripted) / len(scripted) < 0.6

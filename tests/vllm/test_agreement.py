@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 import torch
-from tests.unit.mixed_adapters import random_weights
+from tests.unit.mixed_adapters import copied_weights, random_weights
 from tests.vllm.conftest import SERVED
 
 from social_dilemmas.agents.play import play
@@ -122,7 +122,7 @@ def test_the_prefix_cache_is_used_and_never_stale(
     _, before = conversations(server, policy, lambda turn: "first", matches=4)
     hits = cached_tokens(server)
     assert hits > 0
-    old = policy.weights()
+    old = copied_weights(policy)
     try:
         policy.put(LEARNER, random_weights(policy, seed=9, scale=0.2))
         policy.write(LEARNER, tmp_path / "changed")

@@ -83,7 +83,7 @@ class Learner:
             iteration=iteration,
             learner=self.policy.weights(self.name),
             optimizer=moments(self._optimizer, self._parameters),
-            past_agents=self.pool.weights,
+            past_agents=self.pool.weights(),
             metrics=metrics,
             critic=self.critic.state() if self.critic else {},
         )

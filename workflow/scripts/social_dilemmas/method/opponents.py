@@ -24,13 +24,13 @@ class OpponentPool:
 
     A scripted player is drawn first, with its probability; otherwise a past agent with that of the buffer. The learner
     meets itself in all other groups, and learns in both seats of them where `learning_seats` is "both" and there is no
-    buffer. `weights` are those of the past agents, by the iteration after which they were kept.
+    buffer. `past` are the iterations after which past agents were kept.
     """
 
     def __init__(
         self, policy: Policy, settings: Training, seed: int, fixed: Agent | None = None
     ) -> None:
-        self.weights: dict[int, dict[str, Tensor]] = {}
+        self.past: list[int] = []
         self._policy = policy
         self._buffer, self._pool = settings.buffer, settings.pool
         self._learning_seats = settings.learning_seats
@@ -67,8 +67,8 @@ class OpponentPool:
         if self._buffer.draw == "stratified":  # systematic sampling: one draw for all groups
             start = stream(self._seed, iteration, "past opponents").random()
             meets_past = floor(start + group * share) < floor(start + (group + 1) * share)
-        if self.weights and meets_past:
-            name = past_agent(random.choice(list(self.weights)))
+        if self.past and meets_past:
+            name = past_agent(random.choice(self.past))
             return Agent(name, adapter=name)
         return LIVE
 
@@ -76,8 +76,11 @@ class OpponentPool:
         """After so many iterations, put the learner into the buffer if it is time; a full buffer drops its oldest."""
         due = iteration % self._buffer.every == 0 and (iteration or self._buffer.from_start)
         if self.has_buffer and due:
-            weights = {key: value.cpu() for key, value in self._policy.weights().items()}
-            self._add(iteration, weights)
+            self._add(iteration, self._policy.weights())
+
+    def weights(self) -> dict[int, dict[str, Tensor]]:
+        """Those of the past agents, by the iteration after which they were kept."""
+        return {iteration: self._policy.weights(past_agent(iteration)) for iteration in self.past}
 
     def restore(self, weights: Mapping[int, dict[str, Tensor]]) -> None:
         """Take the past agents of a checkpoint."""
@@ -85,12 +88,10 @@ class OpponentPool:
             self._add(iteration, kept)
 
     def _add(self, iteration: int, weights: dict[str, Tensor]) -> None:
-        self.weights[iteration] = weights
         self._policy.put(past_agent(iteration), weights)
-        if len(self.weights) > self._buffer.size:
-            oldest = next(iter(self.weights))
-            del self.weights[oldest]
-            self._policy.drop(past_agent(oldest))
+        self.past.append(iteration)
+        if len(self.past) > self._buffer.size:
+            self._policy.drop(past_agent(self.past.pop(0)))
 
 
 def past_agent(iteration: int) -> str:

@@ -39,6 +39,7 @@ from social_dilemmas.policy.context import check_context
 from social_dilemmas.policy.model import load_model, model_fingerprint
 from social_dilemmas.policy.policy import Policy
 from social_dilemmas.run.checksum import checksum
+from social_dilemmas.run.memory import hand_back_memory
 from social_dilemmas.run.progress import Progress
 from social_dilemmas.run.ranks import ALONE, Ranks
 from social_dilemmas.run.run import Run
@@ -94,6 +95,7 @@ def learn(
 ) -> dict[str, float | int]:
     """The learner, whose adapter is the active one, learns from an iteration's matches; gives their metrics."""
     settings, begin = learner.settings, time.perf_counter()
+    hand_back_memory()  # sampling and training would each find gaps in which their tensors don't fit
     # 2. and 3. Returns G[t] = sum_{s>=t} gamma^(s-t) r[s] / c, and advantages A = G - baseline.
     own, other = advantages(rollout, learner, ranks)  # (rows, rounds) each
     # 4. Credit: naive A_own, sum of rewards A_own + A_other, or Advantage Alignment.
@@ -113,6 +115,7 @@ def learn(
         )
         # 6. Step, with the gradients of all ranks.
         steps.append((sums, learner.step(iteration, ranks)))
+    hand_back_memory()
     sums, gradient_norm = steps[0]  # those of the policy that played
     seconds = (sampling_seconds, time.perf_counter() - begin)
     return metrics_row(learner, rollout, ranks.all_gather(sums), gradient_norm, seconds)

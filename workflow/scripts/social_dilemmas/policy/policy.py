@@ -91,10 +91,11 @@ class Policy:
         return NO_ADAPTER if adapter is None else self._loaded.get(adapter, adapter)
 
     def weights(self, name: str = LEARNER) -> dict[str, Tensor]:
+        """An adapter's own weights, not copies."""
         weights = get_peft_model_state_dict(self.model, adapter_name=name)
         # PEFT also gives those of adapters in whose names this one stands, iteration-10 in iteration-100.
         own = {key: value for key, value in weights.items() if key.split(".")[-2] in MATRICES}
-        return {key: value.detach().clone() for key, value in own.items()}
+        return {key: value.detach() for key, value in own.items()}
 
     def write(self, name: str, output: Path) -> None:
         """Write any adapter as an inference server reads it."""

@@ -1,5 +1,7 @@
-"""How much memory this machine, or the part of it that is ours, has."""
+"""How much memory this machine, or the part of it that is ours, has; handing back what isn't in use."""
 
+import ctypes
+import platform
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,12 @@ def memory_mb(
 ) -> int:
     """The machine's memory in MB (10^6 bytes), or less where a control group, such as a container's, limits it."""
     return min([psutil.virtual_memory().total, *_limits(groups, mount)]) // 10**6
+
+
+def hand_back_memory() -> None:
+    """Give the system what has been freed; without this, GNU's C library keeps it among what is in use."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _limits(groups: Path, mount: Path) -> Iterator[int]:

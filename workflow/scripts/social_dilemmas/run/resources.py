@@ -180,8 +180,7 @@ class Estimates:
         seconds += work.forward_seconds(learning) * passes * chosen.epochs
         if any(player.name == opponent for player in self._config.api_players):
             seconds += matches * work.talk.turns * REQUEST
-        # Checkpoints take the past agents from the host's memory.
-        host = work.objects(matches, matches * chosen.iterations) + past * adapter
+        host = work.objects(matches, matches * chosen.iterations)
         disk, seconds = learners * adapter, chosen.iterations * seconds
         return work.needs(device, host, seconds, disk, chosen.world_size)
 
