@@ -1,11 +1,12 @@
-"""Memory that jobs may use together: the machine's, or less in a control group."""
+"""Memory that jobs may use together: the machine's, or less in a control group; and handing back what is free."""
 
+import platform
 from pathlib import Path
 
 import psutil
 import pytest
 
-from social_dilemmas.run.memory import memory_mb
+from social_dilemmas.run.memory import hand_back_memory, memory_mb
 
 MACHINE = psutil.virtual_memory().total // 10**6
 
@@ -36,3 +37,15 @@ def test_the_smallest_limit_counts(
 
 def test_where_there_are_no_control_groups(tmp_path: Path) -> None:
     assert memory_mb(tmp_path / "none", tmp_path) == MACHINE
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="others do it by themselves")
+def test_what_was_freed_goes_back_to_the_system() -> None:
+    process = psutil.Process()
+    blocks = [bytes(4000) for _ in range(50_000)]  # 200 MB
+    last = blocks[-1]  # lies above them all
+    blocks.clear()
+    freed = process.memory_info().rss
+    hand_back_memory()
+    assert freed - process.memory_info().rss > 150e6
+    assert last == bytes(4000)
