@@ -220,7 +220,7 @@ TABLES: dict[str, tuple[Any, ...]] = {
         ),
         {
             "What it does": "cooperates after both cooperated",
-            "Warm start": "–",
+            "Before RL": "–",
             "Naive RL": "0.500 [0.900, 1.10]",
         },
     ),
@@ -290,7 +290,7 @@ TABLES: dict[str, tuple[Any, ...]] = {
             ]
         ),
         {
-            **{"Game": "Iterated prisoner's dilemma", "Agent": "Warm start"},
+            **{"Game": "Iterated prisoner's dilemma", "Agent": "Before RL"},
             **{"Perplexity": "20.0 [20.0, 20.0]"},
             **{"Times that before training": "1.00 [1.00, 1.00]"},
         },

@@ -139,7 +139,7 @@ def test_figure(sources: dict[str, Any]) -> None:
     assert kinds == {"cooperators", "defectors", EVERY_STRATEGY}
     drawn = figure.draw(shown)
     words = {text.get_text() for axis in drawn.axes for text in axis.texts}
-    assert words == {"Warm start (2)", "Kind (4)"}
+    assert words == {"Before RL (2)", "Kind (4)"}
     assert len(drawn.axes) == 1 + len(figure.QUANTITIES)
 
 

@@ -47,7 +47,7 @@ def test_exploitability_shows_what_both_sides_get(shown: Tables) -> None:
     found = points(axis)
     assert len(found) == 2 * sum(map(len, LEARNING.values()))
     assert {(x, colour, filled) for x, _, colour, filled in found} == wanted
-    every = ["Warm start", "Naive RL", "Sum of rewards", "Advantage Alignment", "Random"]
+    every = ["Before RL", "Naive RL", "Sum of rewards", "Advantage Alignment", "Random"]
     assert labels(axis) == every
     places = {y for _, y, colour, _ in found if colour == style.COLOURS["naive"]}
     assert sorted(map(round, places)) == [0, 1, 2, 3, 4]

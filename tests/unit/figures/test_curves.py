@@ -114,7 +114,7 @@ def test_learning_against_fixed_shows_both_sides(shown: Tables) -> None:
     naive = rows.pivot(index="iteration", columns="side", values="value")
     np.testing.assert_allclose(naive["opponent"], 0.8 * naive["learner"])
     figure = draw("learning_against_fixed", table)
-    every = ["Warm start", "Naive RL", "Sum of rewards", "Advantage Alignment", "Random"]
+    every = ["Before RL", "Naive RL", "Sum of rewards", "Advantage Alignment", "Random"]
     assert titles(figure) == [*every, *every[:2], *every]
     solid, dashed = thick([axis for axis in figure.axes if axis.get_visible()][-5], "naive")
     np.testing.assert_array_equal(solid.get_ydata(), naive["learner"])

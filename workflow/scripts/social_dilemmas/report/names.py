@@ -6,7 +6,7 @@ from social_dilemmas.agents.agent import LEARNER_SUFFIX, is_learner
 from social_dilemmas.games import named_game
 
 AGENTS = {
-    "warm_start": "Warm start",
+    "warm_start": "Before RL",
     "naive": "Naive RL",
     "sum_of_rewards": "Sum of rewards",
     "advantage_alignment": "Advantage Alignment",
