@@ -112,15 +112,15 @@ def test_opponents_have_roles() -> None:
     about = {"agent": ALIGNMENT, "game": "any", "quantity": "normalised_payoff", "side": ">="}
     found = {
         role: verdict(frame, **about, opponent=role, bound=-0.25)
-        for role in ("greedy", "cooperator", "liar", "pool", "warm_start")
+        for role in ("greedy", "cooperator", "liar", "worst_scripted", "warm_start")
     }
     assert {role: row["opponent"] for role, row in found.items()} == {
         **{"greedy": "greedy", "cooperator": "welfare_maximising", "warm_start": "warm_start"},
-        **{"liar": "welfare_maximising_lying", "pool": "welfare_maximising_lying"},
+        **{"liar": "welfare_maximising_lying", "worst_scripted": "welfare_maximising_lying"},
     }
-    assert found["pool"]["value"] == pytest.approx(-0.05)
+    assert found["worst_scripted"]["value"] == pytest.approx(-0.05)
     # each seed's own worst case: -0.3 and -0.2
-    assert (found["pool"]["seeds_holding"], found["pool"]["seeds"]) == (1, 2)
+    assert (found["worst_scripted"]["seeds_holding"], found["worst_scripted"]["seeds"]) == (1, 2)
     most = verdict(frame, **{**about, "side": "<="}, opponent="liar", bound=0.5)
     assert (most["opponent"], most["seeds_holding"]) == ("greedy_lying", 2)
 
@@ -130,7 +130,7 @@ def test_the_worst_opponent_of_a_seed_is_one_with_which_it_was_measured() -> Non
         "normalised_payoff", greedy=[0.1, math.nan, math.nan], greedy_lying=[0.3, 0.4, math.nan]
     )
     about = {"agent": ALIGNMENT, "game": "trust_and_split", "quantity": "normalised_payoff"}
-    found = verdict(frame, **about, opponent="pool", side=">=", bound=0.2, seeds=1)
+    found = verdict(frame, **about, opponent="worst_scripted", side=">=", bound=0.2, seeds=1)
     assert (found["seeds_holding"], found["seeds"], found["holds"]) == (1, 3, False)
 
 
@@ -168,7 +168,7 @@ def test_no_bound_on_a_share_of_nothing_or_less_holds(of_others: float) -> None:
         ]
     )
     about = {"agent": ALIGNMENT, "game": "trust_and_split", "quantity": OTHERS, "bound": 0.35}
-    for opponent in ("greedy", "liar", "pool"):
+    for opponent in ("greedy", "liar", "worst_scripted"):
         found = verdict(frame, **about, opponent=opponent, compared_to="share of sum_of_rewards")
         assert bool(found["holds"]) == (opponent == "liar")
         assert math.isnan(float(str(found["value"]))) == (opponent != "liar")
@@ -273,7 +273,7 @@ def test_terminal_text_is_narrow_and_says_what_failed_and_in_how_many_seeds(tmp_
     failed = lines.index(
         "NO with greedy, lying normalised payoff -200.4 [-200.5, -200.3] >= -0.075 0 of 2"
     )
-    assert lines[failed + 1] == "(worst pool) in 90%"
+    assert lines[failed + 1] == "(worst scripted) in 90%"
     assert any("more are about what this run didn't measure" in line for line in lines)
     assert "differ by algorithm" not in text
     marked = format_claims(found.assign(settings="differ by algorithm"))

@@ -94,7 +94,11 @@ def test_claims() -> None:
     rows = [
         claim(),
         claim(
-            claim="C3", kind="aim", share_of_seeds=math.nan, opponent="greedy_lying", role="pool"
+            claim="C3",
+            kind="aim",
+            share_of_seeds=math.nan,
+            opponent="greedy_lying",
+            role="worst_scripted",
         ),
         claim(claim="C3", holds=False, compared_to="share of sum_of_rewards", opponent="greedy"),
         claim(claim="C3", value=math.nan, holds=False),
@@ -109,7 +113,7 @@ def test_claims() -> None:
         *("Split", "Naive RL", "a copy of itself", "normalised welfare"),
         *("0.058 [0.040, 0.070]", "≤ 0.1 in\N{NO-BREAK SPACE}90%", "9 of 10", "yes"),
     ]
-    assert list(second.frame["With"]) == ["greedy, lying (worst pool)", "greedy"]
+    assert list(second.frame["With"]) == ["greedy, lying (worst scripted)", "greedy"]
     assert second.frame["Bound"].iloc[0] == "≤ 0.1 (aim)"
     assert second.frame["Measured"].iloc[1] == (
         "normalised welfare, as a share of that of Sum of rewards"

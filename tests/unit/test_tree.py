@@ -237,3 +237,27 @@ def test_gradients_are_those_of_separate_conversations(
     bound = 1e-10 if dtype == torch.float64 else 1e-5
     assert (together - separate).norm() < bound * separate.norm()
     assert loss == pytest.approx(expected, rel=bound, abs=bound)
+
+
+@pytest.mark.parametrize("estimator", ["forward", "reverse"])
+def test_a_divergence_that_is_only_measured_is_that_of_the_first_conversations(
+    estimator: str, tiny: LanguageModel
+) -> None:
+    policy, first = learner(tiny, "split", torch.float64), 5
+    trajectories = sampled(policy)
+    credit = torch.ones(len(trajectories), 4).double()
+    expected, found = (
+        add_gradients(
+            policy,
+            trajectories[:conversations],
+            credit[:conversations],
+            training_settings(
+                kl_coefficient=coefficient, kl_estimator=estimator, micro_batch_tokens=100
+            ),
+            total=1,
+            measured=first,
+        )
+        for conversations, coefficient in ((first, 1.0), (len(trajectories), 0.0))
+    )
+    assert 0 < found["kl_tokens"] == expected["kl_tokens"]
+    assert found["kl"] == pytest.approx(expected["kl"], rel=1e-10)

@@ -72,12 +72,15 @@ def test_an_estimate_is_announced_first(tmp_path: Path) -> None:
     assert run(tmp_path, "", **{**estimate, "estimated_seconds": 3})[1] == ""
 
 
-@pytest.mark.parametrize("there", [0, 24])
-def test_a_job_that_needs_a_larger_gpu_does_not_begin(tmp_path: Path, there: int) -> None:
+@pytest.mark.parametrize(("there", "built"), [(0, None), (0, "13.0"), (24, "13.0")])
+def test_a_job_that_needs_a_larger_gpu_does_not_begin(
+    tmp_path: Path, there: int, built: str | None
+) -> None:
     stand_in = f"""
 from types import SimpleNamespace
 facts = SimpleNamespace(name="GTX", total_memory={there}e9)
 cuda = SimpleNamespace(is_available=lambda: {there} > 0, get_device_properties=lambda n: facts)
+version = SimpleNamespace(cuda={built!r}, hip=None)
 """
     (tmp_path / "torch.py").write_text(stand_in)  # the folder is the first on the path
     estimate = {"estimated_mb": 640, "estimated_seconds": 80, "estimated_gpu_mb": 40_000}
@@ -87,7 +90,8 @@ cuda = SimpleNamespace(is_available=lambda: {there} > 0, get_device_properties=l
     if there:
         said = "this job needs 40.0 GB of GPU memory by its estimate, but GTX has 24.0 GB; lower"
     else:
-        said = "this job needs a GPU with 40.0 GB by its estimate, but sees none; run it where"
+        said = "this job needs a GPU with 40.0 GB by its estimate, but sees none; "
+        said += "run it where" if built else "this PyTorch was built for CPUs"
     assert terminal.startswith(said)
     assert terminal.count("\n") == 1
     estimate["estimated_gpu_mb"] = 20_000

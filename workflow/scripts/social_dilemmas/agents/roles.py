@@ -36,15 +36,15 @@ def reference_player(game_name: str) -> ScriptedPlayer:
 
 
 def players_in_role(game_name: str, role: str) -> list[str]:
-    """A game's scripted players that are its `greedy` one, its `cooperator`, a `liar`, or of the `pool`
-    of all of them; none for any other role.
+    """A game's scripted players that are its `greedy` one, its `cooperator`, a `liar` or, for `worst_scripted`, any;
+    none for any other role.
     """
     known = scripted_player_names(game_name)
     roles = {
         "greedy": [name for name in known if name in GREEDY_PLAYERS],
         "cooperator": [name for name in known if name in COOPERATORS],
         "liar": [name for name in known if name.endswith(LYING)],
-        "pool": known,
+        "worst_scripted": known,
     }
     return roles.get(role, [])
 

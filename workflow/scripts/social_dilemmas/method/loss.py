@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import torch
 from torch import Tensor
@@ -96,8 +97,6 @@ def add_gradients(
     if settings.sampler != "trainer":
         sums["sampler_difference"] = 0.0
     in_loss, several = settings.kl_coefficient > 0, settings.epochs > 1
-    if measured and not in_loss:
-        sums["kl"], sums["kl_tokens"] = measured_kl(policy, trajectories[:measured], settings)
     for rows in micro_batches(trajectories, settings.micro_batch_tokens):
         shown = [trajectories[row] for row in rows]
         batch = collate(shown, policy.model.device)
@@ -131,6 +130,13 @@ def add_gradients(
         if in_loss:
             sums["kl"] += terms.kl.item()
             sums["kl_tokens"] += batch.size
+        elif any(compared := [row < measured for row in rows]):
+            chosen = torch.tensor(compared, device=batch.round.device)[batch.conversation]
+            kl, tokens = measured_kl(
+                policy, [*compress(shown, compared)], log_probabilities.detach()[chosen], settings
+            )
+            sums["kl"] += kl
+            sums["kl_tokens"] += tokens
     return sums
 
 
@@ -155,17 +161,21 @@ def _keep_sampled(trajectories: Sequence[Trajectory], log_probabilities: Tensor)
 
 @torch.no_grad()
 def measured_kl(
-    policy: Policy, trajectories: Sequence[Trajectory], settings: Training
+    policy: Policy,
+    trajectories: Sequence[Trajectory],
+    log_probabilities: Tensor,
+    settings: Training,
 ) -> tuple[float, int]:
-    """The estimated KL divergence from the reference model, summed over action tokens, and their number."""
-    batch = collate(trajectories, policy.model.device)
-    if not batch.size:
+    """The estimated KL divergence from the reference model, summed over action tokens, and their number.
+
+    `log_probabilities` are those of the policy, (actions,) of these trajectories.
+    """
+    if not len(log_probabilities):
         return 0.0, 0
-    with adapted_layers(policy.model, settings.merge_adapter):
-        log_probabilities, entropies = _scored(policy, batch, settings)
+    batch = collate(trajectories, policy.model.device)
     terms = loss_terms(
         log_probabilities,
-        entropies,
+        torch.zeros_like(log_probabilities),
         torch.zeros_like(log_probabilities),
         reference=_reference(policy, batch, settings),
         sampled=batch.sampled,

@@ -20,7 +20,8 @@ Row = Mapping[Hashable, Any]
 WIDTHS = (4, 21, 27, 23, 9, 8)
 NO_BREAK = "\N{NO-BREAK SPACE}"
 KINDS = {AIM: "(aim)", WHOLE: "(whole interval)"}
-WORST = ("pool", "liar")  # roles that several players have
+# Roles that several players have.
+WORST = {"worst_scripted": "worst scripted", "liar": "worst liar"}
 
 
 def measured(row: Row) -> str:
@@ -38,7 +39,7 @@ def opponents(row: Row) -> str:
     if row["opponent"] == OTHER_SEEDS:
         words = "its other seeds"
     if row["role"] in WORST:
-        words += f" (worst {row['role']})" if row["opponent"] != row["role"] else ""
+        words += f" ({WORST[row['role']]})" if row["opponent"] != row["role"] else ""
     condition = row["condition"] if isinstance(row["condition"], str) else ""
     return f"{words}, messages: {condition.replace('_', ' ')}" if condition else words
 

@@ -77,9 +77,12 @@ def _check_gpu(needed: float) -> None:
     import torch
 
     if not torch.cuda.is_available():
+        remedy = "run it where there is one"
+        if not (torch.version.cuda or torch.version.hip):
+            remedy = "this PyTorch was built for CPUs: rm -rf .venv, and set up again with TORCH_INDEX= make"
         raise UserError(
-            f"this job needs a GPU with {needed / 1000:.1f} GB by its estimate, but sees none; run it where there is "
-            "one, or set machine.gpu to null"
+            f"this job needs a GPU with {needed / 1000:.1f} GB by its estimate, but sees none; {remedy}, or set "
+            "machine.gpu to null"
         )
     there = torch.cuda.get_device_properties(0)
     if there.total_memory / 1e6 < needed:

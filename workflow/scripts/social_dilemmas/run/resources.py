@@ -175,7 +175,7 @@ class Estimates:
         # In units of a forward pass: forward, backward (two where merged weights get gradients), recomputed,
         # reference, critic.
         passes = 2.0 + bool(merged) + checkpointing + (chosen.baseline == "critic")
-        passes += 1 if chosen.kl_coefficient else rows / learning
+        passes += 1 if chosen.kl_coefficient else 1 / learning
         seconds = work.sampling_seconds(sampled, layer=0 if served else LAYER) + matches * MATCH
         seconds += work.forward_seconds(learning) * passes * chosen.epochs
         if any(player.name == opponent for player in self._config.api_players):

@@ -36,7 +36,7 @@ class Config(Section):
     main_experiments: Annotated[
         list[Literal["exploitability", "generalisation"]], AfterValidator(unique)
     ] = []
-    """further experiments that the main job makes as well"""
+    """further experiments that the main job makes as well: `exploitability`, `generalisation`"""
     models: Annotated[list[Model], Field(min_length=1)]
     """base models; each is warm-started and trained in every game"""
     games: Annotated[list[Game], Field(min_length=1)]

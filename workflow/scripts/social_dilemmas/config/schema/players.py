@@ -20,7 +20,7 @@ class ApiPlayer(Section):
     """A player behind a server of the OpenAI chat-completions protocol."""
 
     name: Name
-    """name in tables and figures, and wherever a player is named"""
+    """name in tables and figures, in `learners` and for `make play`"""
     model: Text
     """name of the model on the server"""
     base_url: str = "https://api.openai.com/v1"
