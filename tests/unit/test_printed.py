@@ -101,19 +101,24 @@ def test_claims() -> None:
             role="worst_scripted",
         ),
         claim(claim="C3", holds=False, compared_to="share of sum_of_rewards", opponent="greedy"),
-        claim(claim="C3", value=math.nan, holds=False),
+        claim(claim="C3", value=math.nan, seeds=0, holds=False),
+        claim(claim="C3", value=math.nan, opponent="random", holds=False),  # a share of nothing
         claim(claim="C6", condition="shuffled", seeds=0, bound=">= 1"),
     ]
     first, second, third = printed("claims", pd.DataFrame(rows, columns=COLUMNS))
     assert first.title == "C1: Greedy play (1 of 1 bounds hold)"
     assert (
-        second.title == "C3: Greedy play (0 of 1 bounds hold, 1 not measured)"
+        second.title == "C3: Greedy play (0 of 2 bounds hold, 1 not measured)"
     )  # nor is an aim counted
     assert list(first.frame.iloc[0]) == [
         *("Split", "Naive RL", "a copy of itself", "normalised welfare"),
         *("0.058 [0.040, 0.070]", "≤ 0.1 in\N{NO-BREAK SPACE}90%", "9 of 10", "yes"),
     ]
-    assert list(second.frame["With"]) == ["greedy, lying (worst scripted)", "greedy"]
+    assert list(second.frame["With"]) == [
+        "greedy, lying (worst scripted)",
+        "greedy",
+        "random",
+    ]
     assert second.frame["Bound"].iloc[0] == "≤ 0.1 (aim)"
     assert second.frame["Measured"].iloc[1] == (
         "normalised welfare, as a share of that of Sum of rewards"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from social_dilemmas.agents.scripted.corpus import game_texts
+from social_dilemmas.config import pairings, trainings
 from social_dilemmas.config.load import REPOSITORY, load_scale
 from social_dilemmas.config.schema.config import Config
 from social_dilemmas.config.schema.models import EmbeddedModel, HubModel, Shape
@@ -297,6 +298,11 @@ def test_a_gpu_that_is_too_small_is_refused() -> None:
     small = smoke(LARGE, gpu={**GPU, "memory_gb": 12.0}, method="lora")
     with pytest.raises(UserError, match=r"needs \d+ GB on a GPU .*memory_gb is 12; raise "):
         Estimates(small).check_gpus()
+
+
+def test_jobs_of_every_kind_are_looked_at() -> None:
+    kinds = {kind for kind, *_ in Estimates(load_scale("laptop")).jobs_on_gpus()}
+    assert kinds > pairings.MATCHES.keys() | trainings.SETTINGS.keys()
 
 
 def test_a_wrong_shape_is_noticed(tmp_path: Path) -> None:

@@ -40,8 +40,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
     "against a frozen adapter": {"opponent": FROZEN},
     "against a frozen adapter, not merged": {"opponent": FROZEN, "merge_adapter": False},
-    "naive, buffer": {"credit": "naive", "buffer": BUFFER},
-    "sum of rewards, buffer": {"credit": "sum_of_rewards", "buffer": BUFFER},
+    "naive, buffer": {"credit": "naive", "buffer": {**BUFFER, "size": 9, "from_start": True}},
+    "sum of rewards, buffer": {
+        **{"credit": "sum_of_rewards", "buffer": {**BUFFER, "from_start": True}},
+    },
     "one seat": {"learning_seats": "one"},
     "scripted players, preferences, clipped steps": {
         **{"pool": {"scripted": ["grim", "always_defect"], "probability": 0.5}, "buffer": BUFFER},

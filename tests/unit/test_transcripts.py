@@ -19,7 +19,7 @@ from social_dilemmas.policy.trajectory import Trajectory, collate
 from social_dilemmas.randomness import derive_seed
 
 TEMPERATURE, ROUNDS = 0.7, 3
-SETTINGS = TranscriptSettings(matches=4, temperature=TEMPERATURE, max_new_tokens=6)
+SETTINGS = TranscriptSettings(opponents=[], matches=4, temperature=TEMPERATURE, max_new_tokens=6)
 RANDOM = Agent("random", Kind.SCRIPTED)
 
 

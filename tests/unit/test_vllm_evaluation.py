@@ -56,7 +56,7 @@ def test_a_transcript_has_the_server_s_log_probabilities(
             model=base_model,
             agents=(agents[0], agents[1]),
             game=DILEMMA,
-            settings=TranscriptSettings(**sampling, sampler=sampler),
+            settings=TranscriptSettings(opponents=[], **sampling, sampler=sampler),
             output=tmp_path / "transcript.json",
         )
         told = json.loads((tmp_path / "transcript.json").read_text())

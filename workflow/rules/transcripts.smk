@@ -19,9 +19,7 @@ rule play_transcripts:
     params:
         game=game_entry,
         agents=lambda wildcards: [agent.plain() for agent in agents_of_transcript(wildcards)],
-        settings=lambda wildcards: transcript_settings(CONFIG, wildcards.game).plain(
-            without="pairs"
-        ),
+        settings=lambda wildcards: transcript_settings(CONFIG, wildcards.game).plain(),
         code=code_of_transcript,
     message:
         "Transcripts of {wildcards.pair} in {wildcards.game}, {wildcards.model}"

@@ -23,7 +23,7 @@ from social_dilemmas.config.settings import (
     evaluation_settings,
     generalisation_settings,
     tournament_settings,
-    transcript_settings,
+    transcript_pairs,
     variant_settings,
     variation_entry,
 )
@@ -207,7 +207,7 @@ MATCHES: dict[str, tuple[Callable[..., Pairings], Callable[[Config, str], Evalua
 
 def transcripts(config: Config, game: str) -> dict[str, tuple[str, str]]:
     """The pairs of agents whose transcripts are wanted, by the names of their files."""
-    pairs = transcript_settings(config, game).pairs
+    pairs = transcript_pairs(config, game)
     return {f"{first}-vs-{second}": (first, second) for first, second in pairs}
 
 

@@ -1,18 +1,17 @@
 """Settings as a stage reads them: the defaults, then the top level's, the game's own, and the algorithm's."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from social_dilemmas.config.schema.config import Config
 from social_dilemmas.config.schema.evaluation import (
     Disturbances,
     Evaluation,
-    EvaluationVllm,
     Transcripts,
 )
 from social_dilemmas.config.schema.experiments import Ablations
 from social_dilemmas.config.schema.game import AS_TRAINED, Exploitability, Generalisation, Variation
-from social_dilemmas.config.schema.section import Section, named
+from social_dilemmas.config.schema.section import Count, Pair, Section, named
 from social_dilemmas.config.schema.training import Credit, Critic, Training, Vllm
 from social_dilemmas.config.schema.warm_start import WarmStart
 from social_dilemmas.games import game_class, game_of, kind_of, rule_parameters
@@ -35,14 +34,11 @@ class CloneSettings(WarmStart):
     player: str
 
 
-class TranscriptSettings(Transcripts):
-    """Settings of a pair's transcripts: how many matches, and how replies are sampled."""
+class TranscriptSettings(Evaluation):
+    """Settings of a pair's transcripts; replies are sampled as in the game's cross-play."""
 
-    temperature: float
-    max_new_tokens: int
-    sampler: str = "trainer"
-    vllm: EvaluationVllm = EvaluationVllm()
-    merge_adapter: ClassVar[bool] = False  # doesn't pay for a few matches
+    matches: Count
+    merge_adapter: bool = False  # doesn't pay for a few matches
 
 
 class DisturbanceSettings(Evaluation):
@@ -92,13 +88,6 @@ def with_share(
         for name, weight in weights.items()
     }
     return {name: weight for name, weight in scaled.items() if weight}
-
-
-def prior_training_settings(
-    config: Config, game: str, algorithm: str, share: str
-) -> TrainingSettings:
-    """Settings of a training from a warm start with another share: the game's own."""
-    return training_settings(config, game, algorithm)
 
 
 def training_settings(
@@ -180,11 +169,18 @@ def evaluation_settings(config: Config, game: str) -> Evaluation:
 
 def transcript_settings(config: Config, game: str) -> TranscriptSettings:
     """Settings of a game's transcripts."""
-    sampling = evaluation_settings(config, game)
-    return TranscriptSettings(
-        **merge(config.transcripts, config.game(game).transcripts),
-        **sampling.model_dump(include={"temperature", "max_new_tokens", "sampler", "vllm"}),
-    )
+    matches = _transcripts(config, game).matches
+    own = {"opponents": [], "matches": matches, "batch": matches, "merge_adapter": False}
+    return TranscriptSettings(**merge(evaluation_settings(config, game), own))
+
+
+def transcript_pairs(config: Config, game: str) -> list[Pair]:
+    """The pairs of agents whose transcripts are wanted in a game."""
+    return _transcripts(config, game).pairs
+
+
+def _transcripts(config: Config, game: str) -> Transcripts:
+    return Transcripts(**merge(config.transcripts, config.game(game).transcripts))
 
 
 def disturbance_settings(config: Config, game: str) -> DisturbanceSettings:

@@ -13,7 +13,6 @@ from social_dilemmas.config.schema.section import named
 from social_dilemmas.config.settings import (
     TrainingSettings,
     learner_settings,
-    prior_training_settings,
     training_settings,
     variant_settings,
 )
@@ -119,6 +118,6 @@ SETTINGS: dict[str, Callable[..., TrainingSettings]] = {
     "training": training_settings,
     "learner": learner_settings,
     "variant": variant_settings,
-    "prior": prior_training_settings,
+    "prior": lambda config, game, algorithm, share: training_settings(config, game, algorithm),
 }
 """The settings of every kind of training."""

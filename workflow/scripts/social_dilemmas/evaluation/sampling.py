@@ -10,7 +10,6 @@ from typing import Any
 from social_dilemmas.agents.agent import Agent, adapters_of
 from social_dilemmas.agents.play import Sampler
 from social_dilemmas.config.schema.evaluation import Evaluation
-from social_dilemmas.config.settings import TranscriptSettings
 from social_dilemmas.games.game import Game
 from social_dilemmas.policy.context import check_context
 from social_dilemmas.policy.model import load_model
@@ -38,7 +37,7 @@ def load_policy(
     return policy
 
 
-def by_policy(policy: Policy, settings: Evaluation | TranscriptSettings) -> SamplerOf:
+def by_policy(policy: Policy, settings: Evaluation) -> SamplerOf:
     """Sampling by the policy itself."""
     return partial(
         PolicySampler,
@@ -52,7 +51,7 @@ def by_policy(policy: Policy, settings: Evaluation | TranscriptSettings) -> Samp
 @contextmanager
 def sampling(
     policy: Policy,
-    settings: Evaluation | TranscriptSettings,
+    settings: Evaluation,
     *,
     game: Mapping[str, Any],
     agents: Iterable[Agent],

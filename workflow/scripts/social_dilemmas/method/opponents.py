@@ -89,7 +89,8 @@ class OpponentPool:
 
     def _add(self, iteration: int, weights: dict[str, Tensor]) -> None:
         self._policy.put(past_agent(iteration), weights)
-        self.past.append(iteration)
+        if iteration not in self.past:  # a checkpoint has the first one again
+            self.past.append(iteration)
         if len(self.past) > self._buffer.size:
             self._policy.drop(past_agent(self.past.pop(0)))
 

@@ -24,6 +24,11 @@ KINDS = {AIM: "(aim)", WHOLE: "(whole interval)"}
 WORST = {"worst_scripted": "worst scripted", "liar": "worst liar"}
 
 
+def known(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of bounds that were measured; a share of nothing has no value, but doesn't hold either."""
+    return table[table["value"].notna() | (table["seeds"] > 0)]
+
+
 def measured(row: Row) -> str:
     """What was measured, in words."""
     compared = row["compared_to"] if isinstance(row["compared_to"], str) else ""
@@ -59,9 +64,9 @@ def bound(row: Row) -> str:
 def format_claims(table: pd.DataFrame) -> str:
     """The table of `statistics.claims.judge` for a terminal of 100 columns."""
     lines = []
-    known = table[table["value"].notna() | (table["seeds"] > 0)]  # or a share of nothing
-    rows = known.to_dict("records")
-    for (model, claim), of_claim in groupby(rows, itemgetter("model", "claim")):
+    rows = known(table)
+    records = rows.to_dict("records")
+    for (model, claim), of_claim in groupby(records, itemgetter("model", "claim")):
         first, *others = of_claim
         of_model = f" ({model})" if table["model"].nunique() > 1 else ""
         lines += [*wrap(f"{claim}  {first['says']}{of_model}", 100), ""]
@@ -70,14 +75,14 @@ def format_claims(table: pd.DataFrame) -> str:
             for row in of_agent:
                 lines += _format_row(row)
             lines.append("")
-    bounds = known[known["kind"] != AIM]
+    bounds = rows[rows["kind"] != AIM]
     lines.append(
         f"{bounds['holds'].sum()} of {len(bounds)} bounds hold (for the mean, or for as many seeds or the whole"
     )
     lines.append(
         f"interval as they ask), {bounds['interval_holds'].sum()} for the whole 95 % interval."
     )
-    if missing := len(table) - len(known):
+    if missing := len(table) - len(rows):
         lines.append(f"{missing} more are about what this run didn't measure.")
     return "\n".join(
         [*lines, *wrap(NORMALISED_WORDS, 100), *wrap(settings_note(differing_games(table)), 100)]

@@ -73,7 +73,7 @@ def claims(title: str, table: pd.DataFrame) -> Iterator[PrintedTable]:
     columns = {"game": "Game", "agent": "Agent", "opponents": "With", "measured": "Measured"}
     columns |= {"value": "Value", "bound": "Bound", "in_seeds": "In seeds", "holds": "Holds"}
     for claim, rows in table.groupby("claim", sort=False):
-        known = rows[rows["value"].notna()]
+        known = claims_text.known(rows)
         bounds = known[known["kind"] != AIM]
         held = f"{int(bounds['holds'].sum())} of {len(bounds)} bounds hold"
         if missing := len(rows) - len(known):

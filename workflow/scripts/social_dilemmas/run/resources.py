@@ -5,6 +5,7 @@ agents in games without chance): games with few actions, and decided agents, tak
 a fifth, time as far as `machine` in the configuration is.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache, cached_property
 from itertools import product
@@ -246,9 +247,7 @@ class Estimates:
 
     def _transcripts(self, game: str, model: str) -> Needs:
         """A few matches of a pair, word for word."""
-        matches = settings.transcript_settings(self._config, game).matches
-        own = {"matches": matches, "batch": matches, "merge_adapter": False}
-        chosen = settings.evaluation_settings(self._config, game).model_copy(update=own)
+        chosen = settings.transcript_settings(self._config, game)
         pair = Pairings([Agent(name, adapter=name) for name in ("first", "second")], [(0, 1)])
         return self._matches(game, model, pair, chosen, read=True)
 
@@ -266,25 +265,10 @@ class Estimates:
         Raises:
             UserError: names the largest job, what it needs, and what there is.
         """
-        config, models, gpu = self._config, list(self._shapes), self._config.machine.gpu
+        gpu = self._config.machine.gpu
         if gpu is None:
             return
-        jobs: list[tuple[str, ...]] = []
-        for kind, some in (
-            ("variant", contents.trained_variants(config)),
-            ("two_learners", [(game,) for game, *_ in contents.paired(config)]),
-            ("clone", [(game,) for game in contents.clone_games(config)]),
-            ("tournament", [(game,) for game in contents.tournament_games(config)]),
-            ("generalisation", contents.varied_games(config)),
-        ):
-            jobs += [(kind, game, model, *which) for (game, *which), model in product(some, models)]
-        for game, model in product(contents.games(config), models):
-            kinds = ("warm_start", "cross_play", "learner_matches", "disturbances", "transcripts")
-            jobs += [(kind, game, model) for kind in kinds]
-            jobs += [("training", game, model, name) for name in contents.algorithms(config)]
-            found = {learner[:2] for learner in contents.learners(config, game)}
-            jobs += [("learner", game, model, *learner) for learner in sorted(found)]
-        largest = max(jobs, key=lambda job: self.needs(*job).gpu_memory_mb)
+        largest = max(self.jobs_on_gpus(), key=lambda job: self.needs(*job).gpu_memory_mb)
         needed = self.needs(*largest).gpu_memory_mb / 1e3
         if needed > gpu.memory_gb:
             raise UserError(
@@ -292,3 +276,34 @@ class Estimates:
                 f"machine.gpu.memory_gb is {gpu.memory_gb:g}; raise training.world_size or lower "
                 "micro_batch_tokens, matches, batch or evaluation_matches there"
             )
+
+    def jobs_on_gpus(self) -> Iterator[tuple[str, ...]]:
+        """Kind and names of every job that computes with a model, once for all seeds."""
+        config, sweep = self._config, self._config.prior_sweep
+        games, algorithms = contents.games(config), contents.algorithms(config)
+        shares, variants = contents.shares(config), contents.trained_variants(config)
+        found = [
+            (game, *learner[:2]) for game in games for learner in contents.learners(config, game)
+        ]
+        of_game = {
+            **dict.fromkeys(("warm_start", "cross_play", "disturbances", "transcripts"), games),
+            "further_cross_play": games if config.further_seeds else [],
+            "learner_matches": contents.learner_games(config),
+            "two_learners": [game for game, *_ in contents.paired(config)],
+            "clone": contents.clone_games(config),
+            "tournament": contents.tournament_games(config),
+            "prior_audit": contents.audited_games(config),
+            "perplexity": games if contents.published_models(config) else [],
+        }
+        places: dict[str, Iterable[tuple[str, ...]]] = {
+            **{kind: [(game,) for game in some] for kind, some in of_game.items()},
+            "training": product(games, algorithms),
+            "learner": dict.fromkeys(found),
+            **dict.fromkeys(("variant", "variant_matches"), variants),
+            "prior": product(sweep.games, sweep.algorithms, shares),
+            "prior_matches": product(sweep.games, shares),
+            "generalisation": contents.varied_games(config),
+        }
+        for kind, some in places.items():
+            for (game, *names), model in product(some, self._shapes):
+                yield kind, game, model, *names

@@ -15,7 +15,6 @@ from social_dilemmas.backends.vllm.served import ServedSampler
 from social_dilemmas.backends.vllm.server import VllmServer
 from social_dilemmas.backends.vllm.shared import SharedServer
 from social_dilemmas.config.schema.evaluation import Evaluation
-from social_dilemmas.config.settings import TranscriptSettings
 from social_dilemmas.errors import UserError
 from social_dilemmas.policy.adapters import CONFIG, FILES, NO_ADAPTER, check_adapter
 from social_dilemmas.policy.model import model_fingerprint
@@ -34,7 +33,7 @@ class AgentsSampler(ServedSampler):
     def __init__(
         self,
         policy: Policy,
-        settings: Evaluation | TranscriptSettings,
+        settings: Evaluation,
         *,
         game: Mapping[str, Any],
         adapters: Iterable[str],

@@ -13,7 +13,6 @@ from social_dilemmas.backends.vllm.player import VllmPlayer
 from social_dilemmas.backends.vllm.protocol import masks_fingerprint
 from social_dilemmas.config.schema.evaluation import Evaluation
 from social_dilemmas.config.schema.training import Training
-from social_dilemmas.config.settings import TranscriptSettings
 from social_dilemmas.games.game import Turn
 from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.sampler import NamesOf
@@ -23,12 +22,7 @@ from social_dilemmas.randomness import derive_seed
 class ServedSampler(ABC):
     """A `Sampler` of `agents.play`, and a context that ends the server."""
 
-    def __init__(
-        self,
-        policy: Policy,
-        settings: Training | Evaluation | TranscriptSettings,
-        folder: Path,
-    ) -> None:
+    def __init__(self, policy: Policy, settings: Training | Evaluation, folder: Path) -> None:
         """`folder` takes a server's files; what is there goes now, and at the end unless something fails."""
         self._policy = policy
         self._settings = settings

@@ -24,7 +24,7 @@ from social_dilemmas.config.settings import (
     evaluation_settings,
     merge,
     training_settings,
-    transcript_settings,
+    transcript_pairs,
     warm_start_settings,
 )
 from social_dilemmas.errors import UserError
@@ -131,7 +131,7 @@ def _game(place: Place, game: Game, config: Config, said: Mapping[str, Any]) -> 
     learned_before = primer.population if primer else {}
     agents = [WARM_START, *algorithms, *players]
     cloned = [game.clone.player] if game.clone else []
-    pairs = transcript_settings(config, game.name).pairs
+    pairs = transcript_pairs(config, game.name)
     evaluation = evaluation_settings(config, game.name)
     for url in evaluation.vllm.base_urls:
         inside_vllm = (*place, "evaluation", "vllm", "base_urls")

@@ -8,7 +8,7 @@ import pandas as pd
 
 from social_dilemmas.agents.agent import ITSELF
 from social_dilemmas.config.trainings import Trained
-from social_dilemmas.report.claims_text import bound, measured, opponents, seeds
+from social_dilemmas.report.claims_text import bound, known, measured, opponents, seeds
 from social_dilemmas.report.names import readable
 from social_dilemmas.report.numbers import NONE, number, with_interval
 from social_dilemmas.report.printed import first_of_last, texts
@@ -22,8 +22,7 @@ def scores_of(agent: Trained, metrics: Path, tables: Path) -> dict[str, Any]:
     curve = read_rows(metrics).set_index("iteration")["payoff"]
     last = curve[curve.index >= first_of_last(curve.index.max())]
     every, payoffs = tables / "all_claims.csv", tables / f"{agent.table}.csv"
-    claims = _rows_of(agent, every if every.is_file() else tables / "claims.csv")
-    claims = claims[claims["value"].notna()]
+    claims = known(_rows_of(agent, every if every.is_file() else tables / "claims.csv"))
     return {
         "iterations": len(curve),
         "last": len(last),
