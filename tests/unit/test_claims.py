@@ -121,6 +121,11 @@ def test_opponents_have_roles() -> None:
     assert found["worst_scripted"]["value"] == pytest.approx(-0.05)
     # each seed's own worst case: -0.3 and -0.2
     assert (found["worst_scripted"]["seeds_holding"], found["worst_scripted"]["seeds"]) == (1, 2)
+    # the mean is lowest with the lying cooperator, the interval with the greedy player
+    wide = frame.assign(low=frame["low"].mask(frame["opponent"] == "greedy", -0.5))
+    for bound, whole in ((-0.51, True), (-0.49, False)):
+        judged = verdict(wide, **about, opponent="worst_scripted", bound=bound)
+        assert (judged["holds"], judged["interval_holds"]) == (True, whole)
     most = verdict(frame, **{**about, "side": "<="}, opponent="liar", bound=0.5)
     assert (most["opponent"], most["seeds_holding"]) == ("greedy_lying", 2)
 

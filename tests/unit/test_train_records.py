@@ -152,6 +152,8 @@ def test_the_usage_of_all_ranks_is_summed() -> None:
     assert total_usage([None, *usages]) == {"name": "remote", "requests": 7, "cost": 3.5}
     assert total_usage([None, None]) is None
     without_prices = [{"requests": 1, "cost": None}] * 2
+    some: list[dict[str, Any]] = [{"requests": 3, "cost": 1.5}, {"requests": 1, "cost": None}]
+    assert total_usage(some) == total_usage(some[::-1]) == {"requests": 4, "cost": None}
     assert total_usage(without_prices) == {"requests": 2, "cost": None}
 
 
@@ -209,6 +211,8 @@ def test_a_game_that_doesn_t_fit_into_the_context_is_refused_before_anything_run
     sampled = [len(player.trajectory(match, seat).tokens) for match in matches for seat in SEATS]
     longest = longest_conversation(policy, 6)
     assert max(sampled) <= longest <= 1.3 * max(sampled)
+    with_strangers = longest_conversation(policy, 6, stranger=True)
+    assert with_strangers - longest == (12 * (500 - 6) if name == "trust_and_split" else 0)
     for context, refused in ((longest - 1, True), (longest, False)):
         model.model.config.max_position_embeddings = context
         model.save(tmp_path / "model")

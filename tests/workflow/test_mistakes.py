@@ -216,11 +216,11 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
     (put("training", "critic", "step", value=2), ["'step' in training.critic", "'steps'"]),
     (
         put("games", 0, "training", "baseline", value="batch"),
-        ["games[prisoners_dilemma].training.baseline batch", "group_size and matches both are 4"],
+        ["games[prisoners_dilemma].training.baseline batch", "group_size is 4, and matches is 4"],
     ),
     (
         put(*SPLIT, "training_by_algorithm", value={"naive": {"baseline": "batch", "matches": 2}}),
-        ["games[split].training_by_algorithm.naive.baseline batch", "both are 2"],
+        ["games[split].training_by_algorithm.naive.baseline batch", "matches is 2"],
     ),
     # hands that slip
     (
@@ -277,7 +277,7 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
     ),
     (
         put("games", 0, "exploitability", "training", value={"baseline": "batch"}),
-        ["games[prisoners_dilemma].exploitability.training.baseline batch", "both are 4"],
+        ["games[prisoners_dilemma].exploitability.training.baseline batch", "matches is 4"],
     ),
     (
         put("games", 0, "exploitability", "training", value={"iteration": 3}),
@@ -302,7 +302,7 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
     ),
     (
         variants({"name": "a"}, {"name": "b", "training": {"baseline": "batch", "group_size": 4}}),
-        ["ablations.variants[b].training.baseline batch", "group_size and matches both are 4"],
+        ["ablations.variants[b].training.baseline batch", "group_size is 4, and matches is 4"],
     ),
     (
         variants({"name": "a", "training": {"group_size": 3}}),

@@ -65,7 +65,8 @@ def train(
     model or the opponent isn't there or doesn't fit, or if disk or memory runs out.
     """
     learner = Learner(Policy(load_model(model), game_of(game)), settings, seed, opponent)
-    check_context(learner.policy, settings.max_new_tokens)
+    stranger = opponent is not None and opponent.api is not None
+    check_context(learner.policy, settings.max_new_tokens, stranger=stranger)
     run = open_run(model, game, {"settings": settings}, seed, output, code, ranks, opponent)
     start = run.resume(learner.restore)
     with (

@@ -7,11 +7,11 @@ from social_dilemmas.policy.chat import ChatFormat
 from social_dilemmas.policy.policy import Policy
 
 
-def check_context(policy: Policy, max_new_tokens: int) -> None:
+def check_context(policy: Policy, max_new_tokens: int, *, stranger: bool = False) -> None:
     """Raise UserError if a match takes more tokens (see `longest_conversation`) than `max_position_embeddings`."""
     config = policy.language_model.model.config.get_text_config()
     most = getattr(config, "max_position_embeddings", None)
-    longest = longest_conversation(policy, max_new_tokens)
+    longest = longest_conversation(policy, max_new_tokens, stranger=stranger)
     if most is not None and longest > most:
         raise UserError(
             f"{policy.game.name}: a conversation may take {longest} tokens, but the model at "
@@ -20,10 +20,12 @@ def check_context(policy: Policy, max_new_tokens: int) -> None:
         )
 
 
-def longest_conversation(policy: Policy, max_new_tokens: int) -> int:
+def longest_conversation(policy: Policy, max_new_tokens: int, *, stranger: bool = False) -> int:
     """Tokens of a seat's conversation over the most rounds, with messages of `max_new_tokens` and the longest choices.
 
-    It is that of one match: what chance draws in others may be said in a few tokens more or less.
+    Messages of a `stranger`, another model behind an API, are limited by the game alone, and may have a token for every
+    character. The conversation is that of one match: what chance draws in others may be said in a few tokens more or
+    less.
     """
     chat, game = policy.chat, policy.game
     match = game.start(0)
@@ -38,7 +40,8 @@ def longest_conversation(policy: Policy, max_new_tokens: int) -> int:
             for part in turn.grammar.parts:
                 if isinstance(part, Text):  # the speaker's and the listener's conversation hold it
                     longest = min(max_new_tokens, part.limit)
-                    tokens = [count + longest for count in tokens]
+                    tokens[turn.seat] += longest
+                    tokens[1 - turn.seat] += part.limit if stranger else longest
         match.take(replies)
     return max(tokens)
 

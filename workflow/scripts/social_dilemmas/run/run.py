@@ -101,11 +101,12 @@ class Run:
 
 
 def total_usage(usages: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:
-    """The sum of what the players behind an API used in every rank."""
+    """The sum of what the players behind an API used in every rank; of costs, None where some aren't known."""
     found = [usage for usage in usages if usage is not None]
-    if not found:
+    return {key: _total([usage[key] for usage in found]) for key in found[0]} if found else None
+
+
+def _total(values: list[Any]) -> Any:
+    if None in values:
         return None
-    return {
-        key: sum(usage[key] for usage in found) if isinstance(value, int | float) else value
-        for key, value in found[0].items()
-    }
+    return sum(values) if isinstance(values[0], int | float) else values[0]

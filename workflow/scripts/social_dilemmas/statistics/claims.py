@@ -102,9 +102,8 @@ def judge(tables: Iterable[pd.DataFrame], criteria: Sequence[Criterion]) -> pd.D
 
 def _judged(found: Found, model: str, game: str, criterion: Criterion) -> dict[str, Any]:
     """The row of a criterion in a game."""
-    opponent, measure = _worst(found, model, game, criterion)
+    opponent, measure, whole = _worst(found, model, game, criterion)
     holding = sum(map(criterion.within, measure.by_seed))
-    whole = criterion.within(measure.low) and criterion.within(measure.high)
     if criterion.seeds is not None:
         holds = 0 < holding >= round(criterion.seeds * len(measure.by_seed), 9)
     else:
@@ -131,9 +130,9 @@ def _judged(found: Found, model: str, game: str, criterion: Criterion) -> dict[s
     }
 
 
-def _worst(found: Found, model: str, game: str, criterion: Criterion) -> tuple[str, Measure]:
+def _worst(found: Found, model: str, game: str, criterion: Criterion) -> tuple[str, Measure, bool]:
     """The opponent in the role with which the number is worst for the criterion, and that number; each seed's own value
-    is that with the opponent that is worst for it.
+    is that with the opponent that is worst for it. Last, whether the intervals with all of them are within the bound.
     """
     measures = {}
     for opponent in players_in_role(game, criterion.opponent) or [criterion.opponent]:
@@ -141,17 +140,17 @@ def _worst(found: Found, model: str, game: str, criterion: Criterion) -> tuple[s
         if measure is None:
             continue
         if isnan(measure.value):  # a share of nothing: with this opponent the bound can't hold
-            return opponent, measure
+            return opponent, measure, False
         measures[opponent] = measure
     if not measures:
-        return criterion.opponent, Measure()
+        return criterion.opponent, Measure(), False
     worst = max if criterion.side == "<=" else min
     opponent = worst(measures, key=lambda name: measures[name].value)
     by_seed = zip(*(each.by_seed for each in measures.values()), strict=True)
     known = ([value for value in values if not isnan(value)] for values in by_seed)
-    return opponent, replace(
-        measures[opponent], by_seed=tuple(worst(each, default=nan) for each in known)
-    )
+    ends = [end for each in measures.values() for end in (each.low, each.high)]
+    own = tuple(worst(each, default=nan) for each in known)
+    return opponent, replace(measures[opponent], by_seed=own), all(map(criterion.within, ends))
 
 
 def _number(

@@ -45,10 +45,11 @@ def training(
             f"must be no more than {LORA_RANKS[-1]} with sampler vllm, but is {settings.lora_rank}"
         )
         yield wrong("lora_rank", must, "sampler")
-    if settings.baseline == "batch" and group_size == matches:
-        means = "batch means something only where groups are smaller than the batch"
-        both = f"but group_size and matches both are {matches}"
-        yield wrong("baseline", f"{means}, {both}", "group_size", "matches")
+    one_seat = settings.buffer.size > 0 or settings.learning_seats == "one"  # then seats alternate
+    if settings.baseline == "batch" and matches <= (2 if one_seat else 1) * group_size:
+        means = "batch means something only where the learner has several groups in a seat"
+        sizes = f"but group_size is {group_size}, and matches is {matches}"
+        yield wrong("baseline", f"{means}, {sizes}", "group_size", "matches")
     if settings.baseline == "critic" and settings.tremble:
         reads = "which reads the learner's first choice of every round"
         must = f"must be 0 with the baseline critic, {reads}, but is {settings.tremble:g}"
