@@ -20,11 +20,9 @@ from social_dilemmas.config.load import load_scale
 from social_dilemmas.config.schema.training import Buffer
 from social_dilemmas.config.settings import TrainingSettings, training_settings
 from social_dilemmas.games import game_of
-from social_dilemmas.method.credit import CREDITS
 from social_dilemmas.method.learner import Learner
-from social_dilemmas.method.loss import add_gradients
-from social_dilemmas.method.rollout import Rollout, Rollouts
-from social_dilemmas.method.train import advantages
+from social_dilemmas.method.rollout import Rollouts
+from social_dilemmas.method.train import learn
 from social_dilemmas.policy.model import load_model, write_base_model
 from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.tokenizer import ASSISTANT, CHAT_TEMPLATE, END, PAD, USER, train_bpe
@@ -133,16 +131,6 @@ def synchronized(device: str) -> float:
     return time.perf_counter()
 
 
-def update(learner: Learner, rollout: Rollout, settings: TrainingSettings, iteration: int) -> None:
-    """The update of an iteration, as in training."""
-    own, other = advantages(rollout, learner, ALONE)
-    credit = CREDITS[settings.credit](own, other, beta=settings.beta, discount=settings.discount)
-    learner.zero_grad()
-    total = rollout.action_tokens
-    add_gradients(learner.policy, rollout.trajectories, credit, settings, total=total)
-    learner.step(iteration, ALONE)
-
-
 def measure(
     model: Path,
     shape: ModelShape,
@@ -170,7 +158,7 @@ def measure(
             begin = synchronized(device)
             rollout = rollouts.sample(iteration)
             sampled = synchronized(device)
-            update(learner, rollout, settings, iteration)
+            learn(learner, rollout, iteration, ALONE, sampled - begin)
             trained = synchronized(device)
             if iteration:
                 seats = 2 * settings.matches / len(rollout.results)  # for each that learns

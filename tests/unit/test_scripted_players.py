@@ -161,9 +161,3 @@ def test_noise_leaves_messages_alone() -> None:
 def test_noise_is_the_same_every_time() -> None:
     first, second = (trembling("split", "reciprocator", 0.3, 20) for _ in range(2))
     assert [match.history for match in first] == [match.history for match in second]
-
-
-@pytest.mark.parametrize("probability", [-0.1, 1.1, float("nan")])
-def test_noise_must_be_a_probability(probability: float) -> None:
-    with pytest.raises(UserError, match="from 0 to 1"):
-        Noisy(scripted_player("split", "greedy"), probability)

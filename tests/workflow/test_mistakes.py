@@ -62,13 +62,6 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
     (primer(population={}), ["games[split].warm_start.primer.population must not be empty"]),
     (primer(rounds=4), ["primer.rounds must be at most 3, as no match has more", "is 4"]),
     (primer(pace=1), ["unknown key 'pace' in games[split].warm_start.primer"]),
-    (
-        put("games", 0, "evaluation", "opponents", value=["always_b"]),
-        [
-            "the player 'always_b' in games[prisoners_dilemma].evaluation.opponents",
-            "'always_defect'",
-        ],
-    ),
     (put(*SPLIT, "training_by_algorithm", value={"naif": {}}), ["unknown algorithm 'naif'"]),
     (put("training", "opponent", value={"player": "grim"}), ["unknown key 'opponent' in training"]),
     (
@@ -193,12 +186,6 @@ MISTAKES: list[tuple[Callable[[Raw], None], list[str]]] = [
     (put("training", "reward_scale", value=float("inf")), ["must be a finite number", "inf"]),
     (put("training", "lora_rank", value=True), ["lora_rank must be a whole number, but is True"]),
     (put("training", "micro_batch_tokens", value="many"), ["must be a whole number"]),
-    # keys that have another name now
-    (put("training", "gradient_clip", value=1), ["training.gradient_clip is now called max_grad"]),
-    (put("training", "processes", value=2), ["training.processes is now called world_size"]),
-    (put("evaluation", "fold_adapter", value=True), ["fold_adapter is now called merge_adapter"]),
-    (put("models", 0, "layers", value=1), ["models[embedded].layers is now called num_hidden_"]),
-    (put("transcripts", "pairings", value=[]), ["transcripts.pairings is now called pairs"]),
     # transcripts
     (
         put(*SPLIT, "transcripts", value={"pairs": [["naive", "greedi"]]}),

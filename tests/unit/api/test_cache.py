@@ -1,6 +1,5 @@
 """Responses of a server are kept: none is asked for twice, and none is lost."""
 
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -73,14 +72,6 @@ def test_a_wrong_count_of_tokens_is_no_count(make: Make) -> None:
     meet(player, dilemmas(len(wrong)))
     assert player.usage_record["requests"] == len(wrong)
     assert player.usage_record["prompt_tokens"] == player.usage_record["completion_tokens"] == 0
-
-
-def test_a_cache_without_endings_is_still_of_use(make: Make) -> None:
-    meet(make(), dilemmas())
-    with sqlite3.connect(make.cache) as database:
-        database.execute("ALTER TABLE responses DROP COLUMN ending")
-    meet(make(), dilemmas(2))
-    assert len(make.server.asked) == 2
 
 
 def test_after_a_crash_all_that_was_answered_is_kept(make: Make) -> None:

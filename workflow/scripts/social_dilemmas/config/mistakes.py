@@ -10,7 +10,6 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from social_dilemmas.agents.scripted.player import RENAMED
 from social_dilemmas.config.schema.config import Config
 
 Place = tuple[str | int, ...]  # keys and list positions on the way to a value
@@ -58,8 +57,6 @@ def mistakes_in(config: Mapping[str, Any]) -> Iterator[tuple[Mistake, ErrorDetai
 def unknown(place: Place, what: str, name: str, known: Iterable[str], where: str) -> Mistake:
     """A name that refers to nothing; `what` and `where` it is, in words."""
     known = list(known)
-    if (new := RENAMED.get(name)) in known:
-        return Mistake(place, f"the {what} {name!r} in {where} is now called {new!r}")
     close = difflib.get_close_matches(name, known, n=1)
     guess = f", did you mean {close[0]!r}?" if close else ";"
     return Mistake(place, f"unknown {what} {name!r} in {where}{guess} allowed: {', '.join(known)}")
@@ -107,9 +104,6 @@ def _mistake(error: ErrorDetails, config: Mapping[str, Any]) -> Mistake:
         return Mistake(place, f"the key {where}.kind is missing")
     if kind == "unknown_key":
         key, section = str(context["key"]), context["section"]
-        new = section.RENAMED.get(key)
-        if new in section.model_fields:
-            return Mistake(place, f"the key {words((*place, key), config)} is now called {new}")
         return unknown(
             (*place, key), "key", key, section.model_fields, where or "the configuration"
         )

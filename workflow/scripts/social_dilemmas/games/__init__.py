@@ -47,7 +47,7 @@ def game_of(entry: Entry) -> Game:
 def build_game(kind: str, rounds: Rounds, rules: Mapping[str, Any] | None = None) -> Game:
     """A game of some kind, whose rules are the default ones unless given; raises as `game_of`."""
     chosen = game_class(kind)
-    rules = _canonical(rules or {})
+    rules = whole_numbers(rules or {})
     parameters = rule_parameters(chosen)
     for key in rules:
         if key not in parameters:
@@ -116,7 +116,7 @@ def wordings(entries: Iterable[Entry]) -> list[dict[str, Any]]:
     found = []
     for entry in sorted(entries, key=kind_of):
         chosen = game_class(kind_of(entry))
-        rules = _canonical(entry.get("rules", {}))
+        rules = whole_numbers(entry.get("rules", {}))
         needed = {
             key: rules[key]
             for key, parameter in rule_parameters(chosen).items()
@@ -152,13 +152,13 @@ def _unlike(value: Any, default: Any) -> str:
     return ""
 
 
-def _canonical(rules: Any) -> Any:
+def whole_numbers(rules: Any) -> Any:
     """Rules with whole numbers as integers, since YAML writes 3 or 3.0 for the same number."""
     match rules:
         case Mapping():
-            return {key: _canonical(value) for key, value in rules.items()}
+            return {key: whole_numbers(value) for key, value in rules.items()}
         case list() | tuple():
-            return [_canonical(value) for value in rules]
+            return [whole_numbers(value) for value in rules]
         case float() if rules.is_integer():
             return int(rules)
     return rules

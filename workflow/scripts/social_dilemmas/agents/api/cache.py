@@ -13,9 +13,8 @@ from social_dilemmas.errors import UserError
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS responses (key TEXT PRIMARY KEY, text TEXT NOT NULL,
-    prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, ending TEXT NOT NULL DEFAULT '')
+    prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, ending TEXT NOT NULL)
 """
-_ENDING = "ALTER TABLE responses ADD COLUMN ending TEXT NOT NULL DEFAULT ''"
 
 
 class ResponseCache:
@@ -25,8 +24,6 @@ class ResponseCache:
         """Raises UserError if the file can't be written, or isn't such a cache."""
         self.path = path
         self._execute(_TABLE)
-        if len(self._execute("PRAGMA table_info(responses)")) == 4:  # as it was without `ending`
-            self._execute(_ENDING)
         self.get("")
 
     def __len__(self) -> int:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from social_dilemmas.agents.scripted.player import ScriptedPlayer, turn_stream
-from social_dilemmas.errors import UserError
 from social_dilemmas.games.game import Turn
 from social_dilemmas.games.grammar import Choice
 
@@ -16,9 +15,6 @@ class Noisy:
     """
 
     def __init__(self, player: ScriptedPlayer, probability: float) -> None:
-        """Raises UserError if the probability isn't one."""
-        if not 0 <= probability <= 1:
-            raise UserError(f"noise must be a probability from 0 to 1, but is {probability:g}")
         self.player = player
         self.probability = probability
 

@@ -19,9 +19,6 @@ from social_dilemmas.games.game import Game, Turn
 from social_dilemmas.games.grammar import Choice, Text
 from social_dilemmas.randomness import stream
 
-RENAMED = {"always_a": "always_cooperate", "always_b": "always_defect"}
-"""Old names of players, for a sentence that names the new one."""
-
 
 class ScriptedPlayer(ABC):
     """Keeps no state: what it does depends only on the turn and on the random stream of that turn."""
@@ -91,9 +88,6 @@ def scripted_player(game_name: str, player_name: str) -> ScriptedPlayer:
     """
     players = _players(kind_named(game_name))
     if player_name not in players:
-        if RENAMED.get(player_name) in players:
-            new = RENAMED[player_name]
-            raise UserError(f"{game_name}: the player {player_name!r} is now called {new!r}")
         known = ", ".join(players)
         raise UserError(f"{game_name}: unknown player {player_name!r}; known players: {known}")
     return players[player_name]

@@ -28,7 +28,6 @@ class EvaluationVllm(Vllm):
 class Evaluation(Section):
     """Cross-play of all agents."""
 
-    RENAMED = {"fold_adapter": "merge_adapter"}
     opponents: Names
     """scripted players that take part, beside the trained agents and the warm-started model"""
     matches: EvenCount = 32
@@ -55,7 +54,6 @@ PartialEvaluation = partial(Evaluation)
 class Transcripts(Section):
     """Matches to be read word for word, in the report; replies are sampled as in `evaluation`."""
 
-    RENAMED = {"pairings": "pairs"}
     matches: Count = 8
     """matches of each pair; every second one repeats the one before with swapped seats"""
     pairs: list[Pair] = []

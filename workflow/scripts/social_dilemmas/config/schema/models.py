@@ -9,21 +9,10 @@ from social_dilemmas.config.schema.section import Count, Name, Section, Size, Te
 
 Dtype = Literal["float32", "bfloat16"]
 
-RENAMED_SHAPE = {
-    "layers": "num_hidden_layers",
-    "heads": "num_attention_heads",
-    "key_value_heads": "num_key_value_heads",
-    "head_size": "head_dim",
-    "feed_forward_size": "intermediate_size",
-    "vocabulary": "vocab_size",
-    "tied_embeddings": "tie_word_embeddings",
-}
-
 
 class EmbeddedModel(Section):
     """A small model that the workflow builds itself, from the games' own text."""
 
-    RENAMED = RENAMED_SHAPE
     name: Name
     """name in paths, tables and figures"""
     kind: Literal["embedded"]
@@ -49,7 +38,6 @@ class EmbeddedModel(Section):
 class Shape(Section):
     """The shape of a published model, by the names of its `config.json`."""
 
-    RENAMED = RENAMED_SHAPE
     hidden_size: Count
     """width of the model"""
     num_hidden_layers: Count

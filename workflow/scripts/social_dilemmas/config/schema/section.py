@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from math import isfinite
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -18,6 +18,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from social_dilemmas.games import whole_numbers
+
 
 class Section(BaseModel):
     """A mapping of the configuration: no unknown keys, no conversions, no NaN or infinity."""
@@ -29,8 +31,6 @@ class Section(BaseModel):
         allow_inf_nan=False,
         use_attribute_docstrings=True,
     )
-    RENAMED: ClassVar[Mapping[str, str]] = {}
-    """Old names of keys, for a sentence that names the new one."""
 
     @model_validator(mode="before")
     @classmethod
@@ -56,15 +56,6 @@ def _sorted(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _sorted(value[key]) for key in sorted(value, key=str)}
     return [_sorted(each) for each in value] if isinstance(value, list) else value
-
-
-def whole(value: Any) -> Any:
-    """The same free-form value (such as a game's rules) with 3.0 written as 3."""
-    if isinstance(value, dict):
-        return {key: whole(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [whole(each) for each in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _finite(value: Any) -> Any:
@@ -116,7 +107,7 @@ EvenCount = Annotated[int, Field(ge=2, multiple_of=2)]
 Names = Annotated[list[str], AfterValidator(unique)]
 Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
 FreeForm = Annotated[dict[str, Any], AfterValidator(_finite)]
-Rules = Annotated[FreeForm, AfterValidator(whole)]
+Rules = Annotated[FreeForm, AfterValidator(whole_numbers)]
 
 
 @cache
@@ -133,7 +124,6 @@ def partial(section: type[Section]) -> type[Section]:
     made: type[Section] = create_model(
         f"Partial{section.__name__}", __base__=Section, __doc__=section.__doc__, **fields
     )
-    made.RENAMED = section.RENAMED
     return made
 
 

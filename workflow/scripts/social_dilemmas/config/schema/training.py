@@ -41,7 +41,6 @@ class Algorithm(Section):
 class Critic(Section):
     """The learned critic of `baseline: critic`."""
 
-    RENAMED = {"trace_decay": "gae_lambda"}
     learning_rate: Positive = 0.01
     """learning rate of Adam"""
     steps: Count = 8
@@ -111,13 +110,6 @@ class Preferences(Section):
 class Training(Section):
     """Reinforcement learning of a LoRA adapter."""
 
-    RENAMED = {
-        "gradient_clip": "max_grad_norm",
-        "gradient_checkpointing": "activation_checkpointing",
-        "processes": "world_size",
-        "fold_adapter": "merge_adapter",
-        "micro_batch": "micro_batch_tokens",
-    }
     iterations: Count
     """iterations, each of new matches and one optimiser step, or `epochs` of them"""
     matches: Annotated[int, Field(ge=2)] = 64
