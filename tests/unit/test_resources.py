@@ -18,7 +18,7 @@ from social_dilemmas.config.settings import merge, training_settings
 from social_dilemmas.errors import UserError
 from social_dilemmas.games import build_game, game_names
 from social_dilemmas.method.warm_start import demonstrations
-from social_dilemmas.policy import tree
+from social_dilemmas.policy import chat, log_probabilities, tree
 from social_dilemmas.policy.model import LanguageModel, load_model, write_base_model
 from social_dilemmas.policy.policy import Policy
 from social_dilemmas.run import workload
@@ -106,8 +106,11 @@ def test_weights_of_an_adapter_are_counted(base_model: Path, rank: int) -> None:
     assert shape_of(TINY).adapter_parameters(rank) == trained
 
 
-def test_attention_goes_by_blocks_of_that_size() -> None:
+def test_sizes_are_those_of_the_code_that_computes() -> None:
     assert workload.BLOCK == tree.BLOCK
+    assert workload.LOGIT == log_probabilities.BYTES_PER_LOGIT
+    assert workload.LOGITS == log_probabilities.CHUNK_BYTES
+    assert workload.TEXTS == chat.REMEMBERED
 
 
 def test_known_numbers_of_parameters() -> None:

@@ -5,10 +5,8 @@ for all algorithms and seeds of a game. The loss is on the players' own choices 
 as in play.
 """
 
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +33,7 @@ from social_dilemmas.policy.policy import Policy
 from social_dilemmas.policy.sampler import PolicySampler, in_order
 from social_dilemmas.policy.trajectory import Trajectory, collate
 from social_dilemmas.randomness import derive_seed, stream
+from social_dilemmas.run.links import link_weights
 from social_dilemmas.run.metrics import MetricsFile
 from social_dilemmas.run.progress import Progress
 
@@ -142,15 +141,6 @@ def self_play(policy: Policy, settings: WarmStart) -> dict[str, float]:
     agent = Agent(WARM_START)
     play_batch(matches, [(agent, agent)] * len(matches), Players(game), sampler)
     return summarise(game, [seat_result(match, seat) for match in matches for seat in SEATS])
-
-
-def link_weights(source: str, target: str) -> None:
-    """Link weights where the file system can, since they may be large; copy everything else."""
-    if source.endswith(".safetensors"):
-        with suppress(OSError):  # on another file system, or one without links
-            os.link(source, target)
-            return
-    shutil.copy2(source, target)
 
 
 def imitate(

@@ -29,6 +29,7 @@ STRUCTURE = re.compile(
     r"<[|｜][^<>]+[|｜]>|\[/?[A-Z_]+\]|</?(?:think|tool_call|tool_response)>|<(?:start|end)_of_\w+>"
 )
 BRACKET = re.compile(r"[<>\[\]{}|｜]")
+REMEMBERED = 2**16  # texts of each kind whose tokens are remembered
 
 
 class ChatFormat:
@@ -75,7 +76,7 @@ class ChatFormat:
                 f"the chat template of {name} doesn't end a reply with a control token: choose another model"
             )
         self.end_token = self.control_tokens[end[0]]
-        remember = lru_cache(maxsize=1 << 16)  # prompts and replies recur all the time
+        remember = lru_cache(maxsize=REMEMBERED)  # prompts and replies recur all the time
         self.encode_text = remember(self._encode_text)
         self.decode = remember(self._decode)
         self.opening = remember(partial(self._frame, opening.replace(SYSTEM, system), FIRST))

@@ -1,1 +1,1 @@
-
+"""The figures, a module each, and what they share: style and panels."""

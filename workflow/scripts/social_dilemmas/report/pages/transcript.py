@@ -1,4 +1,4 @@
-"""What the page of a pairing's transcripts shows, from the file that `run_transcripts` wrote."""
+"""What the page of a pair's transcripts shows, from the file that `run_transcripts` wrote."""
 
 import math
 from collections import Counter
@@ -33,7 +33,7 @@ def transcript_page(transcripts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def summarise(transcripts: Mapping[str, Any]) -> dict[str, Any]:
-    """A pairing in short: title, game, agents, payoffs, welfare_share, and outcomes in words and numbers of matches."""
+    """A pair in short: title, game, agents, payoffs, welfare_share, and outcomes in words and numbers of matches."""
     first, second = (readable(agent["name"]) for agent in transcripts["agents"])
     copied = first == second
     agents = [first, "Its copy" if copied else second]

@@ -16,7 +16,6 @@ from social_dilemmas.config.schema.config import Config
 from social_dilemmas.config.settings import completed, warm_start_settings
 from social_dilemmas.config.trainings import Trained
 from social_dilemmas.errors import UserError
-from social_dilemmas.method.warm_start import link_weights
 from social_dilemmas.policy.adapters import check_adapter, write_base_record
 from social_dilemmas.policy.model import model_fingerprint
 from social_dilemmas.report.publishing.agents import finished_agents, hub_entry, origin_of
@@ -30,6 +29,7 @@ from social_dilemmas.report.publishing.cards import (
 )
 from social_dilemmas.report.publishing.scores import scores_of
 from social_dilemmas.run.checksum import checksum
+from social_dilemmas.run.links import link_weights
 from social_dilemmas.run.versions import describe
 
 COPIED = {"tables": (".csv", ".txt", ".tex"), "figures": (".pdf", ".svg", ".png", ".csv")}
