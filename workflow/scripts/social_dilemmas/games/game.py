@@ -34,7 +34,7 @@ def welfare_share(points: float, optimum: float) -> float:
 
 def normalised_payoffs(match: "Match") -> tuple[float, float]:
     """What each seat got above its security, by half of what both could get above theirs: 0 is what it can
-    make sure of, 1 an equal share of the welfare optimum; their mean is the normalised welfare.
+    make sure of, 1 that and half of what both can gain beyond it; their mean is the normalised welfare.
     """
     game, securities = match.game, [match.game.security(match, seat) for seat in SEATS]
     room = (game.welfare_optimum(match) - sum(securities)) / len(SEATS)

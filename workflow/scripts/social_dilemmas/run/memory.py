@@ -15,9 +15,12 @@ def memory_mb(
     return min([psutil.virtual_memory().total, *_limits(groups, mount)]) // 10**6
 
 
-def hand_back_memory() -> None:
-    """Give the system what has been freed; without this, GNU's C library keeps it among what is in use."""
-    if platform.libc_ver()[0] == "glibc":
+def hand_back_memory(above: float = 1e9) -> None:
+    """Give the system what has been freed, if the process has more than so many bytes: it takes a while to get it back.
+
+    GNU's C library keeps it otherwise, in gaps into which new tensors don't fit.
+    """
+    if platform.libc_ver()[0] == "glibc" and psutil.Process().memory_info().rss > above:
         ctypes.CDLL(None).malloc_trim(0)
 
 

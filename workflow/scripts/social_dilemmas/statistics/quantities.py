@@ -17,8 +17,8 @@ PAYOFFS = (*OUTCOMES, *NORMALISED)
 """Quantities of the cross-play table; everything else that a game observes is a fingerprint."""
 
 NORMALISED_WORDS = (
-    "A normalised payoff is 0 for what a player can make sure of whatever the other does, and 1 for an equal share "
-    "of the welfare optimum; normalised welfare is the mean of both players'."
+    "A normalised payoff is 0 for what a player can make sure of whatever the other does, and 1 for that and half of "
+    "what both can gain beyond it; normalised welfare is the mean of both players', 1 for the optimum."
 )
 
 WORDS = {
