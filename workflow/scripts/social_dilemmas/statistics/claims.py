@@ -18,6 +18,7 @@ from social_dilemmas.agents.agent import ITSELF, OTHER_SEEDS
 from social_dilemmas.agents.roles import players_in_role
 from social_dilemmas.statistics.criteria import MORE_THAN, SHARE_OF, Criterion, read_criteria
 from social_dilemmas.statistics.files import read_rows
+from social_dilemmas.statistics.intervals import seeds_of_text
 from social_dilemmas.statistics.quantities import quantity_words
 from social_dilemmas.statistics.tables import ALL_SEEDS, OTHER_SEED, RELATION, as_reported
 
@@ -186,7 +187,7 @@ def _measured(tables: Iterable[pd.DataFrame]) -> Found:
         else:
             table = table[table["seed"] == ALL_SEEDS]
         for row in table.to_dict("records"):
-            by_seed = "" if pd.isna(row["by_seed"]) else str(row["by_seed"])
-            numbers = (row["mean"], row["low"], row["high"], tuple(map(float, by_seed.split())))
+            by_seed = tuple(seeds_of_text(row["by_seed"]))
+            numbers = (row["mean"], row["low"], row["high"], by_seed)
             found.setdefault(tuple(row[key] for key in KEYS), Measure(*numbers))
     return found

@@ -111,8 +111,19 @@ def _interval(samples: Sequence[Sample], quantity: int) -> Interval:
         observations=round(sum(float(count.sum()) for count in counts)),
         seeds=len(runs),
         interval_over=" and ".join(over) or "nothing",
-        by_seed=" ".join(f"{value:.6g}" for value in by_seed),
+        by_seed=seeds_as_text(by_seed),
     )
+
+
+def seeds_as_text(values: Iterable[float]) -> str:
+    """Numbers of single seeds as a cell of a table, the column `by_seed`."""
+    return " ".join(f"{value:.6g}" for value in values)
+
+
+def seeds_of_text(cell: object) -> list[float]:
+    """The numbers in such a cell, as it was read: a text, a number where there is one, NaN where there is none."""
+    nothing = cell != cell  # NaN
+    return [] if nothing else [float(value) for value in str(cell).split()]
 
 
 def _means(samples: Sequence[Sample], quantity: int) -> Floats:

@@ -14,7 +14,7 @@ from social_dilemmas.agents.agent import EVERYONE, UNSEEDED
 from social_dilemmas.agents.roles import greedy_player_name
 from social_dilemmas.randomness import derive_seed
 from social_dilemmas.statistics.files import read_rows
-from social_dilemmas.statistics.intervals import t_quantile
+from social_dilemmas.statistics.intervals import seeds_as_text, t_quantile
 from social_dilemmas.statistics.quantities import FINAL_SHARE, GROWTH, MEAN_FINAL_SHARE, PAYOFF
 from social_dilemmas.statistics.replicator import Floats, growth_when_rare, replicator
 from social_dilemmas.statistics.tables import Source, is_scripted
@@ -100,5 +100,5 @@ def _over_seeds(values: Floats) -> dict[str, float | int | str]:
         "high": mean + reach,
         "seeds": seeds,
         "seeds_above_zero": int((values > 0).sum()),
-        "by_seed": " ".join(f"{value:.6g}" for value in values),
+        "by_seed": seeds_as_text(values),
     }

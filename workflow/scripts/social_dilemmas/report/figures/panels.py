@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from social_dilemmas.games import named_game
 from social_dilemmas.report.figures import style
 from social_dilemmas.report.names import game_title
+from social_dilemmas.statistics.intervals import seeds_of_text
 from social_dilemmas.statistics.tables import ALL_SEEDS
 
 
@@ -114,8 +115,9 @@ def of_kind(table: pd.DataFrame, kind: str) -> pd.DataFrame:
 
 def runs_of(rows: pd.DataFrame) -> list[list[float]]:
     """The means of single runs in each row (from the column `by_seed`), where there was something to measure."""
-    texts = rows["by_seed"].fillna("").astype(str)
-    return [[value for value in map(float, text.split()) if not isnan(value)] for text in texts]
+    return [
+        [value for value in seeds_of_text(cell) if not isnan(value)] for cell in rows["by_seed"]
+    ]
 
 
 def draw_runs(

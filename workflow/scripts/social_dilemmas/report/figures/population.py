@@ -13,6 +13,7 @@ from social_dilemmas.agents.agent import CLONE_PREFIX, WARM_START
 from social_dilemmas.report.figures import style
 from social_dilemmas.report.figures.panels import blocks, panels, title
 from social_dilemmas.report.names import game_title, in_order, readable
+from social_dilemmas.statistics.intervals import seeds_of_text
 from social_dilemmas.statistics.population import STEPS, TIME, from_equal_shares
 from social_dilemmas.statistics.quantities import GROWTH, PAYOFF
 from social_dilemmas.statistics.replicator import Floats, rest_points
@@ -46,7 +47,9 @@ def table(population: pd.DataFrame) -> pd.DataFrame:
 def payoffs_by_seed(rows: pd.DataFrame, agents: list[str] | None = None) -> list[Floats]:
     """The payoffs (agents, agents) of each seed, from a table of `statistics.population.population` of one game."""
     rows, agents = rows[rows["quantity"] == PAYOFF], agents or agents_of(rows)
-    values = rows["by_seed"].astype(str).str.split(expand=True).astype(float).ffill(axis=1)
+    cells = [seeds_of_text(cell) for cell in rows["by_seed"]]
+    seeds = max(map(len, cells))  # where neither agent has seeds there is one value for all
+    values = pd.DataFrame([cell * seeds if len(cell) == 1 else cell for cell in cells])
     index = [rows["agent"], rows["opponent"]]
     return [
         column.set_axis(index).unstack().loc[agents, agents].to_numpy()
