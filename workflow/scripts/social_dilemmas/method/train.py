@@ -96,7 +96,7 @@ def learn(
 ) -> dict[str, float | int]:
     """The learner, whose adapter is the active one, learns from an iteration's matches; gives their metrics."""
     settings, begin = learner.settings, time.perf_counter()
-    hand_back_memory()
+    hand_back_memory()  # what sampling took; below, what the update took
     # 2. and 3. Returns G[t] = sum_{s>=t} gamma^(s-t) r[s] / c, and advantages A = G - baseline.
     own, other = advantages(rollout, learner, ranks)  # (rows, rounds) each
     # 4. Credit: naive A_own, sum of rewards A_own + A_other, or Advantage Alignment.
