@@ -4,11 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from social_dilemmas.config.schema.config import Config
-from social_dilemmas.config.schema.evaluation import (
-    Disturbances,
-    Evaluation,
-    Transcripts,
-)
+from social_dilemmas.config.schema.evaluation import Disturbances, Evaluation, Transcripts
 from social_dilemmas.config.schema.experiments import Ablations
 from social_dilemmas.config.schema.game import AS_TRAINED, Exploitability, Generalisation, Variation
 from social_dilemmas.config.schema.section import Count, Pair, Section, named

@@ -127,16 +127,12 @@ def add_gradients(
             loss.backward()
         sums["loss"] += loss.item()
         sums["entropy"] += terms.entropy.item()
-        if in_loss:
-            sums["kl"] += terms.kl.item()
-            sums["kl_tokens"] += batch.size
-        elif any(compared := [row < measured for row in rows]):
-            chosen = torch.tensor(compared, device=batch.round.device)[batch.conversation]
-            kl, tokens = measured_kl(
-                policy, [*compress(shown, compared)], log_probabilities.detach()[chosen], settings
-            )
-            sums["kl"] += kl
-            sums["kl_tokens"] += tokens
+        kl, tokens = terms.kl.item(), batch.size
+        if not in_loss:
+            compared = [row < measured for row in rows]
+            kl, tokens = measured_kl(policy, shown, log_probabilities, compared, settings)
+        sums["kl"] += kl
+        sums["kl_tokens"] += tokens
     return sums
 
 
@@ -153,10 +149,16 @@ def _weighted(terms: LossTerms, settings: Training, total: int) -> Tensor:
 def _keep_sampled(trajectories: Sequence[Trajectory], log_probabilities: Tensor) -> Tensor:
     """The (actions,) log-probabilities with which the trained model has sampled; trajectories get them, too."""
     sampled = log_probabilities.detach()
-    counts = [len(trajectory.positions) for trajectory in trajectories]
-    for trajectory, own in zip(trajectories, sampled.split(counts), strict=True):
+    for trajectory, own in zip(trajectories, _by_conversation(trajectories, sampled), strict=True):
         trajectory.sampled = own.tolist()
     return sampled
+
+
+def _by_conversation(
+    trajectories: Sequence[Trajectory], log_probabilities: Tensor
+) -> tuple[Tensor, ...]:
+    """The (actions,) log-probabilities of all trajectories, one after the other, as those of each."""
+    return log_probabilities.split([len(trajectory.positions) for trajectory in trajectories])
 
 
 @torch.no_grad()
@@ -164,19 +166,22 @@ def measured_kl(
     policy: Policy,
     trajectories: Sequence[Trajectory],
     log_probabilities: Tensor,
+    compared: Sequence[bool],
     settings: Training,
 ) -> tuple[float, int]:
     """The estimated KL divergence from the reference model, summed over action tokens, and their number.
 
-    `log_probabilities` are those of the policy, (actions,) of these trajectories.
+    It is measured on the trajectories that are `compared`. `log_probabilities` are the policy's, (actions,) of all.
     """
-    if not len(log_probabilities):
+    chosen = [*compress(trajectories, compared)]
+    if not any(trajectory.positions for trajectory in chosen):
         return 0.0, 0
-    batch = collate(trajectories, policy.model.device)
+    batch = collate(chosen, policy.model.device)
+    own = torch.cat([*compress(_by_conversation(trajectories, log_probabilities), compared)])
     terms = loss_terms(
-        log_probabilities,
-        torch.zeros_like(log_probabilities),
-        torch.zeros_like(log_probabilities),
+        own,
+        torch.zeros_like(own),
+        torch.zeros_like(own),
         reference=_reference(policy, batch, settings),
         sampled=batch.sampled,
         kl_estimator=settings.kl_estimator,
